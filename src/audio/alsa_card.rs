@@ -1,0 +1,220 @@
+//! ALSA capture and playback by PCM name (alsa-lib PCM interface).
+//!
+//! Capture is the clock: each frame read is followed by one frame written, and playback keeps a
+//! small lead. Rates and channels that the card lacks are converted here.
+
+use alsa::pcm::{Access, Format, Frames, HwParams, PCM};
+use alsa::{Direction, ValueOr};
+
+use super::card::{Card, CardError};
+use crate::sound::{Resampler, frame_samples};
+
+/// Rates that a card is asked for, best first, after the configured one.
+const FALLBACK_RATES_HZ: [u32; 5] = [48_000, 44_100, 32_000, 16_000, 8_000];
+/// Periods in the card's buffer.
+const BUFFER_PERIODS: Frames = 8;
+/// Periods of lead that playback starts with, and to what it may grow after underruns.
+const LEAD_PERIODS: (Frames, Frames) = (2, 4);
+/// A card that gives nothing for so long is gone.
+const STALL_MS: u32 = 1000;
+
+/// One direction of a card.
+struct Stream {
+    pcm: PCM,
+    name: String,
+    channels: usize,
+    /// Frames of 10 ms at the card's rate.
+    period: usize,
+    resampler: Resampler,
+    /// Interleaved samples of one period.
+    interleaved: Vec<i16>,
+    /// Mono samples of one period at the card's rate.
+    mono: Vec<f32>,
+}
+
+pub(super) struct AlsaCard {
+    capture: Stream,
+    playback: Stream,
+    lead_periods: Frames,
+    xruns: u64,
+    started: bool,
+}
+
+fn failed(name: &str, what: &str, error: &alsa::Error) -> CardError {
+    // alsa::Error's own text names the C function; people need the reason.
+    let reason = std::io::Error::from_raw_os_error(error.errno().abs());
+    CardError(format!("{name}: {what}: {reason}"))
+}
+
+impl Stream {
+    fn open(name: &str, direction: Direction, rate_hz: u32) -> Result<Self, CardError> {
+        let what = if direction == Direction::Capture { "capture" } else { "playback" };
+        let error = |error: alsa::Error| failed(name, what, &error);
+        let pcm = PCM::new(name, direction, true).map_err(error)?;
+        let (rate, channels) = {
+            let params = HwParams::any(&pcm).map_err(error)?;
+            params.set_access(Access::RWInterleaved).map_err(error)?;
+            params
+                .set_format(Format::s16())
+                .map_err(|_| CardError(format!("{name}: {what}: the card has no 16-bit format; try plug:{name}")))?;
+            let rate = std::iter::once(rate_hz)
+                .chain(FALLBACK_RATES_HZ)
+                .find(|rate| params.test_rate(*rate).is_ok())
+                .ok_or_else(|| CardError(format!("{name}: {what}: the card has none of the rates 48000, 44100, 32000, 16000, 8000")))?;
+            params.set_rate(rate, ValueOr::Nearest).map_err(error)?;
+            let channels = if params.test_channels(1).is_ok() { 1 } else { params.get_channels_min().map_err(error)? };
+            params.set_channels(channels).map_err(error)?;
+            let period = Frames::try_from(frame_samples(rate)).unwrap_or(480);
+            let period = params.set_period_size_near(period, ValueOr::Nearest).map_err(error)?;
+            params.set_buffer_size_near(period.max(1) * BUFFER_PERIODS).map_err(error)?;
+            pcm.hw_params(&params).map_err(error)?;
+            (rate, channels)
+        };
+        let period = frame_samples(rate);
+        let channels = channels as usize;
+        {
+            let params = pcm.sw_params_current().map_err(error)?;
+            let period = Frames::try_from(period).unwrap_or(480);
+            params.set_avail_min(period).map_err(error)?;
+            // Started by hand, once the lead is written.
+            params.set_start_threshold(Frames::MAX / 4).map_err(error)?;
+            pcm.sw_params(&params).map_err(error)?;
+        }
+        let (from, to) = if direction == Direction::Capture { (rate, rate_hz) } else { (rate_hz, rate) };
+        let resampler = Resampler::new(from, to).map_err(|error| CardError(format!("{name}: {error}")))?;
+        Ok(Self {
+            pcm,
+            name: name.to_owned(),
+            channels,
+            period,
+            resampler,
+            interleaved: vec![0; period * channels],
+            mono: vec![0.0; period],
+        })
+    }
+
+    fn error(&self, what: &str, error: &alsa::Error) -> CardError {
+        failed(&self.name, what, error)
+    }
+}
+
+impl AlsaCard {
+    pub(super) fn open(capture: &str, playback: &str, rate_hz: u32) -> Result<Self, CardError> {
+        Ok(Self {
+            playback: Stream::open(playback, Direction::Playback, rate_hz)?,
+            capture: Stream::open(capture, Direction::Capture, rate_hz)?,
+            lead_periods: LEAD_PERIODS.0,
+            xruns: 0,
+            started: false,
+        })
+    }
+
+    fn start(&mut self) -> Result<(), CardError> {
+        self.started = true;
+        self.start_playback()?;
+        self.capture.pcm.start().map_err(|error| self.capture.error("capture", &error))
+    }
+
+    /// Fills the lead with silence and starts.
+    fn start_playback(&mut self) -> Result<(), CardError> {
+        let playback = &mut self.playback;
+        playback.interleaved.fill(0);
+        {
+            let io = playback.pcm.io_i16().map_err(|error| playback.error("playback", &error))?;
+            for _ in 0..self.lead_periods {
+                io.writei(&playback.interleaved).map_err(|error| playback.error("playback", &error))?;
+            }
+        }
+        playback.pcm.start().map_err(|error| playback.error("playback", &error))
+    }
+
+    /// Brings a stream back after an over- or underrun; anything else is the end of the card.
+    fn recover_capture(&mut self, error: alsa::Error) -> Result<(), CardError> {
+        self.xruns += 1;
+        let capture = &self.capture;
+        capture.pcm.try_recover(error, true).map_err(|error| capture.error("capture", &error))?;
+        capture.pcm.start().map_err(|error| capture.error("capture", &error))
+    }
+
+    fn recover_playback(&mut self, error: alsa::Error) -> Result<(), CardError> {
+        self.xruns += 1;
+        self.lead_periods = (self.lead_periods + 1).min(LEAD_PERIODS.1);
+        self.playback.pcm.try_recover(error, true).map_err(|error| self.playback.error("playback", &error))?;
+        self.start_playback()
+    }
+
+    /// Reads one period into `interleaved`.
+    fn read_period(&mut self) -> Result<(), CardError> {
+        let mut filled = 0;
+        while filled < self.capture.period {
+            let capture = &mut self.capture;
+            let from = filled * capture.channels;
+            let result = capture.pcm.io_i16().and_then(|io| {
+                let room = capture.interleaved.get_mut(from..).unwrap_or_default();
+                io.readi(room)
+            });
+            match result {
+                Ok(frames) => filled += frames,
+                Err(error) if error.errno().abs() == libc_eagain() => self.wait()?,
+                Err(error) => {
+                    self.recover_capture(error)?;
+                    filled = 0;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self) -> Result<(), CardError> {
+        match self.capture.pcm.wait(Some(STALL_MS)) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(CardError(format!("{}: capture: the card gives no sound", self.capture.name))),
+            Err(error) => self.recover_capture(error),
+        }
+    }
+}
+
+/// `EAGAIN`, by its name in rustix.
+fn libc_eagain() -> i32 {
+    rustix::io::Errno::AGAIN.raw_os_error()
+}
+
+impl Card for AlsaCard {
+    fn read(&mut self, frame: &mut [f32]) -> Result<(), CardError> {
+        if !self.started {
+            self.start()?;
+        }
+        self.read_period()?;
+        let capture = &mut self.capture;
+        let scale = 1.0 / (32_768.0 * capture.channels as f32);
+        for (sample, all) in capture.mono.iter_mut().zip(capture.interleaved.chunks_exact(capture.channels)) {
+            *sample = all.iter().map(|one| f32::from(*one)).sum::<f32>() * scale;
+        }
+        capture.resampler.process(&capture.mono, frame);
+        Ok(())
+    }
+
+    fn write(&mut self, frame: &[f32]) -> Result<(), CardError> {
+        let playback = &mut self.playback;
+        playback.resampler.process(frame, &mut playback.mono);
+        for (all, sample) in playback.interleaved.chunks_exact_mut(playback.channels).zip(&playback.mono) {
+            all.fill((sample.clamp(-1.0, 1.0) * 32_767.0) as i16);
+        }
+        let lead = playback.pcm.delay().unwrap_or(0);
+        let most = Frames::try_from(playback.period).unwrap_or(480) * (self.lead_periods + 3);
+        if lead > most {
+            // Playback's clock is slower than capture's: one frame less.
+            return Ok(());
+        }
+        let result = playback.pcm.io_i16().and_then(|io| io.writei(&playback.interleaved));
+        match result {
+            Ok(_) => Ok(()),
+            Err(error) if error.errno().abs() == libc_eagain() => Ok(()),
+            Err(error) => self.recover_playback(error),
+        }
+    }
+
+    fn take_xruns(&mut self) -> u64 {
+        std::mem::take(&mut self.xruns)
+    }
+}

@@ -1,0 +1,390 @@
+//! What happens to 10 ms of sound: from the card to the calls, from the calls to the card.
+//!
+//! Runs on the audio thread; the rings are its only way to and from the rest.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use rtrb::{Consumer, Producer};
+
+use super::processor::Processor;
+use super::sounds::SoundBank;
+use super::{Command, Meters};
+use crate::config::{AudioConfig, Sound};
+use crate::core::{MediaId, Scene, SceneCall};
+use crate::sound::{CallSound, frame_samples};
+
+/// Calls with sound at a time: two lines, and calls that are being closed.
+const MAX_CALLS: usize = 8;
+/// -100 dBFS, alternating: keeps the filters out of denormal numbers after digital silence.
+const DITHER: f32 = 1e-5;
+
+/// A [`Scene`] of fixed size: the audio thread must not free a vector.
+#[derive(Clone, Copy, Default)]
+pub(super) struct FixedScene {
+    calls: [Option<SceneCall>; MAX_CALLS],
+    mixed: bool,
+    tone: Option<Sound>,
+    volume: u8,
+    muted: bool,
+}
+
+impl FixedScene {
+    pub(super) fn new(scene: &Scene) -> Self {
+        let mut calls = [None; MAX_CALLS];
+        for (slot, call) in calls.iter_mut().zip(&scene.calls) {
+            *slot = Some(*call);
+        }
+        Self { calls, mixed: scene.mixed, tone: scene.tone, volume: scene.volume, muted: scene.muted }
+    }
+
+    fn call(&self, media: MediaId) -> Option<SceneCall> {
+        self.calls.iter().flatten().find(|call| call.media == media).copied()
+    }
+}
+
+struct Attached {
+    media: MediaId,
+    sound: Box<dyn CallSound>,
+    /// What the far end says in this frame.
+    heard: Vec<f32>,
+}
+
+/// A sound that is being played.
+#[derive(Clone, Copy)]
+struct Playing {
+    sound: Sound,
+    position: usize,
+    to_calls: bool,
+}
+
+pub(super) struct Engine {
+    commands: Consumer<Command>,
+    garbage: Producer<Box<dyn CallSound>>,
+    meters: Arc<Meters>,
+    sounds: SoundBank,
+    processor: Processor,
+    scene: FixedScene,
+    calls: Vec<Attached>,
+    spare: Vec<Vec<f32>>,
+    once: Option<Playing>,
+    tone: Option<Playing>,
+    tone_frame: Vec<f32>,
+    say: Vec<f32>,
+    dither: f32,
+}
+
+impl Engine {
+    pub(super) fn new(
+        config: &AudioConfig,
+        sounds: SoundBank,
+        commands: Consumer<Command>,
+        garbage: Producer<Box<dyn CallSound>>,
+        meters: Arc<Meters>,
+    ) -> Self {
+        let frame = frame_samples(config.rate_hz);
+        Self {
+            commands,
+            garbage,
+            meters,
+            sounds,
+            processor: Processor::new(config, frame),
+            scene: FixedScene { volume: config.volume, ..FixedScene::default() },
+            calls: Vec::with_capacity(MAX_CALLS),
+            spare: vec![vec![0.0; frame]; MAX_CALLS],
+            once: None,
+            tone: None,
+            tone_frame: vec![0.0; frame],
+            say: vec![0.0; frame],
+            dither: DITHER,
+        }
+    }
+
+    /// Takes what the microphone heard and gives what the loudspeaker is to play.
+    pub(super) fn process(&mut self, captured: &mut [f32], playback: &mut [f32]) {
+        self.take_commands();
+        let in_call = self.scene.calls.iter().flatten().next().is_some();
+        self.note_level(captured, &self.meters.microphone_dbfs);
+        if in_call {
+            self.dither = -self.dither;
+            captured.iter_mut().for_each(|sample| *sample += self.dither);
+            self.processor.captured(captured);
+        }
+        let tone_to_calls = self.render_tones();
+        playback.copy_from_slice(&self.tone_frame);
+        for call in &mut self.calls {
+            call.sound.hear(&mut call.heard);
+            if self.scene.call(call.media).is_some_and(|call| call.loudspeaker) {
+                add(playback, &call.heard);
+            }
+        }
+        let gain = (f32::from(self.scene.volume) / 100.0).powi(2);
+        playback.iter_mut().for_each(|sample| *sample = limit(*sample * gain));
+        self.send(captured, tone_to_calls);
+        if in_call {
+            self.processor.played(playback);
+        }
+        self.note_level(playback, &self.meters.loudspeaker_dbfs);
+        self.meters.frames.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What each call hears: the microphone where it is open, prompts, and the other calls where
+    /// they are mixed.
+    fn send(&mut self, captured: &[f32], tone_to_calls: bool) {
+        for index in 0..self.calls.len() {
+            let Some(media) = self.calls.get(index).map(|call| call.media) else { continue };
+            let Some(wanted) = self.scene.call(media) else { continue };
+            if wanted.microphone && !self.scene.muted {
+                self.say.copy_from_slice(captured);
+            } else {
+                self.say.fill(0.0);
+            }
+            if tone_to_calls {
+                add(&mut self.say, &self.tone_frame);
+            }
+            if self.scene.mixed {
+                for other in self.calls.iter().filter(|other| other.media != media) {
+                    if self.scene.call(other.media).is_some() {
+                        add(&mut self.say, &other.heard);
+                    }
+                }
+            }
+            self.say.iter_mut().for_each(|sample| *sample = limit(*sample));
+            if let Some(call) = self.calls.get_mut(index) {
+                call.sound.say(&self.say);
+            }
+        }
+    }
+
+    fn take_commands(&mut self) {
+        while let Ok(command) = self.commands.pop() {
+            match command {
+                Command::Scene(scene) => {
+                    if scene.tone != self.scene.tone {
+                        self.tone = scene.tone.map(|sound| Playing { sound, position: 0, to_calls: false });
+                    }
+                    self.scene = scene;
+                }
+                Command::Play { sound, to_calls } => self.once = Some(Playing { sound, position: 0, to_calls }),
+                Command::Attach(media, sound) => match self.spare.pop() {
+                    Some(heard) => self.calls.push(Attached { media, sound, heard }),
+                    None => self.discard(sound),
+                },
+                Command::Detach(media) => {
+                    if let Some(index) = self.calls.iter().position(|call| call.media == media) {
+                        let Attached { sound, mut heard, .. } = self.calls.swap_remove(index);
+                        heard.fill(0.0);
+                        self.spare.push(heard);
+                        self.discard(sound);
+                    }
+                }
+            }
+        }
+    }
+
+    fn discard(&mut self, sound: Box<dyn CallSound>) {
+        // A full bin frees it here after all, which is late but right.
+        let _ = self.garbage.push(sound);
+    }
+
+    /// Fills `tone_frame`. A sound that plays once silences the one that repeats. Gives whether
+    /// the calls hear it too.
+    fn render_tones(&mut self) -> bool {
+        self.tone_frame.fill(0.0);
+        if let Some(playing) = &mut self.once {
+            let to_calls = playing.to_calls;
+            let over = render(self.sounds.samples(playing.sound), playing, &mut self.tone_frame, false);
+            if over {
+                self.once = None;
+            }
+            return to_calls;
+        }
+        if let Some(playing) = &mut self.tone {
+            render(self.sounds.samples(playing.sound), playing, &mut self.tone_frame, true);
+        }
+        false
+    }
+
+    fn note_level(&self, frame: &[f32], meter: &std::sync::atomic::AtomicI32) {
+        let power = frame.iter().map(|sample| sample * sample).sum::<f32>() / frame.len().max(1) as f32;
+        let dbfs = if power > 1e-10 { (10.0 * power.log10()) as i32 } else { -99 };
+        meter.store(dbfs, Ordering::Relaxed);
+    }
+}
+
+/// Copies the next samples of a sound; gives whether it is over.
+fn render(samples: &[f32], playing: &mut Playing, frame: &mut [f32], repeat: bool) -> bool {
+    for to in frame {
+        if repeat && playing.position >= samples.len() {
+            playing.position = 0;
+        }
+        *to = samples.get(playing.position).copied().unwrap_or_default();
+        playing.position += 1;
+    }
+    playing.position >= samples.len() && !repeat
+}
+
+fn add(sum: &mut [f32], part: &[f32]) {
+    for (to, from) in sum.iter_mut().zip(part) {
+        *to += from;
+    }
+}
+
+/// Linear to -3 dBFS, bent above it: a sum of voices must not crackle.
+fn limit(sample: f32) -> f32 {
+    const KNEE: f32 = 0.7;
+    let magnitude = sample.abs();
+    if magnitude <= KNEE {
+        return sample;
+    }
+    let over = (magnitude - KNEE) / (1.0 - KNEE);
+    (KNEE + (1.0 - KNEE) * over / (1.0 + over)).copysign(sample)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Echo;
+    use rtrb::RingBuffer;
+    use std::sync::Mutex;
+
+    /// A far end that says a constant and notes what it hears.
+    struct FarEnd {
+        says: f32,
+        heard: Arc<Mutex<Vec<f32>>>,
+    }
+
+    impl CallSound for FarEnd {
+        fn hear(&mut self, frame: &mut [f32]) {
+            frame.fill(self.says);
+        }
+
+        fn say(&mut self, frame: &[f32]) {
+            self.heard.lock().unwrap().push(frame[0]);
+        }
+    }
+
+    struct Rig {
+        engine: Engine,
+        commands: Producer<Command>,
+        #[allow(dead_code, reason = "kept so that the ring has a reader")]
+        garbage: Consumer<Box<dyn CallSound>>,
+    }
+
+    fn rig() -> Rig {
+        let config = AudioConfig {
+            capture: String::new(),
+            playback: String::new(),
+            rate_hz: 48_000,
+            period_ms: 10,
+            echo: Echo::Off,
+            noise_suppression: false,
+            gain_control: false,
+            capture_gain_db: 0,
+            volume: 100,
+        };
+        let (commands, queue) = RingBuffer::new(16);
+        let (bin, garbage) = RingBuffer::new(16);
+        let sounds = SoundBank::new(48_000, &[]).unwrap();
+        Rig { engine: Engine::new(&config, sounds, queue, bin, Arc::default()), commands, garbage }
+    }
+
+    impl Rig {
+        fn attach(&mut self, media: u32, says: f32) -> Arc<Mutex<Vec<f32>>> {
+            let heard = Arc::new(Mutex::new(Vec::new()));
+            let far_end = FarEnd { says, heard: Arc::clone(&heard) };
+            assert!(self.commands.push(Command::Attach(MediaId(media), Box::new(far_end))).is_ok());
+            heard
+        }
+
+        fn scene(&mut self, scene: &Scene) {
+            assert!(self.commands.push(Command::Scene(FixedScene::new(scene))).is_ok());
+        }
+
+        /// One frame of a microphone that hears a constant; gives what the loudspeaker plays.
+        fn frame(&mut self, microphone: f32) -> f32 {
+            let mut captured = vec![microphone; 480];
+            let mut playback = vec![0.0; 480];
+            self.engine.process(&mut captured, &mut playback);
+            playback[0]
+        }
+    }
+
+    fn call(media: u32, microphone: bool, loudspeaker: bool) -> SceneCall {
+        SceneCall { media: MediaId(media), microphone, loudspeaker }
+    }
+
+    fn near(one: f32, other: f32) -> bool {
+        (one - other).abs() < 1e-4
+    }
+
+    #[test]
+    fn a_call_that_is_not_in_the_scene_neither_hears_nor_is_heard() {
+        let mut rig = rig();
+        let heard = rig.attach(1, 0.5);
+        assert!(near(rig.frame(0.3), 0.0));
+        assert!(heard.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn announce_mode_closes_the_microphone_and_listen_mode_the_loudspeaker() {
+        let mut rig = rig();
+        let heard = rig.attach(1, 0.5);
+        rig.scene(&Scene { calls: vec![call(1, false, true)], volume: 100, ..Scene::default() });
+        assert!(near(rig.frame(0.3), 0.5));
+        assert!(near(heard.lock().unwrap()[0], 0.0));
+        rig.scene(&Scene { calls: vec![call(1, true, false)], volume: 100, ..Scene::default() });
+        assert!(near(rig.frame(0.3), 0.0));
+        assert!(near(heard.lock().unwrap()[1], 0.3));
+    }
+
+    #[test]
+    fn mute_silences_the_microphone_only() {
+        let mut rig = rig();
+        let heard = rig.attach(1, 0.5);
+        rig.scene(&Scene { calls: vec![call(1, true, true)], volume: 100, muted: true, ..Scene::default() });
+        assert!(near(rig.frame(0.3), 0.5));
+        assert!(near(heard.lock().unwrap()[0], 0.0));
+    }
+
+    #[test]
+    fn mixed_calls_hear_each_other_and_not_themselves() {
+        let mut rig = rig();
+        let first = rig.attach(1, 0.2);
+        let second = rig.attach(2, 0.1);
+        let calls = vec![call(1, true, true), call(2, true, true)];
+        rig.scene(&Scene { calls, mixed: true, volume: 100, ..Scene::default() });
+        assert!(near(rig.frame(0.3), 0.3));
+        assert!(near(first.lock().unwrap()[0], 0.4));
+        assert!(near(second.lock().unwrap()[0], 0.5));
+    }
+
+    #[test]
+    fn the_door_tone_is_heard_on_both_sides_and_the_ringback_only_here() {
+        let mut rig = rig();
+        let heard = rig.attach(1, 0.0);
+        rig.scene(&Scene { calls: vec![call(1, true, true)], volume: 100, ..Scene::default() });
+        assert!(rig.commands.push(Command::Play { sound: Sound::DoorOpen, to_calls: true }).is_ok());
+        let mut loudest: f32 = 0.0;
+        for _ in 0..5 {
+            let mut captured = vec![0.0; 480];
+            let mut playback = vec![0.0; 480];
+            rig.engine.process(&mut captured, &mut playback);
+            loudest = playback.iter().fold(loudest, |most, sample| most.max(sample.abs()));
+        }
+        assert!(loudest > 0.1, "{loudest}");
+        assert!(rig.engine.say.iter().any(|sample| sample.abs() > 0.05));
+        rig.engine.once = None;
+        rig.scene(&Scene { calls: vec![call(1, true, true)], tone: Some(Sound::Ringback), volume: 100, ..Scene::default() });
+        rig.frame(0.0);
+        rig.frame(0.0);
+        assert!(near(*heard.lock().unwrap().last().unwrap(), 0.0));
+        assert!(rig.engine.say.iter().all(|sample| sample.abs() < 1e-4));
+    }
+
+    #[test]
+    fn a_loud_sum_bends_and_never_clips() {
+        assert!(near(limit(0.5), 0.5));
+        assert!(limit(4.0) < 1.0 && limit(-4.0) > -1.0);
+    }
+}

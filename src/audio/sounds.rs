@@ -1,0 +1,88 @@
+//! All sounds of the station in memory: built-in tones, or WAV files in their place.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rubato::audioadapter_buffers::direct::SequentialSlice;
+use rubato::{Fft, FixedSync, Resampler as _};
+
+use super::tones;
+use crate::config::Sound;
+
+/// Why a sound file cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: {problem}; name a PCM WAV file of at most 30 s", path = path.display())]
+pub struct SoundError {
+    path: PathBuf,
+    problem: String,
+}
+
+/// Samples of every sound at the card's rate.
+#[derive(Clone)]
+pub struct SoundBank(Vec<(Sound, Arc<[f32]>)>);
+
+impl SoundBank {
+    /// Built-in tones, with files in place of some.
+    pub fn new(rate_hz: u32, files: &[(Sound, PathBuf)]) -> Result<Self, SoundError> {
+        let bank = Sound::ALL.into_iter().map(|sound| {
+            let file = files.iter().find(|(of, _)| *of == sound).map(|(_, path)| path);
+            let samples = match file {
+                Some(path) => load(path, rate_hz)?,
+                None => tones::synthesize(sound, rate_hz),
+            };
+            Ok((sound, samples.into()))
+        });
+        bank.collect::<Result<_, _>>().map(Self)
+    }
+
+    pub(super) fn samples(&self, sound: Sound) -> &[f32] {
+        self.0.iter().find(|(of, _)| *of == sound).map(|(_, samples)| &**samples).unwrap_or_default()
+    }
+}
+
+fn load(path: &Path, rate_hz: u32) -> Result<Vec<f32>, SoundError> {
+    let error = |problem: String| SoundError { path: path.to_owned(), problem };
+    let mut reader = hound::WavReader::open(path).map_err(|problem| error(problem.to_string()))?;
+    let spec = reader.spec();
+    let samples: Vec<f32> = match spec.sample_format {
+        hound::SampleFormat::Float => reader.samples::<f32>().collect::<Result<_, _>>(),
+        hound::SampleFormat::Int => {
+            let full = f64::from(1_u32 << (spec.bits_per_sample.clamp(1, 32) - 1)) as f32;
+            reader.samples::<i32>().map(|sample| sample.map(|sample| sample as f32 / full)).collect()
+        }
+    }
+    .map_err(|problem| error(problem.to_string()))?;
+    let channels = usize::from(spec.channels.max(1));
+    let mono: Vec<f32> =
+        samples.chunks_exact(channels).map(|all| all.iter().sum::<f32>() / channels as f32).collect();
+    convert(&mono, spec.sample_rate, rate_hz).map_err(|problem| error(problem.to_string()))
+}
+
+fn convert(samples: &[f32], from_hz: u32, to_hz: u32) -> Result<Vec<f32>, Box<dyn std::error::Error>> {
+    if from_hz == to_hz {
+        return Ok(samples.to_vec());
+    }
+    let mut fft = Fft::<f32>::new(from_hz as usize, to_hz as usize, 1024, 1, FixedSync::Input)?;
+    let length = samples.len() * to_hz as usize / from_hz as usize;
+    let delay = fft.output_delay();
+    let mut converted = Vec::with_capacity(length + delay);
+    let mut output = vec![0.0; fft.output_frames_max()];
+    let mut rest = samples;
+    while converted.len() < length + delay {
+        let need = fft.input_frames_next();
+        let mut input = rest.get(..need.min(rest.len())).unwrap_or_default().to_vec();
+        rest = rest.get(input.len()..).unwrap_or_default();
+        input.resize(need, 0.0);
+        let room = output.len();
+        let (_, made) = fft.process_into_buffer(
+            &SequentialSlice::new(&input, 1, need)?,
+            &mut SequentialSlice::new_mut(&mut output, 1, room)?,
+            None,
+        )?;
+        if made == 0 {
+            break;
+        }
+        converted.extend(output.get(..made).unwrap_or_default());
+    }
+    Ok(converted.into_iter().skip(delay).take(length).collect())
+}

@@ -1,0 +1,142 @@
+//! `callbox check`: every error, or what will happen.
+
+use std::path::Path;
+
+use super::{Exit, complain, load};
+use crate::audio::{self, SoundBank};
+use crate::config::{
+    Action, AnswerAction, CallAction, Config, Credentials, HangupTarget, Order, OutputKind, Rule, Trigger,
+};
+use crate::core::OutputChange;
+use crate::signaling::{Endpoint, client_config};
+
+pub(super) fn check(path: &Path) -> Exit {
+    let config = match load(path) {
+        Ok(config) => config,
+        Err(exit) => return exit,
+    };
+    if let Err(error) = client_config(config.core.ca_file.as_deref(), config.core.client_certificate.as_ref()) {
+        complain(error);
+        return Exit::Usage;
+    }
+    if let Err(error) = SoundBank::new(config.audio.rate_hz, &config.sounds) {
+        complain(error);
+        return Exit::Usage;
+    }
+    print_summary(path, &config);
+    Exit::Done
+}
+
+fn print_summary(path: &Path, config: &Config) {
+    println!("{}: valid", path.display());
+    let endpoint = Endpoint::new(config.core.url.clone(), config.core.tenant.clone());
+    let credentials = match &config.core.credentials {
+        Credentials::Token(_) => "a token in the configuration".to_owned(),
+        Credentials::TokenFile(path) => format!("the token in {}", path.display()),
+        Credentials::Login { login, .. } => format!("the login {login}"),
+        Credentials::ConfigTokenFile(path) => format!("the config token in {}", path.display()),
+    };
+    let lines = config.core.lines;
+    println!("session   {} with {credentials}, {lines} line{}", endpoint.shown(), if lines == 1 { "" } else { "s" });
+    if !endpoint.is_secure() {
+        println!("          NOT ENCRYPTED: everybody on the network can listen");
+    }
+    let audio = &config.audio;
+    println!("sound     capture {}, playback {}, {} Hz", audio.capture, audio.playback, audio.rate_hz);
+    match audio::probe(&audio.capture, &audio.playback, audio.rate_hz) {
+        Ok(()) => println!("          both can be opened"),
+        Err(error) => println!("          not now: {error} (the station keeps trying)"),
+    }
+    println!("pins      simulated: hardware pins are not built yet");
+    for button in &config.buttons {
+        println!("button    {}: {}", button.name, trigger(config, &button.press));
+        for (what, found) in [("long", &button.long_press), ("double", &button.double_press)] {
+            if let Some(found) = found {
+                println!("          {what}: {}", trigger(config, found));
+            }
+        }
+    }
+    for sensor in &config.sensors {
+        println!(
+            "sensor    {}: opened: {}; closed: {}",
+            sensor.name,
+            trigger(config, &sensor.opened),
+            trigger(config, &sensor.closed)
+        );
+    }
+    for output in &config.outputs {
+        match &output.kind {
+            OutputKind::Relay { max_on } => println!("relay     {}: on for {} ms at most", output.name, max_on.as_millis()),
+            OutputKind::Led { show } => println!("led       {}: shows {} states", output.name, show.len()),
+        }
+    }
+    print_calls(config);
+}
+
+fn print_calls(config: &Config) {
+    for rule in &config.answers {
+        let who = if rule.from.is_empty() { "anybody".to_owned() } else { format!("{} patterns", rule.from.len()) };
+        let what = match rule.action {
+            AnswerAction::Answer => format!("answered after {} ms", rule.after.as_millis()),
+            AnswerAction::Ring => "rings here".to_owned(),
+            AnswerAction::Decline => "declined".to_owned(),
+        };
+        let hours = rule.hours.as_ref().map(|hours| format!(", {}", hours.text())).unwrap_or_default();
+        println!("call from {who}: {what}{hours}");
+    }
+    println!("call from anybody else: declined");
+    for rule in &config.dtmf {
+        // The code itself is a secret.
+        println!("code      of {} digits: {}", rule.digits.len(), trigger(config, &rule.run));
+    }
+}
+
+fn trigger(config: &Config, trigger: &Trigger) -> String {
+    if trigger.rules.is_empty() {
+        return "nothing".into();
+    }
+    trigger.rules.iter().map(|one| rule(config, one)).collect::<Vec<_>>().join("; else ")
+}
+
+fn rule(config: &Config, rule: &Rule) -> String {
+    let steps: Vec<String> = rule
+        .steps
+        .iter()
+        .map(|step| {
+            let after = step.after.as_millis();
+            let wait = if after == 0 { String::new() } else { format!(" after {after} ms") };
+            format!("{}{wait}", action(config, &step.action))
+        })
+        .collect();
+    let hours = rule.hours.as_ref().map(|hours| format!("{}: ", hours.text())).unwrap_or_default();
+    format!("{hours}{}", steps.join(", "))
+}
+
+fn action(config: &Config, action: &Action) -> String {
+    match action {
+        Action::Call(CallAction { numbers, ring, order, .. }) => {
+            let how = match (numbers.len(), order) {
+                (1, _) => "",
+                (_, Order::Serial) => " in turn",
+                (_, Order::Parallel) => " at once",
+            };
+            let ring = ring.unwrap_or(config.calls.ring_timeout);
+            format!("call {}{how}, ringing for {} s", numbers.join(", "), ring.as_secs())
+        }
+        Action::Answer => "answer what rings, else".into(),
+        Action::Hangup(HangupTarget::All) => "hang up".into(),
+        Action::Hangup(HangupTarget::Line(line)) => format!("hang up line {line}"),
+        Action::Output { output, change } => {
+            let name = config.outputs.get(output.0).map(|output| output.name.as_str()).unwrap_or_default();
+            match change {
+                OutputChange::On => format!("{name} on"),
+                OutputChange::Off => format!("{name} off"),
+                OutputChange::Pulse(length) => format!("{name} on for {} ms", length.as_millis()),
+            }
+        }
+        Action::Play(sound) => format!("play {}", sound.name()),
+        Action::Volume(volume) => format!("volume {volume}"),
+        Action::Mute(true) => "microphone off".into(),
+        Action::Mute(false) => "microphone on".into(),
+    }
+}

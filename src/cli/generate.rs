@@ -1,0 +1,67 @@
+//! Man page, completions and JSON schemas, from the definitions themselves.
+
+use std::io::Write;
+
+use clap::CommandFactory;
+
+use super::{Cli, Exit, complain};
+use crate::control::{EventRecord, FullStatus};
+
+/// Which output.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(super) enum SchemaOf {
+    /// `callbox status --json`
+    Status,
+    /// A line of `callbox events --json`
+    Events,
+}
+
+pub(super) fn completions(shell: clap_complete::Shell) -> Exit {
+    clap_complete::generate(shell, &mut Cli::command(), "callbox", &mut std::io::stdout());
+    Exit::Done
+}
+
+pub(super) fn man() -> Exit {
+    let mut page = Vec::new();
+    let rendered = render_man(&mut page).and_then(|()| std::io::stdout().write_all(&page));
+    match rendered {
+        Ok(()) => Exit::Done,
+        Err(error) => {
+            complain(error);
+            Exit::Failed
+        }
+    }
+}
+
+/// One page: the command, then each subcommand with its options.
+fn render_man(page: &mut Vec<u8>) -> std::io::Result<()> {
+    let mut command = Cli::command();
+    command.build();
+    clap_mangen::Man::new(command.clone()).render(page)?;
+    for subcommand in command.get_subcommands().filter(|subcommand| subcommand.get_name() != "help") {
+        let name = subcommand.get_name().to_owned();
+        writeln!(page, ".SH \"CALLBOX {}\"", name.to_uppercase())?;
+        let man = clap_mangen::Man::new(subcommand.clone());
+        man.render_synopsis_section(page)?;
+        man.render_description_section(page)?;
+        man.render_options_section(page)?;
+    }
+    Ok(())
+}
+
+pub(super) fn schema(of: SchemaOf) -> Exit {
+    let schema = match of {
+        SchemaOf::Status => schemars::schema_for!(FullStatus),
+        SchemaOf::Events => schemars::schema_for!(EventRecord),
+    };
+    match serde_json::to_string_pretty(&schema) {
+        Ok(text) => {
+            println!("{text}");
+            Exit::Done
+        }
+        Err(error) => {
+            complain(error);
+            Exit::Failed
+        }
+    }
+}

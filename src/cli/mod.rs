@@ -1,0 +1,286 @@
+//! One file per subcommand; the definitions here also make the man page and the completions.
+
+mod check;
+mod client;
+mod devices;
+mod generate;
+mod login;
+mod logging;
+mod run;
+mod sandbox;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Exit codes (`interface.md`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// 0
+    Done,
+    /// 1
+    Failed,
+    /// 2: bad usage or configuration.
+    Usage,
+    /// 3: daemon not reachable.
+    Unreachable,
+    /// 4: refused by policy.
+    Refused,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::Unreachable => 3,
+            Exit::Refused => 4,
+        })
+    }
+}
+
+/// Where the configuration is unless told otherwise.
+pub(crate) const DEFAULT_CONFIG: &str = "/etc/callbox/callbox.toml";
+
+/// Intercom station: buttons to calls, WebRTC audio through ALSA.
+#[derive(Debug, Parser)]
+#[command(name = "callbox", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the station
+    Run {
+        /// Configuration file
+        #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
+        config: PathBuf,
+    },
+    /// Validate the configuration and print what will happen
+    Check {
+        /// Configuration file
+        #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
+        config: PathBuf,
+    },
+    /// List sound cards, PCM names that work, GPIO chips and pins
+    Devices {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Get a session token from the core server
+    Login(login::LoginArgs),
+    /// Show the running station on one screen
+    Status {
+        /// The typed snapshot
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        daemon: Daemon,
+    },
+    /// Act as if a button was pressed
+    Press {
+        /// Name of the button
+        name: String,
+        /// A long press
+        #[arg(long, conflicts_with = "double")]
+        long: bool,
+        /// A double press
+        #[arg(long)]
+        double: bool,
+        #[command(flatten)]
+        daemon: Daemon,
+    },
+    /// Call a number
+    Call {
+        /// The number
+        number: String,
+        /// Line to use; any idle one by default
+        #[arg(long, value_name = "N")]
+        line: Option<u32>,
+        #[command(flatten)]
+        daemon: Daemon,
+    },
+    /// Hang up
+    Hangup {
+        /// This line only
+        #[arg(long, value_name = "N")]
+        line: Option<u32>,
+        #[command(flatten)]
+        daemon: Daemon,
+    },
+    /// Answer the call that rings here
+    Answer {
+        /// Line that rings
+        #[arg(long, value_name = "N")]
+        line: Option<u32>,
+        #[command(flatten)]
+        daemon: Daemon,
+    },
+    /// Hold the call
+    Hold {
+        #[command(flatten)]
+        daemon: Daemon,
+    },
+    /// Take the held call up again
+    Unhold {
+        #[command(flatten)]
+        daemon: Daemon,
+    },
+    /// Send DTMF digits into the call
+    Dtmf {
+        /// Digits: 0-9, *, #, A-D
+        digits: String,
+        #[command(flatten)]
+        daemon: Daemon,
+    },
+    /// Silence the microphone
+    Mute {
+        #[command(flatten)]
+        daemon: Daemon,
+    },
+    /// Open the microphone again
+    Unmute {
+        #[command(flatten)]
+        daemon: Daemon,
+    },
+    /// Set the loudspeaker, 0 to 100
+    Volume {
+        /// 0 to 100
+        #[arg(value_parser = clap::value_parser!(u8).range(0..=100))]
+        volume: u8,
+        #[command(flatten)]
+        daemon: Daemon,
+    },
+    /// Drive a relay or LED
+    Output {
+        /// Name of the output
+        name: String,
+        /// What it is to do
+        #[arg(value_enum)]
+        change: client::Change,
+        /// Length of a pulse, milliseconds
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=600_000))]
+        ms: Option<u64>,
+        #[command(flatten)]
+        daemon: Daemon,
+    },
+    /// Follow what happens
+    Events {
+        /// As JSON, one object a line
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        daemon: Daemon,
+    },
+    /// Start a core server with a web phone, and a station with a front panel
+    Sandbox(sandbox::SandboxArgs),
+    /// Print shell completions
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Print the man page
+    Man,
+    /// Print the JSON schema of `--json` output
+    Schema {
+        /// Which output
+        #[arg(value_enum)]
+        of: generate::SchemaOf,
+    },
+}
+
+/// How to find a running daemon.
+#[derive(Debug, Args)]
+pub(crate) struct Daemon {
+    /// Control socket of the daemon; by default the one of its configuration
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// Configuration file that names the socket
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
+    config: PathBuf,
+}
+
+/// Parses the arguments and does what they say.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("callbox: no runtime: {error}");
+            return Exit::Failed.into();
+        }
+    };
+    let exit = runtime.block_on(dispatch(cli.command));
+    runtime.shutdown_timeout(std::time::Duration::from_millis(500));
+    exit.into()
+}
+
+async fn dispatch(command: Command) -> Exit {
+    use crate::control::Request;
+    use crate::core::Gesture;
+    match command {
+        Command::Run { config } => run::run(&config).await,
+        Command::Check { config } => check::check(&config),
+        Command::Devices { json } => devices::devices(json),
+        Command::Login(args) => login::login(args).await,
+        Command::Sandbox(args) => sandbox::sandbox(args).await,
+        Command::Completions { shell } => generate::completions(shell),
+        Command::Man => generate::man(),
+        Command::Schema { of } => generate::schema(of),
+        Command::Status { json, daemon } => client::status(&daemon, json).await,
+        Command::Events { json, daemon } => client::events(&daemon, json).await,
+        Command::Press { name, long, double, daemon } => {
+            let gesture = match (long, double) {
+                (true, _) => Gesture::Long,
+                (_, true) => Gesture::Double,
+                _ => Gesture::Press,
+            };
+            client::request(&daemon, Request::Press { name, gesture }).await
+        }
+        Command::Call { number, line, daemon } => client::request(&daemon, Request::Call { number, line }).await,
+        Command::Hangup { line, daemon } => client::request(&daemon, Request::Hangup { line }).await,
+        Command::Answer { line, daemon } => client::request(&daemon, Request::Answer { line }).await,
+        Command::Hold { daemon } => client::request(&daemon, Request::Hold).await,
+        Command::Unhold { daemon } => client::request(&daemon, Request::Unhold).await,
+        Command::Dtmf { digits, daemon } => client::request(&daemon, Request::Dtmf { digits }).await,
+        Command::Mute { daemon } => client::request(&daemon, Request::Mute).await,
+        Command::Unmute { daemon } => client::request(&daemon, Request::Unmute).await,
+        Command::Volume { volume, daemon } => client::request(&daemon, Request::Volume { volume }).await,
+        Command::Output { name, change, ms, daemon } => {
+            client::request(&daemon, Request::Output { name, change: change.into(), ms }).await
+        }
+    }
+}
+
+/// Prints an error as the user is to see it.
+pub(crate) fn complain(error: impl std::fmt::Display) {
+    eprintln!("callbox: {error}");
+}
+
+/// The environment as the configuration wants it.
+pub(crate) fn environment() -> std::collections::BTreeMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+/// Reads the configuration, or prints every error.
+pub(crate) fn load(path: &Path) -> Result<crate::config::Config, Exit> {
+    crate::config::load(path, &environment()).map_err(|errors| {
+        eprintln!("{errors}");
+        Exit::Usage
+    })
+}
+
+/// An address such as `127.0.0.1:8642` or `8642`.
+pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    let text = if text.parse::<u16>().is_ok() { format!("127.0.0.1:{text}") } else { text.to_owned() };
+    text.parse().map_err(|_| "write an address with its port, as 127.0.0.1:8642 or [::1]:8642".to_owned())
+}

@@ -1,0 +1,73 @@
+//! `callbox run`: the daemon.
+
+use std::path::{Path, PathBuf};
+
+use sd_notify::NotifyState;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Exit, complain, load, logging};
+use crate::audio::CardChoice;
+use crate::control::ControlServer;
+use crate::station::{RunningStation, StationOptions, machine_identifier};
+
+pub(super) async fn run(path: &Path) -> Exit {
+    let config = match load(path) {
+        Ok(config) => config,
+        Err(exit) => return exit,
+    };
+    logging::start(&config.log.level);
+    let socket = config.control.socket.clone();
+    let identifier = config.core.identifier.clone().unwrap_or_else(machine_identifier);
+    let options = StationOptions {
+        config,
+        card: CardChoice::Alsa,
+        extra_addresses: Vec::new(),
+        token_folders: token_folders(),
+        identifier,
+    };
+    let station = match RunningStation::start(options) {
+        Ok(station) => station,
+        Err(error) => {
+            complain(error);
+            return Exit::Usage;
+        }
+    };
+    let control = match ControlServer::bind(&socket, station.handle.clone()).await {
+        Ok(control) => control,
+        Err(error) => {
+            complain(error);
+            station.stop().await;
+            return Exit::Usage;
+        }
+    };
+    // Without systemd there is nobody to tell.
+    let _ = sd_notify::notify(&[NotifyState::Ready]);
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), socket = %socket.display(), "started");
+    wait_for_signal().await;
+    let _ = sd_notify::notify(&[NotifyState::Stopping]);
+    drop(control);
+    station.stop().await;
+    tracing::info!("stopped");
+    Exit::Done
+}
+
+/// `$STATE_DIRECTORY`, then `$RUNTIME_DIRECTORY` (systemd.exec(5)); each may list several.
+fn token_folders() -> Vec<PathBuf> {
+    ["STATE_DIRECTORY", "RUNTIME_DIRECTORY"]
+        .into_iter()
+        .filter_map(|name| std::env::var(name).ok())
+        .filter_map(|value| value.split(':').next().filter(|first| !first.is_empty()).map(PathBuf::from))
+        .collect()
+}
+
+/// Returns at SIGTERM or SIGINT.
+pub(super) async fn wait_for_signal() {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}

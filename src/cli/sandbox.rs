@@ -1,0 +1,237 @@
+//! `callbox sandbox`: a core server with a web phone, and a station with a front panel.
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Exit, complain, environment, listen_address, load, logging, run::wait_for_signal};
+use crate::audio::CardChoice;
+use crate::config::Config;
+use crate::control::ControlServer;
+use crate::sandbox::{
+    Account, STATION_NUMBER, Sandbox, SandboxOptions, ServerCertificate, default_accounts, default_station,
+    load_accounts,
+};
+
+#[derive(Debug, Args)]
+pub(super) struct SandboxArgs {
+    /// Where to listen; off loopback it serves https only
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8642", value_parser = listen_address)]
+    listen: SocketAddr,
+    /// Accounts, as [[account]] tables with number, name and password
+    #[arg(long, value_name = "FILE")]
+    accounts: Option<PathBuf>,
+    /// Leave the station out
+    #[arg(long, conflicts_with = "config")]
+    no_station: bool,
+    /// Configuration of the station; its [core] is replaced
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Control socket of the station, for `callbox press` and the others
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// Where the CA and its certificate are kept
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Certificate chain of the server
+    #[arg(long, value_name = "F", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Private key of the server
+    #[arg(long, value_name = "F", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// A name of this server, beside its addresses; may be repeated
+    #[arg(long, value_name = "NAME")]
+    host_name: Vec<String>,
+    /// Use the built-in microphone even where there is a sound card
+    #[arg(long)]
+    no_sound_card: bool,
+}
+
+pub(super) async fn sandbox(args: SandboxArgs) -> Exit {
+    logging::start("warn,callbox=info");
+    match start(args).await {
+        Ok((sandbox, control)) => {
+            wait_for_signal().await;
+            drop(control);
+            sandbox.stop().await;
+            Exit::Done
+        }
+        Err(exit) => exit,
+    }
+}
+
+fn usage(error: impl std::fmt::Display) -> Exit {
+    complain(error);
+    Exit::Usage
+}
+
+async fn start(args: SandboxArgs) -> Result<(Sandbox, Option<ControlServer>), Exit> {
+    let loopback = args.listen.ip().is_loopback();
+    let accounts = accounts(&args, loopback)?;
+    let station = station(&args)?;
+    let mut host_names = args.host_name.clone();
+    let addresses = own_addresses(args.listen.ip());
+    let certificate = match (&args.tls_cert, &args.tls_key) {
+        (Some(certificate), Some(key)) => Some(ServerCertificate::load(certificate, key).map_err(usage)?),
+        _ if loopback => None,
+        _ => {
+            host_names.extend(machine_names());
+            let folder = args.data.clone().or_else(data_folder).ok_or_else(|| usage("no place for the certificate; name one with --data"))?;
+            Some(ServerCertificate::make(&folder, &host_names, &addresses).map_err(usage)?)
+        }
+    };
+    let own_socket = args.config.as_ref().and(station.as_ref()).map(|config| config.control.socket.clone());
+    let socket = args.socket.clone().or(own_socket);
+    let words = certificate.as_ref().map(certificate_words);
+    let options = SandboxOptions {
+        listen: args.listen,
+        accounts: accounts.clone(),
+        host_names,
+        station,
+        card: if args.no_sound_card { CardChoice::Synthetic } else { CardChoice::AlsaOrSynthetic },
+        certificate,
+    };
+    let sandbox = Sandbox::start(options).await.map_err(usage)?;
+    let control = match (socket, sandbox.station_handle()) {
+        (Some(path), Some(handle)) => match ControlServer::bind(&path, handle).await {
+            Ok(server) => {
+                println!("Control    {}", path.display());
+                Some(server)
+            }
+            Err(error) => {
+                sandbox.stop().await;
+                return Err(usage(error));
+            }
+        },
+        _ => None,
+    };
+    announce(&sandbox, &accounts, args.accounts.is_none(), words, &addresses);
+    Ok((sandbox, control))
+}
+
+fn accounts(args: &SandboxArgs, loopback: bool) -> Result<Vec<Account>, Exit> {
+    match &args.accounts {
+        Some(file) => load_accounts(file).map_err(usage),
+        None if loopback => Ok(default_accounts()),
+        None => Err(usage("off loopback the accounts with the well-known password are not served; write your own and name them with --accounts")),
+    }
+}
+
+fn station(args: &SandboxArgs) -> Result<Option<Config>, Exit> {
+    match &args.config {
+        _ if args.no_station => Ok(None),
+        None => default_station().map(Some).map_err(usage),
+        Some(file) => {
+            // The sandbox replaces [core]: what is missing there is no error.
+            let mut environment = environment();
+            environment.retain(|name, _| !name.starts_with("CALLBOX_CORE__"));
+            let text = std::fs::read_to_string(file).map_err(|error| usage(format!("{}: {error}", file.display())))?;
+            match crate::config::parse_without_core(&file.display().to_string(), &text, &environment) {
+                Ok(config) => Ok(Some(config)),
+                Err(_) if !file.exists() => load(file).map(Some),
+                Err(errors) => {
+                    eprintln!("{errors}");
+                    Err(Exit::Usage)
+                }
+            }
+        }
+    }
+}
+
+fn certificate_words(certificate: &ServerCertificate) -> String {
+    match &certificate.ca_file {
+        Some(ca_file) => format!(
+            "CA         {}\n           SHA-256 {}\n           stations trust it by the line  ca_file = \"{}\"\n           phones trust it once it is installed as a CA",
+            ca_file.display(),
+            certificate.fingerprint,
+            ca_file.display()
+        ),
+        None => format!("Certificate SHA-256 {}", certificate.fingerprint),
+    }
+}
+
+fn announce(
+    sandbox: &Sandbox,
+    accounts: &[Account],
+    well_known: bool,
+    certificate: Option<String>,
+    addresses: &[IpAddr],
+) {
+    let scheme = if certificate.is_some() { "https" } else { "http" };
+    let shown = if sandbox.address.ip().is_unspecified() {
+        addresses.iter().find(|address| !address.is_loopback()).copied().unwrap_or(sandbox.address.ip())
+    } else {
+        sandbox.address.ip()
+    };
+    let base = format!("{scheme}://{}", SocketAddr::new(shown, sandbox.address.port()));
+    println!("Web phone  {base}/");
+    if sandbox.station.is_some() {
+        println!("Station    {base}/station  (it is called {STATION_NUMBER})");
+    }
+    if well_known {
+        println!("Accounts   100 to 109, password callbox");
+    } else {
+        let numbers: Vec<&str> = accounts.iter().map(|account| account.number.as_str()).collect();
+        println!("Accounts   {}", numbers.join(", "));
+    }
+    if let Some(words) = certificate {
+        println!("{words}");
+    }
+    if let Some(station) = sandbox.station_handle() {
+        tokio::spawn(async move { tell_sound(&station).await });
+    }
+}
+
+/// Says where the station's sound comes from, once that is known.
+async fn tell_sound(station: &crate::station::StationHandle) {
+    use crate::control::{Controlled, Reply, Request};
+    for _ in 0..20 {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        if let Reply::Status(status) = station.request(Request::Status).await
+            && status.station.audio.ready
+        {
+            if status.sound.synthetic {
+                println!("Sound      built-in microphone (a melody): this machine has no sound card");
+            } else {
+                println!("Sound      the default sound card");
+            }
+            return;
+        }
+    }
+}
+
+fn data_folder() -> Option<PathBuf> {
+    let base = std::env::var_os("XDG_DATA_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share")))?;
+    Some(base.join("callbox/sandbox"))
+}
+
+/// The machine's name, alone and as mDNS has it.
+fn machine_names() -> Vec<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { Vec::new() } else { vec![name.to_owned(), format!("{name}.local")] }
+}
+
+/// The addresses that the certificate is for: the one listened on, or those with a route.
+fn own_addresses(listen: IpAddr) -> Vec<IpAddr> {
+    if !listen.is_unspecified() {
+        return vec![listen];
+    }
+    let mut addresses = vec![IpAddr::from([127, 0, 0, 1])];
+    // Documentation addresses (RFC 5737, RFC 3849): only the route is looked up, nothing is sent.
+    let routes = [("0.0.0.0:0", "192.0.2.1:9"), ("[::]:0", "[2001:db8::1]:9")];
+    for (from, to) in routes {
+        let address = UdpSocket::bind(from)
+            .and_then(|socket| socket.connect(to).map(|()| socket))
+            .and_then(|socket| socket.local_addr());
+        if let Ok(address) = address
+            && !address.ip().is_unspecified()
+        {
+            addresses.push(address.ip());
+        }
+    }
+    addresses
+}

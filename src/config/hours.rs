@@ -1,0 +1,145 @@
+//! Opening hours: `Mo-Fr 07:00-19:00; Sa 08:00-12:00`, `22:00-06:00`.
+
+use crate::core::{LocalTime, Weekday};
+
+/// Times of the week at which a rule holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hours {
+    spans: Vec<Span>,
+    text: String,
+}
+
+/// A span that begins on any of some days and may reach into the next one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Span {
+    days: Vec<Weekday>,
+    start_minute: u16,
+    end_minute: u16,
+}
+
+/// Why a text gives no hours.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("\"{part}\" is no span of hours; write for example \"Mo-Fr 07:00-19:00; Sa 08:00-12:00\"")]
+pub struct HoursError {
+    part: String,
+}
+
+impl Hours {
+    /// Whether the moment lies in the hours.
+    pub fn contain(&self, now: LocalTime) -> bool {
+        self.spans.iter().any(|span| span.contains(now))
+    }
+
+    /// As it was written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+impl Span {
+    fn contains(&self, now: LocalTime) -> bool {
+        let minute = now.minute_of_day;
+        if self.start_minute < self.end_minute {
+            return self.days.contains(&now.weekday) && (self.start_minute..self.end_minute).contains(&minute);
+        }
+        // Over midnight: the evening of a day in the list, or the morning after one.
+        (self.days.contains(&now.weekday) && minute >= self.start_minute)
+            || (self.days.contains(&now.weekday.yesterday()) && minute < self.end_minute)
+    }
+}
+
+impl std::str::FromStr for Hours {
+    type Err = HoursError;
+
+    fn from_str(text: &str) -> Result<Self, HoursError> {
+        let spans = text
+            .split(';')
+            .map(|part| parse_span(part.trim()).ok_or_else(|| HoursError { part: part.trim().to_owned() }))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { spans, text: text.to_owned() })
+    }
+}
+
+fn parse_span(text: &str) -> Option<Span> {
+    let (days, times) = match text.split_once(' ') {
+        Some((days, times)) => (parse_days(days)?, times.trim()),
+        None => (Weekday::ALL.to_vec(), text),
+    };
+    let (start, end) = times.split_once('-')?;
+    let (start_minute, end_minute) = (parse_minute(start)?, parse_minute(end)?);
+    (start_minute < 1440).then_some(Span { days, start_minute, end_minute })
+}
+
+fn parse_days(text: &str) -> Option<Vec<Weekday>> {
+    let mut days = Vec::new();
+    for part in text.split(',') {
+        match part.split_once('-') {
+            None => days.push(parse_day(part)?),
+            Some((first, last)) => {
+                let (first, last) = (parse_day(first)? as usize, parse_day(last)? as usize);
+                let length = (last + 7 - first) % 7 + 1;
+                days.extend(Weekday::ALL.iter().cycle().skip(first).take(length));
+            }
+        }
+    }
+    Some(days)
+}
+
+fn parse_day(text: &str) -> Option<Weekday> {
+    const NAMES: [&str; 7] = ["Mo", "Tu", "We", "Th", "Fr", "Sa", "Su"];
+    let index = NAMES.iter().position(|name| name.eq_ignore_ascii_case(text.trim()))?;
+    Weekday::ALL.get(index).copied()
+}
+
+/// `07:00` as minutes since midnight; `24:00` is allowed as an end.
+fn parse_minute(text: &str) -> Option<u16> {
+    let (hour, minute) = text.trim().split_once(':')?;
+    if hour.len() != 2 || minute.len() != 2 {
+        return None;
+    }
+    let (hour, minute): (u16, u16) = (hour.parse().ok()?, minute.parse().ok()?);
+    let total = hour * 60 + minute;
+    (minute < 60 && total <= 1440).then_some(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(weekday: Weekday, hour: u16, minute: u16) -> LocalTime {
+        LocalTime { weekday, minute_of_day: hour * 60 + minute }
+    }
+
+    #[test]
+    fn the_concierge_is_there_on_working_days() {
+        let hours: Hours = "Mo-Fr 07:00-19:00; Sa 08:00-12:00".parse().unwrap();
+        assert!(hours.contain(at(Weekday::Monday, 7, 0)));
+        assert!(hours.contain(at(Weekday::Friday, 18, 59)));
+        assert!(!hours.contain(at(Weekday::Friday, 19, 0)));
+        assert!(hours.contain(at(Weekday::Saturday, 8, 30)));
+        assert!(!hours.contain(at(Weekday::Sunday, 8, 30)));
+    }
+
+    #[test]
+    fn a_night_belongs_to_the_day_it_begins_on() {
+        let hours: Hours = "Fr,Sa 22:00-06:00".parse().unwrap();
+        assert!(hours.contain(at(Weekday::Friday, 23, 0)));
+        assert!(hours.contain(at(Weekday::Sunday, 5, 59)));
+        assert!(!hours.contain(at(Weekday::Friday, 5, 0)));
+        assert!(!hours.contain(at(Weekday::Sunday, 22, 0)));
+    }
+
+    #[test]
+    fn days_may_run_over_the_week_end() {
+        let hours: Hours = "Sa-Mo 10:00-24:00".parse().unwrap();
+        assert!(hours.contain(at(Weekday::Monday, 23, 59)));
+        assert!(!hours.contain(at(Weekday::Tuesday, 10, 0)));
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused_with_its_words() {
+        for text in ["", "07:00", "7:00-19:00", "25:00-26:00", "Mx 07:00-19:00", "24:00-01:00"] {
+            assert!(text.parse::<Hours>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! The typed configuration: parsed once, valid ever after.
+//!
+//! Source: `interface.md`, "Configuration". [`read`] merges file and environment, reports
+//! every error at once, each with its place, and gives a [`Config`] whose values cannot be wrong.
+
+mod action;
+mod error;
+mod file;
+mod hours;
+mod number;
+mod read;
+mod source;
+mod station;
+mod trigger;
+
+pub use action::{Action, CallAction, HangupTarget, LineChoice, Order, Rule, Step, Trigger};
+pub use error::{ConfigError, ConfigErrors, Place};
+pub use file::{load, parse, parse_without_core, resolve_secret_file};
+pub use hours::{Hours, HoursError};
+pub use number::NumberPattern;
+pub use station::*;
+pub(crate) use trigger::is_number;

@@ -1,0 +1,161 @@
+//! File and environment become one tree, which remembers where each value came from.
+
+use std::collections::BTreeMap;
+
+use config::{Environment, File, FileFormat, Map, Source, Value};
+use toml_edit::{Document, Item};
+
+use super::error::{ConfigError, ConfigErrors, Place};
+
+const PREFIX: &str = "CALLBOX";
+
+/// The merged values with their origins.
+pub(super) struct Sources {
+    pub(super) values: Map<String, Value>,
+    pub(super) origins: Origins,
+}
+
+/// From a key's full path to its place.
+pub(super) struct Origins {
+    file: String,
+    lines: BTreeMap<String, usize>,
+    variables: BTreeMap<String, String>,
+}
+
+impl Origins {
+    /// The place of a key, or of the nearest table around it.
+    pub(super) fn place(&self, path: &str) -> Place {
+        if let Some(variable) = self.variables.get(path) {
+            return Place::Environment(variable.clone());
+        }
+        let mut path = path;
+        loop {
+            if let Some(line) = self.lines.get(path) {
+                return Place::Line { file: self.file.clone(), line: *line };
+            }
+            match path.rfind(['.', '[']) {
+                Some(end) => path = path.get(..end).unwrap_or_default(),
+                None => return Place::File(self.file.clone()),
+            }
+        }
+    }
+
+    /// Values of environment variables are text, whatever the key wants.
+    pub(super) fn is_variable(&self, path: &str) -> bool {
+        self.variables.contains_key(path)
+    }
+}
+
+/// Merges the TOML text with those variables that begin with `CALLBOX_`.
+pub(super) fn merge(
+    file: &str,
+    text: &str,
+    environment: &BTreeMap<String, String>,
+) -> Result<Sources, ConfigErrors> {
+    let lines = lines_of(file, text)?;
+    let mut builder = config::Config::builder().add_source(File::from_str(text, FileFormat::Toml));
+    let mut variables = BTreeMap::new();
+    let ours = environment.iter().filter(|(name, _)| name.starts_with("CALLBOX_"));
+    let source = Environment::with_prefix(PREFIX)
+        .prefix_separator("_")
+        .separator("__")
+        .source(Some(ours.clone().map(|(name, value)| (name.clone(), value.clone())).collect()));
+    let overrides = source.collect().map_err(|error| whole_file(file, &error.to_string()))?;
+    for (key, value) in overrides {
+        let path = indexed(&key);
+        let name = ours
+            .clone()
+            .map(|(name, _)| name)
+            .find(|name| name.trim_start_matches("CALLBOX_").to_lowercase().replace("__", ".") == key)
+            .cloned()
+            .unwrap_or_else(|| key.clone());
+        builder = builder.set_override(&path, value).map_err(|error| {
+            ConfigErrors(vec![ConfigError {
+                place: Place::Environment(name.clone()),
+                key: path.clone(),
+                problem: format!("is no key: {error}"),
+                remedy: "write it as CALLBOX_TABLE__KEY".into(),
+            }])
+        })?;
+        variables.insert(path, name);
+    }
+    let merged = builder.build().map_err(|error| whole_file(file, &error.to_string()))?;
+    let values = merged.try_deserialize::<Map<String, Value>>().map_err(|error| whole_file(file, &error.to_string()))?;
+    Ok(Sources { values, origins: Origins { file: file.to_owned(), lines, variables } })
+}
+
+/// `button.0.pin` as `button[0].pin`.
+fn indexed(key: &str) -> String {
+    key.split('.').fold(String::new(), |path, part| {
+        if !path.is_empty() && part.chars().all(|character| character.is_ascii_digit()) {
+            format!("{path}[{part}]")
+        } else if path.is_empty() {
+            part.to_owned()
+        } else {
+            format!("{path}.{part}")
+        }
+    })
+}
+
+fn whole_file(file: &str, problem: &str) -> ConfigErrors {
+    ConfigErrors(vec![ConfigError {
+        place: Place::File(file.to_owned()),
+        key: String::new(),
+        problem: problem.to_owned(),
+        remedy: "see the configuration reference in docs/configuration.md".into(),
+    }])
+}
+
+fn line_at(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
+}
+
+fn lines_of(file: &str, text: &str) -> Result<BTreeMap<String, usize>, ConfigErrors> {
+    let document = Document::parse(text).map_err(|error| {
+        let line = error.span().map_or(1, |span| line_at(text, span.start));
+        ConfigErrors(vec![ConfigError {
+            place: Place::Line { file: file.to_owned(), line },
+            key: String::new(),
+            problem: format!("no TOML: {}", error.message().trim()),
+            remedy: "mend the line".into(),
+        }])
+    })?;
+    let mut lines = BTreeMap::new();
+    note_table(text, document.as_table(), "", &mut lines);
+    Ok(lines)
+}
+
+fn note_table(text: &str, table: &dyn toml_edit::TableLike, path: &str, lines: &mut BTreeMap<String, usize>) {
+    for (name, _) in table.iter() {
+        let Some((key, item)) = table.get_key_value(name) else { continue };
+        let path = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+        if let Some(span) = key.span().or_else(|| item.span()) {
+            lines.insert(path.clone(), line_at(text, span.start));
+        }
+        note_item(text, item, &path, lines);
+    }
+}
+
+fn note_item(text: &str, item: &Item, path: &str, lines: &mut BTreeMap<String, usize>) {
+    if let Some(table) = item.as_table_like() {
+        note_table(text, table, path, lines);
+    } else if let Some(tables) = item.as_array_of_tables() {
+        for (index, table) in tables.iter().enumerate() {
+            let path = format!("{path}[{index}]");
+            if let Some(span) = table.span() {
+                lines.insert(path.clone(), line_at(text, span.start));
+            }
+            note_table(text, table, &path, lines);
+        }
+    } else if let Some(array) = item.as_array() {
+        for (index, value) in array.iter().enumerate() {
+            let path = format!("{path}[{index}]");
+            if let Some(span) = value.span() {
+                lines.insert(path.clone(), line_at(text, span.start));
+            }
+            if let Some(table) = value.as_inline_table() {
+                note_table(text, table, &path, lines);
+            }
+        }
+    }
+}

@@ -1,0 +1,475 @@
+//! The parts of the configuration, one type per table.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::action::Trigger;
+use super::hours::Hours;
+use super::number::NumberPattern;
+
+/// A whole, valid configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// `[core]`
+    pub core: CoreConfig,
+    /// `[media]`
+    pub media: MediaConfig,
+    /// `[audio]`
+    pub audio: AudioConfig,
+    /// `[gpio]`
+    pub gpio: GpioConfig,
+    /// `[[button]]`
+    pub buttons: Vec<Button>,
+    /// `[[sensor]]`
+    pub sensors: Vec<Sensor>,
+    /// `[[output]]`
+    pub outputs: Vec<OutputPin>,
+    /// `[sounds]`
+    pub sounds: Vec<(Sound, PathBuf)>,
+    /// `[[answer]]`
+    pub answers: Vec<AnswerRule>,
+    /// `[[dtmf]]`
+    pub dtmf: Vec<DtmfRule>,
+    /// `[calls]`
+    pub calls: CallsConfig,
+    /// `[control]`
+    pub control: ControlConfig,
+    /// `[log]`
+    pub log: LogConfig,
+}
+
+/// The session with the core server.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CoreConfig {
+    /// Base address, scheme http or https.
+    pub url: Url,
+    /// Adds `/tenant/NAME`.
+    pub tenant: Option<String>,
+    /// Where the token comes from.
+    pub credentials: Credentials,
+    /// A private CA in place of the platform's roots.
+    pub ca_file: Option<PathBuf>,
+    /// Mutual TLS: certificate chain and key.
+    pub client_certificate: Option<(PathBuf, PathBuf)>,
+    /// What to do when another client takes our session over.
+    pub takeover: Takeover,
+    /// Stable device id; made from the machine where absent.
+    pub identifier: Option<String>,
+    /// How many of the session's lines to use.
+    pub lines: u32,
+}
+
+/// Where the session token comes from.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Credentials {
+    /// In the configuration (lab).
+    Token(String),
+    /// In a file.
+    TokenFile(PathBuf),
+    /// Log in by name and password.
+    Login {
+        /// User name.
+        login: String,
+        /// File with the password.
+        password_file: PathBuf,
+    },
+    /// Provisioned by a one-time token in a file.
+    ConfigTokenFile(PathBuf),
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Token(_) => "Token(…)",
+            Self::TokenFile(_) => "TokenFile",
+            Self::Login { .. } => "Login",
+            Self::ConfigTokenFile(_) => "ConfigTokenFile",
+        })
+    }
+}
+
+/// `core.takeover`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Takeover {
+    /// Wait, and try without force.
+    Never,
+    /// Force once an hour.
+    Once,
+    /// Force at most 3 times in 10 minutes.
+    Always,
+}
+
+/// `[media]`
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct MediaConfig {
+    /// Addresses to gather candidates from; every usable one where empty.
+    pub bind: Vec<IpAddr>,
+    /// Preference order.
+    pub codecs: Vec<Codec>,
+    /// STUN and TURN.
+    pub ice_servers: Vec<IceServer>,
+}
+
+/// A speech codec.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Codec {
+    /// RFC 6716
+    Opus,
+    /// G.711 A-law
+    Pcma,
+    /// G.711 µ-law
+    Pcmu,
+}
+
+/// A STUN or TURN server.
+#[derive(Clone, PartialEq, Eq)]
+pub struct IceServer {
+    /// `stun:` or `turn:` addresses.
+    pub urls: Vec<String>,
+    /// TURN user name.
+    pub username: String,
+    /// TURN password, read from `credential_file`.
+    pub credential: String,
+}
+
+impl std::fmt::Debug for IceServer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("IceServer").field("urls", &self.urls).finish_non_exhaustive()
+    }
+}
+
+/// `[audio]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct AudioConfig {
+    /// ALSA PCM name.
+    pub capture: String,
+    /// ALSA PCM name.
+    pub playback: String,
+    /// 48000 or 16000, samples per second.
+    pub rate_hz: u32,
+    /// Milliseconds per period; 10.
+    pub period_ms: u32,
+    /// Echo canceller.
+    pub echo: Echo,
+    /// Noise suppression on the capture path.
+    pub noise_suppression: bool,
+    /// Automatic gain on the capture path.
+    pub gain_control: bool,
+    /// Fixed gain on the capture path.
+    pub capture_gain_db: i32,
+    /// Loudspeaker at start, 0 to 100.
+    pub volume: u8,
+}
+
+/// `audio.echo`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Echo {
+    /// The canceller.
+    Full,
+    /// No processing.
+    Off,
+}
+
+/// `[gpio]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GpioConfig {
+    /// Where the pins are.
+    pub backend: GpioBackend,
+}
+
+/// `gpio.backend`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GpioBackend {
+    /// The best there is; simulated while no hardware backend is built.
+    Auto,
+    /// Pins in memory, driven by commands and the front panel.
+    Simulated,
+}
+
+/// A pin by offset or by name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum PinName {
+    /// Offset on the chip, the BCM number on a Raspberry Pi.
+    Offset(u32),
+    /// Line name.
+    Name(String),
+}
+
+/// `active`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Active {
+    /// Pressed, or on, when the pin is low.
+    Low,
+    /// Pressed, or on, when the pin is high.
+    High,
+}
+
+/// `pull`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pull {
+    /// To the supply.
+    Up,
+    /// To ground.
+    Down,
+    /// None.
+    Off,
+}
+
+/// Electrical side of an input pin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputPin {
+    /// Which.
+    pub pin: PinName,
+    /// Polarity.
+    pub active: Active,
+    /// Bias.
+    pub pull: Pull,
+    /// A level counts once it has lasted so long.
+    pub debounce: Duration,
+}
+
+/// `[[button]]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Button {
+    /// Unique among buttons.
+    pub name: String,
+    /// Its pin.
+    pub input: InputPin,
+    /// `press`
+    pub press: Trigger,
+    /// `long_press`; a press counts on release where it is set.
+    pub long_press: Option<Trigger>,
+    /// `long_ms`
+    pub long: Duration,
+    /// `double_press`; a press counts after `double_ms` where it is set.
+    pub double_press: Option<Trigger>,
+    /// `double_ms`
+    pub double: Duration,
+    /// A press while its own call is up.
+    pub again: Again,
+}
+
+/// `again`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Again {
+    /// Give the sign again.
+    Ignore,
+    /// Hang up.
+    Hangup,
+}
+
+/// `[[sensor]]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sensor {
+    /// Unique among sensors.
+    pub name: String,
+    /// Its pin.
+    pub input: InputPin,
+    /// On the edge to active.
+    pub opened: Trigger,
+    /// On the edge back.
+    pub closed: Trigger,
+}
+
+/// The place of an output in the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct OutputIndex(pub usize);
+
+/// `[[output]]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutputPin {
+    /// Unique among outputs.
+    pub name: String,
+    /// Its pin.
+    pub pin: PinName,
+    /// Polarity.
+    pub active: Active,
+    /// Relay or LED.
+    pub kind: OutputKind,
+}
+
+/// What hangs on an output.
+#[derive(Debug, Clone, PartialEq)]
+pub enum OutputKind {
+    /// A strike, a gate, a light.
+    Relay {
+        /// Never on for longer, whatever asks.
+        max_on: Duration,
+    },
+    /// A lamp that shows the station's state.
+    Led {
+        /// State and pattern.
+        show: Vec<(ShownState, crate::core::Drive)>,
+    },
+}
+
+/// States that a LED can show, most urgent first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ShownState {
+    /// A relay is on.
+    DoorOpen,
+    /// A call is established.
+    Talking,
+    /// A call is being set up, either way.
+    Calling,
+    /// No session, or no sound card.
+    Fault,
+    /// All is well.
+    Ready,
+}
+
+/// Sounds of the station.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Sound {
+    /// The far end rings.
+    Ringback,
+    /// The far end, or every line, is busy.
+    Busy,
+    /// The far end does not want.
+    Refused,
+    /// The call cannot go out, or failed.
+    NoConnection,
+    /// The press was heard.
+    Connecting,
+    /// The call is up.
+    Answer,
+    /// Talk time ends soon.
+    TalkWarning,
+    /// The door is open.
+    DoorOpen,
+    /// Somebody calls the station and nobody has answered yet.
+    Ring,
+}
+
+impl Sound {
+    /// All of them.
+    pub const ALL: [Sound; 9] = [
+        Self::Ringback,
+        Self::Busy,
+        Self::Refused,
+        Self::NoConnection,
+        Self::Connecting,
+        Self::Answer,
+        Self::TalkWarning,
+        Self::DoorOpen,
+        Self::Ring,
+    ];
+
+    /// Its key under `[sounds]`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ringback => "ringback",
+            Self::Busy => "busy",
+            Self::Refused => "refused",
+            Self::NoConnection => "no_connection",
+            Self::Connecting => "connecting",
+            Self::Answer => "answer",
+            Self::TalkWarning => "talk_warning",
+            Self::DoorOpen => "door_open",
+            Self::Ring => "ring",
+        }
+    }
+}
+
+/// `[[answer]]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct AnswerRule {
+    /// Callers; any where empty.
+    pub from: Vec<NumberPattern>,
+    /// What to do.
+    pub action: AnswerAction,
+    /// Wait before answering.
+    pub after: Duration,
+    /// Which way sound flows.
+    pub mode: CallMode,
+    /// When; always where absent.
+    pub hours: Option<Hours>,
+}
+
+/// `answer.action`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnswerAction {
+    /// By itself.
+    Answer,
+    /// Ring until somebody answers here.
+    Ring,
+    /// Never.
+    Decline,
+}
+
+/// `answer.mode`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CallMode {
+    /// Both ways.
+    #[default]
+    Talk,
+    /// No loudspeaker.
+    Listen,
+    /// No microphone.
+    Announce,
+}
+
+/// `[[dtmf]]`
+#[derive(Clone, PartialEq)]
+pub struct DtmfRule {
+    /// The code.
+    pub digits: String,
+    /// Far ends that may use it; any far end that we called where absent.
+    pub from: Option<Vec<NumberPattern>>,
+    /// What it does.
+    pub run: Trigger,
+}
+
+impl std::fmt::Debug for DtmfRule {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("DtmfRule").field("run", &self.run).finish_non_exhaustive()
+    }
+}
+
+/// `[calls]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallsConfig {
+    /// A call that nobody answers ends.
+    pub ring_timeout: Duration,
+    /// A call ends.
+    pub max_talk: Duration,
+    /// A second call while one is up.
+    pub second_call: SecondCall,
+    /// A press made offline is dialled for so long.
+    pub press_max_age: Duration,
+}
+
+/// `calls.second_call`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecondCall {
+    /// Busy.
+    Reject,
+    /// The first one waits.
+    Hold,
+    /// All hear each other.
+    Mix,
+    /// The first one ends.
+    Replace,
+}
+
+/// `[control]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ControlConfig {
+    /// Path of the control socket.
+    pub socket: PathBuf,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogConfig {
+    /// Directive of `tracing_subscriber::EnvFilter`: `info`, `debug`, `callbox=trace`.
+    pub level: String,
+}

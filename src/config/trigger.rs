@@ -1,0 +1,148 @@
+//! Reads actions: one table, a list of them, or a list of rules with hours.
+
+use std::time::Duration;
+
+use config::ValueKind;
+
+use super::action::{Action, CallAction, HangupTarget, LineChoice, Order, Rule, Step, Trigger};
+use super::hours::Hours;
+use super::read::{Section, shown};
+use super::station::{OutputIndex, OutputPin, Sound};
+use crate::core::OutputChange;
+
+/// A trigger key; `None` where it is absent.
+pub(super) fn read_trigger(section: &Section<'_>, key: &'static str, outputs: &[OutputPin]) -> Option<Trigger> {
+    let value = section.value(key)?;
+    let tables: Vec<Section<'_>> = match &value.kind {
+        ValueKind::Table(_) => vec![section.section(key)],
+        ValueKind::Array(_) => section.sections(key),
+        _ => {
+            section.error(key, format!("{} is no action", shown(value)), "write a table: { call = \"100\" }");
+            return None;
+        }
+    };
+    // With hours the list is one of rules; without, its actions all run.
+    let rules_with_hours = tables.iter().any(|table| table.has("hours"));
+    let rules: Vec<Rule> = tables
+        .into_iter()
+        .map(|table| {
+            let hours = read_hours(&table);
+            let steps = read_steps(&table, outputs);
+            table.finish();
+            Rule { hours, steps }
+        })
+        .collect();
+    if rules_with_hours {
+        return Some(Trigger { rules });
+    }
+    let steps: Vec<Step> = rules.into_iter().flat_map(|rule| rule.steps).collect();
+    let rules = if steps.is_empty() { Vec::new() } else { vec![Rule { hours: None, steps }] };
+    Some(Trigger { rules })
+}
+
+/// The key `hours`.
+pub(super) fn read_hours(section: &Section<'_>) -> Option<Hours> {
+    let text = section.filled_string("hours")?;
+    text.parse().map_err(|error: super::hours::HoursError| section.error("hours", error.to_string(), "see docs/configuration.md")).ok()
+}
+
+fn read_steps(table: &Section<'_>, outputs: &[OutputPin]) -> Vec<Step> {
+    let after = table.duration_ms("after_ms", 0, 3_600_000).unwrap_or(Duration::ZERO);
+    let mut actions = Vec::new();
+    // An answer comes first: it replaces the call of the same press.
+    if table.boolean("answer") == Some(true) {
+        actions.push(Action::Answer);
+    }
+    actions.extend(read_hangup(table).map(Action::Hangup));
+    actions.extend(read_output(table, outputs));
+    actions.extend(read_sound(table).map(Action::Play));
+    if let Some(volume) = table.integer("volume", 0, 100) {
+        actions.push(Action::Volume(u8::try_from(volume).unwrap_or(100)));
+    }
+    if let Some(muted) = table.boolean("mute") {
+        actions.push(Action::Mute(muted));
+    }
+    actions.extend(read_call(table).map(Action::Call));
+    actions.into_iter().map(|action| Step { after, action }).collect()
+}
+
+fn read_call(table: &Section<'_>) -> Option<CallAction> {
+    let numbers = table.strings("call");
+    let line = read_line(table, "line");
+    let ring = table.duration_s("ring_s", 1, 600);
+    let order = table.choice("order", &[("serial", Order::Serial), ("parallel", Order::Parallel)]).unwrap_or(Order::Serial);
+    let numbers = numbers?;
+    if numbers.is_empty() || numbers.iter().any(|number| !is_number(number)) {
+        table.error("call", format!("{numbers:?} is no number to call"), "write a number, or a list of them, without spaces");
+        return None;
+    }
+    Some(CallAction { numbers, line: line.unwrap_or(LineChoice::Any), ring, order })
+}
+
+/// Digits and what SIP user parts may have beside them.
+pub(crate) fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 64 && text.chars().all(|character| character.is_ascii_alphanumeric() || "+*#-_.".contains(character))
+}
+
+fn read_line(table: &Section<'_>, key: &'static str) -> Option<LineChoice> {
+    let value = table.value(key)?;
+    if matches!(&value.kind, ValueKind::String(text) if text == "any") {
+        return Some(LineChoice::Any);
+    }
+    let line = table.integer(key, 0, 1)?;
+    u32::try_from(line).ok().map(LineChoice::Number)
+}
+
+fn read_hangup(table: &Section<'_>) -> Option<HangupTarget> {
+    let value = table.value("hangup")?;
+    if matches!(&value.kind, ValueKind::String(text) if text == "all") {
+        return Some(HangupTarget::All);
+    }
+    match &value.kind {
+        ValueKind::I64(0 | 1) => table.integer("hangup", 0, 1).and_then(|line| u32::try_from(line).ok()).map(HangupTarget::Line),
+        _ => {
+            table.error("hangup", format!("{} is no line", shown(value)), "write \"all\", 0 or 1");
+            None
+        }
+    }
+}
+
+fn read_output(table: &Section<'_>, outputs: &[OutputPin]) -> Option<Action> {
+    let name = table.filled_string("output");
+    let pulse = table.duration_ms("pulse_ms", 1, 600_000);
+    let set = table.choice("set", &[("on", OutputChange::On), ("off", OutputChange::Off)]);
+    let name = name?;
+    let Some(index) = outputs.iter().position(|output| output.name == name) else {
+        let names: Vec<&str> = outputs.iter().map(|output| output.name.as_str()).collect();
+        let remedy = if names.is_empty() {
+            "add an [[output]] of this name".to_owned()
+        } else {
+            format!("there are: {}", names.join(", "))
+        };
+        table.error("output", format!("there is no output \"{name}\""), remedy);
+        return None;
+    };
+    let change = match (pulse, set) {
+        (Some(length), None) => OutputChange::Pulse(length),
+        (None, Some(change)) => change,
+        (Some(_), Some(_)) => {
+            table.error("set", "pulse_ms and set are given together", "keep one of them");
+            return None;
+        }
+        (None, None) => {
+            table.error("output", "does nothing", "add pulse_ms = 3000, or set = \"on\"");
+            return None;
+        }
+    };
+    Some(Action::Output { output: OutputIndex(index), change })
+}
+
+fn read_sound(table: &Section<'_>) -> Option<Sound> {
+    let name = table.filled_string("play")?;
+    let sound = Sound::ALL.into_iter().find(|sound| sound.name() == name);
+    if sound.is_none() {
+        let names: Vec<&str> = Sound::ALL.iter().map(|sound| sound.name()).collect();
+        table.error("play", format!("there is no sound \"{name}\""), format!("write one of {}", names.join(", ")));
+    }
+    sound
+}

@@ -1,0 +1,75 @@
+//! The other side of the control socket, for the commands.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::time::timeout;
+
+use super::protocol::{EventRecord, Reply, Request};
+
+/// The daemon answers at once, or not at all.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why the daemon could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody listens there.
+    #[error("no running callbox at {path}: {problem}; start the service, or name its socket with --socket", path = path.display())]
+    Unreachable {
+        /// The socket.
+        path: PathBuf,
+        /// The system's words.
+        problem: io::Error,
+    },
+    /// It went away, or said something else.
+    #[error("the daemon's answer is of no use: {0}")]
+    Broken(String),
+}
+
+/// A connection to a running daemon.
+pub struct ControlClient {
+    reader: BufReader<OwnedReadHalf>,
+    writer: OwnedWriteHalf,
+}
+
+impl ControlClient {
+    /// Connects to the socket.
+    pub async fn connect(path: &Path) -> Result<Self, ClientError> {
+        let stream = UnixStream::connect(path)
+            .await
+            .map_err(|problem| ClientError::Unreachable { path: path.to_owned(), problem })?;
+        let (reader, writer) = stream.into_split();
+        Ok(Self { reader: BufReader::new(reader), writer })
+    }
+
+    /// Sends a request and waits for its reply.
+    pub async fn request(&mut self, request: &Request) -> Result<Reply, ClientError> {
+        let broken = |error: &dyn std::fmt::Display| ClientError::Broken(error.to_string());
+        let mut line = serde_json::to_vec(request).map_err(|error| broken(&error))?;
+        line.push(b'\n');
+        self.writer.write_all(&line).await.map_err(|error| broken(&error))?;
+        let line = timeout(REPLY_TIMEOUT, self.line())
+            .await
+            .map_err(|_| ClientError::Broken("none within 10 s".into()))??
+            .ok_or_else(|| ClientError::Broken("it closed the connection".into()))?;
+        serde_json::from_str(&line).map_err(|error| broken(&error))
+    }
+
+    /// The next event, after [`Request::Events`]; `None` when the daemon has gone.
+    pub async fn next_event(&mut self) -> Result<Option<EventRecord>, ClientError> {
+        match self.line().await? {
+            Some(line) => serde_json::from_str(&line).map(Some).map_err(|error| ClientError::Broken(error.to_string())),
+            None => Ok(None),
+        }
+    }
+
+    async fn line(&mut self) -> Result<Option<String>, ClientError> {
+        let mut line = String::new();
+        let count = self.reader.read_line(&mut line).await.map_err(|error| ClientError::Broken(error.to_string()))?;
+        Ok((count > 0).then_some(line))
+    }
+}

@@ -1,0 +1,165 @@
+//! Requests and replies of the control socket.
+
+use serde::{Deserialize, Serialize};
+
+use crate::core::{Fact, Gesture, Status};
+
+/// What can be asked of a running station.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(tag = "request", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// The snapshot.
+    Status,
+    /// Follow what happens.
+    Events,
+    /// As if a button was pressed.
+    Press {
+        /// The button's name.
+        name: String,
+        /// How.
+        gesture: Gesture,
+    },
+    /// Move a simulated input: the front panel's buttons and sensors.
+    Input {
+        /// The button's or sensor's name.
+        name: String,
+        /// Pressed, or open.
+        active: bool,
+    },
+    /// Call a number.
+    Call {
+        /// Whom.
+        number: String,
+        /// On this line.
+        #[serde(default)]
+        line: Option<u32>,
+    },
+    /// Hang up.
+    Hangup {
+        /// This line only.
+        #[serde(default)]
+        line: Option<u32>,
+    },
+    /// Answer what rings.
+    Answer {
+        /// On this line.
+        #[serde(default)]
+        line: Option<u32>,
+    },
+    /// Hold the call.
+    Hold,
+    /// Take it up again.
+    Unhold,
+    /// Send digits.
+    Dtmf {
+        /// 0-9, *, #, A-D.
+        digits: String,
+    },
+    /// Microphone off.
+    Mute,
+    /// Microphone on.
+    Unmute,
+    /// Loudspeaker.
+    Volume {
+        /// 0 to 100.
+        volume: u8,
+    },
+    /// Drive an output.
+    Output {
+        /// The output's name.
+        name: String,
+        /// What it is to do.
+        change: OutputRequest,
+        /// Length of a pulse; 3000 where absent.
+        #[serde(default)]
+        ms: Option<u64>,
+    },
+}
+
+/// A change of an output by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OutputRequest {
+    /// Active.
+    On,
+    /// At rest.
+    Off,
+    /// Active for a while.
+    Pulse,
+}
+
+/// The answer to a request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    /// It was done.
+    Ok(bool),
+    /// It was not.
+    Error(ReplyError),
+    /// The snapshot.
+    Status(Box<FullStatus>),
+}
+
+/// Why a request was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct ReplyError {
+    /// Which kind, which decides the exit code.
+    pub kind: ErrorKind,
+    /// What, with a remedy.
+    pub message: String,
+}
+
+/// Kinds of error, with the exit codes of `interface.md`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorKind {
+    /// Exit code 1.
+    Failed,
+    /// Exit code 2.
+    Usage,
+    /// Exit code 4: refused by policy or state.
+    Refused,
+}
+
+/// The core's snapshot and what the adapters know.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct FullStatus {
+    /// Version of callbox.
+    pub version: String,
+    /// Address of the core server.
+    pub server: String,
+    /// Device id.
+    pub identifier: String,
+    /// Where the pins are.
+    pub gpio_backend: String,
+    /// Seconds since the start.
+    pub uptime_s: u64,
+    /// Levels and counters of the sound card.
+    pub sound: SoundStatus,
+    /// The station.
+    #[serde(flatten)]
+    pub station: Status,
+}
+
+/// Levels and counters of the sound card.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct SoundStatus {
+    /// RMS at the microphone, dBFS, -99 for silence.
+    pub microphone_dbfs: i32,
+    /// RMS at the loudspeaker, dBFS, -99 for silence.
+    pub loudspeaker_dbfs: i32,
+    /// Buffer over- and underruns since the start.
+    pub xruns: u64,
+    /// The built-in microphone is in use: there is no sound card.
+    pub synthetic: bool,
+}
+
+/// Something that happened, with its time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct EventRecord {
+    /// Milliseconds since the epoch.
+    pub at_ms: u64,
+    /// What.
+    #[serde(flatten)]
+    pub fact: Fact,
+}

@@ -1,0 +1,142 @@
+//! The control socket: a Unix socket of JSON lines.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, broadcast};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::protocol::{ErrorKind, EventRecord, Reply, ReplyError, Request};
+
+/// Clients at a time.
+const MAX_CLIENTS: usize = 32;
+/// Longest line.
+const MAX_LINE_BYTES: u64 = 16 * 1024;
+/// A client that does not take its answer is dropped.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What the socket controls.
+pub trait Controlled: Clone + Send + Sync + 'static {
+    /// Carries out a request.
+    fn request(&self, request: Request) -> impl Future<Output = Reply> + Send;
+    /// Everything that happens from now on.
+    fn events(&self) -> broadcast::Receiver<EventRecord>;
+}
+
+/// Why there is no control socket.
+#[derive(Debug, thiserror::Error)]
+#[error("control socket {path}: {problem}; set control.socket to a place that the daemon may write", path = path.display())]
+pub struct ControlError {
+    path: PathBuf,
+    problem: io::Error,
+}
+
+/// A listening control socket. Dropping it removes the socket.
+pub struct ControlServer {
+    path: PathBuf,
+    task: JoinHandle<()>,
+}
+
+impl ControlServer {
+    /// Binds the socket, in place of one that nobody listens on any more.
+    pub async fn bind(path: &Path, controlled: impl Controlled) -> Result<Self, ControlError> {
+        let error = |problem| ControlError { path: path.to_owned(), problem };
+        if UnixStream::connect(path).await.is_ok() {
+            return Err(error(io::Error::new(io::ErrorKind::AddrInUse, "another callbox listens there")));
+        }
+        let _ = tokio::fs::remove_file(path).await;
+        let listener = UnixListener::bind(path).map_err(error)?;
+        // The owner and its group: the socket opens doors.
+        tokio::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660)).await.map_err(error)?;
+        let task = tokio::spawn(accept(listener, controlled));
+        Ok(Self { path: path.to_owned(), task })
+    }
+}
+
+impl Drop for ControlServer {
+    fn drop(&mut self) {
+        self.task.abort();
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+async fn accept(listener: UnixListener, controlled: impl Controlled) {
+    let places = Arc::new(Semaphore::new(MAX_CLIENTS));
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let controlled = controlled.clone();
+                tokio::spawn(async move {
+                    let _ = serve(stream, controlled).await;
+                    drop(place);
+                });
+            }
+            // Out of descriptors, for one: others may be freed soon.
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
+
+async fn serve(stream: UnixStream, controlled: impl Controlled) -> io::Result<()> {
+    let (reader, mut writer) = stream.into_split();
+    let mut reader = BufReader::new(reader);
+    loop {
+        let mut line = String::new();
+        let count = (&mut reader).take(MAX_LINE_BYTES).read_line(&mut line).await?;
+        if count == 0 {
+            return Ok(());
+        }
+        if !line.ends_with('\n') {
+            let reply = usage(format!("a request is one line of at most {MAX_LINE_BYTES} bytes"));
+            return write_line(&mut writer, &reply).await;
+        }
+        let reply = match serde_json::from_str::<Request>(&line) {
+            Ok(Request::Events) => return follow(reader, writer, controlled.events()).await,
+            Ok(request) => controlled.request(request).await,
+            Err(error) => usage(format!("no request: {error}")),
+        };
+        write_line(&mut writer, &reply).await?;
+    }
+}
+
+fn usage(message: String) -> Reply {
+    Reply::Error(ReplyError { kind: ErrorKind::Usage, message })
+}
+
+/// Writes events until the client goes.
+async fn follow(
+    mut reader: impl AsyncReadExt + Unpin,
+    mut writer: impl AsyncWriteExt + Unpin,
+    mut events: broadcast::Receiver<EventRecord>,
+) -> io::Result<()> {
+    write_line(&mut writer, &Reply::Ok(true)).await?;
+    let mut ignored = [0_u8; 64];
+    loop {
+        tokio::select! {
+            event = events.recv() => match event {
+                Ok(event) => write_line(&mut writer, &event).await?,
+                // A slow client misses some; it is better than stopping the station.
+                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => return Ok(()),
+            },
+            count = reader.read(&mut ignored) => {
+                if count? == 0 {
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+async fn write_line(writer: &mut (impl AsyncWriteExt + Unpin), value: &impl serde::Serialize) -> io::Result<()> {
+    let mut line = serde_json::to_vec(value).map_err(io::Error::other)?;
+    line.push(b'\n');
+    timeout(WRITE_TIMEOUT, writer.write_all(&line)).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+}

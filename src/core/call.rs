@@ -1,0 +1,245 @@
+//! One call: its states, deadlines and what it still has to send.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{CallMode, Sound};
+use crate::signaling::{CallId, Trickle};
+
+use super::dtmf::CodeEntry;
+use super::output::MediaId;
+use super::time::Time;
+
+/// Candidates of one call that wait for the `ack`.
+pub(super) const MAX_CANDIDATES: usize = 64;
+/// After our hangup the peer connection closes at the `ack`, or this much later.
+pub(super) const FAREWELL_PATIENCE: Duration = Duration::from_secs(1);
+/// A call that we ended is forgotten this much later, whatever the server says.
+pub(super) const ENDING_TIMEOUT: Duration = Duration::from_secs(10);
+/// Our answer must be confirmed in this time.
+pub(super) const ANSWERING_TIMEOUT: Duration = Duration::from_secs(20);
+/// A call that is up must carry media after this time.
+pub(super) const MEDIA_TIMEOUT: Duration = Duration::from_secs(20);
+/// The talk-time warning sounds so long before the end.
+pub(super) const TALK_WARNING: Duration = Duration::from_secs(10);
+
+/// State of a call for people and programs (`design.md`, "Words").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CallState {
+    /// No call.
+    Idle,
+    /// Our call is going out.
+    Dialing,
+    /// The far end rings.
+    Alerting,
+    /// Somebody calls us.
+    Incoming,
+    /// Our answer is going out.
+    Answering,
+    /// Up.
+    Established,
+    /// Up, and one side holds.
+    Held,
+    /// Our hangup is going out.
+    Ending,
+}
+
+/// Who started the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// The station.
+    Outgoing,
+    /// The far end.
+    Incoming,
+}
+
+/// The reason for an end: SIP status and words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Cause {
+    /// SIP status code (RFC 3261, section 21).
+    pub code: i64,
+    /// In words.
+    pub text: String,
+}
+
+impl Cause {
+    pub(super) fn new(code: i64, text: impl Into<String>) -> Self {
+        Self { code, text: text.into() }
+    }
+
+    /// The tone that tells the person at the door why nobody answered.
+    pub(super) fn tone(&self) -> Option<Sound> {
+        match self.code {
+            200 | 487 => None,
+            486 | 600 => Some(Sound::Busy),
+            401 | 403 | 404 | 410 | 480 | 484 | 603 | 604 | 607 | 608 => Some(Sound::Refused),
+            _ => Some(Sound::NoConnection),
+        }
+    }
+}
+
+/// Why there is this call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The n-th `[[button]]`.
+    Button(usize),
+    /// A sensor, a code or a command.
+    Station,
+    /// The far end.
+    FarEnd,
+}
+
+/// Names a [`super::hunt::Hunt`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct HuntId(pub(super) u32);
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Phase {
+    /// `outgoing_call` is not yet sent, or not yet followed by a ring.
+    Dialing { sent: bool, deadline: Time },
+    /// The far end rings.
+    Alerting { early_media: bool, deadline: Time },
+    /// Nobody has answered here yet.
+    Incoming { offer: Option<String>, answer_at: Option<Time>, deadline: Time },
+    /// `accept` is being made or on its way.
+    Answering { with_offer: bool, sent: bool, deadline: Time },
+    /// Up. `talk_ends_at` is the deadline of this state.
+    Established { talk_ends_at: Time, warned: bool, media_deadline: Option<Time> },
+    /// We hung up.
+    Ending { cause: Cause, media_closes_at: Option<Time>, deadline: Time },
+}
+
+/// An `update` of our own.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Update {
+    /// None.
+    Idle,
+    /// The peer connection makes the offer.
+    Preparing,
+    /// The offer is out; the answer comes in `accepted` or `updated`.
+    Sent { transaction: String, deadline: Time },
+    /// It met one of the far end, or failed: again at this time.
+    RetryAt(Time),
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Call {
+    pub(super) id: CallId,
+    pub(super) direction: Direction,
+    pub(super) number: String,
+    pub(super) display_name: Option<String>,
+    pub(super) origin: Origin,
+    pub(super) hunt: Option<HuntId>,
+    pub(super) phase: Phase,
+    pub(super) mode: CallMode,
+    /// The peer connection, from the moment that one is needed until it is closed.
+    pub(super) media: Option<MediaId>,
+    /// Our offer, until it is sent.
+    pub(super) offer: Option<String>,
+    /// Candidates that wait until the server knows the call.
+    pub(super) candidates: VecDeque<Trickle>,
+    /// The server knows the call: candidates may go out.
+    pub(super) trickle_open: bool,
+    /// The transaction of `outgoing_call`.
+    pub(super) transaction: Option<String>,
+    pub(super) retried: bool,
+    pub(super) answered_by_far_end: bool,
+    pub(super) connected: bool,
+    /// The core's word that it hears us (`ice_media`).
+    pub(super) core_hears_us: Option<bool>,
+    pub(super) far_end_holds: bool,
+    pub(super) held: bool,
+    /// Held by `second_call`, so taken up again by itself.
+    pub(super) held_for_other: bool,
+    pub(super) update: Update,
+    pub(super) code_entry: CodeEntry,
+    pub(super) started_at: Time,
+    pub(super) established_at: Option<Time>,
+}
+
+impl Call {
+    pub(super) fn new(
+        id: CallId,
+        direction: Direction,
+        number: String,
+        origin: Origin,
+        phase: Phase,
+        now: Time,
+    ) -> Self {
+        Self {
+            id,
+            direction,
+            number,
+            display_name: None,
+            origin,
+            hunt: None,
+            phase,
+            mode: CallMode::Talk,
+            media: None,
+            offer: None,
+            candidates: VecDeque::new(),
+            trickle_open: false,
+            transaction: None,
+            retried: false,
+            answered_by_far_end: false,
+            connected: false,
+            core_hears_us: None,
+            far_end_holds: false,
+            held: false,
+            held_for_other: false,
+            update: Update::Idle,
+            code_entry: CodeEntry::default(),
+            started_at: now,
+            established_at: None,
+        }
+    }
+
+    pub(super) fn state(&self) -> CallState {
+        match self.phase {
+            Phase::Dialing { .. } => CallState::Dialing,
+            Phase::Alerting { .. } => CallState::Alerting,
+            Phase::Incoming { .. } => CallState::Incoming,
+            Phase::Answering { .. } => CallState::Answering,
+            Phase::Established { .. } if self.held || self.far_end_holds => CallState::Held,
+            Phase::Established { .. } => CallState::Established,
+            Phase::Ending { .. } => CallState::Ending,
+        }
+    }
+
+    pub(super) fn is_established(&self) -> bool {
+        matches!(self.phase, Phase::Established { .. })
+    }
+
+    pub(super) fn is_ending(&self) -> bool {
+        matches!(self.phase, Phase::Ending { .. })
+    }
+
+    /// The server may know the call: ending it takes a request.
+    pub(super) fn is_known_to_server(&self) -> bool {
+        !matches!(self.phase, Phase::Dialing { sent: false, .. })
+    }
+
+    /// The next moment at which something is due.
+    pub(super) fn next_deadline(&self) -> Time {
+        let phase = match &self.phase {
+            Phase::Dialing { deadline, .. }
+            | Phase::Alerting { deadline, .. }
+            | Phase::Answering { deadline, .. } => *deadline,
+            Phase::Incoming { answer_at, deadline, .. } => answer_at.map_or(*deadline, |at| at.min(*deadline)),
+            Phase::Established { talk_ends_at, warned, media_deadline } => {
+                let talk = if *warned { *talk_ends_at } else { *talk_ends_at - TALK_WARNING };
+                media_deadline.map_or(talk, |deadline| deadline.min(talk))
+            }
+            Phase::Ending { media_closes_at, deadline, .. } => media_closes_at.map_or(*deadline, |at| at.min(*deadline)),
+        };
+        let update = match &self.update {
+            Update::RetryAt(at) | Update::Sent { deadline: at, .. } => Some(*at),
+            Update::Idle | Update::Preparing => None,
+        };
+        update.into_iter().chain(self.code_entry.deadline()).fold(phase, Time::min)
+    }
+}

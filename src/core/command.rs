@@ -1,0 +1,111 @@
+//! What people and programs can ask of a running station.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::OutputIndex;
+
+/// Matches a reply to its command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CommandId(pub u64);
+
+/// A command with its names resolved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// As if the button was pressed.
+    Press {
+        /// The n-th `[[button]]`.
+        button: usize,
+        /// How.
+        gesture: Gesture,
+    },
+    /// Call a number.
+    Call {
+        /// Whom.
+        number: String,
+        /// On this line; any idle one where absent.
+        line: Option<u32>,
+    },
+    /// Hang up one line or all.
+    Hangup {
+        /// Which.
+        line: Option<u32>,
+    },
+    /// Answer what rings.
+    Answer {
+        /// Which; the one that rings where absent.
+        line: Option<u32>,
+    },
+    /// Hold the call in the foreground.
+    Hold,
+    /// Take the held call up again.
+    Unhold,
+    /// Send digits into the call in the foreground.
+    Dtmf(String),
+    /// Silence the microphone, or no longer.
+    Mute(bool),
+    /// Loudspeaker, 0 to 100.
+    Volume(u8),
+    /// Drive an output.
+    Output {
+        /// Which.
+        output: OutputIndex,
+        /// How.
+        change: OutputChange,
+    },
+}
+
+/// How a button was pressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Gesture {
+    /// Once.
+    Press,
+    /// Held for `long_ms`.
+    Long,
+    /// Twice within `double_ms`.
+    Double,
+}
+
+/// A change of an output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutputChange {
+    /// Active; a relay not for longer than `max_on_ms`.
+    On,
+    /// At rest.
+    Off,
+    /// Active for this long.
+    Pulse(Duration),
+}
+
+/// Why a command was not carried out: refused by policy or state.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No call can go out now.
+    #[error("not registered with the core server ({0}); see `callbox status`")]
+    NotRegistered(String),
+    /// Every line that may be used has a call.
+    #[error("no line is free; hang up first, or allow a second call with calls.second_call")]
+    NoFreeLine,
+    /// There is no such line.
+    #[error("there is no line {line}; this session has lines 0 to {last}")]
+    NoSuchLine {
+        /// The line asked for.
+        line: u32,
+        /// The highest that there is.
+        last: u32,
+    },
+    /// No call is in the state that the command needs.
+    #[error("no call {0}")]
+    NoCall(&'static str),
+    /// The station is shutting down.
+    #[error("the station is shutting down")]
+    ShuttingDown,
+    /// The output is no relay or LED that may be driven by hand.
+    #[error("{0}")]
+    Output(String),
+    /// Characters that are no DTMF digits.
+    #[error("\"{0}\" has characters that are no DTMF digits (0-9, *, #, A-D)")]
+    BadDigits(String),
+}

@@ -1,0 +1,173 @@
+//! Calls that are up: talk time, hold, and the deadlines of every state.
+
+use crate::config::Sound;
+use crate::signaling::RequestBody;
+
+use super::call::{Call, Cause, FAREWELL_PATIENCE, MEDIA_TIMEOUT, Phase, TALK_WARNING, Update};
+use super::output::MediaCommand;
+use super::station::Station;
+
+impl Station {
+    /// The call is up on both sides.
+    pub(super) fn establish(&mut self, line: usize) {
+        let now = self.now.at;
+        let max_talk = self.config.calls.max_talk;
+        let Some(call) = self.lines.call_mut(line) else { return };
+        if call.is_established() || call.is_ending() {
+            return;
+        }
+        call.established_at = Some(now);
+        call.answered_by_far_end = true;
+        call.phase = Phase::Established {
+            talk_ends_at: now + max_talk,
+            // A talk that is shorter than its warning has none.
+            warned: max_talk <= TALK_WARNING,
+            media_deadline: (!call.connected).then(|| now + MEDIA_TIMEOUT),
+        };
+        let hunt = call.hunt;
+        self.play(Sound::Answer, false);
+        if let Some(id) = hunt {
+            if let Some(hunt) = self.hunts.iter_mut().find(|hunt| hunt.id == id) {
+                hunt.answered = true;
+            }
+            for other in self.lines.of_hunt(id) {
+                if other != line {
+                    self.hang_up(other, Cause::new(200, "answered elsewhere"));
+                }
+            }
+        }
+    }
+
+    /// Stops the sound of a call, by command or because another one comes to the foreground.
+    pub(super) fn hold(&mut self, line: usize, for_other: bool) -> bool {
+        let Some(call) = self.lines.call_mut(line) else { return false };
+        if !call.is_established() || call.held {
+            return false;
+        }
+        call.held = true;
+        call.held_for_other = for_other;
+        let id = call.id.clone();
+        self.send(line, Some(id), RequestBody::Hold { direction: None });
+        true
+    }
+
+    /// Takes a held call up again.
+    pub(super) fn unhold(&mut self, line: usize) -> bool {
+        let Some(call) = self.lines.call_mut(line) else { return false };
+        if !call.is_established() || !call.held {
+            return false;
+        }
+        call.held = false;
+        call.held_for_other = false;
+        let id = call.id.clone();
+        self.send(line, Some(id), RequestBody::Unhold {});
+        true
+    }
+
+    /// A call ended on `line`: a call that waited for it comes back.
+    pub(super) fn resume_after(&mut self, line: usize) {
+        let foreground = self.lines.active().any(|(_, call)| !call.held);
+        if foreground || self.shutting_down {
+            return;
+        }
+        let waiting =
+            self.lines.calls().find(|(other, call)| *other != line && call.held_for_other).map(|(other, _)| other);
+        if let Some(waiting) = waiting {
+            self.unhold(waiting);
+        }
+    }
+
+    /// A digit of the far end: it lengthens the talk.
+    pub(super) fn extend_talk(&mut self, line: usize) {
+        let ends_at = self.now.at + self.config.calls.max_talk;
+        let max_talk = self.config.calls.max_talk;
+        if let Some(Call { phase: Phase::Established { talk_ends_at, warned, .. }, .. }) = self.lines.call_mut(line) {
+            *talk_ends_at = ends_at;
+            *warned = max_talk <= TALK_WARNING;
+        }
+    }
+
+    /// Does what is due on every line.
+    pub(super) fn run_call_deadlines(&mut self) {
+        let now = self.now.at;
+        self.lines.settle(now);
+        for line in 0..self.lines.len() {
+            self.try_dial(line);
+            let due = self.lines.call(line).is_some_and(|call| now >= call.next_deadline());
+            if due {
+                self.run_deadlines_of(line);
+            }
+        }
+    }
+
+    fn run_deadlines_of(&mut self, line: usize) {
+        let now = self.now.at;
+        let Some(call) = self.lines.call(line) else { return };
+        match call.phase.clone() {
+            Phase::Dialing { deadline, .. } | Phase::Alerting { deadline, .. } if now >= deadline => {
+                self.hang_up(line, Cause::new(480, "nobody answered"));
+            }
+            Phase::Incoming { answer_at: Some(at), .. } if now >= at => self.answer(line),
+            Phase::Incoming { deadline, .. } if now >= deadline => {
+                self.hang_up(line, Cause::new(480, "nobody answered here"));
+            }
+            Phase::Answering { deadline, .. } if now >= deadline => {
+                self.hang_up(line, Cause::new(408, "the core server did not confirm our answer"));
+            }
+            Phase::Established { talk_ends_at, warned, media_deadline } => {
+                self.run_talk_deadlines(line, talk_ends_at, warned, media_deadline);
+            }
+            Phase::Ending { deadline, .. } if now >= deadline => {
+                self.finish(line, Cause::new(408, "the core server did not confirm our hangup"));
+            }
+            Phase::Ending { media_closes_at: Some(at), .. } if now >= at => self.close_media(line),
+            _ => {}
+        }
+        self.run_update_deadline(line);
+        self.expire_digits(line);
+    }
+
+    fn run_talk_deadlines(
+        &mut self,
+        line: usize,
+        talk_ends_at: super::time::Time,
+        warned: bool,
+        media_deadline: Option<super::time::Time>,
+    ) {
+        let now = self.now.at;
+        if now >= talk_ends_at {
+            self.hang_up(line, Cause::new(200, "the longest talk time is over"));
+        } else if media_deadline.is_some_and(|deadline| now >= deadline) {
+            self.hang_up(line, Cause::new(408, "no media: ICE found no way to the far end"));
+        } else if !warned && now >= talk_ends_at - TALK_WARNING {
+            if let Some(Call { phase: Phase::Established { warned, .. }, .. }) = self.lines.call_mut(line) {
+                *warned = true;
+            }
+            self.play(Sound::TalkWarning, true);
+        }
+    }
+
+    /// A renegotiation of our own: when it may be tried again, or has taken too long.
+    fn run_update_deadline(&mut self, line: usize) {
+        let now = self.now.at;
+        let Some(call) = self.lines.call_mut(line) else { return };
+        match call.update {
+            Update::RetryAt(at) if now >= at => self.restart_ice(line),
+            Update::Sent { deadline, .. } if now >= deadline => {
+                call.update = Update::RetryAt(now + FAREWELL_PATIENCE);
+            }
+            _ => {}
+        }
+    }
+
+    /// Renegotiates the media of a call with new ICE credentials.
+    pub(super) fn restart_ice(&mut self, line: usize) {
+        let Some(call) = self.lines.call_mut(line) else { return };
+        let Some(media) = call.media else { return };
+        if !call.is_established() || matches!(call.update, Update::Preparing | Update::Sent { .. }) {
+            return;
+        }
+        call.update = Update::Preparing;
+        self.push(super::output::Output::Media(media, MediaCommand::RestartIce));
+    }
+}

@@ -1,0 +1,116 @@
+//! Facts: once per change of state, for the log, `callbox events` and the front panel.
+
+use serde::{Deserialize, Serialize};
+
+use super::call::{CallState, Cause, Direction};
+use super::command::Gesture;
+use super::output::Drive;
+use super::session::SessionState;
+
+/// Something that happened at the station.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Fact {
+    /// The session with the core server changed.
+    Session {
+        /// Where it is now.
+        state: SessionState,
+        /// In words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// A button was pressed, or a command said so.
+    Press {
+        /// The button's name.
+        button: String,
+        /// How.
+        gesture: Gesture,
+    },
+    /// A sensor changed.
+    Sensor {
+        /// The sensor's name.
+        sensor: String,
+        /// Its active state: opened.
+        opened: bool,
+    },
+    /// A press was not followed by a call.
+    PressRefused {
+        /// The button's name.
+        button: String,
+        /// Why.
+        reason: String,
+    },
+    /// A call changed its state.
+    Call {
+        /// The call.
+        call_id: String,
+        /// Its line.
+        line: u32,
+        /// Who started it.
+        direction: Direction,
+        /// The far end's number.
+        number: String,
+        /// Where it is now.
+        state: CallState,
+        /// Why it ended.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<Cause>,
+    },
+    /// ICE and DTLS of a call are up, or lost.
+    Media {
+        /// The call.
+        call_id: String,
+        /// Up or lost.
+        connected: bool,
+    },
+    /// The core server hears us, or no longer does.
+    CoreHears {
+        /// The call.
+        call_id: String,
+        /// Whether it does.
+        receiving: bool,
+    },
+    /// The far end's packets get lost.
+    SlowLink {
+        /// The line.
+        line: u32,
+        /// From us to the core server.
+        uplink: bool,
+        /// How many packets.
+        lost: i64,
+    },
+    /// Somebody called while no line was free.
+    MissedCall {
+        /// The caller.
+        caller: String,
+    },
+    /// The far end's digits matched a rule, or no rule. The digits themselves are a secret.
+    Dtmf {
+        /// The call.
+        call_id: String,
+        /// A rule matched.
+        matched: bool,
+        /// Codes are off for the rest of this call.
+        locked: bool,
+    },
+    /// An output changed.
+    Output {
+        /// Its name.
+        output: String,
+        /// What it does now.
+        drive: Drive,
+    },
+    /// The sound card came or went.
+    Audio {
+        /// It works.
+        ready: bool,
+        /// Why not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// Something in the protocol that a developer should see.
+    Protocol {
+        /// What.
+        problem: String,
+    },
+}

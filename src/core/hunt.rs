@@ -1,0 +1,67 @@
+//! One wish to reach somebody: a press, a command; a number or a list of them.
+
+use std::time::Duration;
+
+use crate::config::{CallAction, LineChoice, Order};
+
+use super::call::{Cause, HuntId, Origin};
+use super::time::Time;
+
+/// The numbers of a call action and how far they have been tried.
+#[derive(Debug, Clone)]
+pub(super) struct Hunt {
+    pub(super) id: HuntId,
+    pub(super) origin: Origin,
+    pub(super) line: LineChoice,
+    pub(super) order: Order,
+    pub(super) ring: Duration,
+    numbers: Vec<String>,
+    next: usize,
+    /// Made offline: dialled when registered, given up at this time.
+    pub(super) waits_until: Option<Time>,
+    /// Somebody answered: nobody else is called.
+    pub(super) answered: bool,
+    /// Nobody else is to be called.
+    pub(super) cancelled: bool,
+    pub(super) last_cause: Option<Cause>,
+}
+
+impl Hunt {
+    pub(super) fn new(id: HuntId, origin: Origin, action: &CallAction, ring_timeout: Duration) -> Self {
+        Self {
+            id,
+            origin,
+            line: action.line,
+            order: action.order,
+            ring: action.ring.unwrap_or(ring_timeout),
+            numbers: action.numbers.clone(),
+            next: 0,
+            waits_until: None,
+            answered: false,
+            cancelled: false,
+            last_cause: None,
+        }
+    }
+
+    /// The next number to call.
+    pub(super) fn take_number(&mut self) -> Option<String> {
+        if self.answered || self.cancelled {
+            return None;
+        }
+        let number = self.numbers.get(self.next).cloned();
+        self.next += 1;
+        number
+    }
+
+    pub(super) fn has_more(&self) -> bool {
+        !self.answered && !self.cancelled && self.next < self.numbers.len()
+    }
+
+    /// How many of its calls may ring at a time.
+    pub(super) fn width(&self) -> usize {
+        match self.order {
+            Order::Serial => 1,
+            Order::Parallel => usize::MAX,
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What the core is told.
+
+use std::time::Duration;
+
+use crate::signaling::{Candidate, CloseCause, FrameError, ServerMessage};
+
+use super::command::{Command, CommandId};
+use super::output::MediaId;
+
+/// One thing that happened, told together with its time.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// A deadline of [`super::Station::next_deadline`] has come.
+    Tick,
+    /// A pin changed its level.
+    Edge {
+        /// Which.
+        pin: Pin,
+        /// The new level, after `active` has been applied.
+        active: bool,
+    },
+    /// Somebody asks for something; answered by one `Output::Reply`.
+    Command(CommandId, Command),
+    /// The session's WebSocket.
+    Socket(SocketEvent),
+    /// The session API's answer to `Output::ObtainToken`.
+    Token(Result<(), TokenError>),
+    /// A peer connection.
+    Media(MediaId, MediaEvent),
+    /// The sound card.
+    Audio(AudioEvent),
+    /// The daemon is about to end: hang up everything, outputs to rest.
+    Shutdown,
+}
+
+/// An input pin by its place in the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Pin {
+    /// The n-th `[[button]]`.
+    Button(usize),
+    /// The n-th `[[sensor]]`.
+    Sensor(usize),
+}
+
+/// What the WebSocket did.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SocketEvent {
+    /// The upgrade is done; the `state` handshake comes next.
+    Opened,
+    /// It could not be opened.
+    Failed(ConnectFailure),
+    /// A frame.
+    Message(Box<ServerMessage>),
+    /// A frame that could not be taken.
+    BadFrame(FrameError),
+    /// It ended.
+    Closed(CloseCause),
+}
+
+/// Why the WebSocket could not be opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectFailure {
+    /// What kind of failure, which decides when to try again.
+    pub kind: ConnectFailureKind,
+    /// In words, without secrets.
+    pub words: String,
+    /// The server's `Retry-After`.
+    pub retry_after: Option<Duration>,
+}
+
+/// Kinds of failure to connect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectFailureKind {
+    /// Name, route, port or time-out.
+    Network,
+    /// The certificate or the TLS handshake.
+    Tls,
+    /// 401 or 403 at the upgrade.
+    Unauthorized,
+    /// 503 at the upgrade.
+    Unavailable,
+    /// Any other HTTP answer.
+    Http,
+    /// There is no token to connect with.
+    NoToken,
+}
+
+/// Why no token could be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenError {
+    /// The configuration has nothing to log in with.
+    NotConfigured,
+    /// The server refused the login.
+    Refused(String),
+    /// The server could not be asked.
+    Failed(String),
+}
+
+/// What a peer connection did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MediaEvent {
+    /// Our offer is made.
+    LocalOffer {
+        /// The SDP to send.
+        sdp: String,
+    },
+    /// Our answer is made.
+    LocalAnswer {
+        /// The SDP to send.
+        sdp: String,
+        /// The far end sends nothing from now on.
+        far_end_holds: bool,
+    },
+    /// A candidate of ours.
+    LocalCandidate(Candidate),
+    /// All candidates of ours have been told.
+    CandidatesComplete,
+    /// ICE and DTLS are up.
+    Connected,
+    /// ICE has lost the far end for now.
+    Disconnected,
+    /// The first packet of sound has come.
+    FirstPacket,
+    /// The far end pressed a key (RFC 4733).
+    Digit(char),
+    /// No codec that both sides know.
+    NoCommonCodec,
+    /// It cannot go on.
+    Failed(String),
+}
+
+/// What the sound card did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AudioEvent {
+    /// Capture and playback run.
+    Ready,
+    /// It cannot be used; retried by the adapter.
+    Fault(String),
+}

@@ -1,0 +1,171 @@
+//! What the peer connections tell: descriptions, candidates, connection, digits.
+
+use crate::signaling::{Jsep, RequestBody, Trickle};
+
+use super::call::{Call, Cause, Direction, MAX_CANDIDATES, Phase, Update};
+use super::fact::Fact;
+use super::input::MediaEvent;
+use super::output::MediaId;
+use super::session::TRANSACTION_TIMEOUT;
+use super::station::Station;
+
+impl Station {
+    pub(super) fn media_event(&mut self, media: MediaId, event: MediaEvent) {
+        match self.lines.with_media(media) {
+            Some(line) => self.call_media_event(line, event),
+            None if self.warm.as_ref().is_some_and(|warm| warm.media == media) => self.warm_media_event(event),
+            // Late words of a peer connection that was closed.
+            None => {}
+        }
+    }
+
+    fn warm_media_event(&mut self, event: MediaEvent) {
+        let Some(warm) = &mut self.warm else { return };
+        match event {
+            MediaEvent::LocalOffer { sdp } => warm.offer = Some(sdp),
+            MediaEvent::LocalCandidate(candidate) if warm.candidates.len() < MAX_CANDIDATES => {
+                warm.candidates.push_back(Trickle::Candidate(candidate));
+            }
+            MediaEvent::CandidatesComplete => warm.candidates.push_back(Trickle::Completed),
+            MediaEvent::Failed(words) => {
+                self.fact(Fact::Protocol { problem: format!("no peer connection for the next call: {words}") });
+                self.drop_warm();
+            }
+            _ => {}
+        }
+    }
+
+    fn call_media_event(&mut self, line: usize, event: MediaEvent) {
+        match event {
+            MediaEvent::LocalOffer { sdp } => self.local_offer(line, sdp),
+            MediaEvent::LocalAnswer { sdp, far_end_holds } => self.local_answer(line, sdp, far_end_holds),
+            MediaEvent::LocalCandidate(candidate) => self.local_candidate(line, Trickle::Candidate(candidate)),
+            MediaEvent::CandidatesComplete => self.local_candidate(line, Trickle::Completed),
+            MediaEvent::Connected => self.media_connected(line, true),
+            MediaEvent::Disconnected => self.media_connected(line, false),
+            MediaEvent::FirstPacket => {}
+            MediaEvent::Digit(digit) => self.far_end_digit(line, digit),
+            MediaEvent::NoCommonCodec => self.hang_up(line, Cause::new(488, "no codec that both sides know")),
+            MediaEvent::Failed(words) => self.hang_up(line, Cause::new(500, format!("media: {words}"))),
+        }
+    }
+
+    fn local_offer(&mut self, line: usize, sdp: String) {
+        let Some(call) = self.lines.call_mut(line) else { return };
+        match call.phase {
+            Phase::Dialing { .. } => {
+                call.offer = Some(sdp);
+                self.try_dial(line);
+            }
+            Phase::Answering { with_offer: true, .. } => self.send_accept(line, Jsep::offer(sdp)),
+            Phase::Established { .. } if call.update == Update::Preparing => {
+                let id = call.id.clone();
+                let deadline = self.now.at + TRANSACTION_TIMEOUT;
+                let transaction = self.send(line, Some(id), RequestBody::Update { jsep: Jsep::offer(sdp) });
+                if let Some(call) = self.lines.call_mut(line) {
+                    call.update = transaction
+                        .map_or(Update::Idle, |transaction| Update::Sent { transaction, deadline });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn local_answer(&mut self, line: usize, sdp: String, far_end_holds: bool) {
+        let Some(call) = self.lines.call_mut(line) else { return };
+        call.far_end_holds = far_end_holds;
+        match call.phase {
+            Phase::Answering { .. } => self.send_accept(line, Jsep::answer(sdp)),
+            Phase::Established { .. } => {
+                let id = call.id.clone();
+                self.send(line, Some(id), RequestBody::Update { jsep: Jsep::answer(sdp) });
+            }
+            _ => {}
+        }
+    }
+
+    /// Nothing is trickled before the server knows the call (`protocol.md`, "Order matters").
+    fn local_candidate(&mut self, line: usize, candidate: Trickle) {
+        let Some(call) = self.lines.call_mut(line) else { return };
+        if call.trickle_open {
+            self.send(line, None, RequestBody::IceTrickle { candidate });
+        } else if call.candidates.len() < MAX_CANDIDATES {
+            call.candidates.push_back(candidate);
+        }
+    }
+
+    /// The server knows the call: what was gathered goes out, in order.
+    pub(super) fn open_trickle(&mut self, line: usize) {
+        let Some(call) = self.lines.call_mut(line) else { return };
+        call.trickle_open = true;
+        for candidate in std::mem::take(&mut call.candidates) {
+            self.send(line, None, RequestBody::IceTrickle { candidate });
+        }
+    }
+
+    fn media_connected(&mut self, line: usize, connected: bool) {
+        let Some(call) = self.lines.call_mut(line) else { return };
+        if call.connected == connected {
+            return;
+        }
+        call.connected = connected;
+        if let Call { phase: Phase::Established { media_deadline, .. }, .. } = call
+            && connected
+        {
+            *media_deadline = None;
+        }
+        let call_id = call.id.0.clone();
+        self.fact(Fact::Media { call_id, connected });
+    }
+
+    fn far_end_digit(&mut self, line: usize, digit: char) {
+        use super::dtmf::Entry;
+        if !self.lines.call(line).is_some_and(Call::is_established) {
+            return;
+        }
+        self.extend_talk(line);
+        let Some(call) = self.lines.call(line) else { return };
+        let (number, outgoing) = (call.number.clone(), call.direction == Direction::Outgoing);
+        let config = std::sync::Arc::clone(&self.config);
+        let admitted: Vec<_> = config
+            .dtmf
+            .iter()
+            .filter(|rule| match &rule.from {
+                Some(from) => from.iter().any(|pattern| pattern.matches(&number)),
+                None => outgoing,
+            })
+            .collect();
+        let codes: Vec<&str> = admitted.iter().map(|rule| rule.digits.as_str()).collect();
+        if config.dtmf.is_empty() {
+            return;
+        }
+        let now = self.now.at;
+        let Some(entry) = self.lines.call_mut(line).map(|call| call.code_entry.digit(digit, &codes, now)) else {
+            return;
+        };
+        self.tell_entry(line, entry);
+        if let Entry::Matched(index) = entry
+            && let Some(rule) = admitted.get(index)
+        {
+            self.run_trigger(&rule.run, super::call::Origin::Station);
+        }
+    }
+
+    pub(super) fn expire_digits(&mut self, line: usize) {
+        let now = self.now.at;
+        if let Some(entry) = self.lines.call_mut(line).and_then(|call| call.code_entry.expire(now)) {
+            self.tell_entry(line, entry);
+        }
+    }
+
+    fn tell_entry(&mut self, line: usize, entry: super::dtmf::Entry) {
+        use super::dtmf::Entry;
+        let Some(call) = self.lines.call(line) else { return };
+        let call_id = call.id.0.clone();
+        match entry {
+            Entry::Matched(_) => self.fact(Fact::Dtmf { call_id, matched: true, locked: false }),
+            Entry::Wrong { locked } => self.fact(Fact::Dtmf { call_id, matched: false, locked }),
+            Entry::Incomplete | Entry::Locked => {}
+        }
+    }
+}

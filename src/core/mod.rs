@@ -1,0 +1,44 @@
+//! The station, pure: a function of state, input and time.
+//!
+//! No tokio, no I/O, no clock, no randomness. [`Station::handle`] takes one [`Input`] with the
+//! time, [`Station::poll_output`] gives what is to be done; whoever drives the station drains the
+//! outputs before the next input, and calls again at [`Station::next_deadline`].
+
+mod actions;
+mod backoff;
+mod call;
+mod command;
+mod commands;
+mod dtmf;
+mod established;
+mod fact;
+mod gesture;
+mod hunt;
+mod incoming;
+mod input;
+mod lines;
+mod media;
+mod outgoing;
+mod output;
+mod outputs;
+mod random;
+mod recovery;
+mod scene;
+mod session;
+mod signals;
+mod station;
+mod status;
+mod time;
+
+pub use call::{CallState, Cause, Direction};
+pub use command::{Command, CommandId, Gesture, OutputChange, Refusal};
+pub use fact::Fact;
+pub use input::{
+    AudioEvent, ConnectFailure, ConnectFailureKind, Input, MediaEvent, Pin, SocketEvent, TokenError,
+};
+pub use output::{Drive, MediaCommand, MediaId, Output, Scene, SceneCall};
+pub use random::Random;
+pub use session::{SessionCounters, SessionState};
+pub use station::Station;
+pub use status::{AudioStatus, CallStatus, LineStatus, OutputStatus, SessionStatus, Status};
+pub use time::{LocalTime, Now, Time, Weekday};

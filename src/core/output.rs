@@ -1,0 +1,157 @@
+//! What the core asks of the adapters.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{CallMode, OutputIndex, Sound};
+use crate::signaling::{Candidate, ClientMessage};
+
+use super::command::{CommandId, Refusal};
+use super::fact::Fact;
+
+/// One thing to do. Whoever drives the core drains them, in order, before the next input.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// Open the session's WebSocket; answered by `SocketEvent::Opened` or `Failed`.
+    Connect {
+        /// Take the session over from another connection.
+        force: bool,
+    },
+    /// Close the socket, if it is open. Nothing of that socket is an input afterwards.
+    Disconnect {
+        /// Close code to tell the server.
+        code: u16,
+    },
+    /// Send one message on the open socket.
+    Send(ClientMessage),
+    /// Get a new token by the session API; answered by `Input::Token`.
+    ObtainToken,
+    /// Act on a peer connection.
+    Media(MediaId, MediaCommand),
+    /// What is heard where, from now on.
+    Scene(Scene),
+    /// Play a sound once, over whatever the scene says.
+    Play {
+        /// Which.
+        sound: Sound,
+        /// Also into every call that is up.
+        to_calls: bool,
+    },
+    /// Drive an output.
+    Drive(OutputIndex, Drive),
+    /// Answer a command.
+    Reply(CommandId, Result<(), Refusal>),
+    /// Something happened that people and programs may want to know.
+    Fact(Fact),
+}
+
+/// Names a peer connection; never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct MediaId(pub u32);
+
+/// What to do with a peer connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MediaCommand {
+    /// Make it and an offer; answered by `LocalOffer`, then candidates.
+    Offer,
+    /// Make it with this remote offer; answered by `LocalAnswer` or `NoCommonCodec`.
+    Answer {
+        /// The far end's SDP.
+        offer: String,
+    },
+    /// Apply the far end's answer to our offer; ignored in any other state.
+    ApplyAnswer {
+        /// The far end's SDP.
+        answer: String,
+    },
+    /// Answer a re-offer; answered by `LocalAnswer`. Rolls an offer of our own back.
+    AnswerUpdate {
+        /// The far end's SDP.
+        offer: String,
+    },
+    /// A candidate of the far end.
+    AddCandidate(Candidate),
+    /// Offer again with new ICE credentials; answered by `LocalOffer`.
+    RestartIce,
+    /// Send digits as RFC 4733 events.
+    SendDigits(String),
+    /// Close it and forget it. The id is dead.
+    Close,
+}
+
+/// The whole of what is heard where: a function of the station's state.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Scene {
+    /// The calls that carry sound, in order of their lines.
+    pub calls: Vec<SceneCall>,
+    /// Calls hear each other.
+    pub mixed: bool,
+    /// A sound that repeats until the scene changes.
+    pub tone: Option<Sound>,
+    /// Loudspeaker, 0 to 100.
+    pub volume: u8,
+    /// The microphone is silent everywhere.
+    pub muted: bool,
+}
+
+/// One call in the scene.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SceneCall {
+    /// Its peer connection.
+    pub media: MediaId,
+    /// The microphone goes into it.
+    pub microphone: bool,
+    /// It is heard at the loudspeaker.
+    pub loudspeaker: bool,
+}
+
+impl SceneCall {
+    /// A call that is up, in this mode.
+    pub fn established(media: MediaId, mode: CallMode) -> Self {
+        Self {
+            media,
+            microphone: mode != CallMode::Announce,
+            loudspeaker: mode != CallMode::Listen,
+        }
+    }
+}
+
+/// What an output does until told otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Drive {
+    /// At rest.
+    #[default]
+    Off,
+    /// Active.
+    On,
+    /// LEDs: 500 ms on, 500 ms off.
+    Blink,
+    /// LEDs: two short flashes a second.
+    Double,
+    /// LEDs: a short flash every two seconds.
+    Heartbeat,
+}
+
+impl Drive {
+    /// Steps of the pattern, each a level and how long it lasts; empty for a steady output.
+    pub fn steps(self) -> &'static [(bool, Duration)] {
+        const BLINK: [(bool, Duration); 2] =
+            [(true, Duration::from_millis(500)), (false, Duration::from_millis(500))];
+        const DOUBLE: [(bool, Duration); 4] = [
+            (true, Duration::from_millis(100)),
+            (false, Duration::from_millis(150)),
+            (true, Duration::from_millis(100)),
+            (false, Duration::from_millis(650)),
+        ];
+        const HEARTBEAT: [(bool, Duration); 2] =
+            [(true, Duration::from_millis(80)), (false, Duration::from_millis(1920))];
+        match self {
+            Self::Off | Self::On => &[],
+            Self::Blink => &BLINK,
+            Self::Double => &DOUBLE,
+            Self::Heartbeat => &HEARTBEAT,
+        }
+    }
+}

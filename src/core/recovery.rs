@@ -1,0 +1,160 @@
+//! After every `state` handshake: our calls and the server's become the same again
+//! (`protocol.md`, "Recovery after a reconnect", rules 1 to 4 and 6).
+
+use crate::signaling::{CallId, Event, EventBody, LineState, LogMessage, RequestBody, StateHandshake};
+
+use super::call::{Call, Cause, Direction, Origin, Phase, Update};
+use super::output::MediaCommand;
+use super::station::Station;
+
+/// A server call as its log tells it.
+struct ServerCall<'a> {
+    line: usize,
+    call_id: &'a CallId,
+    state: &'a LineState,
+}
+
+impl ServerCall<'_> {
+    fn events(&self) -> impl DoubleEndedIterator<Item = &Event> {
+        self.state.call_logs.iter().filter_map(|entry| match &entry.1 {
+            LogMessage::Event(event) => Some(event.as_ref()),
+            _ => None,
+        })
+    }
+
+    /// The newest entry is the end of the call.
+    fn end(&self) -> Option<Cause> {
+        match &self.events().next()?.body {
+            EventBody::Hangup { code, reason } => Some(Cause::new(*code, reason.clone())),
+            EventBody::MissedCall { .. } => Some(Cause::new(486, "missed")),
+            _ => None,
+        }
+    }
+
+    fn has_accepted(&self) -> bool {
+        self.events().any(|event| matches!(event.body, EventBody::Accepted { .. }))
+    }
+
+    fn invitation(&self) -> Option<&Event> {
+        self.events().rev().find(|event| matches!(event.body, EventBody::IncomingCall(_)))
+    }
+}
+
+impl Station {
+    pub(super) fn recover(&mut self, state: StateHandshake) {
+        self.lines.resize(self.session.server_lines());
+        let server: Vec<ServerCall<'_>> = state
+            .lines
+            .iter()
+            .enumerate()
+            .filter_map(|(line, state)| {
+                let state = state.as_ref()?;
+                Some(ServerCall { line, call_id: state.call_id.as_ref()?, state })
+            })
+            .collect();
+        let live: Vec<CallId> =
+            server.iter().filter(|call| call.end().is_none()).map(|call| call.call_id.clone()).collect();
+        let said_goodbye: Vec<CallId> =
+            live.iter().filter(|call_id| self.session.has_farewell(call_id)).cloned().collect();
+        self.session.resend_farewells(&live, self.now.at, &mut self.outbox);
+        self.compare_local_calls(&server);
+        for call in &server {
+            let ended = call.end().is_some() || said_goodbye.contains(call.call_id);
+            if !ended && self.lines.find(call.call_id).is_none() {
+                self.take_up(call);
+            }
+        }
+        for line in 0..self.lines.len() {
+            self.try_dial(line);
+        }
+        self.release_waiting_hunts();
+    }
+
+    /// Rules 1 and 2.
+    fn compare_local_calls(&mut self, server: &[ServerCall<'_>]) {
+        for line in 0..self.lines.len() {
+            let Some(call) = self.lines.call(line) else { continue };
+            if !call.is_known_to_server() {
+                continue;
+            }
+            let Some(theirs) = server.iter().find(|theirs| *theirs.call_id == call.id) else {
+                self.finish(line, Cause::new(481, "the core server no longer has the call"));
+                continue;
+            };
+            if let Some(cause) = theirs.end() {
+                self.finish(line, cause);
+                continue;
+            }
+            self.catch_up(line, theirs);
+            let Some(call) = self.lines.call(line) else { continue };
+            if call.is_established() && !call.connected && call.update == Update::Idle {
+                self.restart_ice(line);
+            }
+        }
+    }
+
+    /// Applies what happened while we were away, oldest first.
+    fn catch_up(&mut self, line: usize, theirs: &ServerCall<'_>) {
+        let setting_up = self.lines.call(line).is_some_and(|call| {
+            matches!(call.phase, Phase::Dialing { .. } | Phase::Alerting { .. } | Phase::Answering { .. })
+        });
+        if !setting_up {
+            return;
+        }
+        let missed: Vec<Event> = theirs.events().rev().cloned().collect();
+        for event in missed {
+            if !matches!(event.body, EventBody::IncomingCall(_)) {
+                self.known_call_event(line, event);
+            }
+        }
+    }
+
+    /// Rule 4: a server call that we do not know.
+    fn take_up(&mut self, theirs: &ServerCall<'_>) {
+        let invitation = theirs.invitation().cloned();
+        if theirs.has_accepted() && self.lines.call(theirs.line).is_none() && !self.shutting_down {
+            self.restore(theirs, invitation);
+        } else if let (Some(Event { body: EventBody::IncomingCall(invitation), .. }), false) =
+            (invitation, theirs.has_accepted())
+        {
+            self.invited(theirs.line, theirs.call_id.clone(), invitation);
+        } else {
+            self.send(theirs.line, Some(theirs.call_id.clone()), RequestBody::Hangup {});
+        }
+    }
+
+    /// A call that is up and whose peer connection is gone: a new one, by `update`.
+    fn restore(&mut self, theirs: &ServerCall<'_>, invitation: Option<Event>) {
+        let (direction, number) = match invitation.map(|event| event.body) {
+            Some(EventBody::IncomingCall(invitation)) => {
+                (Direction::Incoming, super::incoming::bare_number(&invitation.caller))
+            }
+            _ => (Direction::Outgoing, called_number(theirs.state)),
+        };
+        let now = self.now.at;
+        let phase = Phase::Answering { with_offer: true, sent: true, deadline: now };
+        let mut call = Call::new(theirs.call_id.clone(), direction, number, Origin::FarEnd, phase, now);
+        call.trickle_open = true;
+        call.media = Some(self.new_media(MediaCommand::Offer));
+        self.lines.put(theirs.line, call);
+        self.establish(theirs.line);
+        if let Some(call) = self.lines.call_mut(theirs.line) {
+            call.update = Update::Preparing;
+        }
+    }
+}
+
+/// Whom the log's `outgoing_call` was for.
+fn called_number(state: &LineState) -> String {
+    state
+        .call_logs
+        .iter()
+        .find_map(|entry| match &entry.1 {
+            LogMessage::Request(request) => match &request.body {
+                RequestBody::OutgoingCall { number, .. } => Some(number.clone()),
+                _ => None,
+            },
+            _ => None,
+        })
+        .unwrap_or_default()
+}

@@ -1,0 +1,286 @@
+//! What the core server says, applied to the calls.
+
+use crate::signaling::{CallId, Event, EventBody, RequestBody, Trickle};
+
+use super::call::{Call, Cause, Direction, Phase, Update};
+use super::fact::Fact;
+use super::output::{MediaCommand, Output};
+use super::session::{News, Pending, Rejection};
+use super::station::Station;
+
+/// After two updates met: wait at random within this many milliseconds (`protocol.md`, 491).
+const GLARE_MS: (u64, u64) = (2_000, 9_000);
+
+impl Station {
+    pub(super) fn take_news(&mut self, news: Vec<News>) {
+        for item in news {
+            match item {
+                News::Up(state) => self.recover(*state),
+                News::Down => self.session_lost(),
+                News::CallGone(call_id) => self.call_gone(&call_id, "the core server no longer knows the call"),
+                News::Answered(pending, result) => self.answered(&pending, result),
+                News::TimedOut(pending) => self.timed_out(&pending),
+                News::Event(event) => self.event(*event),
+            }
+        }
+    }
+
+    /// Calls live on without their session; what waits for a response does not.
+    fn session_lost(&mut self) {
+        for line in 0..self.lines.len() {
+            let Some(call) = self.lines.call_mut(line) else { continue };
+            if matches!(call.update, Update::Preparing | Update::Sent { .. }) {
+                call.update = Update::Idle;
+            }
+            if call.is_ending() {
+                // Its farewell is remembered by the session.
+                self.finish(line, Cause::new(200, "ended while offline"));
+            }
+        }
+    }
+
+    pub(super) fn call_gone(&mut self, call_id: &CallId, words: &str) {
+        self.session.forget_call(call_id);
+        if let Some(line) = self.lines.find(call_id) {
+            self.finish(line, Cause::new(481, words));
+        }
+    }
+
+    fn answered(&mut self, pending: &Pending, result: Result<(), Rejection>) {
+        let Some(line) = pending.call_id.as_ref().and_then(|call_id| self.lines.find(call_id)) else { return };
+        match (pending.name, result) {
+            ("outgoing_call", Ok(())) => self.open_trickle(line),
+            ("outgoing_call", Err(rejection)) => self.dial_rejected(line, &rejection),
+            ("accept", Err(rejection)) => self.accept_rejected(line, &rejection),
+            ("hangup" | "decline", Ok(())) => self.close_media(line),
+            ("hangup" | "decline", Err(_)) => self.finish(line, Cause::new(200, "ended")),
+            ("update", Err(rejection)) if pending.is_offer => self.update_failed(line, rejection.code),
+            (_, Err(rejection)) => self.request_rejected(line, pending, &rejection),
+            (_, Ok(())) => {}
+        }
+    }
+
+    fn request_rejected(&mut self, line: usize, pending: &Pending, rejection: &Rejection) {
+        use crate::signaling::response_code::NO_SUCH_CALL;
+        if rejection.code == NO_SUCH_CALL
+            && let Some(call_id) = &pending.call_id
+        {
+            self.call_gone(call_id, "the core server no longer knows the call");
+            return;
+        }
+        if pending.name == "hold"
+            && let Some(call) = self.lines.call_mut(line)
+        {
+            call.held = false;
+            call.held_for_other = false;
+        }
+        let problem = format!("{} refused: {} {}", pending.name, rejection.code, rejection.reason);
+        self.fact(Fact::Protocol { problem });
+    }
+
+    /// A lost `ack` is not a failed request: the next event or handshake tells.
+    fn timed_out(&mut self, pending: &Pending) {
+        let Some(line) = pending.call_id.as_ref().and_then(|call_id| self.lines.find(call_id)) else { return };
+        if matches!(pending.name, "hangup" | "decline") {
+            self.finish(line, Cause::new(408, "the core server did not confirm our hangup"));
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        let line = event.line.and_then(|line| usize::try_from(line).ok());
+        if let Some(call_id) = event.call_id.clone() {
+            self.call_event(line, call_id, event);
+        } else if let Some(line) = line {
+            self.line_event(line, event);
+        } else if let EventBody::Error { code, reason } = &event.body {
+            self.fact(Fact::Protocol { problem: format!("session error {code} {reason}") });
+        } else if let EventBody::MissedCall { caller, .. } = &event.body {
+            self.missed(caller);
+        } else if self.session.is_registered() {
+            self.release_waiting_hunts();
+        }
+    }
+
+    fn missed(&mut self, caller: &str) {
+        self.missed_calls += 1;
+        self.fact(Fact::MissedCall { caller: super::incoming::bare_number(caller) });
+    }
+
+    fn line_event(&mut self, line: usize, event: Event) {
+        match event.body {
+            EventBody::IceTrickle { candidate: Trickle::Candidate(candidate) } => {
+                if let Some(media) = self.lines.call(line).and_then(|call| call.media) {
+                    self.push(Output::Media(media, MediaCommand::AddCandidate(candidate)));
+                }
+            }
+            EventBody::IceHangup { .. } => {
+                // It may speak of the call before the one that is there now.
+                if let Some(line) = self.lines.get_mut(line) {
+                    line.cooling_until = None;
+                }
+                self.try_dial(line);
+            }
+            EventBody::IceMedia { kind, receiving, .. } if kind == "audio" => {
+                let heard = self.lines.call_mut(line).and_then(|call| {
+                    let changed = call.core_hears_us.replace(receiving) != Some(receiving);
+                    changed.then(|| call.id.0.clone())
+                });
+                if let Some(call_id) = heard {
+                    self.fact(Fact::CoreHears { call_id, receiving });
+                }
+            }
+            EventBody::IceSlowlink { media, uplink, lost, .. } if media == "audio" => {
+                let line = u32::try_from(line).unwrap_or(u32::MAX);
+                self.fact(Fact::SlowLink { line, uplink, lost });
+            }
+            EventBody::Transfer { refer_id, .. } => {
+                // A far end must not make the door call a number of its choice.
+                if let Some(id) = self.lines.call(line).map(|call| call.id.clone()) {
+                    self.send(line, Some(id), RequestBody::Decline { refer_id: Some(refer_id) });
+                }
+            }
+            EventBody::Error { code, reason } => {
+                self.fact(Fact::Protocol { problem: format!("line {line}: error {code} {reason}") });
+            }
+            _ => {}
+        }
+    }
+
+    fn call_event(&mut self, line: Option<usize>, call_id: CallId, event: Event) {
+        match event.body {
+            EventBody::MissedCall { caller, .. } => return self.missed(&caller),
+            EventBody::IncomingCall(invitation) => {
+                if let Some(line) = line {
+                    self.invited(line, call_id, invitation);
+                }
+                return;
+            }
+            _ => {}
+        }
+        let Some(line) = self.lines.find(&call_id) else {
+            if matches!(event.body, EventBody::Hangup { .. }) {
+                self.session.forget_call(&call_id);
+            }
+            return;
+        };
+        self.known_call_event(line, event);
+    }
+
+    pub(super) fn known_call_event(&mut self, line: usize, event: Event) {
+        // Either the ack or the first event tells that the server knows the call.
+        if self.lines.call(line).is_some_and(|call| !call.trickle_open && call.is_known_to_server())
+            && !matches!(event.body, EventBody::Hangup { .. } | EventBody::Error { .. })
+        {
+            self.open_trickle(line);
+        }
+        match event.body {
+            EventBody::Ringing {} | EventBody::Proceeding { code: 180 } => self.alerting(line, None),
+            EventBody::Progress { jsep, .. } => self.alerting(line, jsep.map(|jsep| jsep.sdp)),
+            EventBody::Accepted { jsep, .. } => {
+                self.accepted(line, event.transaction.as_deref(), jsep.map(|jsep| jsep.sdp));
+            }
+            EventBody::Updated { jsep } => {
+                self.update_answered(line, event.transaction.as_deref(), jsep.map(|jsep| jsep.sdp));
+            }
+            EventBody::UpdatingCall(invitation) => {
+                if let Some(jsep) = invitation.jsep {
+                    self.reinvited(line, jsep.sdp);
+                }
+            }
+            EventBody::Hangup { code, reason } => {
+                if let Some(call_id) = self.lines.call(line).map(|call| call.id.clone()) {
+                    self.session.forget_call(&call_id);
+                }
+                self.finish(line, Cause::new(code, reason));
+            }
+            EventBody::Error { code, reason } => self.call_error(line, event.transaction.as_deref(), code, &reason),
+            EventBody::Transfer { .. }
+            | EventBody::IceTrickle { .. }
+            | EventBody::IceHangup { .. }
+            | EventBody::IceMedia { .. }
+            | EventBody::IceSlowlink { .. } => self.line_event(line, Event { call_id: None, ..event }),
+            _ => {}
+        }
+    }
+
+    fn alerting(&mut self, line: usize, answer: Option<String>) {
+        let Some(call) = self.lines.call_mut(line) else { return };
+        let (Phase::Dialing { deadline, .. } | Phase::Alerting { deadline, .. }) = call.phase else { return };
+        let before = matches!(call.phase, Phase::Alerting { early_media: true, .. });
+        call.phase = Phase::Alerting { early_media: before || answer.is_some(), deadline };
+        if let (Some(media), Some(answer)) = (call.media, answer) {
+            self.push(Output::Media(media, MediaCommand::ApplyAnswer { answer }));
+        }
+    }
+
+    /// `accepted`: the call is up, or an update of ours was taken.
+    fn accepted(&mut self, line: usize, transaction: Option<&str>, answer: Option<String>) {
+        let Some(call) = self.lines.call(line) else { return };
+        match (&call.phase, call.direction) {
+            (Phase::Established { .. }, _) => self.update_answered(line, transaction, answer),
+            (Phase::Dialing { .. } | Phase::Alerting { .. } | Phase::Answering { .. }, _) => {
+                if let (Some(media), Some(answer)) = (call.media, answer) {
+                    self.push(Output::Media(media, MediaCommand::ApplyAnswer { answer }));
+                }
+                self.establish(line);
+            }
+            (Phase::Incoming { .. }, Direction::Incoming | Direction::Outgoing) | (Phase::Ending { .. }, _) => {}
+        }
+    }
+
+    fn update_answered(&mut self, line: usize, transaction: Option<&str>, answer: Option<String>) {
+        let Some(call) = self.lines.call_mut(line) else { return };
+        let ours = match &call.update {
+            Update::Sent { transaction: sent, .. } => transaction.is_none_or(|transaction| transaction == sent),
+            _ => false,
+        };
+        if let (true, Some(answer), Some(media)) = (ours, answer, call.media) {
+            call.update = Update::Idle;
+            self.push(Output::Media(media, MediaCommand::ApplyAnswer { answer }));
+        }
+    }
+
+    /// re-INVITE of the far end. Ours, if one is out, gives way and comes again.
+    fn reinvited(&mut self, line: usize, offer: String) {
+        let retry = self.now.at + self.random.between(
+            std::time::Duration::from_millis(GLARE_MS.0),
+            std::time::Duration::from_millis(GLARE_MS.1),
+        );
+        let Some(call) = self.lines.call_mut(line) else { return };
+        let Some(media) = call.media else { return };
+        if !call.is_established() {
+            return;
+        }
+        if matches!(call.update, Update::Preparing | Update::Sent { .. }) {
+            call.update = Update::RetryAt(retry);
+        }
+        self.push(Output::Media(media, MediaCommand::AnswerUpdate { offer }));
+    }
+
+    fn update_failed(&mut self, line: usize, code: i64) {
+        let retry = self.now.at + self.random.between(
+            std::time::Duration::from_millis(GLARE_MS.0),
+            std::time::Duration::from_millis(GLARE_MS.1),
+        );
+        if let Some(call) = self.lines.call_mut(line) {
+            call.update = if call.connected { Update::Idle } else { Update::RetryAt(retry) };
+        }
+        self.fact(Fact::Protocol { problem: format!("update refused with {code}") });
+    }
+
+    fn call_error(&mut self, line: usize, transaction: Option<&str>, code: i64, reason: &str) {
+        let Some(call) = self.lines.call(line) else { return };
+        let of_update = matches!(&call.update, Update::Sent { transaction: sent, .. }
+            if transaction.is_none_or(|transaction| transaction == sent));
+        match call {
+            Call { phase: Phase::Established { .. }, .. } if of_update => self.update_failed(line, code),
+            Call { phase: Phase::Established { .. } | Phase::Ending { .. }, .. } => {
+                self.fact(Fact::Protocol { problem: format!("error {code} {reason} in a call that goes on") });
+            }
+            Call { phase: Phase::Dialing { .. }, .. } => {
+                self.dial_rejected(line, &Rejection { code, reason: reason.to_owned() });
+            }
+            _ => self.hang_up(line, Cause::new(code, reason)),
+        }
+    }
+}

@@ -1,0 +1,417 @@
+//! The station: its parts, the way of an input through them, and the next deadline.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::{Action, Config, Credentials, Sound};
+use crate::signaling::{CallId, RequestBody};
+
+use super::call::{CallState, Direction, HuntId, Origin};
+use super::fact::Fact;
+use super::gesture::{ButtonInput, Debounce, GestureTimes};
+use super::hunt::Hunt;
+use super::input::{AudioEvent, Input, Pin};
+use super::lines::Lines;
+use super::output::{MediaCommand, MediaId, Output, Scene};
+use super::outputs::OutputState;
+use super::random::Random;
+use super::session::{Session, SessionState};
+use super::time::{Now, Time};
+
+/// Actions that wait for their `after_ms`.
+const MAX_DELAYED: usize = 64;
+/// Outputs that nobody drained: far more than one input can cause.
+const MAX_OUTBOX: usize = 4096;
+/// A warm peer connection is remade after this time (`protocol.md`, "Requests").
+const WARM_LIFETIME: Duration = Duration::from_secs(300);
+/// A peer connection that did not give an offer is tried again after this time.
+const WARM_RETRY: Duration = Duration::from_secs(10);
+
+/// The peer connection of the next outgoing call.
+#[derive(Debug, Clone)]
+pub(super) struct Warm {
+    pub(super) media: MediaId,
+    pub(super) offer: Option<String>,
+    pub(super) candidates: VecDeque<crate::signaling::Trickle>,
+    pub(super) remake_at: Time,
+}
+
+/// An action that runs later.
+#[derive(Debug, Clone)]
+pub(super) struct Delayed {
+    pub(super) at: Time,
+    pub(super) action: Action,
+    pub(super) origin: Origin,
+}
+
+/// What was last said of a line, so that facts are told once per change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Told {
+    call_id: CallId,
+    state: CallState,
+}
+
+/// The whole state of an intercom station.
+#[derive(Debug, Clone)]
+pub struct Station {
+    pub(super) config: Arc<Config>,
+    pub(super) now: Now,
+    pub(super) random: Random,
+    pub(super) session: Session,
+    pub(super) lines: Lines,
+    pub(super) hunts: Vec<Hunt>,
+    pub(super) warm: Option<Warm>,
+    pub(super) warm_retry_at: Option<Time>,
+    pub(super) buttons: Vec<ButtonInput>,
+    pub(super) sensors: Vec<Debounce>,
+    pub(super) outputs: Vec<OutputState>,
+    pub(super) delayed: Vec<Delayed>,
+    pub(super) audio_fault: Option<String>,
+    pub(super) audio_ready: bool,
+    pub(super) volume: u8,
+    pub(super) muted: bool,
+    pub(super) shutting_down: bool,
+    pub(super) missed_calls: u64,
+    pub(super) last_end: Option<(CallId, super::call::Cause)>,
+    next_media: u32,
+    next_hunt: u32,
+    scene: Scene,
+    told_lines: Vec<Option<Told>>,
+    told_session: Option<(SessionState, Option<String>)>,
+    pub(super) outbox: VecDeque<Output>,
+}
+
+impl Station {
+    /// A station that connects at its first tick. `seed` gives call ids and jitter,
+    /// `transaction_seed` (from the wall clock) makes transactions unique across restarts.
+    pub fn new(config: Arc<Config>, seed: u64, transaction_seed: u64, now: Now) -> Self {
+        let renewable =
+            matches!(config.core.credentials, Credentials::Login { .. } | Credentials::ConfigTokenFile(_));
+        Self {
+            session: Session::new(config.core.takeover, renewable, transaction_seed, now.at),
+            lines: Lines::new(config.core.lines),
+            hunts: Vec::new(),
+            warm: None,
+            warm_retry_at: None,
+            buttons: vec![ButtonInput::default(); config.buttons.len()],
+            sensors: vec![Debounce::default(); config.sensors.len()],
+            outputs: vec![OutputState::default(); config.outputs.len()],
+            delayed: Vec::new(),
+            audio_fault: None,
+            audio_ready: false,
+            volume: config.audio.volume,
+            muted: false,
+            shutting_down: false,
+            missed_calls: 0,
+            last_end: None,
+            next_media: 0,
+            next_hunt: 0,
+            // Differs from every scene in its volume, so that the first one is told.
+            scene: Scene { volume: u8::MAX, ..Scene::default() },
+            told_lines: Vec::new(),
+            told_session: None,
+            outbox: VecDeque::new(),
+            random: Random::new(seed),
+            config,
+            now,
+        }
+    }
+
+    /// Takes in one input. Deadlines that have passed come first, so that no input can hide one.
+    pub fn handle(&mut self, now: Now, input: Input) {
+        self.now = Now { at: now.at.max(self.now.at), local: now.local };
+        self.run_deadlines();
+        match input {
+            Input::Tick => {}
+            Input::Edge { pin, active } => self.edge(pin, active),
+            Input::Command(id, command) => {
+                let result = self.command(command);
+                self.push(Output::Reply(id, result));
+            }
+            Input::Socket(event) => {
+                let news = self.session.handle(event, self.now.at, &mut self.random, &mut self.outbox);
+                self.take_news(news);
+            }
+            Input::Token(result) => {
+                self.session.token(result, self.now.at, &mut self.random, &mut self.outbox);
+            }
+            Input::Media(media, event) => self.media_event(media, event),
+            Input::Audio(event) => self.audio_event(event),
+            Input::Shutdown => self.shut_down(),
+        }
+        self.settle();
+    }
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outbox.pop_front()
+    }
+
+    /// When [`Input::Tick`] is next needed.
+    pub fn next_deadline(&self) -> Option<Time> {
+        let gestures = self
+            .config
+            .buttons
+            .iter()
+            .zip(&self.buttons)
+            .filter_map(|(button, input)| input.deadline(gesture_times(button)));
+        let sensors = self
+            .config
+            .sensors
+            .iter()
+            .zip(&self.sensors)
+            .filter_map(|(sensor, input)| input.deadline(sensor.input.debounce));
+        self.session
+            .next_deadline()
+            .into_iter()
+            .chain(gestures)
+            .chain(sensors)
+            .chain(self.outputs.iter().filter_map(OutputState::deadline))
+            .chain(self.delayed.iter().map(|delayed| delayed.at))
+            .chain(self.hunts.iter().filter_map(|hunt| hunt.waits_until))
+            .chain(self.lines.next_deadline())
+            .chain(self.warm.as_ref().map(|warm| warm.remake_at))
+            .chain(self.warm_retry_at)
+            .min()
+    }
+
+    /// Nothing is left to be said goodbye to: the process may end.
+    pub fn is_at_rest(&self) -> bool {
+        self.lines.iter().all(|line| line.call.is_none()) && self.outputs.iter().all(|output| !output.is_on())
+    }
+
+    pub(super) fn push(&mut self, output: Output) {
+        debug_assert!(self.outbox.len() < MAX_OUTBOX, "nobody drains the outputs");
+        self.outbox.push_back(output);
+    }
+
+    pub(super) fn fact(&mut self, fact: Fact) {
+        self.push(Output::Fact(fact));
+    }
+
+    pub(super) fn play(&mut self, sound: Sound, to_calls: bool) {
+        self.push(Output::Play { sound, to_calls });
+    }
+
+    pub(super) fn send(&mut self, line: usize, call_id: Option<CallId>, body: RequestBody) -> Option<String> {
+        let line = u32::try_from(line).unwrap_or(u32::MAX);
+        self.session.request(Some(line), call_id, body, self.now.at, &mut self.outbox)
+    }
+
+    pub(super) fn new_media(&mut self, command: MediaCommand) -> MediaId {
+        let media = MediaId(self.next_media);
+        self.next_media = self.next_media.wrapping_add(1);
+        self.push(Output::Media(media, command));
+        media
+    }
+
+    pub(super) fn new_hunt_id(&mut self) -> HuntId {
+        self.next_hunt = self.next_hunt.wrapping_add(1);
+        HuntId(self.next_hunt)
+    }
+
+    pub(super) fn delay(&mut self, delayed: Delayed) {
+        if self.delayed.len() < MAX_DELAYED {
+            self.delayed.push(delayed);
+        }
+    }
+
+    fn edge(&mut self, pin: Pin, active: bool) {
+        match pin {
+            Pin::Button(index) => {
+                if let Some(input) = self.buttons.get_mut(index) {
+                    input.edge(active, self.now.at);
+                }
+            }
+            Pin::Sensor(index) => {
+                if let Some(input) = self.sensors.get_mut(index) {
+                    input.edge(active, self.now.at);
+                }
+            }
+        }
+        self.settle_pins();
+    }
+
+    fn audio_event(&mut self, event: AudioEvent) {
+        let (ready, fault) = match event {
+            AudioEvent::Ready => (true, None),
+            AudioEvent::Fault(words) => (false, Some(words)),
+        };
+        if (ready, &fault) != (self.audio_ready, &self.audio_fault) {
+            self.audio_ready = ready;
+            self.audio_fault.clone_from(&fault);
+            self.fact(Fact::Audio { ready, reason: fault });
+        }
+    }
+
+    fn shut_down(&mut self) {
+        self.shutting_down = true;
+        self.hunts.iter_mut().for_each(|hunt| hunt.cancelled = true);
+        self.delayed.clear();
+        self.hang_up_all("the station stops");
+        for output in &mut self.outputs {
+            output.change(
+                &crate::config::OutputKind::Led { show: Vec::new() },
+                super::command::OutputChange::Off,
+                self.now.at,
+            );
+        }
+        if let Some(warm) = self.warm.take() {
+            self.push(Output::Media(warm.media, MediaCommand::Close));
+        }
+    }
+
+    fn run_deadlines(&mut self) {
+        let news = self.session.tick(self.now.at, &mut self.random, &mut self.outbox);
+        self.take_news(news);
+        self.settle_pins();
+        for output in &mut self.outputs {
+            output.settle(self.now.at);
+        }
+        let (due, later) = std::mem::take(&mut self.delayed).into_iter().partition(|delayed| delayed.at <= self.now.at);
+        self.delayed = later;
+        let due: Vec<Delayed> = due;
+        for delayed in due {
+            self.run_action(&delayed.action, delayed.origin);
+        }
+        self.run_call_deadlines();
+        self.run_hunt_deadlines();
+    }
+
+    fn settle_pins(&mut self) {
+        let config = Arc::clone(&self.config);
+        for (index, button) in config.buttons.iter().enumerate() {
+            let gesture =
+                self.buttons.get_mut(index).and_then(|input| input.settle(gesture_times(button), self.now.at));
+            if let Some(gesture) = gesture {
+                self.gesture(index, gesture);
+            }
+        }
+        for (index, sensor) in config.sensors.iter().enumerate() {
+            let moved =
+                self.sensors.get_mut(index).and_then(|input| input.settle(sensor.input.debounce, self.now.at));
+            if let Some(opened) = moved {
+                self.fact(Fact::Sensor { sensor: sensor.name.clone(), opened });
+                self.run_trigger(if opened { &sensor.opened } else { &sensor.closed }, Origin::Station);
+            }
+        }
+    }
+
+    /// Brings everything that follows from the state in line with it.
+    fn settle(&mut self) {
+        self.settle_warm();
+        let scene = self.compose_scene();
+        if scene != self.scene {
+            self.scene = scene.clone();
+            self.push(Output::Scene(scene));
+        }
+        self.settle_outputs();
+        self.tell_session();
+        self.tell_lines();
+    }
+
+    fn settle_outputs(&mut self) {
+        let shown = self.shown_states();
+        let config = Arc::clone(&self.config);
+        for (index, pin) in config.outputs.iter().enumerate() {
+            if let Some(drive) = self.outputs.get_mut(index).and_then(|output| output.update(pin, &shown)) {
+                self.push(Output::Drive(crate::config::OutputIndex(index), drive));
+                if matches!(pin.kind, crate::config::OutputKind::Relay { .. }) {
+                    self.fact(Fact::Output { output: pin.name.clone(), drive });
+                }
+            }
+        }
+    }
+
+    /// Keeps a peer connection ready, so that a press only has to send.
+    fn settle_warm(&mut self) {
+        let now = self.now.at;
+        if self.warm.as_ref().is_some_and(|warm| now >= warm.remake_at)
+            && let Some(warm) = self.warm.take()
+        {
+            self.push(Output::Media(warm.media, MediaCommand::Close));
+        }
+        if self.warm_retry_at.is_some_and(|at| now >= at) {
+            self.warm_retry_at = None;
+        }
+        let wanted = self.session.is_registered() && !self.shutting_down && self.warm_retry_at.is_none();
+        if wanted && self.warm.is_none() {
+            let media = self.new_media(MediaCommand::Offer);
+            self.warm =
+                Some(Warm { media, offer: None, candidates: VecDeque::new(), remake_at: now + WARM_LIFETIME });
+        }
+    }
+
+    /// The warm peer connection failed: it is closed and made again, not at once.
+    pub(super) fn drop_warm(&mut self) {
+        if let Some(warm) = self.warm.take() {
+            self.push(Output::Media(warm.media, MediaCommand::Close));
+        }
+        self.warm_retry_at = Some(self.now.at + WARM_RETRY);
+    }
+
+    fn tell_session(&mut self) {
+        let now = (self.session.state(), self.session.reason().map(str::to_owned));
+        // Attempts that fail for one and the same reason are one fact.
+        let same = self.told_session.as_ref().is_some_and(|told| {
+            told.0 == now.0 || (now.0 == SessionState::Connecting && told.0 == SessionState::Offline)
+        }) && (now.0 == SessionState::Connecting || self.told_session.as_ref() == Some(&now));
+        if !same {
+            self.fact(Fact::Session { state: now.0, reason: now.1.clone() });
+            self.told_session = Some(now);
+        }
+    }
+
+    fn tell_lines(&mut self) {
+        self.told_lines.resize(self.lines.len().max(self.told_lines.len()), None);
+        for index in 0..self.lines.len() {
+            let now = self.lines.call(index).map(|call| Told { call_id: call.id.clone(), state: call.state() });
+            let told = self.told_lines.get(index).cloned().flatten();
+            if now == told {
+                continue;
+            }
+            if let (Some(now), Some(call)) = (&now, self.lines.call(index)) {
+                let fact = Fact::Call {
+                    call_id: now.call_id.0.clone(),
+                    line: u32::try_from(index).unwrap_or(u32::MAX),
+                    direction: call.direction,
+                    number: call.number.clone(),
+                    state: now.state,
+                    cause: None,
+                };
+                self.fact(fact);
+            }
+            if let Some(slot) = self.told_lines.get_mut(index) {
+                *slot = now;
+            }
+        }
+    }
+
+    pub(super) fn tell_end(
+        &mut self,
+        line: usize,
+        call_id: &CallId,
+        direction: Direction,
+        number: &str,
+        cause: &super::call::Cause,
+    ) {
+        self.last_end = Some((call_id.clone(), cause.clone()));
+        self.fact(Fact::Call {
+            call_id: call_id.0.clone(),
+            line: u32::try_from(line).unwrap_or(u32::MAX),
+            direction,
+            number: number.to_owned(),
+            state: CallState::Idle,
+            cause: Some(cause.clone()),
+        });
+    }
+}
+
+pub(super) fn gesture_times(button: &crate::config::Button) -> GestureTimes {
+    GestureTimes {
+        debounce: button.input.debounce,
+        long: button.long_press.is_some().then_some(button.long),
+        double: button.double_press.is_some().then_some(button.double),
+    }
+}

@@ -1,0 +1,202 @@
+//! The typed snapshot behind `callbox status --json`.
+
+use serde::{Deserialize, Serialize};
+
+use super::call::{CallState, Cause, Direction};
+use super::output::Drive;
+use super::session::{SessionCounters, SessionState};
+use super::station::Station;
+
+/// Everything a person asks first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Status {
+    /// The session with the core server.
+    pub session: SessionStatus,
+    /// Lines in their order.
+    pub lines: Vec<LineStatus>,
+    /// The sound card.
+    pub audio: AudioStatus,
+    /// Relays and LEDs.
+    pub outputs: Vec<OutputStatus>,
+    /// Names of the buttons, and whether each is down.
+    pub buttons: Vec<PinStatus>,
+    /// Names of the sensors, and whether each is active.
+    pub sensors: Vec<PinStatus>,
+    /// Calls that came while no line was free.
+    pub missed_calls: u64,
+    /// Why the last call ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_end: Option<EndStatus>,
+}
+
+/// The end of a call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct EndStatus {
+    /// Which call.
+    pub call_id: String,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// The session.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct SessionStatus {
+    /// Where it stands.
+    pub state: SessionState,
+    /// In words, where something is wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Since the start of the process.
+    pub counters: SessionCounters,
+}
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct LineStatus {
+    /// Its number.
+    pub line: u32,
+    /// Its state.
+    pub state: CallState,
+    /// Its call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<CallStatus>,
+}
+
+/// One call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct CallStatus {
+    /// The call.
+    pub call_id: String,
+    /// Who started it.
+    pub direction: Direction,
+    /// The far end's number.
+    pub number: String,
+    /// The far end's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Seconds since it began.
+    pub age_s: u64,
+    /// Seconds since it is up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub talk_s: Option<u64>,
+    /// ICE and DTLS are up.
+    pub media_connected: bool,
+    /// The core's word that it hears us.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub core_hears_us: Option<bool>,
+    /// We hold.
+    pub held: bool,
+    /// The far end holds.
+    pub far_end_holds: bool,
+}
+
+/// The sound card.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct AudioStatus {
+    /// Capture and playback run.
+    pub ready: bool,
+    /// Why not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
+    /// Loudspeaker, 0 to 100.
+    pub volume: u8,
+    /// The microphone is silent.
+    pub muted: bool,
+}
+
+/// One output.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct OutputStatus {
+    /// Its name.
+    pub name: String,
+    /// `relay` or `led`.
+    pub kind: String,
+    /// What it does.
+    pub drive: Drive,
+}
+
+/// One input pin.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct PinStatus {
+    /// Its name.
+    pub name: String,
+    /// Pressed, or open.
+    pub active: bool,
+}
+
+impl Station {
+    /// The state of everything, at the last input.
+    pub fn status(&self) -> Status {
+        Status {
+            session: SessionStatus {
+                state: self.session.state(),
+                reason: self.session.reason().map(str::to_owned),
+                counters: self.session.counters,
+            },
+            lines: self.line_status(),
+            audio: AudioStatus {
+                ready: self.audio_ready,
+                fault: self.audio_fault.clone(),
+                volume: self.volume,
+                muted: self.muted,
+            },
+            outputs: self
+                .config
+                .outputs
+                .iter()
+                .zip(&self.outputs)
+                .map(|(pin, output)| OutputStatus {
+                    name: pin.name.clone(),
+                    kind: match pin.kind {
+                        crate::config::OutputKind::Relay { .. } => "relay".into(),
+                        crate::config::OutputKind::Led { .. } => "led".into(),
+                    },
+                    drive: output.drive(),
+                })
+                .collect(),
+            buttons: self
+                .config
+                .buttons
+                .iter()
+                .zip(&self.buttons)
+                .map(|(button, input)| PinStatus { name: button.name.clone(), active: input.is_active() })
+                .collect(),
+            sensors: self
+                .config
+                .sensors
+                .iter()
+                .zip(&self.sensors)
+                .map(|(sensor, input)| PinStatus { name: sensor.name.clone(), active: input.is_active() })
+                .collect(),
+            missed_calls: self.missed_calls,
+            last_end: self
+                .last_end
+                .as_ref()
+                .map(|(call_id, cause)| EndStatus { call_id: call_id.0.clone(), cause: cause.clone() }),
+        }
+    }
+
+    fn line_status(&self) -> Vec<LineStatus> {
+        (0..self.lines.len())
+            .map(|index| {
+                let call = self.lines.call(index);
+                LineStatus {
+                    line: u32::try_from(index).unwrap_or(u32::MAX),
+                    state: call.map_or(CallState::Idle, super::call::Call::state),
+                    call: call.map(|call| CallStatus {
+                        call_id: call.id.0.clone(),
+                        direction: call.direction,
+                        number: call.number.clone(),
+                        name: call.display_name.clone(),
+                        age_s: self.now.at.since(call.started_at).as_secs(),
+                        talk_s: call.established_at.map(|at| self.now.at.since(at).as_secs()),
+                        media_connected: call.connected,
+                        core_hears_us: call.core_hears_us,
+                        held: call.held,
+                        far_end_holds: call.far_end_holds,
+                    }),
+                }
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,56 @@
+//! Both directions of a call's sound, made as one and split between audio thread and network task.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use rtrb::{Consumer, Producer, RingBuffer};
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use super::MediaError;
+use super::jitter::Packet;
+use super::receive::Receiver;
+use super::send::{Encoded, SendCodec, Sender};
+use crate::sound::CallSound;
+
+/// Received packets between network task and audio thread: over a second.
+const RECEIVE_RING: usize = 64;
+/// Encoded packets between audio thread and network task.
+const SEND_RING: usize = 16;
+
+/// The audio thread's side.
+struct Sound {
+    receiver: Receiver,
+    sender: Sender,
+}
+
+impl CallSound for Sound {
+    fn hear(&mut self, frame: &mut [f32]) {
+        self.receiver.hear(frame);
+    }
+
+    fn say(&mut self, frame: &[f32]) {
+        self.sender.say(frame);
+    }
+}
+
+/// The network task's side.
+pub(super) struct NetworkEnd {
+    pub(super) received: Producer<Packet>,
+    pub(super) encoded: Consumer<Encoded>,
+    /// Becomes readable when there is something encoded.
+    pub(super) wake: OwnedFd,
+    pub(super) codec: Arc<SendCodec>,
+}
+
+/// Makes both sides at the card's rate.
+pub(super) fn call_sound(rate_hz: u32) -> Result<(Box<dyn CallSound>, NetworkEnd), MediaError> {
+    let (received, packets) = RingBuffer::new(RECEIVE_RING);
+    let (frames, encoded) = RingBuffer::new(SEND_RING);
+    let codec = Arc::new(SendCodec::default());
+    let (wake, waker) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).map_err(MediaError::system)?;
+    let sound = Sound {
+        receiver: Receiver::new(packets, rate_hz)?,
+        sender: Sender::new(frames, waker, Arc::clone(&codec), rate_hz)?,
+    };
+    Ok((Box::new(sound), NetworkEnd { received, encoded, wake, codec }))
+}

@@ -1,0 +1,125 @@
+//! One peer connection a call: SDP, ICE, codecs, jitter buffer, DTMF.
+//!
+//! [`MediaAdapter`] carries the core's `MediaCommand`s to one task per call and brings back
+//! `MediaEvent`s. The sound of a call leaves through a [`crate::sound::CallSound`], which the
+//! audio thread drives.
+
+mod call_sound;
+mod conceal;
+mod dtmf;
+mod g711;
+mod jitter;
+mod peer;
+mod receive;
+mod sdp;
+mod send;
+mod task;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use crate::config::MediaConfig;
+use crate::core::{MediaCommand, MediaEvent, MediaId};
+use crate::sound::CallSound;
+
+/// Commands that wait for a call's task.
+const COMMANDS: usize = 64;
+
+/// Why media cannot go on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MediaError {
+    /// The WebRTC library refused something.
+    #[error("{0}")]
+    WebRtc(String),
+    /// A codec or resampler could not be made.
+    #[error("codec: {0}")]
+    Codec(String),
+    /// The far end's description is of no use.
+    #[error("{0}")]
+    Sdp(String),
+    /// The operating system refused something.
+    #[error("{0}")]
+    System(String),
+}
+
+impl From<crate::sound::ResampleError> for MediaError {
+    fn from(error: crate::sound::ResampleError) -> Self {
+        Self::Codec(error.to_string())
+    }
+}
+
+impl MediaError {
+    fn codec(error: opus::Error) -> Self {
+        Self::Codec(error.to_string())
+    }
+
+    fn system(error: rustix::io::Errno) -> Self {
+        Self::System(error.to_string())
+    }
+
+    fn webrtc(error: webrtc::error::Error) -> Self {
+        Self::WebRtc(error.to_string())
+    }
+}
+
+/// What every call's task needs.
+pub struct MediaContext {
+    /// Codecs, addresses, STUN and TURN.
+    pub config: MediaConfig,
+    /// Further addresses to gather from: loopback for the sandbox.
+    pub extra_addresses: Vec<SocketAddr>,
+    /// The sound card's rate, samples per second.
+    pub rate_hz: u32,
+    /// Gives a call's sound to the audio thread, or takes it back.
+    pub attach: Box<dyn Fn(MediaId, Option<Box<dyn CallSound>>) + Send + Sync>,
+}
+
+/// Carries media commands to the tasks of the calls.
+pub struct MediaAdapter {
+    context: Arc<MediaContext>,
+    identity: Arc<peer::Identity>,
+    events: mpsc::Sender<(MediaId, MediaEvent)>,
+    tasks: HashMap<MediaId, mpsc::Sender<MediaCommand>>,
+}
+
+impl MediaAdapter {
+    /// An adapter that reports to `events`.
+    pub fn new(context: MediaContext, events: mpsc::Sender<(MediaId, MediaEvent)>) -> Self {
+        Self {
+            context: Arc::new(context),
+            identity: Arc::new(peer::Identity::default()),
+            events,
+            tasks: HashMap::new(),
+        }
+    }
+
+    /// Carries out a command. The first one of an id makes its peer connection.
+    pub fn command(&mut self, media: MediaId, command: MediaCommand) {
+        let closing = command == MediaCommand::Close;
+        if !self.tasks.contains_key(&media) && !closing {
+            let (commands, queue) = mpsc::channel(COMMANDS);
+            let task = task::run(
+                media,
+                Arc::clone(&self.context),
+                Arc::clone(&self.identity),
+                queue,
+                self.events.clone(),
+            );
+            tokio::spawn(task);
+            self.tasks.insert(media, commands);
+        }
+        let delivered = self.tasks.get(&media).is_some_and(|commands| commands.try_send(command).is_ok());
+        if closing || !delivered {
+            // A task whose queue is full ends as well, when its sender drops.
+            self.tasks.remove(&media);
+        }
+    }
+
+    /// Peer connections that have not been closed.
+    pub fn open_connections(&self) -> usize {
+        self.tasks.len()
+    }
+}

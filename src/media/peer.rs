@@ -1,0 +1,400 @@
+//! A peer connection behind a small face: the `webrtc` crate and what it needs to be told.
+//!
+//! Source of the workarounds: `stack.md`, "webrtc 0.21: traps" and "against a real Janus".
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use rtc::ice::mdns::MulticastDnsMode;
+use rtc::media_stream::MediaStreamTrack;
+use rtc::peer_connection::certificate::CertificateParams;
+use rtc::peer_connection::configuration::media_engine::{
+    MIME_TYPE_OPUS, MIME_TYPE_PCMA, MIME_TYPE_PCMU, MIME_TYPE_TELEPHONE_EVENT,
+};
+use rtc::peer_connection::transport::RTCDtlsRole;
+use rtc::rtp_transceiver::rtp_sender::{
+    RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind,
+};
+use tokio::sync::{Mutex, mpsc};
+use webrtc::media_stream::track_local::TrackLocal;
+use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
+use webrtc::media_stream::track_remote::TrackRemote;
+use webrtc::peer_connection::{
+    MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCCertificate,
+    RTCConfigurationBuilder, RTCIceCandidateInit, RTCIceGatheringState, RTCIceServer, RTCPeerConnectionIceEvent,
+    RTCPeerConnectionState, RTCSessionDescription, Registry, SettingEngineBuilder, configure_rtcp_reports,
+};
+use webrtc::rtp_transceiver::RTCRtpTransceiverDirection;
+
+use super::sdp::{self, Payload, PayloadMap, Remote, SdpDirection};
+use super::{MediaContext, MediaError};
+use crate::config::{Codec, IceServer};
+use crate::signaling::Candidate;
+
+/// Events of a peer connection that wait for its task.
+const EVENTS: usize = 256;
+/// Name resolution of a STUN or TURN server.
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(3);
+/// A certificate that expires sooner is remade.
+const CERTIFICATE_MARGIN: Duration = Duration::from_secs(24 * 3600);
+
+/// The DTLS certificate, made once and used by every call.
+#[derive(Default)]
+pub(super) struct Identity(Mutex<Option<RTCCertificate>>);
+
+impl Identity {
+    async fn certificate(&self) -> Result<RTCCertificate, MediaError> {
+        let mut kept = self.0.lock().await;
+        let fresh = |certificate: &RTCCertificate| certificate.expires > SystemTime::now() + CERTIFICATE_MARGIN;
+        if let Some(certificate) = kept.as_ref().filter(|certificate| fresh(certificate)) {
+            return Ok(certificate.clone());
+        }
+        let error = |problem: String| MediaError::WebRtc(format!("no DTLS certificate: {problem}"));
+        let provider = rtc::crypto::default_provider().map_err(|problem| error(problem.to_string()))?;
+        let parameters =
+            CertificateParams::new(vec!["callbox".to_owned()]).map_err(|problem| error(problem.to_string()))?;
+        let scheme = rtc::crypto::SignatureScheme::EcdsaP256Sha256;
+        let certificate = RTCCertificate::generate(provider.crypto(), scheme, parameters).map_err(MediaError::webrtc)?;
+        *kept = Some(certificate.clone());
+        Ok(certificate)
+    }
+}
+
+/// What a peer connection tells.
+pub(super) enum PeerEvent {
+    Candidate(Candidate),
+    CandidatesComplete,
+    Connected,
+    Disconnected,
+    Failed,
+    Track(Arc<dyn TrackRemote>),
+}
+
+struct Handler(mpsc::Sender<PeerEvent>);
+
+// Handlers run inside the connection's driver: they only put the word on.
+#[async_trait::async_trait]
+impl PeerConnectionEventHandler for Handler {
+    async fn on_ice_candidate(&self, event: RTCPeerConnectionIceEvent) {
+        let Ok(init) = event.candidate.to_json() else { return };
+        if is_usable(&init.candidate) {
+            // The library leaves the mid empty.
+            let mid = init.sdp_mid.filter(|mid| !mid.is_empty()).unwrap_or_else(|| "0".into());
+            let candidate = Candidate {
+                candidate: init.candidate,
+                sdp_mid: Some(mid),
+                sdp_m_line_index: Some(init.sdp_mline_index.unwrap_or(0)),
+            };
+            let _ = self.0.try_send(PeerEvent::Candidate(candidate));
+        }
+    }
+
+    async fn on_ice_gathering_state_change(&self, state: RTCIceGatheringState) {
+        if state == RTCIceGatheringState::Complete {
+            let _ = self.0.try_send(PeerEvent::CandidatesComplete);
+        }
+    }
+
+    async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
+        let event = match state {
+            RTCPeerConnectionState::Connected => PeerEvent::Connected,
+            RTCPeerConnectionState::Disconnected => PeerEvent::Disconnected,
+            RTCPeerConnectionState::Failed => PeerEvent::Failed,
+            _ => return,
+        };
+        let _ = self.0.try_send(event);
+    }
+
+    async fn on_track(&self, track: Arc<dyn TrackRemote>) {
+        let _ = self.0.try_send(PeerEvent::Track(track));
+    }
+}
+
+/// A wildcard socket of a family without an interface gives a candidate that nobody can reach.
+fn is_usable(candidate: &str) -> bool {
+    let address = candidate.split(' ').nth(4).unwrap_or_default();
+    !candidate.contains(".local") && address.parse::<IpAddr>().is_ok_and(|address| !address.is_unspecified())
+}
+
+/// What came of applying an offer.
+pub(super) struct Answered {
+    pub(super) sdp: String,
+    pub(super) far_end_holds: bool,
+    pub(super) send: Option<Codec>,
+    pub(super) receive: PayloadMap,
+    pub(super) theirs: PayloadMap,
+}
+
+/// What came of applying an answer.
+pub(super) struct Applied {
+    pub(super) send: Option<Codec>,
+    pub(super) receive: PayloadMap,
+    pub(super) theirs: PayloadMap,
+}
+
+/// One peer connection with one audio m-line.
+pub(super) struct Peer {
+    connection: Arc<dyn PeerConnection>,
+    pub(super) track: Arc<TrackLocalStaticRTP>,
+    pub(super) ssrc: u32,
+    codecs: Vec<Codec>,
+    mid: String,
+    /// Our own offer is out and not answered.
+    offering: bool,
+    offered: PayloadMap,
+}
+
+impl Peer {
+    pub(super) async fn new(
+        context: &MediaContext,
+        identity: &Identity,
+        ssrc: u32,
+    ) -> Result<(Self, mpsc::Receiver<PeerEvent>), MediaError> {
+        let (events, queue) = mpsc::channel(EVENTS);
+        let codecs = context.config.codecs.clone();
+        let settings = SettingEngineBuilder::new()
+            .with_multicast_dns_mode(MulticastDnsMode::Disabled)
+            .with_answering_dtls_role(RTCDtlsRole::Server)
+            .with_discard_local_candidates_during_ice_restart(true)
+            .build();
+        let configuration = RTCConfigurationBuilder::new()
+            .with_ice_servers(resolve(&context.config.ice_servers).await)
+            .with_certificates(vec![identity.certificate().await?])
+            .build();
+        let connection = PeerConnectionBuilder::new()
+            .with_configuration(configuration)
+            .with_media_engine(media_engine(&codecs)?)
+            .with_setting_engine(settings)
+            .with_interceptor_registry(configure_rtcp_reports(Registry::new()))
+            .with_handler(Arc::new(Handler(events)))
+            .with_udp_addrs(addresses(context))
+            .build()
+            .await
+            .map_err(MediaError::webrtc)?;
+        let connection: Arc<dyn PeerConnection> = Arc::new(connection);
+        let track = Arc::new(TrackLocalStaticRTP::new(MediaStreamTrack::new(
+            "callbox".to_owned(),
+            "audio".to_owned(),
+            "audio".to_owned(),
+            RtpCodecKind::Audio,
+            // An empty codec: all of ours are offered (stack.md, trap 1).
+            vec![RTCRtpEncodingParameters {
+                rtp_coding_parameters: RTCRtpCodingParameters { ssrc: Some(ssrc), ..Default::default() },
+                codec: RTCRtpCodec::default(),
+                ..Default::default()
+            }],
+        )));
+        let local: Arc<dyn TrackLocal> = Arc::clone(&track) as Arc<dyn TrackLocal>;
+        let peer = Self {
+            connection,
+            track,
+            ssrc,
+            codecs,
+            mid: "0".into(),
+            offering: false,
+            offered: PayloadMap::default(),
+        };
+        if let Err(error) = peer.connection.add_track(local).await {
+            peer.close().await;
+            return Err(MediaError::webrtc(error));
+        }
+        Ok((peer, queue))
+    }
+
+    /// Makes an offer and starts to gather. Gives the text to send.
+    pub(super) async fn offer(&mut self) -> Result<String, MediaError> {
+        let offer = self.connection.create_offer(None).await.map_err(MediaError::webrtc)?;
+        self.stage_offer(offer).await
+    }
+
+    /// Makes an offer with new ICE credentials and new sockets.
+    pub(super) async fn restart(&mut self) -> Result<String, MediaError> {
+        self.connection.restart_ice().await.map_err(MediaError::webrtc)?;
+        let offer = self.connection.create_offer(None).await.map_err(MediaError::webrtc)?;
+        self.stage_offer(offer).await
+    }
+
+    async fn stage_offer(&mut self, offer: RTCSessionDescription) -> Result<String, MediaError> {
+        let sent = sdp::to_send(&offer.sdp);
+        self.offered = sdp::own_payloads(&sent);
+        self.connection.set_local_description(offer).await.map_err(MediaError::webrtc)?;
+        self.offering = true;
+        Ok(sent)
+    }
+
+    /// Applies the far end's answer; `None` where no offer of ours is out.
+    pub(super) async fn apply_answer(&mut self, answer: &str) -> Result<Option<Applied>, MediaError> {
+        if !self.offering {
+            return Ok(None);
+        }
+        let remote = Remote::parse(answer).map_err(|error| MediaError::Sdp(error.to_string()))?;
+        let theirs = remote.payloads();
+        let send = theirs.preferred(&self.codecs);
+        // Only what the answer lists: the codecs that it leaves out must stay out.
+        let text = remote.to_apply(&self.mid, &[]);
+        let description = RTCSessionDescription::answer(text).map_err(MediaError::webrtc)?;
+        self.connection.set_remote_description(description).await.map_err(MediaError::webrtc)?;
+        self.offering = false;
+        let mut receive = self.offered.clone();
+        receive.merge(&theirs);
+        Ok(Some(Applied { send, receive, theirs }))
+    }
+
+    /// Answers an offer. An offer of our own is rolled back.
+    pub(super) async fn answer(&mut self, offer: &str) -> Result<Answered, MediaError> {
+        let remote = Remote::parse(offer).map_err(|error| MediaError::Sdp(error.to_string()))?;
+        let theirs = remote.payloads();
+        let send = theirs.preferred(&self.codecs);
+        if self.offering {
+            let back = RTCSessionDescription::rollback(None).map_err(MediaError::webrtc)?;
+            self.connection.set_local_description(back).await.map_err(MediaError::webrtc)?;
+            self.offering = false;
+        }
+        self.mid = remote.mid();
+        let text = remote.to_apply(&self.mid, &payload_list(&self.codecs));
+        let description = RTCSessionDescription::offer(text).map_err(MediaError::webrtc)?;
+        if let Err(error) = self.connection.set_remote_description(description).await {
+            if let Ok(back) = RTCSessionDescription::rollback(None) {
+                let _ = self.connection.set_remote_description(back).await;
+            }
+            return Err(MediaError::webrtc(error));
+        }
+        let direction = remote.direction();
+        self.set_direction(direction).await?;
+        let answer = self.connection.create_answer(None).await.map_err(MediaError::webrtc)?;
+        let sdp = remote.answer_to_send(&answer.sdp);
+        self.connection.set_local_description(answer).await.map_err(MediaError::webrtc)?;
+        let mut receive = sdp::own_payloads(&sdp);
+        receive.merge(&theirs);
+        Ok(Answered { sdp, far_end_holds: direction.is_hold(), send, receive, theirs })
+    }
+
+    /// The library does not intersect directions (stack.md, defect 1).
+    async fn set_direction(&self, theirs: SdpDirection) -> Result<(), MediaError> {
+        let ours = match theirs {
+            SdpDirection::SendRecv => RTCRtpTransceiverDirection::Sendrecv,
+            SdpDirection::SendOnly => RTCRtpTransceiverDirection::Recvonly,
+            SdpDirection::RecvOnly => RTCRtpTransceiverDirection::Sendonly,
+            SdpDirection::Inactive => RTCRtpTransceiverDirection::Inactive,
+        };
+        for transceiver in self.connection.get_transceivers().await {
+            let mid = transceiver.mid().await.ok().flatten();
+            if mid.as_deref() == Some(self.mid.as_str()) {
+                transceiver.set_direction(ours).await.map_err(MediaError::webrtc)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A candidate of the far end; one that cannot be used is no error.
+    pub(super) async fn add_candidate(&self, candidate: Candidate) {
+        if candidate.candidate.contains(".local") {
+            return;
+        }
+        let init = RTCIceCandidateInit {
+            candidate: candidate.candidate,
+            sdp_mid: Some(candidate.sdp_mid.filter(|mid| !mid.is_empty()).unwrap_or_else(|| self.mid.clone())),
+            sdp_mline_index: candidate.sdp_m_line_index.or(Some(0)),
+            ..Default::default()
+        };
+        if let Err(error) = self.connection.add_ice_candidate(init).await {
+            tracing::debug!(%error, "a candidate of the far end was not taken");
+        }
+    }
+
+    pub(super) async fn close(&self) {
+        let _ = self.connection.close().await;
+    }
+}
+
+fn payload_list(codecs: &[Codec]) -> Vec<(u8, Payload)> {
+    let number = |codec: &Codec| match codec {
+        Codec::Opus => 111,
+        Codec::Pcma => 8,
+        Codec::Pcmu => 0,
+    };
+    let speech = codecs.iter().map(|codec| (number(codec), Payload::Speech(*codec)));
+    speech.chain([(101, Payload::TelephoneEvent)]).collect()
+}
+
+fn media_engine(codecs: &[Codec]) -> Result<MediaEngine, MediaError> {
+    let mut engine = MediaEngine::default();
+    for (payload_type, payload) in payload_list(codecs) {
+        let (mime_type, clock_rate, channels, fmtp) = match payload {
+            // An fmtp here makes an offer with another one fail (stack.md, defect 2).
+            Payload::Speech(Codec::Opus) => (MIME_TYPE_OPUS, 48_000, 2, ""),
+            Payload::Speech(Codec::Pcma) => (MIME_TYPE_PCMA, 8_000, 0, ""),
+            Payload::Speech(Codec::Pcmu) => (MIME_TYPE_PCMU, 8_000, 0, ""),
+            Payload::TelephoneEvent => (MIME_TYPE_TELEPHONE_EVENT, 8_000, 0, "0-15"),
+        };
+        let codec = RTCRtpCodecParameters {
+            rtp_codec: RTCRtpCodec {
+                mime_type: mime_type.to_owned(),
+                clock_rate,
+                channels,
+                sdp_fmtp_line: fmtp.to_owned(),
+                rtcp_feedback: Vec::new(),
+            },
+            payload_type,
+        };
+        engine.register_codec(codec, RtpCodecKind::Audio).map_err(MediaError::webrtc)?;
+    }
+    Ok(engine)
+}
+
+/// Where to gather candidates from: `media.bind`, or every usable interface.
+fn addresses(context: &MediaContext) -> Vec<SocketAddr> {
+    let mut addresses: Vec<SocketAddr> =
+        context.config.bind.iter().map(|address| SocketAddr::new(*address, 0)).collect();
+    if addresses.is_empty() {
+        // Documentation addresses (RFC 5737, RFC 3849): only the route is looked up, nothing is sent.
+        if has_route(Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::new(192, 0, 2, 1).into()) {
+            addresses.push(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0));
+        }
+        if has_route(Ipv6Addr::UNSPECIFIED.into(), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into()) {
+            addresses.push(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0));
+        }
+    }
+    addresses.extend(&context.extra_addresses);
+    if addresses.is_empty() {
+        addresses.push(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0));
+    }
+    addresses
+}
+
+fn has_route(from: IpAddr, to: IpAddr) -> bool {
+    UdpSocket::bind((from, 0)).and_then(|socket| socket.connect((to, 9))).is_ok()
+}
+
+/// The library resolves names inside its driver, which stops media: it is given addresses.
+async fn resolve(servers: &[IceServer]) -> Vec<RTCIceServer> {
+    let mut resolved = Vec::new();
+    for server in servers {
+        let mut urls = Vec::new();
+        for url in &server.urls {
+            let Some((scheme, rest)) = url.split_once(':') else { continue };
+            let (host, query) = rest.split_once('?').map_or((rest, None), |(host, query)| (host, Some(query)));
+            let target = if host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
+                host.to_owned()
+            } else {
+                format!("{host}:3478")
+            };
+            let lookup = tokio::time::timeout(RESOLVE_TIMEOUT, tokio::net::lookup_host(target)).await;
+            let Ok(Ok(mut found)) = lookup else { continue };
+            // The library takes no IPv6 literals for TURN.
+            if let Some(address) = found.find(|address| address.is_ipv4()) {
+                let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+                urls.push(format!("{scheme}:{address}{query}"));
+            }
+        }
+        if !urls.is_empty() {
+            resolved.push(RTCIceServer {
+                urls,
+                username: server.username.clone(),
+                credential: server.credential.clone(),
+            });
+        }
+    }
+    resolved
+}

@@ -1,0 +1,330 @@
+//! The task of one call: commands in, events out, packets both ways.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Instant;
+
+use bytes::Bytes;
+use rtrb::{Consumer, Producer};
+use tokio::net::unix::pipe;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use webrtc::media_stream::track_local::TrackLocal;
+use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
+
+use super::call_sound::{NetworkEnd, call_sound};
+use super::dtmf::{DigitReceiver, DigitSender};
+use super::jitter::Packet;
+use super::peer::{Identity, Peer, PeerEvent};
+use super::sdp::{Payload, PayloadMap};
+use super::send::{Encoded, SendCodec};
+use super::{MediaContext, MediaError};
+use crate::core::{MediaCommand, MediaEvent, MediaId};
+use crate::signaling::Candidate;
+
+/// Candidates of the far end that wait for its description.
+const MAX_EARLY_CANDIDATES: usize = 64;
+
+/// Tells the station what a call's media does.
+#[derive(Clone)]
+struct Reporter {
+    media: MediaId,
+    events: mpsc::Sender<(MediaId, MediaEvent)>,
+}
+
+impl Reporter {
+    async fn report(&self, event: MediaEvent) {
+        let _ = self.events.send((self.media, event)).await;
+    }
+}
+
+/// Runs one call's media until it is closed or its sender is dropped.
+pub(super) async fn run(
+    media: MediaId,
+    context: Arc<MediaContext>,
+    identity: Arc<Identity>,
+    mut commands: mpsc::Receiver<MediaCommand>,
+    events: mpsc::Sender<(MediaId, MediaEvent)>,
+) {
+    let reporter = Reporter { media, events };
+    let made = CallMedia::new(media, Arc::clone(&context), &identity, reporter.clone()).await;
+    let (mut call, mut peer_events) = match made {
+        Ok(made) => made,
+        Err(error) => return reporter.report(MediaEvent::Failed(error.to_string())).await,
+    };
+    loop {
+        tokio::select! {
+            command = commands.recv() => match command {
+                Some(MediaCommand::Close) | None => break,
+                Some(command) => {
+                    if let Err(error) = call.command(command).await {
+                        reporter.report(MediaEvent::Failed(error.to_string())).await;
+                    }
+                }
+            },
+            Some(event) = peer_events.recv() => call.peer_event(event).await,
+            _ = call.wake.readable() => {
+                // The bytes are only an alarm clock.
+                let _ = call.wake.try_read(&mut [0_u8; 64]);
+                call.send_packets().await;
+            }
+        }
+    }
+    call.close().await;
+}
+
+struct CallMedia {
+    media: MediaId,
+    context: Arc<MediaContext>,
+    peer: Peer,
+    reporter: Reporter,
+    encoded: Consumer<Encoded>,
+    send_codec: Arc<SendCodec>,
+    wake: pipe::Receiver,
+    received: Arc<Mutex<Producer<Packet>>>,
+    sound: Option<Box<dyn crate::sound::CallSound>>,
+    receive_map: Arc<RwLock<PayloadMap>>,
+    send_map: PayloadMap,
+    early_candidates: VecDeque<Candidate>,
+    described: bool,
+    connected: bool,
+    reader: Option<JoinHandle<()>>,
+    digits: DigitSender,
+    sequence: u16,
+    timestamp: u32,
+    digit_timestamp: u32,
+    talking: bool,
+}
+
+impl CallMedia {
+    async fn new(
+        media: MediaId,
+        context: Arc<MediaContext>,
+        identity: &Identity,
+        reporter: Reporter,
+    ) -> Result<(Self, mpsc::Receiver<PeerEvent>), MediaError> {
+        let mut random = [0_u8; 10];
+        getrandom::fill(&mut random).map_err(|error| MediaError::System(error.to_string()))?;
+        let [s0, s1, s2, s3, t0, t1, t2, t3, q0, q1] = random;
+        let ssrc = u32::from_be_bytes([s0, s1, s2, s3]).max(1);
+        let (sound, network) = call_sound(context.rate_hz)?;
+        let (peer, events) = Peer::new(&context, identity, ssrc).await?;
+        let NetworkEnd { received, encoded, wake, codec } = network;
+        let wake = pipe::Receiver::from_owned_fd(wake).map_err(|error| MediaError::System(error.to_string()))?;
+        let call = Self {
+            media,
+            context,
+            peer,
+            reporter,
+            received: Arc::new(Mutex::new(received)),
+            encoded,
+            send_codec: codec,
+            wake,
+            sound: Some(sound),
+            receive_map: Arc::new(RwLock::new(PayloadMap::default())),
+            send_map: PayloadMap::default(),
+            early_candidates: VecDeque::new(),
+            described: false,
+            connected: false,
+            reader: None,
+            digits: DigitSender::default(),
+            sequence: u16::from_be_bytes([q0, q1]),
+            timestamp: u32::from_be_bytes([t0, t1, t2, t3]),
+            digit_timestamp: 0,
+            talking: false,
+        };
+        Ok((call, events))
+    }
+
+    async fn command(&mut self, command: MediaCommand) -> Result<(), MediaError> {
+        match command {
+            MediaCommand::Offer => {
+                let sdp = self.peer.offer().await?;
+                self.reporter.report(MediaEvent::LocalOffer { sdp }).await;
+            }
+            MediaCommand::RestartIce => {
+                let sdp = self.peer.restart().await?;
+                self.reporter.report(MediaEvent::LocalOffer { sdp }).await;
+            }
+            MediaCommand::Answer { offer } | MediaCommand::AnswerUpdate { offer } => self.answer(&offer).await?,
+            MediaCommand::ApplyAnswer { answer } => self.apply_answer(&answer).await?,
+            MediaCommand::AddCandidate(candidate) => {
+                if self.described {
+                    self.peer.add_candidate(candidate).await;
+                } else if self.early_candidates.len() < MAX_EARLY_CANDIDATES {
+                    self.early_candidates.push_back(candidate);
+                }
+            }
+            MediaCommand::SendDigits(digits) => self.digits.push(&digits),
+            MediaCommand::Close => {}
+        }
+        Ok(())
+    }
+
+    async fn answer(&mut self, offer: &str) -> Result<(), MediaError> {
+        let common = super::sdp::Remote::parse(offer)
+            .map_err(|error| MediaError::Sdp(error.to_string()))?
+            .payloads()
+            .preferred(&self.context.config.codecs);
+        if common.is_none() {
+            self.reporter.report(MediaEvent::NoCommonCodec).await;
+            return Ok(());
+        }
+        let answered = self.peer.answer(offer).await?;
+        self.negotiated(answered.send, answered.receive, answered.theirs).await;
+        let event = MediaEvent::LocalAnswer { sdp: answered.sdp, far_end_holds: answered.far_end_holds };
+        self.reporter.report(event).await;
+        Ok(())
+    }
+
+    async fn apply_answer(&mut self, answer: &str) -> Result<(), MediaError> {
+        if let Some(applied) = self.peer.apply_answer(answer).await? {
+            if applied.send.is_none() {
+                self.reporter.report(MediaEvent::NoCommonCodec).await;
+            }
+            self.negotiated(applied.send, applied.receive, applied.theirs).await;
+        }
+        Ok(())
+    }
+
+    /// Both descriptions are there: sound can flow.
+    async fn negotiated(&mut self, send: Option<crate::config::Codec>, receive: PayloadMap, theirs: PayloadMap) {
+        *self.receive_map.write().unwrap_or_else(PoisonError::into_inner) = receive;
+        self.send_map = theirs;
+        if let Some(codec) = send {
+            self.send_codec.set(codec);
+        }
+        self.described = true;
+        for candidate in std::mem::take(&mut self.early_candidates) {
+            self.peer.add_candidate(candidate).await;
+        }
+        if let Some(sound) = self.sound.take() {
+            (self.context.attach)(self.media, Some(sound));
+        }
+    }
+
+    async fn peer_event(&mut self, event: PeerEvent) {
+        match event {
+            PeerEvent::Candidate(candidate) => self.reporter.report(MediaEvent::LocalCandidate(candidate)).await,
+            PeerEvent::CandidatesComplete => self.reporter.report(MediaEvent::CandidatesComplete).await,
+            PeerEvent::Connected => {
+                self.connected = true;
+                self.reporter.report(MediaEvent::Connected).await;
+            }
+            PeerEvent::Disconnected | PeerEvent::Failed => {
+                self.connected = false;
+                self.reporter.report(MediaEvent::Disconnected).await;
+            }
+            PeerEvent::Track(track) => {
+                if let Some(reader) = self.reader.take() {
+                    reader.abort();
+                }
+                let reader = Reader {
+                    received: Arc::clone(&self.received),
+                    map: Arc::clone(&self.receive_map),
+                    reporter: self.reporter.clone(),
+                    digits: DigitReceiver::default(),
+                    started: Instant::now(),
+                    heard: false,
+                };
+                self.reader = Some(tokio::spawn(reader.run(track)));
+            }
+        }
+    }
+
+    /// Sends what the audio thread has encoded; digits take the place of speech.
+    async fn send_packets(&mut self) {
+        while let Ok(encoded) = self.encoded.pop() {
+            let at = self.timestamp;
+            self.timestamp = self.timestamp.wrapping_add(encoded.ticks());
+            if !self.connected {
+                continue;
+            }
+            if !self.digits.is_sending() {
+                self.digit_timestamp = at;
+            }
+            let event_type = self.send_map.payload_type(Payload::TelephoneEvent);
+            if let (Some(event), Some(payload_type)) = (self.digits.step(), event_type) {
+                for _ in 0..event.copies {
+                    let payload = Bytes::copy_from_slice(&event.payload);
+                    self.write(payload_type, self.digit_timestamp, event.marker, payload).await;
+                }
+                continue;
+            }
+            let Some(payload_type) = self.send_map.payload_type(Payload::Speech(encoded.codec)) else { continue };
+            let marker = !std::mem::replace(&mut self.talking, true);
+            self.write(payload_type, at, marker, Bytes::copy_from_slice(encoded.payload())).await;
+        }
+    }
+
+    async fn write(&mut self, payload_type: u8, timestamp: u32, marker: bool, payload: Bytes) {
+        self.sequence = self.sequence.wrapping_add(1);
+        let packet = rtc::rtp::Packet {
+            header: rtc::rtp::Header {
+                version: 2,
+                marker,
+                payload_type,
+                sequence_number: self.sequence,
+                timestamp,
+                ssrc: self.peer.ssrc,
+                ..Default::default()
+            },
+            payload,
+        };
+        // An error here means that the connection is closing; its text holds the whole packet.
+        let _ = self.peer.track.write_rtp(packet).await;
+    }
+
+    async fn close(mut self) {
+        (self.context.attach)(self.media, None);
+        if let Some(reader) = self.reader.take() {
+            reader.abort();
+        }
+        self.peer.close().await;
+    }
+}
+
+/// Takes packets off the far end's track.
+struct Reader {
+    received: Arc<Mutex<Producer<Packet>>>,
+    map: Arc<RwLock<PayloadMap>>,
+    reporter: Reporter,
+    digits: DigitReceiver,
+    started: Instant,
+    heard: bool,
+}
+
+impl Reader {
+    async fn run(mut self, track: Arc<dyn TrackRemote>) {
+        while let Some(event) = track.poll().await {
+            if let TrackRemoteEvent::OnRtpPacket(packet) = event {
+                self.packet(&packet).await;
+            }
+        }
+    }
+
+    async fn packet(&mut self, packet: &rtc::rtp::Packet) {
+        let header = &packet.header;
+        let payload =
+            self.map.read().unwrap_or_else(PoisonError::into_inner).payload(header.payload_type);
+        match payload {
+            Some(Payload::TelephoneEvent) => {
+                if let Some(digit) = self.digits.packet(header.timestamp, &packet.payload) {
+                    self.reporter.report(MediaEvent::Digit(digit)).await;
+                }
+            }
+            Some(Payload::Speech(codec)) => {
+                let arrival_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+                let taken = Packet::new(codec, header.sequence_number, header.timestamp, arrival_ms, &packet.payload);
+                if let Some(taken) = taken.filter(|packet| !packet.payload().is_empty()) {
+                    // A full ring means that the audio thread stands still: the packet is late anyway.
+                    let _ = self.received.lock().unwrap_or_else(PoisonError::into_inner).push(taken);
+                }
+                if !std::mem::replace(&mut self.heard, true) {
+                    self.reporter.report(MediaEvent::FirstPacket).await;
+                }
+            }
+            None => {}
+        }
+    }
+}

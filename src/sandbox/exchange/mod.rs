@@ -1,0 +1,323 @@
+//! The telephony core of the sandbox, pure: connections and their requests in, messages out.
+//!
+//! A call to a number reaches the account of that number; descriptions and candidates are
+//! relayed, so that media flows directly. It speaks the server side of `protocol.md` as far as
+//! that makes sense without SIP.
+
+mod calls;
+mod leg;
+mod transfers;
+mod updates;
+
+use std::time::Duration;
+
+use crate::core::Time;
+use crate::signaling::{
+    CallId, ClientMessage, CloseCause, Event, EventBody, FrameError, LineState, Registration, RegistrationStatus,
+    Request, RequestBody, Response, ResponseBody, ServerMessage, StateHandshake, response_code,
+};
+
+use leg::{Leg, Seat};
+
+/// Lines of each account.
+const LINES: usize = 2;
+/// What the `state` handshake asks for.
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+/// Calls of an account whose connection is lost live on for so long.
+const LOST_PATIENCE: Duration = Duration::from_secs(60);
+/// Frames of one connection that may be garbage before it is closed.
+const MAX_BAD_FRAMES: u32 = 20;
+
+/// Names a connection; never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ConnectionId(pub u64);
+
+/// Something to do for a connection.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Delivery {
+    /// Send a message.
+    Send(ConnectionId, ServerMessage),
+    /// Close the connection with this code.
+    Close(ConnectionId, u16),
+}
+
+struct Account {
+    number: String,
+    name: String,
+    connection: Option<ConnectionId>,
+    bad_frames: u32,
+    lost_at: Option<Time>,
+    lines: [Option<Leg>; LINES],
+}
+
+/// All accounts and their calls.
+pub struct Exchange {
+    accounts: Vec<Account>,
+    transfers: Vec<transfers::Transfer>,
+    next_refer: i64,
+    now: Time,
+    wall_clock_ms: i64,
+    out: Vec<Delivery>,
+}
+
+impl Exchange {
+    /// An exchange with these numbers and names.
+    pub fn new(accounts: impl IntoIterator<Item = (String, String)>) -> Self {
+        let accounts = accounts
+            .into_iter()
+            .map(|(number, name)| Account {
+                number,
+                name,
+                connection: None,
+                bad_frames: 0,
+                lost_at: None,
+                lines: [None, None],
+            })
+            .collect();
+        Self { accounts, transfers: Vec::new(), next_refer: 1, now: Time(0), wall_clock_ms: 0, out: Vec::new() }
+    }
+
+    /// Tells the time, before any other input, and ends what nobody came back for.
+    pub fn tick(&mut self, now: Time, wall_clock_ms: i64) {
+        self.now = now;
+        self.wall_clock_ms = wall_clock_ms;
+        for account in 0..self.accounts.len() {
+            let lost = self
+                .accounts
+                .get(account)
+                .and_then(|account| account.lost_at)
+                .is_some_and(|at| now.since(at) >= LOST_PATIENCE);
+            if lost {
+                self.abandon(account);
+            }
+        }
+    }
+
+    /// What is to be sent, in order.
+    pub fn drain(&mut self) -> Vec<Delivery> {
+        std::mem::take(&mut self.out)
+    }
+
+    /// The account of a number.
+    pub fn account(&self, number: &str) -> Option<usize> {
+        self.accounts.iter().position(|account| account.number == number)
+    }
+
+    /// Whether any call is up or being set up.
+    pub fn has_calls(&self) -> bool {
+        self.accounts.iter().any(|account| account.lines.iter().any(Option::is_some))
+    }
+
+    /// A connection of an account. It hears `state`, or is closed with 4431.
+    pub fn connect(&mut self, connection: ConnectionId, account: usize, force: bool) {
+        let Some(known) = self.accounts.get_mut(account) else {
+            self.out.push(Delivery::Close(connection, CloseCause::SessionMissed.code()));
+            return;
+        };
+        if let Some(other) = known.connection {
+            if !force {
+                self.out.push(Delivery::Close(connection, CloseCause::Attached.code()));
+                return;
+            }
+            self.out.push(Delivery::Close(other, CloseCause::ForceAttached.code()));
+        }
+        known.connection = Some(connection);
+        known.lost_at = None;
+        known.bad_frames = 0;
+        let lines = known
+            .lines
+            .iter()
+            .map(|leg| {
+                leg.as_ref().map(|leg| LineState { call_id: Some(leg.call_id.clone()), call_logs: leg.logs() })
+            })
+            .collect();
+        let state = StateHandshake {
+            keepalive_interval: u64::try_from(KEEPALIVE_INTERVAL.as_millis()).unwrap_or(30_000),
+            timestamp: self.wall_clock_ms,
+            registration: Registration { status: RegistrationStatus::Registered, code: None, reason: None },
+            lines,
+            guest_line: None,
+        };
+        self.out.push(Delivery::Send(connection, ServerMessage::State(Box::new(state))));
+    }
+
+    /// A connection is gone. Its calls live on for a while.
+    pub fn disconnected(&mut self, connection: ConnectionId) {
+        let now = self.now;
+        if let Some(account) = self.accounts.iter_mut().find(|account| account.connection == Some(connection)) {
+            account.connection = None;
+            account.lost_at = account.lines.iter().any(Option::is_some).then_some(now);
+        }
+    }
+
+    /// The session's token is dead.
+    pub fn log_out(&mut self, account: usize) {
+        if let Some(connection) = self.accounts.get_mut(account).and_then(|account| account.connection.take()) {
+            self.out.push(Delivery::Close(connection, CloseCause::SessionMissed.code()));
+        }
+        self.abandon(account);
+    }
+
+    fn abandon(&mut self, account: usize) {
+        for line in 0..LINES {
+            self.end_lost(Seat { account, line });
+        }
+        if let Some(account) = self.accounts.get_mut(account) {
+            account.lost_at = None;
+        }
+    }
+
+    /// A frame of a connection.
+    pub fn frame(&mut self, connection: ConnectionId, frame: Result<ClientMessage, FrameError>) {
+        let Some(account) = self.accounts.iter().position(|account| account.connection == Some(connection)) else {
+            return;
+        };
+        match frame {
+            Ok(ClientMessage::Keepalive { transaction }) => {
+                let echo = ServerMessage::Keepalive { transaction: Some(transaction) };
+                self.out.push(Delivery::Send(connection, echo));
+            }
+            Ok(ClientMessage::Request(request)) => self.request(account, connection, request),
+            Err(error) => self.bad_frame(account, connection, &error),
+        }
+    }
+
+    /// Garbage is answered, and after too much of it the connection is closed with 4501.
+    fn bad_frame(&mut self, account: usize, connection: ConnectionId, error: &FrameError) {
+        let code = match error {
+            FrameError::NotAnObject => response_code::INVALID_JSON_OBJECT,
+            FrameError::NoDiscriminator | FrameError::Malformed { .. } => response_code::MISSING_ELEMENT,
+            FrameError::Unknown { .. } => response_code::UNKNOWN_REQUEST,
+        };
+        let Some(known) = self.accounts.get_mut(account) else { return };
+        known.bad_frames += 1;
+        if known.bad_frames > MAX_BAD_FRAMES {
+            known.connection = None;
+            known.lost_at = Some(self.now);
+            self.out.push(Delivery::Close(connection, CloseCause::SignalingMessage.code()));
+            return;
+        }
+        let body = EventBody::Error { code, reason: error.to_string() };
+        let event = Event { transaction: None, line: None, call_id: None, body };
+        self.out.push(Delivery::Send(connection, ServerMessage::Event(Box::new(event))));
+    }
+
+    fn request(&mut self, account: usize, connection: ConnectionId, request: Request) {
+        let Request { transaction, line, call_id, body } = request;
+        let answer = Answer { connection, transaction, line, call_id: call_id.clone() };
+        let seat = line
+            .and_then(|line| usize::try_from(line).ok())
+            .filter(|line| *line < LINES)
+            .map(|line| Seat { account, line });
+        let Some(seat) = seat else {
+            return self.refuse(&answer, response_code::MISSING_ELEMENT, "there is no such line");
+        };
+        if let RequestBody::IceTrickle { candidate } = body {
+            self.acknowledge(&answer);
+            return self.trickle(seat, candidate);
+        }
+        let Some(call_id) = call_id else {
+            return self.refuse(&answer, response_code::MISSING_ELEMENT, "call_id is missing");
+        };
+        self.call_request(seat, call_id, answer, body);
+    }
+
+    fn call_request(&mut self, seat: Seat, call_id: CallId, answer: Answer, body: RequestBody) {
+        if let RequestBody::OutgoingCall { number, jsep, refer_id, replaces, .. } = body {
+            return self.outgoing_call(seat, call_id, &answer, calls::Wish { number, jsep, refer_id, replaces });
+        }
+        if self.leg(seat).is_none_or(|leg| leg.call_id != call_id) {
+            return self.refuse(&answer, response_code::NO_SUCH_CALL, "no such call");
+        }
+        self.log_request(seat, &answer.transaction, &body);
+        match body {
+            RequestBody::Accept { jsep } => self.accept(seat, &answer, jsep),
+            RequestBody::Decline { refer_id: Some(refer_id) } => self.decline_transfer(seat, &answer, refer_id),
+            RequestBody::Decline { refer_id: None } => self.decline(seat, &answer),
+            RequestBody::Hangup {} => self.hangup(seat, &answer),
+            RequestBody::Hold { direction } => self.hold(seat, &answer, direction),
+            RequestBody::Unhold {} => self.unhold(seat, &answer),
+            RequestBody::Update { jsep } => self.update(seat, &answer, jsep),
+            RequestBody::Transfer { number, replace_call_id } => self.transfer(seat, &answer, number, replace_call_id),
+            RequestBody::OutgoingCall { .. } | RequestBody::IceTrickle { .. } => {}
+        }
+    }
+
+    fn leg(&self, seat: Seat) -> Option<&Leg> {
+        self.accounts.get(seat.account)?.lines.get(seat.line)?.as_ref()
+    }
+
+    fn leg_mut(&mut self, seat: Seat) -> Option<&mut Leg> {
+        self.accounts.get_mut(seat.account)?.lines.get_mut(seat.line)?.as_mut()
+    }
+
+    fn put(&mut self, seat: Seat, leg: Option<Leg>) {
+        if let Some(place) =
+            self.accounts.get_mut(seat.account).and_then(|account| account.lines.get_mut(seat.line))
+        {
+            *place = leg;
+        }
+    }
+
+    fn number(&self, account: usize) -> String {
+        self.accounts.get(account).map(|account| account.number.clone()).unwrap_or_default()
+    }
+
+    fn acknowledge(&mut self, answer: &Answer) {
+        self.respond(answer, ResponseBody::Ack);
+    }
+
+    fn refuse(&mut self, answer: &Answer, code: i64, reason: &str) {
+        self.respond(answer, ResponseBody::Error { code, reason: reason.to_owned() });
+    }
+
+    fn respond(&mut self, answer: &Answer, body: ResponseBody) {
+        let response = Response {
+            transaction: Some(answer.transaction.clone()),
+            line: answer.line,
+            call_id: answer.call_id.clone(),
+            body,
+        };
+        self.out.push(Delivery::Send(answer.connection, ServerMessage::Response(response)));
+    }
+
+    /// A call-level event for a seat: into its log, and out if the account is connected.
+    fn tell(&mut self, seat: Seat, transaction: Option<&str>, body: EventBody) {
+        let at = self.wall_clock_ms;
+        let Some(leg) = self.leg_mut(seat) else { return };
+        let call_id = leg.call_id.clone();
+        leg.log_event(at, transaction, &body);
+        self.send_event(seat, transaction, Some(call_id), body);
+    }
+
+    /// A line-level event: not logged.
+    fn tell_line(&mut self, seat: Seat, body: EventBody) {
+        self.send_event(seat, None, None, body);
+    }
+
+    fn send_event(&mut self, seat: Seat, transaction: Option<&str>, call_id: Option<CallId>, body: EventBody) {
+        let Some(connection) = self.accounts.get(seat.account).and_then(|account| account.connection) else { return };
+        let event = Event {
+            transaction: transaction.map(str::to_owned),
+            line: u32::try_from(seat.line).ok(),
+            call_id,
+            body,
+        };
+        self.out.push(Delivery::Send(connection, ServerMessage::Event(Box::new(event))));
+    }
+
+    fn log_request(&mut self, seat: Seat, transaction: &str, body: &RequestBody) {
+        let at = self.wall_clock_ms;
+        if let Some(leg) = self.leg_mut(seat) {
+            leg.log_request(at, transaction, body);
+        }
+    }
+}
+
+/// Where the response of a request goes.
+struct Answer {
+    connection: ConnectionId,
+    transaction: String,
+    line: Option<u32>,
+    call_id: Option<CallId>,
+}

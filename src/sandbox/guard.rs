@@ -1,0 +1,102 @@
+//! Who may talk to the sandbox: a web page elsewhere must not open the strike.
+//!
+//! Every request names the server by an address that its connection really came to, or by a
+//! known name (against DNS rebinding); everything that changes something comes from a page of
+//! ours, or from no page at all.
+
+use std::net::IpAddr;
+
+use axum::http::{HeaderMap, Method, StatusCode, header};
+
+/// Why a request is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Foreign {
+    Host,
+    Origin,
+}
+
+impl Foreign {
+    pub(super) fn status(self) -> (StatusCode, &'static str) {
+        match self {
+            Self::Host => (StatusCode::MISDIRECTED_REQUEST, "this server is not known by that name\n"),
+            Self::Origin => (StatusCode::FORBIDDEN, "requests of other origins are refused\n"),
+        }
+    }
+}
+
+/// Checks a request by its head. `local` is the address that the connection came to.
+pub(super) fn check(
+    method: &Method,
+    headers: &HeaderMap,
+    upgrade: bool,
+    local: IpAddr,
+    names: &[String],
+    secure: bool,
+) -> Result<(), Foreign> {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).ok_or(Foreign::Host)?;
+    if !is_own_host(bare_host(host), local, names) {
+        return Err(Foreign::Host);
+    }
+    let safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) && !upgrade;
+    match headers.get(header::ORIGIN) {
+        Some(origin) if !safe => {
+            let scheme = if secure { "https" } else { "http" };
+            let own = format!("{scheme}://{host}");
+            if origin.to_str().is_ok_and(|origin| origin.eq_ignore_ascii_case(&own)) { Ok(()) } else { Err(Foreign::Origin) }
+        }
+        // Programs send none; every browser does.
+        _ => Ok(()),
+    }
+}
+
+/// The host without its port and brackets.
+fn bare_host(host: &str) -> &str {
+    if let Some(rest) = host.strip_prefix('[') {
+        return rest.split(']').next().unwrap_or(rest);
+    }
+    host.rsplit_once(':').map_or(host, |(name, _)| name)
+}
+
+fn is_own_host(host: &str, local: IpAddr, names: &[String]) -> bool {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return address.to_canonical() == local.to_canonical();
+    }
+    (local.to_canonical().is_loopback() && host.eq_ignore_ascii_case("localhost"))
+        || names.iter().any(|name| name.eq_ignore_ascii_case(host))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(host: &str, origin: Option<&str>, method: Method) -> Result<(), Foreign> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, host.parse().unwrap());
+        if let Some(origin) = origin {
+            headers.insert(header::ORIGIN, origin.parse().unwrap());
+        }
+        check(&method, &headers, false, IpAddr::from([127, 0, 0, 1]), &["door.lan".into()], false)
+    }
+
+    #[test]
+    fn our_own_pages_and_programs_may_post() {
+        for host in ["127.0.0.1:8642", "localhost:8642", "door.lan:8642"] {
+            assert_eq!(verdict(host, Some(&format!("http://{host}")), Method::POST), Ok(()));
+            assert_eq!(verdict(host, None, Method::POST), Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_page_elsewhere_may_not() {
+        for origin in ["http://evil.example", "https://127.0.0.1:8642", "http://127.0.0.1:9999", "null"] {
+            assert_eq!(verdict("127.0.0.1:8642", Some(origin), Method::POST), Err(Foreign::Origin), "{origin}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_was_bent_to_our_address_is_refused() {
+        assert_eq!(verdict("evil.example:8642", Some("http://evil.example:8642"), Method::POST), Err(Foreign::Host));
+        assert_eq!(verdict("evil.example", None, Method::GET), Err(Foreign::Host));
+        assert_eq!(verdict("192.0.2.1:8642", None, Method::GET), Err(Foreign::Host));
+    }
+}

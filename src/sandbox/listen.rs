@@ -1,0 +1,156 @@
+//! Listens for TCP, with or without TLS, as `axum` wants it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::extract::connect_info::Connected;
+use axum::serve::IncomingStream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::SandboxError;
+use super::certificate::ServerCertificate;
+
+/// Connections at a time.
+const MAX_CONNECTIONS: usize = 256;
+/// A client has this long for its TLS handshake.
+const TLS_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Both ends of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ends {
+    pub(super) local: SocketAddr,
+    pub(super) remote: SocketAddr,
+}
+
+enum Transport {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// An accepted connection, which keeps its place until it ends.
+pub(super) struct Connection {
+    transport: Transport,
+    ends: Ends,
+    _place: OwnedSemaphorePermit,
+}
+
+/// A bound listener.
+pub(super) struct Listener {
+    address: SocketAddr,
+    accepted: mpsc::Receiver<Connection>,
+}
+
+impl Listener {
+    pub(super) async fn bind(address: SocketAddr, certificate: Option<&ServerCertificate>) -> Result<Self, SandboxError> {
+        let tls = match certificate {
+            Some(certificate) => Some(TlsAcceptor::from(certificate.server_config().map_err(SandboxError::Tls)?)),
+            None => None,
+        };
+        let problem = |problem| SandboxError::Listen { address, problem };
+        let listener = TcpListener::bind(address).await.map_err(problem)?;
+        let address = listener.local_addr().map_err(problem)?;
+        let (sender, accepted) = mpsc::channel(16);
+        tokio::spawn(accept(listener, tls, sender));
+        Ok(Self { address, accepted })
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+/// Accepts until nobody wants connections any more. A slow handshake holds nobody up.
+async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, accepted: mpsc::Sender<Connection>) {
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let connection = tokio::select! {
+            connection = listener.accept() => connection,
+            () = accepted.closed() => return,
+        };
+        let Ok((stream, remote)) = connection else {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let Ok(local) = stream.local_addr() else { continue };
+        let _ = stream.set_nodelay(true);
+        let (accepted, tls, ends) = (accepted.clone(), tls.clone(), Ends { local, remote });
+        tokio::spawn(async move {
+            let transport = match tls {
+                None => Transport::Plain(stream),
+                Some(tls) => match timeout(TLS_TIMEOUT, tls.accept(stream)).await {
+                    Ok(Ok(stream)) => Transport::Tls(Box::new(stream)),
+                    _ => return,
+                },
+            };
+            let _ = accepted.send(Connection { transport, ends, _place: place }).await;
+        });
+    }
+}
+
+impl axum::serve::Listener for Listener {
+    type Io = Connection;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Connection, SocketAddr) {
+        match self.accepted.recv().await {
+            Some(connection) => {
+                let remote = connection.ends.remote;
+                (connection, remote)
+            }
+            // The accepting task never ends before its receiver.
+            None => std::future::pending().await,
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.address)
+    }
+}
+
+impl Connected<IncomingStream<'_, Listener>> for Ends {
+    fn connect_info(stream: IncomingStream<'_, Listener>) -> Self {
+        stream.io().ends
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match &mut self.transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
+            Transport::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut self.transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
+            Transport::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_flush(context),
+            Transport::Tls(stream) => Pin::new(stream).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+            Transport::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}

@@ -1,0 +1,194 @@
+// The front panel: simulated pins, lamps, lines, levels and events of the station.
+"use strict";
+
+const $ = (id) => document.getElementById(id);
+const RETRY_MS = 1000, LOG_LINES = 200;
+
+const STATES = {
+  idle: "idle", dialing: "dialing", alerting: "far end rings", incoming: "incoming call", answering: "answering",
+  established: "talking", held: "held", ending: "ending",
+};
+
+async function post(path, body) {
+  const answer = await fetch(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+  if (answer.status === 401) showLogin();
+  return answer;
+}
+
+async function ask(request) {
+  const answer = await post("/station/request", request);
+  if (!answer.ok) return log(`the server answered ${answer.status}`);
+  const reply = await answer.json();
+  if (reply.error) log(reply.error.message);
+}
+
+function log(text, at) {
+  const entry = document.createElement("li");
+  const time = document.createElement("time");
+  time.textContent = (at ? new Date(at) : new Date()).toTimeString().slice(0, 8);
+  entry.append(time, text);
+  $("log").prepend(entry);
+  while ($("log").children.length > LOG_LINES) $("log").lastChild.remove();
+}
+
+function words(event) {
+  const because = event.reason ? ": " + event.reason : "";
+  switch (event.event) {
+    case "session": return `session ${event.state}${because}`;
+    case "press": return `button ${event.button} (${event.gesture})`;
+    case "sensor": return `sensor ${event.sensor} ${event.opened ? "opened" : "closed"}`;
+    case "press_refused": return `button ${event.button}: no call${because}`;
+    case "call": {
+      const way = event.direction === "outgoing" ? "to" : "from";
+      return event.cause ? `line ${event.line}: call ${way} ${event.number} ended: ${event.cause.code} ${event.cause.text}`
+        : `line ${event.line}: ${STATES[event.state]} ${way} ${event.number}`;
+    }
+    case "media": return event.connected ? "media connected" : "media lost";
+    case "core_hears": return event.receiving ? "the core server hears us" : "the core server does not hear us";
+    case "missed_call": return `missed call from ${event.caller}`;
+    case "dtmf": return event.matched ? "code accepted" : event.locked ? "wrong code: codes are off for this call" : "wrong code";
+    case "output": return `${event.output} ${event.drive}`;
+    case "audio": return event.ready ? "sound ready" : `sound fault${because}`;
+    case "protocol": return event.problem;
+    default: return event.event;
+  }
+}
+
+// A finger: down, and up wherever it is lifted.
+function bell(name) {
+  const made = document.createElement("button");
+  made.className = "bell";
+  made.textContent = name;
+  made.dataset.button = name;
+  let down = false;
+  const set = (active) => {
+    if (down === active) return;
+    down = active;
+    made.classList.toggle("down", active);
+    ask({ request: "input", name, active });
+  };
+  made.addEventListener("pointerdown", (event) => { made.setPointerCapture(event.pointerId); set(true); });
+  for (const type of ["pointerup", "pointercancel"]) made.addEventListener(type, () => set(false));
+  made.addEventListener("keydown", (event) => { if (event.key === " " || event.key === "Enter") { event.preventDefault(); set(true); } });
+  made.addEventListener("keyup", () => set(false));
+  made.addEventListener("blur", () => set(false));
+  return made;
+}
+
+function sensor(name) {
+  const made = document.createElement("button");
+  made.className = "plain";
+  made.textContent = `${name}: closed`;
+  made.dataset.sensor = name;
+  made.addEventListener("click", () => ask({ request: "input", name, active: made.getAttribute("aria-pressed") !== "true" }));
+  return made;
+}
+
+function lamp(output) {
+  const box = document.createElement("div");
+  box.dataset.output = output.name;
+  box.append(document.createElement("i"), output.name);
+  return box;
+}
+
+function showStatus(status) {
+  const session = status.session.state === "registered" ? "good" : "bad";
+  $("session").textContent = status.session.state + (status.session.reason ? ": " + status.session.reason : "");
+  $("session").className = "badge " + session;
+  if ($("outputs").children.length !== status.outputs.length) $("outputs").replaceChildren(...status.outputs.map(lamp));
+  status.outputs.forEach((output, index) => { $("outputs").children[index].className = `lamp ${output.kind} ${output.drive}`; });
+  status.sensors.forEach((sensorStatus, index) => {
+    const made = $("sensors").children[index];
+    if (!made) return;
+    made.setAttribute("aria-pressed", sensorStatus.active);
+    made.textContent = `${sensorStatus.name}: ${sensorStatus.active ? "open" : "closed"}`;
+  });
+  $("microphone").value = status.sound.microphone_dbfs;
+  $("loudspeaker").value = status.sound.loudspeaker_dbfs;
+  $("sound").textContent = status.audio.fault ? "Fault: " + status.audio.fault
+    : status.sound.synthetic ? "Built-in microphone (a melody): this machine has no sound card." : "The sound card works.";
+  showLines(status.lines);
+}
+
+let shownLines = "";
+function showLines(lines) {
+  const key = JSON.stringify(lines);
+  if (key === shownLines) return;
+  shownLines = key;
+  $("lines").replaceChildren(...lines.map((line) => {
+    const box = document.createElement("div");
+    box.className = "call" + (line.state === "incoming" ? " ringing" : "");
+    box.dataset.state = line.state;
+    const text = document.createElement("p");
+    const who = document.createElement("strong");
+    who.textContent = line.call ? line.call.name || line.call.number : "—";
+    text.append(`Line ${line.line}: `, who, ` ${STATES[line.state]}`, line.call && line.call.talk_s !== undefined ? `, ${line.call.talk_s} s` : "");
+    box.append(text);
+    const row = document.createElement("div");
+    row.className = "row";
+    const act = (label, className, request) => {
+      const made = document.createElement("button");
+      made.textContent = label;
+      made.className = className;
+      made.addEventListener("click", () => ask(request));
+      row.append(made);
+    };
+    if (line.state === "incoming") act("Answer", "go", { request: "answer", line: line.line });
+    if (line.call) act("Hang up", "stop", { request: "hangup", line: line.line });
+    box.append(row);
+    return box;
+  }));
+}
+
+function showLogin(error) {
+  $("login").classList.remove("hidden");
+  document.querySelectorAll(".panel").forEach((section) => section.classList.add("hidden"));
+  $("login-error").textContent = error || "";
+  $("session").textContent = "locked";
+}
+
+async function start() {
+  let answer;
+  try {
+    answer = await fetch("/station/layout");
+  } catch {
+    return setTimeout(start, RETRY_MS);
+  }
+  if (answer.status === 401) return showLogin();
+  if (answer.status === 404) {
+    $("session").textContent = "this sandbox has no station";
+    return;
+  }
+  const layout = await answer.json();
+  $("login").classList.add("hidden");
+  document.querySelectorAll(".panel").forEach((section) => section.classList.remove("hidden"));
+  $("buttons").replaceChildren(...layout.buttons.map(bell));
+  $("sensors").replaceChildren(...layout.sensors.map(sensor));
+  follow();
+}
+
+function follow() {
+  const scheme = location.protocol === "https:" ? "wss" : "ws";
+  const socket = new WebSocket(`${scheme}://${location.host}/station/live`);
+  socket.onmessage = (message) => {
+    const data = JSON.parse(message.data);
+    if (data.status) showStatus(data.status);
+    if (data.event) log(words(data.event), data.event.at_ms);
+  };
+  socket.onclose = () => {
+    $("session").textContent = "connection lost, trying again";
+    $("session").className = "badge bad";
+    setTimeout(start, RETRY_MS);
+  };
+}
+
+$("login-form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const answer = await fetch("/station/login", {
+    method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ password: $("password").value }),
+  });
+  if (answer.ok) start();
+  else showLogin(answer.status === 429 ? "Too many wrong passwords. Try again in a minute." : "The password is wrong.");
+});
+
+start();

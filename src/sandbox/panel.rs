@@ -1,0 +1,132 @@
+//! The front panel's side of the server: requests to the station, and what happens there.
+
+use std::time::Duration;
+
+use axum::extract::ws::{Message, WebSocket};
+use axum::extract::{ConnectInfo, State, WebSocketUpgrade};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use super::STATION_NUMBER;
+use super::listen::Ends;
+use super::routes::{Shared, api_error, login_refused};
+use crate::control::{Controlled, Reply, Request};
+use crate::station::StationHandle;
+
+/// Level meters move this often.
+const STATUS_INTERVAL: Duration = Duration::from_millis(100);
+/// A page that does not take its frames is let go.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Name of the login cookie.
+const COOKIE: &str = "callbox_panel";
+
+pub(super) fn routes() -> Router<Shared> {
+    Router::new()
+        .route("/station/layout", get(layout))
+        .route("/station/login", post(log_in))
+        .route("/station/request", post(request))
+        .route("/station/live", any(live))
+}
+
+/// The station, where there is one and the page may see it.
+fn admitted(shared: &Shared, headers: &HeaderMap) -> Result<StationHandle, Box<Response>> {
+    let station =
+        shared.station.clone().ok_or_else(|| Box::new(api_error(StatusCode::NOT_FOUND, "there_is_no_station")))?;
+    if !shared.panel_needs_login {
+        return Ok(station);
+    }
+    let token = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(|cookie| cookie.trim().split_once('='))
+        .find(|(name, _)| *name == COOKIE)
+        .map(|(_, token)| token.to_owned());
+    let known = token.and_then(|token| shared.auth.number(&token)).is_some_and(|number| number == STATION_NUMBER);
+    if known { Ok(station) } else { Err(Box::new(api_error(StatusCode::UNAUTHORIZED, "login_required"))) }
+}
+
+/// Names of what the panel shows.
+async fn layout(State(shared): State<Shared>, headers: HeaderMap) -> Response {
+    match admitted(&shared, &headers) {
+        Ok(station) => {
+            let config = station.config();
+            let names = |names: Vec<&String>| names.into_iter().cloned().collect::<Vec<_>>();
+            Json(json!({
+                "buttons": names(config.buttons.iter().map(|button| &button.name).collect()),
+                "sensors": names(config.sensors.iter().map(|sensor| &sensor.name).collect()),
+            }))
+            .into_response()
+        }
+        Err(response) => *response,
+    }
+}
+
+#[derive(Deserialize)]
+struct PanelLogin {
+    password: String,
+}
+
+async fn log_in(
+    State(shared): State<Shared>,
+    ConnectInfo(ends): ConnectInfo<Ends>,
+    Json(login): Json<PanelLogin>,
+) -> Response {
+    match shared.auth.log_in(STATION_NUMBER, &login.password, ends.remote.ip()) {
+        Ok(token) => {
+            let secure = if shared.secure { "; Secure" } else { "" };
+            let cookie = format!("{COOKIE}={token}; Path=/station; HttpOnly; SameSite=Strict{secure}");
+            ([(header::SET_COOKIE, cookie)], StatusCode::NO_CONTENT).into_response()
+        }
+        Err(error) => login_refused(&error),
+    }
+}
+
+async fn request(State(shared): State<Shared>, headers: HeaderMap, Json(request): Json<Request>) -> Response {
+    match admitted(&shared, &headers) {
+        Ok(station) => Json(station.request(request).await).into_response(),
+        Err(response) => *response,
+    }
+}
+
+async fn live(State(shared): State<Shared>, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
+    match admitted(&shared, &headers) {
+        Ok(station) => upgrade.on_upgrade(move |socket| follow(socket, station, shared)),
+        Err(response) => *response,
+    }
+}
+
+/// Sends the status ten times a second, and every event.
+async fn follow(mut socket: WebSocket, station: StationHandle, mut shared: Shared) {
+    let mut events = station.events();
+    let mut ticks = interval(STATUS_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        let text = tokio::select! {
+            _ = ticks.tick() => match station.request(Request::Status).await {
+                Reply::Status(status) => json!({ "status": status }).to_string(),
+                Reply::Ok(_) | Reply::Error(_) => return,
+            },
+            event = events.recv() => match event {
+                Ok(event) => json!({ "event": event }).to_string(),
+                Err(RecvError::Lagged(_)) => continue,
+                Err(RecvError::Closed) => return,
+            },
+            frame = socket.recv() => match frame {
+                Some(Ok(_)) => continue,
+                _ => return,
+            },
+            _ = shared.stopped.changed() => return,
+        };
+        if !matches!(timeout(WRITE_TIMEOUT, socket.send(Message::Text(text.into()))).await, Ok(Ok(()))) {
+            return;
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! HTTP: the session API, the signaling upgrade, and the two pages.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Path, Query, Request, State, WebSocketUpgrade};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get, patch, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::sync::watch;
+
+use super::auth::{Auth, LoginError};
+use super::guard;
+use super::hub::Hub;
+use super::listen::{Ends, Listener};
+use super::{pages, panel, session};
+use crate::signaling::{CloseCause, LoginRequest, LoginResponse, MAX_FRAME_BYTES, SUB_PROTOCOL};
+use crate::station::StationHandle;
+
+/// Largest body of a request: a login.
+const MAX_BODY_BYTES: usize = 16 * 1024;
+
+/// What the handlers share.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) auth: Arc<Auth>,
+    pub(super) hub: Hub,
+    pub(super) station: Option<StationHandle>,
+    pub(super) panel_needs_login: bool,
+    pub(super) secure: bool,
+    pub(super) host_names: Vec<String>,
+    pub(super) stopped: watch::Receiver<bool>,
+}
+
+/// Serves until `stopped`.
+pub(super) async fn serve(listener: Listener, shared: Shared, mut stopped: watch::Receiver<bool>) {
+    let app = Router::new()
+        .merge(core_routes())
+        .nest("/tenant/{tenant}", core_routes())
+        .merge(pages::routes())
+        .merge(panel::routes())
+        .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(middleware::from_fn_with_state(shared.clone(), guarded))
+        .with_state(shared);
+    let service = app.into_make_service_with_connect_info::<Ends>();
+    let until = async move {
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+    };
+    let _ = axum::serve(listener, service).with_graceful_shutdown(until).await;
+}
+
+fn core_routes() -> Router<Shared> {
+    Router::new()
+        .route("/signaling/v1", any(signaling))
+        .route("/api/v1/session", post(log_in).delete(log_out))
+        .route("/api/v1/user", get(user))
+        .route("/api/v1/user/contacts", get(contacts))
+        .route("/api/v1/app/status", patch(app_status))
+        .route("/api/v1/system-info", get(system_info))
+        .route("/api/v1/{*rest}", any(not_supported))
+}
+
+/// Refuses foreign hosts and origins before anything else, and forbids framing and sniffing.
+async fn guarded(
+    State(shared): State<Shared>,
+    ConnectInfo(ends): ConnectInfo<Ends>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let upgrade = request.headers().contains_key(header::UPGRADE);
+    let verdict = guard::check(
+        request.method(),
+        request.headers(),
+        upgrade,
+        ends.local.ip(),
+        &shared.host_names,
+        shared.secure,
+    );
+    if let Err(foreign) = verdict {
+        return foreign.status().into_response();
+    }
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-store"),
+    ] {
+        headers.insert(name, axum::http::HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// An error of the session API.
+pub(super) fn api_error(status: StatusCode, code: &str) -> Response {
+    (status, Json(json!({ "code": code }))).into_response()
+}
+
+fn token_of(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
+}
+
+fn account(shared: &Shared, headers: &HeaderMap) -> Result<String, Box<Response>> {
+    let token = token_of(headers)
+        .ok_or_else(|| Box::new(api_error(StatusCode::UNAUTHORIZED, "authorization_header_missing")))?;
+    shared.auth.number(token).ok_or_else(|| Box::new(api_error(StatusCode::UNAUTHORIZED, "session_missing")))
+}
+
+/// The answer to a failed login.
+pub(super) fn login_refused(error: &LoginError) -> Response {
+    match error {
+        LoginError::Incorrect => api_error(StatusCode::UNAUTHORIZED, "incorrect_credentials"),
+        LoginError::Limited(wait) => {
+            let mut response = api_error(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts");
+            let seconds = wait.as_secs() + 1;
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+            response
+        }
+        LoginError::NoRandom(_) => api_error(StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+    }
+}
+
+async fn log_in(
+    State(shared): State<Shared>,
+    ConnectInfo(ends): ConnectInfo<Ends>,
+    Json(login): Json<LoginRequest>,
+) -> Response {
+    let remote: IpAddr = ends.remote.ip();
+    let (Some(name), Some(password)) = (&login.login, &login.password) else {
+        return api_error(StatusCode::UNPROCESSABLE_ENTITY, "parameters_invalid");
+    };
+    match shared.auth.log_in(name, password, remote) {
+        Ok(token) => {
+            Json(LoginResponse { token, user_id: Some(name.clone()), tenant_id: None }).into_response()
+        }
+        Err(error) => login_refused(&error),
+    }
+}
+
+async fn log_out(State(shared): State<Shared>, headers: HeaderMap) -> Response {
+    match token_of(&headers).and_then(|token| shared.auth.revoke(token)) {
+        Some(number) => {
+            shared.hub.log_out(&number);
+            StatusCode::NO_CONTENT.into_response()
+        }
+        None => api_error(StatusCode::UNAUTHORIZED, "session_missing"),
+    }
+}
+
+async fn user(State(shared): State<Shared>, headers: HeaderMap) -> Response {
+    match account(&shared, &headers) {
+        Ok(number) => {
+            let name = shared.auth.name(&number).unwrap_or_default();
+            Json(json!({
+                "numbers": { "main": number, "ext": number, "additional": [] },
+                "alias_name": name,
+                "first_name": name,
+                "sip_status": "registered",
+            }))
+            .into_response()
+        }
+        Err(response) => *response,
+    }
+}
+
+async fn contacts(State(shared): State<Shared>, headers: HeaderMap) -> Response {
+    match account(&shared, &headers) {
+        Ok(_) => Json(json!({ "items": [] })).into_response(),
+        Err(response) => *response,
+    }
+}
+
+async fn app_status(State(shared): State<Shared>, headers: HeaderMap) -> Response {
+    match account(&shared, &headers) {
+        Ok(_) => StatusCode::NO_CONTENT.into_response(),
+        Err(response) => *response,
+    }
+}
+
+async fn system_info() -> Response {
+    Json(json!({
+        "core": { "version": env!("CARGO_PKG_VERSION") },
+        "adapter": { "name": "callbox sandbox", "version": env!("CARGO_PKG_VERSION"), "supported": ["passwordSignin"] },
+        "postgres": { "version": "" },
+    }))
+    .into_response()
+}
+
+async fn not_supported(State(shared): State<Shared>, headers: HeaderMap) -> Response {
+    match account(&shared, &headers) {
+        Ok(_) => api_error(StatusCode::NOT_IMPLEMENTED, "not_supported"),
+        // Calls that need no token, as one-time passwords, are not there either.
+        Err(_) if token_of(&headers).is_none() => api_error(StatusCode::NOT_IMPLEMENTED, "not_supported"),
+        Err(response) => *response,
+    }
+}
+
+#[derive(Deserialize)]
+struct SignalingQuery {
+    #[serde(default)]
+    token: String,
+    #[serde(default)]
+    force: Option<String>,
+}
+
+async fn signaling(
+    State(shared): State<Shared>,
+    Query(query): Query<SignalingQuery>,
+    path: Option<Path<String>>,
+    upgrade: WebSocketUpgrade,
+) -> Response<Body> {
+    // Paths with a tenant work like those without.
+    drop(path);
+    let upgrade = upgrade
+        .protocols([SUB_PROTOCOL])
+        .max_message_size(MAX_FRAME_BYTES)
+        .max_frame_size(MAX_FRAME_BYTES)
+        .write_buffer_size(0);
+    if upgrade.selected_protocol().is_none() {
+        return (StatusCode::BAD_REQUEST, "the WebSocket sub-protocol webtrit-protocol is required\n").into_response();
+    }
+    let force = query.force.as_deref() == Some("true");
+    let number = shared.auth.number(&query.token);
+    upgrade.on_upgrade(move |socket| async move {
+        match number {
+            Some(number) => session::serve(socket, shared.hub, number, force, shared.stopped).await,
+            None => session::close(socket, CloseCause::SessionMissed.code()).await,
+        }
+    })
+}

@@ -1,0 +1,230 @@
+//! The session's WebSocket: opens it, carries frames both ways, tells how it ended.
+//!
+//! It holds no policy: when to connect, and what a loss means, is the core's to say.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use rustls::ClientConfig;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::error::CapacityError;
+use tokio_tungstenite::tungstenite::http::{HeaderValue, header};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use super::close::CloseCause;
+use super::endpoint::Endpoint;
+use super::message::{ClientMessage, FrameError, MAX_FRAME_BYTES, SUB_PROTOCOL, ServerMessage};
+use super::stream::{self, Stream};
+use super::tls::certificate_problem;
+use super::token::TokenStore;
+use crate::core::{ConnectFailure, ConnectFailureKind, SocketEvent};
+
+/// Frames that wait for the socket; the core has far fewer transactions in flight.
+const OUTGOING_FRAMES: usize = 256;
+/// The HTTP upgrade has this long.
+const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
+/// One frame has this long to leave.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The closing handshake has this long.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// `Retry-After` beyond this is taken as this.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
+
+/// What a socket tells, with its number, so that words of an older one can be told apart.
+#[derive(Debug)]
+pub struct SocketReport {
+    /// The number given to [`Socket::open`].
+    pub generation: u64,
+    /// What happened.
+    pub event: SocketEvent,
+}
+
+/// A handle to a socket that is being opened or open. Dropping it closes the socket.
+#[derive(Debug)]
+pub struct Socket {
+    outgoing: mpsc::Sender<Frame>,
+}
+
+#[derive(Debug)]
+enum Frame {
+    Text(String),
+    Close(u16),
+}
+
+impl Socket {
+    /// Starts to open a socket; everything further comes as reports.
+    pub fn open(
+        endpoint: Endpoint,
+        tls: Arc<ClientConfig>,
+        tokens: Arc<TokenStore>,
+        force: bool,
+        generation: u64,
+        reports: mpsc::Sender<SocketReport>,
+    ) -> Self {
+        let (outgoing, frames) = mpsc::channel(OUTGOING_FRAMES);
+        tokio::spawn(async move {
+            let reporter = Reporter { reports, generation };
+            let token = tokens.current().await;
+            let opened = match token {
+                None => Err(no_token()),
+                Some(token) => connect(&endpoint, &tls, &token, force).await,
+            };
+            match opened {
+                Err(failure) => {
+                    reporter.report(SocketEvent::Failed(failure)).await;
+                }
+                Ok(socket) => {
+                    if reporter.report(SocketEvent::Opened).await {
+                        run(socket, frames, &reporter).await;
+                    }
+                }
+            }
+        });
+        Self { outgoing }
+    }
+
+    /// Queues a message. `false` where the queue is full or the socket gone.
+    pub fn send(&self, message: &ClientMessage) -> bool {
+        self.outgoing.try_send(Frame::Text(message.to_text())).is_ok()
+    }
+
+    /// Closes the socket with a code.
+    pub fn close(self, code: u16) {
+        // A queue that is full closes the socket as well, when the handle drops.
+        let _ = self.outgoing.try_send(Frame::Close(code));
+    }
+}
+
+/// Tells the station what its socket does.
+struct Reporter {
+    reports: mpsc::Sender<SocketReport>,
+    generation: u64,
+}
+
+impl Reporter {
+    /// `false` where nobody listens any more.
+    async fn report(&self, event: SocketEvent) -> bool {
+        self.reports.send(SocketReport { generation: self.generation, event }).await.is_ok()
+    }
+}
+
+fn no_token() -> ConnectFailure {
+    ConnectFailure { kind: ConnectFailureKind::NoToken, words: "there is no token".into(), retry_after: None }
+}
+
+type WebSocket = WebSocketStream<Box<dyn Stream>>;
+
+async fn connect(
+    endpoint: &Endpoint,
+    tls: &Arc<ClientConfig>,
+    token: &str,
+    force: bool,
+) -> Result<WebSocket, ConnectFailure> {
+    let stream = stream::open(endpoint, tls).await.map_err(|error| io_failure(&error))?;
+    let failure = |words: &str| ConnectFailure { kind: ConnectFailureKind::Http, words: words.into(), retry_after: None };
+    // The error's text would hold the address, and so the token.
+    let mut request = endpoint
+        .signaling_url(token, force)
+        .into_client_request()
+        .map_err(|_| failure("core.url and the token make no address"))?;
+    request.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUB_PROTOCOL));
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(MAX_FRAME_BYTES))
+        .max_frame_size(Some(MAX_FRAME_BYTES))
+        .read_buffer_size(16 * 1024)
+        .write_buffer_size(0);
+    let upgrade = tokio_tungstenite::client_async_with_config(request, stream, Some(config));
+    match timeout(UPGRADE_TIMEOUT, upgrade).await {
+        Err(_) => Err(failure("the WebSocket upgrade timed out")),
+        Ok(Ok((socket, _))) => Ok(socket),
+        Ok(Err(Error::Http(response))) => Err(http_failure(&response)),
+        Ok(Err(Error::Io(error))) => Err(io_failure(&error)),
+        Ok(Err(Error::Protocol(error))) => Err(failure(&format!("no core server answers there: {error}"))),
+        Ok(Err(_)) => Err(failure("the WebSocket upgrade failed")),
+    }
+}
+
+fn io_failure(error: &std::io::Error) -> ConnectFailure {
+    match certificate_problem(error) {
+        Some(words) => ConnectFailure { kind: ConnectFailureKind::Tls, words, retry_after: None },
+        None => ConnectFailure { kind: ConnectFailureKind::Network, words: error.to_string(), retry_after: None },
+    }
+}
+
+fn http_failure<T>(response: &tokio_tungstenite::tungstenite::http::Response<T>) -> ConnectFailure {
+    let status = response.status().as_u16();
+    let kind = match status {
+        401 | 403 => ConnectFailureKind::Unauthorized,
+        503 => ConnectFailureKind::Unavailable,
+        _ => ConnectFailureKind::Http,
+    };
+    let retry_after = matches!(status, 429 | 503)
+        .then(|| response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse::<u64>().ok())
+        .flatten()
+        .map(|seconds| Duration::from_secs(seconds).min(MAX_RETRY_AFTER));
+    ConnectFailure { kind, words: format!("the server answered HTTP {}", response.status()), retry_after }
+}
+
+/// Carries frames until the socket ends or the handle is dropped.
+async fn run(mut socket: WebSocket, mut frames: mpsc::Receiver<Frame>, reporter: &Reporter) {
+    loop {
+        tokio::select! {
+            frame = frames.recv() => match frame {
+                Some(Frame::Text(text)) => {
+                    let sent = timeout(WRITE_TIMEOUT, socket.send(Message::text(text))).await;
+                    if !matches!(sent, Ok(Ok(()))) {
+                        reporter.report(SocketEvent::Closed(CloseCause::Standard(1006))).await;
+                        return;
+                    }
+                }
+                Some(Frame::Close(code)) => return close(socket, code).await,
+                None => return close(socket, 1000).await,
+            },
+            message = socket.next() => {
+                let (event, over) = received(message);
+                let listening = match event {
+                    Some(event) => reporter.report(event).await,
+                    None => true,
+                };
+                if over || !listening {
+                    return close(socket, 1000).await;
+                }
+            }
+        }
+    }
+}
+
+/// A message as an event, and whether it was the last.
+fn received(message: Option<Result<Message, Error>>) -> (Option<SocketEvent>, bool) {
+    let closed = |code| (Some(SocketEvent::Closed(CloseCause::from_code(code))), true);
+    match message {
+        Some(Ok(Message::Text(text))) => {
+            let event = match ServerMessage::parse(text.as_str()) {
+                Ok(message) => SocketEvent::Message(Box::new(message)),
+                Err(error) => SocketEvent::BadFrame(error),
+            };
+            (Some(event), false)
+        }
+        Some(Ok(Message::Binary(_))) => (Some(SocketEvent::BadFrame(FrameError::NotAnObject)), false),
+        Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => (None, false),
+        Some(Ok(Message::Close(frame))) => closed(frame.map_or(1005, |frame| u16::from(frame.code))),
+        Some(Err(Error::Capacity(CapacityError::MessageTooLong { .. }))) => closed(1009),
+        Some(Err(Error::Utf8(_))) => closed(1007),
+        Some(Err(_)) | None => closed(1006),
+    }
+}
+
+async fn close(mut socket: WebSocket, code: u16) {
+    let frame = CloseFrame { code: CloseCode::from(code), reason: "".into() };
+    let goodbye = async {
+        let _ = socket.close(Some(frame)).await;
+        while let Some(Ok(_)) = socket.next().await {}
+    };
+    let _ = timeout(CLOSE_TIMEOUT, goodbye).await;
+}

@@ -1,0 +1,92 @@
+//! Addresses of the core server: base, tenant, and the paths below them.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use url::Url;
+
+/// All but RFC 3986 "unreserved".
+const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Where the session API and the signaling are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    base: Url,
+    tenant: Option<String>,
+}
+
+impl Endpoint {
+    /// `base` has the scheme http or https and no slash at its end.
+    pub fn new(base: Url, tenant: Option<String>) -> Self {
+        Self { base, tenant }
+    }
+
+    /// Whether TLS is used.
+    pub fn is_secure(&self) -> bool {
+        self.base.scheme() == "https"
+    }
+
+    /// Host name or address, without brackets.
+    pub fn host(&self) -> &str {
+        self.base.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']')
+    }
+
+    /// Port, given or by the scheme.
+    pub fn port(&self) -> u16 {
+        self.base.port_or_known_default().unwrap_or(443)
+    }
+
+    /// The value of the `Host` header.
+    pub fn authority(&self) -> String {
+        let host = self.base.host_str().unwrap_or_default();
+        self.base.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+
+    /// The address without anything secret, for people.
+    pub fn shown(&self) -> String {
+        format!("{}{}", self.base.as_str().trim_end_matches('/'), self.tenant_path())
+    }
+
+    fn tenant_path(&self) -> String {
+        self.tenant
+            .as_ref()
+            .map(|tenant| format!("/tenant/{}", utf8_percent_encode(tenant, QUERY_VALUE)))
+            .unwrap_or_default()
+    }
+
+    /// A path of the session API, `/api/v1/…` below base and tenant.
+    pub fn api_path(&self, path: &str) -> String {
+        format!("{}{}/api/v1/{path}", self.base.path().trim_end_matches('/'), self.tenant_path())
+    }
+
+    /// The WebSocket's address. It holds the token: never log it.
+    pub(super) fn signaling_url(&self, token: &str, force: bool) -> String {
+        let scheme = if self.is_secure() { "wss" } else { "ws" };
+        format!(
+            "{scheme}://{}{}{}/signaling/v1?token={}&force={force}",
+            self.authority(),
+            self.base.path().trim_end_matches('/'),
+            self.tenant_path(),
+            utf8_percent_encode(token, QUERY_VALUE),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_signaling_url_has_base_tenant_and_an_escaped_token() {
+        let endpoint = Endpoint::new(Url::parse("https://core.example.com:8443/base").unwrap(), Some("house 1".into()));
+        assert_eq!(
+            endpoint.signaling_url("a+b/c=&", true),
+            "wss://core.example.com:8443/base/tenant/house%201/signaling/v1?token=a%2Bb%2Fc%3D%26&force=true"
+        );
+        assert_eq!(endpoint.api_path("session"), "/base/tenant/house%201/api/v1/session");
+    }
+
+    #[test]
+    fn an_address_without_a_path_has_no_double_slash() {
+        let endpoint = Endpoint::new(Url::parse("http://127.0.0.1:8642").unwrap(), None);
+        assert_eq!(endpoint.signaling_url("t", false), "ws://127.0.0.1:8642/signaling/v1?token=t&force=false");
+    }
+}

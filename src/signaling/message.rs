@@ -1,0 +1,456 @@
+//! The frames of the signaling protocol, version 1, as types for both directions.
+//!
+//! Source: `protocol.md`, "Messages". A frame carries exactly one discriminator key
+//! (`handshake`, `request`, `response` or `event`); unknown extra keys are ignored.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::event::Event;
+use super::request::Request;
+
+/// The only WebSocket sub-protocol of the core server.
+pub const SUB_PROTOCOL: &str = "webtrit-protocol";
+
+/// The largest frame that either side accepts, in bytes.
+pub const MAX_FRAME_BYTES: usize = 256 * 1024;
+
+/// Identifies a call on both sides: 24 letters and digits, made by whoever starts the call.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CallId(pub String);
+
+impl std::fmt::Display for CallId {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl From<&str> for CallId {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+/// A line of the session: a number from 0, or `None` for the guest line (`null` on the wire).
+pub type LineNumber = Option<u32>;
+
+/// A session description with its role in the offer/answer exchange (RFC 8829).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Jsep {
+    /// Offer or answer.
+    #[serde(rename = "type")]
+    pub kind: JsepKind,
+    /// The SDP text (RFC 8866).
+    pub sdp: String,
+}
+
+impl Jsep {
+    /// An offer with this SDP.
+    pub fn offer(sdp: impl Into<String>) -> Self {
+        Self { kind: JsepKind::Offer, sdp: sdp.into() }
+    }
+
+    /// An answer with this SDP.
+    pub fn answer(sdp: impl Into<String>) -> Self {
+        Self { kind: JsepKind::Answer, sdp: sdp.into() }
+    }
+}
+
+/// The role of a session description.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JsepKind {
+    /// A proposal.
+    Offer,
+    /// The reply to a proposal.
+    Answer,
+}
+
+/// An ICE candidate line, or the word that no more will come (RFC 8838).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(from = "Option<CandidateFields>", into = "Option<CandidateFields>")]
+pub enum Trickle {
+    /// One more candidate.
+    Candidate(Candidate),
+    /// The end of candidates: `null`, or `{"completed":true}`.
+    #[default]
+    Completed,
+}
+
+/// One ICE candidate as it travels in `ice_trickle`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Candidate {
+    /// The candidate attribute without `a=`.
+    pub candidate: String,
+    /// The media identification; media servers leave it out.
+    pub sdp_mid: Option<String>,
+    /// The index of the m-line.
+    #[serde(rename = "sdpMLineIndex")]
+    pub sdp_m_line_index: Option<u16>,
+}
+
+#[derive(Default, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CandidateFields {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    candidate: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sdp_mid: Option<String>,
+    #[serde(default, rename = "sdpMLineIndex", skip_serializing_if = "Option::is_none")]
+    sdp_m_line_index: Option<u16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    completed: Option<bool>,
+}
+
+impl From<Option<CandidateFields>> for Trickle {
+    fn from(fields: Option<CandidateFields>) -> Self {
+        match fields {
+            Some(CandidateFields { candidate: Some(candidate), sdp_mid, sdp_m_line_index, .. })
+                if !candidate.is_empty() =>
+            {
+                Self::Candidate(Candidate { candidate, sdp_mid, sdp_m_line_index })
+            }
+            _ => Self::Completed,
+        }
+    }
+}
+
+impl From<Trickle> for Option<CandidateFields> {
+    fn from(trickle: Trickle) -> Self {
+        Some(match trickle {
+            Trickle::Candidate(Candidate { candidate, sdp_mid, sdp_m_line_index }) => {
+                CandidateFields { candidate: Some(candidate), sdp_mid, sdp_m_line_index, completed: None }
+            }
+            Trickle::Completed => CandidateFields { completed: Some(true), ..CandidateFields::default() },
+        })
+    }
+}
+
+/// The number of a transfer: a number in most places and a string in some; what came is returned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ReferId {
+    /// The usual shape.
+    Number(i64),
+    /// The other shape.
+    Text(String),
+}
+
+/// The state of the account's registration at the SIP side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RegistrationStatus {
+    /// In progress.
+    Registering,
+    /// Calls can be made.
+    Registered,
+    /// Refused.
+    RegistrationFailed,
+    /// Being withdrawn.
+    Unregistering,
+    /// Withdrawn.
+    Unregistered,
+}
+
+/// Registration as the `state` handshake tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registration {
+    /// Where it stands.
+    pub status: RegistrationStatus,
+    /// SIP status of a failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<i64>,
+    /// Words for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// The server's first word on a connection: what it knows of the session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateHandshake {
+    /// Silence after which the client sends a keepalive, in milliseconds.
+    pub keepalive_interval: u64,
+    /// The server's clock, milliseconds since the epoch.
+    pub timestamp: i64,
+    /// Registration of the account.
+    pub registration: Registration,
+    /// One entry per line; `None` where idle.
+    pub lines: Vec<Option<LineState>>,
+    /// The guest line.
+    #[serde(default)]
+    pub guest_line: Option<LineState>,
+}
+
+/// A busy line in the `state` handshake.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineState {
+    /// The call; `None` after a failed set-up, which means idle.
+    pub call_id: Option<CallId>,
+    /// What happened in this call, newest first.
+    #[serde(default)]
+    pub call_logs: Vec<CallLogEntry>,
+}
+
+/// One entry of a line's history: time stamp in milliseconds, and the message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallLogEntry(pub i64, pub LogMessage);
+
+/// A request, response or event of the call without its `line` and `call_id`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogMessage {
+    /// A request of the client.
+    Request(Request),
+    /// A response of the server.
+    Response(Response),
+    /// An event of the server.
+    Event(Box<Event>),
+    /// Anything this version does not know.
+    Other(Value),
+}
+
+impl Serialize for LogMessage {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Request(request) => request.serialize(serializer),
+            Self::Response(response) => response.serialize(serializer),
+            Self::Event(event) => event.serialize(serializer),
+            Self::Other(value) => value.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for LogMessage {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        let parsed = match discriminator(&value) {
+            Some("request") => Request::deserialize(&value).ok().map(Self::Request),
+            Some("response") => Response::deserialize(&value).ok().map(Self::Response),
+            Some("event") => Event::deserialize(&value).ok().map(|event| Self::Event(Box::new(event))),
+            _ => None,
+        };
+        Ok(parsed.unwrap_or(Self::Other(value)))
+    }
+}
+
+/// The one reply to a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Response {
+    /// The transaction of the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transaction: Option<String>,
+    /// The line of the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: LineNumber,
+    /// The call of the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call_id: Option<CallId>,
+    /// Taken or refused.
+    #[serde(flatten)]
+    pub body: ResponseBody,
+}
+
+/// Whether the request was taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "response", rename_all = "snake_case")]
+pub enum ResponseBody {
+    /// The request is in work.
+    Ack,
+    /// The request was refused; codes 403 to 490, see [`response_code`].
+    Error {
+        /// Why, as a number.
+        code: i64,
+        /// Why, in words.
+        #[serde(default)]
+        reason: String,
+    },
+}
+
+/// Numbers of `error` responses and events that callbox acts on or sends.
+pub mod response_code {
+    /// The request's JSON lacks a field.
+    pub const MISSING_ELEMENT: i64 = 456;
+    /// A request of this name is not known.
+    pub const UNKNOWN_REQUEST: i64 = 453;
+    /// The frame is not a JSON object.
+    pub const INVALID_JSON_OBJECT: i64 = 455;
+    /// The call is in a state that does not take this request.
+    pub const WRONG_STATE: i64 = 447;
+    /// No such call (any more).
+    pub const NO_SUCH_CALL: i64 = 454;
+    /// The caller is gone while we answered.
+    pub const UNEXPECTED_ANSWER: i64 = 469;
+    /// The WebRTC side is not in the right state.
+    pub const WRONG_WEBRTC_STATE: i64 = 471;
+    /// Anything else; also a line that is still being cleaned up.
+    pub const UNKNOWN: i64 = 490;
+}
+
+/// What a client sends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClientMessage {
+    /// Sign of life after silence; echoed by the server.
+    Keepalive {
+        /// Matches the echo.
+        transaction: String,
+    },
+    /// A request; answered by one [`Response`].
+    Request(Request),
+}
+
+/// What a server sends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServerMessage {
+    /// First frame of a connection.
+    State(Box<StateHandshake>),
+    /// Echo of a keepalive.
+    Keepalive {
+        /// The transaction of the keepalive.
+        transaction: Option<String>,
+    },
+    /// Reply to a request.
+    Response(Response),
+    /// Something happened.
+    Event(Box<Event>),
+}
+
+/// Why a frame was not taken. None of these ends the connection.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// No JSON, or JSON that is no object.
+    #[error("the frame is no JSON object")]
+    NotAnObject,
+    /// None of the four discriminator keys, or more than one.
+    #[error("the frame has no handshake, request, response or event key, or more than one")]
+    NoDiscriminator,
+    /// A handshake, request or event that this version does not know.
+    #[error("unknown {kind} \"{name}\"")]
+    Unknown {
+        /// The discriminator key.
+        kind: &'static str,
+        /// Its value, shortened.
+        name: String,
+    },
+    /// A known message whose fields do not fit.
+    #[error("{kind} \"{name}\": {problem}")]
+    Malformed {
+        /// The discriminator key.
+        kind: &'static str,
+        /// Its value, shortened.
+        name: String,
+        /// The first field that did not fit.
+        problem: String,
+    },
+}
+
+const DISCRIMINATORS: [&str; 4] = ["handshake", "request", "response", "event"];
+
+fn discriminator(value: &Value) -> Option<&'static str> {
+    let object = value.as_object()?;
+    let mut present = DISCRIMINATORS.into_iter().filter(|key| object.contains_key(*key));
+    let first = present.next()?;
+    present.next().is_none().then_some(first)
+}
+
+/// Splits a frame into its discriminator key, that key's value, and the whole object.
+fn open_frame(text: &str) -> Result<(&'static str, String, Value), FrameError> {
+    let value: Value = serde_json::from_str(text).map_err(|_| FrameError::NotAnObject)?;
+    if !value.is_object() {
+        return Err(FrameError::NotAnObject);
+    }
+    let kind = discriminator(&value).ok_or(FrameError::NoDiscriminator)?;
+    let name: String = value.get(kind).and_then(Value::as_str).unwrap_or_default().chars().take(40).collect();
+    Ok((kind, name, value))
+}
+
+fn fit<T: serde::de::DeserializeOwned>(kind: &'static str, name: &str, value: Value) -> Result<T, FrameError> {
+    serde_json::from_value(value).map_err(|error| FrameError::Malformed {
+        kind,
+        name: name.to_owned(),
+        problem: error.to_string(),
+    })
+}
+
+fn transaction_of(value: &Value) -> Option<String> {
+    value.get("transaction").and_then(Value::as_str).map(str::to_owned)
+}
+
+impl ServerMessage {
+    /// Reads a text frame of the server.
+    pub fn parse(text: &str) -> Result<Self, FrameError> {
+        let (kind, name, value) = open_frame(text)?;
+        let unknown = || FrameError::Unknown { kind, name: name.clone() };
+        match (kind, name.as_str()) {
+            ("handshake", "state") => fit(kind, &name, value).map(|state| Self::State(Box::new(state))),
+            ("handshake", "keepalive") => Ok(Self::Keepalive { transaction: transaction_of(&value) }),
+            ("response", "ack" | "error") => fit(kind, &name, value).map(Self::Response),
+            ("event", known) if Event::NAMES.contains(&known) => {
+                fit(kind, &name, value).map(|event| Self::Event(Box::new(event)))
+            }
+            _ => Err(unknown()),
+        }
+    }
+
+    /// Writes the text frame.
+    pub fn to_text(&self) -> String {
+        match self {
+            Self::State(state) => with_key("handshake", "state", serde_json::to_value(state)),
+            Self::Keepalive { transaction } => {
+                let mut frame = serde_json::Map::new();
+                if let Some(transaction) = transaction {
+                    frame.insert("transaction".into(), Value::String(transaction.clone()));
+                }
+                with_key("handshake", "keepalive", Ok(Value::Object(frame)))
+            }
+            Self::Response(response) => plain(serde_json::to_value(response)),
+            Self::Event(event) => plain(serde_json::to_value(event)),
+        }
+    }
+}
+
+impl ClientMessage {
+    /// Reads a text frame of a client.
+    pub fn parse(text: &str) -> Result<Self, FrameError> {
+        let (kind, name, value) = open_frame(text)?;
+        match (kind, name.as_str()) {
+            ("handshake", "keepalive") => {
+                Ok(Self::Keepalive { transaction: transaction_of(&value).unwrap_or_default() })
+            }
+            ("request", known) if Request::NAMES.contains(&known) => {
+                fit(kind, &name, value).map(Self::Request)
+            }
+            _ => Err(FrameError::Unknown { kind, name }),
+        }
+    }
+
+    /// Writes the text frame.
+    pub fn to_text(&self) -> String {
+        match self {
+            Self::Keepalive { transaction } => {
+                with_key("handshake", "keepalive", Ok(serde_json::json!({ "transaction": transaction })))
+            }
+            Self::Request(request) => plain(serde_json::to_value(request)),
+        }
+    }
+
+    /// The transaction that the reply will carry.
+    pub fn transaction(&self) -> &str {
+        match self {
+            Self::Keepalive { transaction } => transaction,
+            Self::Request(request) => &request.transaction,
+        }
+    }
+}
+
+fn with_key(key: &str, name: &str, body: serde_json::Result<Value>) -> String {
+    let mut body = body.unwrap_or_default();
+    if let Some(object) = body.as_object_mut() {
+        object.insert(key.to_owned(), Value::String(name.to_owned()));
+    }
+    body.to_string()
+}
+
+fn plain(body: serde_json::Result<Value>) -> String {
+    body.unwrap_or_default().to_string()
+}

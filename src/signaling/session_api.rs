@@ -1,0 +1,142 @@
+//! The session API: from login or config token to a session token (`protocol.md`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::{Method, Request, StatusCode, header};
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
+
+use super::endpoint::Endpoint;
+use super::stream;
+use super::tls::certificate_problem;
+
+/// A call has this long, connection included.
+const CALL_TIMEOUT: Duration = Duration::from_secs(20);
+/// Largest answer.
+const MAX_BODY_BYTES: usize = 256 * 1024;
+
+/// Body of `POST /api/v1/session` and `…/auto-provision`.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct LoginRequest {
+    /// Always `null` for a device.
+    #[serde(default)]
+    pub bundle_id: Option<String>,
+    /// `linux`.
+    #[serde(rename = "type", default)]
+    pub kind: String,
+    /// Stable device id.
+    #[serde(default)]
+    pub identifier: String,
+    /// User name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<String>,
+    /// Password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+    /// One-time token, for `auto-provision`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_token: Option<String>,
+}
+
+/// Answer with the session token.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct LoginResponse {
+    /// The session token.
+    pub token: String,
+    /// The account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<String>,
+    /// The tenant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ErrorBody {
+    code: String,
+    #[serde(default)]
+    message: Option<String>,
+}
+
+/// Why there is no token.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionApiError {
+    /// The server said no.
+    #[error("the server refused the login: {0}")]
+    Refused(String),
+    /// No answer, or one that is none.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// A client of the session API.
+pub struct SessionApi {
+    endpoint: Endpoint,
+    tls: Arc<ClientConfig>,
+}
+
+impl SessionApi {
+    /// A client for this server.
+    pub fn new(endpoint: Endpoint, tls: Arc<ClientConfig>) -> Self {
+        Self { endpoint, tls }
+    }
+
+    /// Logs in: by name and password, or by config token where there is one.
+    pub async fn login(&self, request: &LoginRequest) -> Result<LoginResponse, SessionApiError> {
+        let path = if request.config_token.is_some() { "session/auto-provision" } else { "session" };
+        let body = serde_json::to_vec(request).map_err(|error| SessionApiError::Failed(error.to_string()))?;
+        let path = self.endpoint.api_path(path);
+        let call = self.call(Method::POST, &path, body);
+        let (status, body) = timeout(CALL_TIMEOUT, call)
+            .await
+            .map_err(|_| SessionApiError::Failed(format!("{}: no answer within 20 s", self.endpoint.shown())))??;
+        if status.is_success() {
+            return serde_json::from_slice(&body)
+                .map_err(|_| SessionApiError::Failed(format!("{}: no core server answers there", self.endpoint.shown())));
+        }
+        let words = match serde_json::from_slice::<ErrorBody>(&body) {
+            Ok(error) => error.message.map_or(error.code.clone(), |message| format!("{} ({message})", error.code)),
+            Err(_) => format!("HTTP {status}"),
+        };
+        if status.is_client_error() && !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::NOT_FOUND) {
+            Err(SessionApiError::Refused(words))
+        } else {
+            Err(SessionApiError::Failed(format!("{}: {words}", self.endpoint.shown())))
+        }
+    }
+
+    async fn call(&self, method: Method, path: &str, body: Vec<u8>) -> Result<(StatusCode, Bytes), SessionApiError> {
+        let failed = |words: String| SessionApiError::Failed(format!("{}: {words}", self.endpoint.shown()));
+        let stream = stream::open(&self.endpoint, &self.tls)
+            .await
+            .map_err(|error| failed(certificate_problem(&error).unwrap_or_else(|| error.to_string())))?;
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, self.endpoint.authority())
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::CONNECTION, "close")
+            .body(Full::new(Bytes::from(body)))
+            .map_err(|error| failed(error.to_string()))?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| failed(error.to_string()))?;
+        let driver = tokio::spawn(connection);
+        let response = sender.send_request(request).await.map_err(|error| failed(error.to_string()));
+        let answer = match response {
+            Ok(response) => {
+                let (parts, body) = response.into_parts();
+                let body = Limited::new(body, MAX_BODY_BYTES).collect().await;
+                body.map(|body| (parts.status, body.to_bytes())).map_err(|error| failed(error.to_string()))
+            }
+            Err(error) => Err(error),
+        };
+        driver.abort();
+        answer
+    }
+}

@@ -1,0 +1,89 @@
+//! The session token: where it comes from and where a renewed one is kept.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tokio::sync::Mutex;
+
+use crate::config::Credentials;
+
+/// Gives the token for the next connection.
+pub struct TokenStore {
+    credentials: Credentials,
+    /// Folders for a renewed token, best first.
+    folders: Vec<PathBuf>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    last_used: Option<String>,
+    refused: Option<String>,
+    /// A renewed token that could be written nowhere.
+    in_memory: Option<String>,
+}
+
+impl TokenStore {
+    /// `folders` are `$STATE_DIRECTORY` and `$RUNTIME_DIRECTORY`, as far as they are set.
+    pub fn new(credentials: Credentials, folders: Vec<PathBuf>) -> Self {
+        Self { credentials, folders, state: Mutex::new(State::default()) }
+    }
+
+    /// The token to connect with: a renewed one until it is refused, else the configured one.
+    /// Files are read each time, so that a new one is taken up without a restart.
+    pub async fn current(&self) -> Option<String> {
+        let mut state = self.state.lock().await;
+        let mut candidates = Vec::new();
+        candidates.extend(state.in_memory.clone());
+        for folder in &self.folders {
+            candidates.extend(read_secret(&folder.join("token")).await);
+        }
+        let configured = match &self.credentials {
+            Credentials::Token(token) => Some(token.clone()),
+            Credentials::TokenFile(path) => read_secret(path).await,
+            Credentials::Login { .. } | Credentials::ConfigTokenFile(_) => None,
+        };
+        candidates.extend(configured.clone());
+        let token = candidates.into_iter().find(|token| state.refused.as_ref() != Some(token));
+        // A configured token that was refused is tried again: the account may have been mended.
+        let token = token.or(configured);
+        state.last_used.clone_from(&token);
+        token
+    }
+
+    /// The token that was used last is dead.
+    pub async fn refuse(&self) {
+        let mut state = self.state.lock().await;
+        state.refused = state.last_used.take();
+    }
+
+    /// Keeps a renewed token: in the first folder that can be written, else in memory.
+    pub async fn renew(&self, token: String) {
+        for folder in &self.folders {
+            if write_secret(&folder.join("token"), &token).await.is_ok() {
+                self.state.lock().await.in_memory = None;
+                return;
+            }
+        }
+        self.state.lock().await.in_memory = Some(token);
+    }
+}
+
+async fn read_secret(path: &Path) -> Option<String> {
+    let text = tokio::fs::read_to_string(path).await.ok()?;
+    let secret = text.trim();
+    (!secret.is_empty()).then(|| secret.to_owned())
+}
+
+/// Writes a secret so that a power cut leaves the old one or the new one, readable by its owner only.
+pub async fn write_secret(path: &Path, secret: &str) -> io::Result<()> {
+    use tokio::io::AsyncWriteExt;
+
+    let temporary = path.with_extension("new");
+    let mut file =
+        tokio::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary).await?;
+    file.write_all(secret.as_bytes()).await?;
+    file.write_all(b"\n").await?;
+    file.sync_all().await?;
+    tokio::fs::rename(&temporary, path).await
+}

@@ -1,0 +1,59 @@
+//! The clocks of the machine, as the core wants them.
+
+use std::path::Path;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use jiff::tz::TimeZone;
+
+use crate::core::{LocalTime, Now, Time, Weekday};
+
+/// 2026-11-01: a clock before this was never set.
+const EARLIEST_PLAUSIBLE_S: u64 = 1_793_491_200;
+
+/// Monotonic and local time.
+pub(super) struct Clock {
+    start: Instant,
+}
+
+impl Clock {
+    pub(super) fn new() -> Self {
+        Self { start: Instant::now() }
+    }
+
+    pub(super) fn now(&self) -> Now {
+        let elapsed = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Now { at: Time(elapsed), local: local_time() }
+    }
+
+    /// The moment at which a deadline of the core comes.
+    pub(super) fn instant(&self, time: Time) -> tokio::time::Instant {
+        tokio::time::Instant::from_std(self.start + std::time::Duration::from_millis(time.0))
+    }
+
+    pub(super) fn uptime_s(&self) -> u64 {
+        self.start.elapsed().as_secs()
+    }
+}
+
+/// Milliseconds since the epoch.
+pub(super) fn wall_clock_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Local time, as far as the clock can be trusted: never before it was set, and with
+/// systemd-timesyncd only once that says so (systemd-timesyncd.service(8)).
+fn local_time() -> Option<LocalTime> {
+    let seconds = wall_clock_ms() / 1000;
+    let waits_for_timesyncd =
+        Path::new("/run/systemd/timesync").exists() && !Path::new("/run/systemd/timesync/synchronized").exists();
+    if seconds < EARLIEST_PLAUSIBLE_S || waits_for_timesyncd {
+        return None;
+    }
+    let zoned = jiff::Timestamp::from_second(i64::try_from(seconds).ok()?).ok()?.to_zoned(TimeZone::system());
+    let weekday = usize::try_from(zoned.weekday().to_monday_zero_offset()).ok()?;
+    Some(LocalTime {
+        weekday: *Weekday::ALL.get(weekday)?,
+        minute_of_day: u16::try_from(i32::from(zoned.hour()) * 60 + i32::from(zoned.minute())).ok()?,
+    })
+}

@@ -1,0 +1,146 @@
+//! A handle to a running station: requests in, events out.
+
+use std::sync::Arc;
+
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use crate::control::{Controlled, ErrorKind, EventRecord, FullStatus, OutputRequest, Reply, ReplyError, Request};
+use crate::config::{Config, OutputIndex};
+use crate::core::{Command, OutputChange, Pin, Refusal};
+use crate::gpio::SimulatedPins;
+
+/// Length of a pulse that nobody gave a length.
+const DEFAULT_PULSE_MS: u64 = 3000;
+
+/// What the handle asks of the loop.
+pub(super) enum Ask {
+    Command(Command, oneshot::Sender<Result<(), Refusal>>),
+    Status(oneshot::Sender<FullStatus>),
+}
+
+/// Talks to a running station. Cheap to clone.
+#[derive(Clone)]
+pub struct StationHandle {
+    pub(super) config: Arc<Config>,
+    pub(super) asks: mpsc::Sender<Ask>,
+    pub(super) events: broadcast::Sender<EventRecord>,
+    pub(super) pins: Arc<SimulatedPins>,
+}
+
+fn error(kind: ErrorKind, message: impl Into<String>) -> Reply {
+    Reply::Error(ReplyError { kind, message: message.into() })
+}
+
+/// `"bell", "gate"`, for messages.
+fn list<'a>(names: impl Iterator<Item = &'a String>) -> String {
+    let names: Vec<String> = names.map(|name| format!("\"{name}\"")).collect();
+    if names.is_empty() { "none".into() } else { names.join(", ") }
+}
+
+impl StationHandle {
+    /// The configuration it runs with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    async fn command(&self, command: Command) -> Reply {
+        let (reply, answer) = oneshot::channel();
+        if self.asks.send(Ask::Command(command, reply)).await.is_err() {
+            return stopped();
+        }
+        match answer.await {
+            Ok(Ok(())) => Reply::Ok(true),
+            Ok(Err(refusal)) => error(ErrorKind::Refused, refusal.to_string()),
+            Err(_) => stopped(),
+        }
+    }
+
+    async fn status(&self) -> Reply {
+        let (reply, answer) = oneshot::channel();
+        if self.asks.send(Ask::Status(reply)).await.is_err() {
+            return stopped();
+        }
+        answer.await.map_or_else(|_| stopped(), |status| Reply::Status(Box::new(status)))
+    }
+
+    fn button(&self, name: &str) -> Result<usize, Reply> {
+        self.config.buttons.iter().position(|button| button.name == name).ok_or_else(|| {
+            let names = list(self.config.buttons.iter().map(|button| &button.name));
+            error(ErrorKind::Usage, format!("there is no button \"{name}\"; there are: {names}"))
+        })
+    }
+
+    fn output(&self, name: &str) -> Result<OutputIndex, Reply> {
+        self.config.outputs.iter().position(|output| output.name == name).map(OutputIndex).ok_or_else(|| {
+            let names = list(self.config.outputs.iter().map(|output| &output.name));
+            error(ErrorKind::Usage, format!("there is no output \"{name}\"; there are: {names}"))
+        })
+    }
+
+    async fn input(&self, name: &str, active: bool) -> Reply {
+        let button = self.config.buttons.iter().position(|button| button.name == name).map(Pin::Button);
+        let sensor = self.config.sensors.iter().position(|sensor| sensor.name == name).map(Pin::Sensor);
+        match button.or(sensor) {
+            Some(pin) => {
+                self.pins.set_input(pin, active).await;
+                Reply::Ok(true)
+            }
+            None => error(ErrorKind::Usage, format!("there is no button or sensor \"{name}\"")),
+        }
+    }
+
+    fn to_command(&self, request: Request) -> Result<Command, Reply> {
+        Ok(match request {
+            Request::Press { name, gesture } => Command::Press { button: self.button(&name)?, gesture },
+            Request::Call { number, line } if crate::config::is_number(&number) => Command::Call { number, line },
+            Request::Call { number, .. } => {
+                return Err(error(ErrorKind::Usage, format!("\"{number}\" is no number; digits and + * # - _ . are")));
+            }
+            Request::Hangup { line } => Command::Hangup { line },
+            Request::Answer { line } => Command::Answer { line },
+            Request::Hold => Command::Hold,
+            Request::Unhold => Command::Unhold,
+            Request::Dtmf { digits } => Command::Dtmf(digits),
+            Request::Mute => Command::Mute(true),
+            Request::Unmute => Command::Mute(false),
+            Request::Volume { volume } if volume > 100 => {
+                return Err(error(ErrorKind::Usage, format!("volume {volume} is out of range; write 0 to 100")));
+            }
+            Request::Volume { volume } => Command::Volume(volume),
+            Request::Output { name, change, ms } => Command::Output {
+                output: self.output(&name)?,
+                change: match change {
+                    OutputRequest::On => OutputChange::On,
+                    OutputRequest::Off => OutputChange::Off,
+                    OutputRequest::Pulse => {
+                        OutputChange::Pulse(std::time::Duration::from_millis(ms.unwrap_or(DEFAULT_PULSE_MS)))
+                    }
+                },
+            },
+            Request::Status | Request::Events | Request::Input { .. } => {
+                return Err(error(ErrorKind::Failed, "not a command"));
+            }
+        })
+    }
+}
+
+fn stopped() -> Reply {
+    error(ErrorKind::Failed, "the station has stopped")
+}
+
+impl Controlled for StationHandle {
+    async fn request(&self, request: Request) -> Reply {
+        match request {
+            Request::Status => self.status().await,
+            Request::Input { name, active } => self.input(&name, active).await,
+            request => match self.to_command(request) {
+                Ok(command) => self.command(command).await,
+                Err(reply) => reply,
+            },
+        }
+    }
+
+    fn events(&self) -> broadcast::Receiver<EventRecord> {
+        self.events.subscribe()
+    }
+}

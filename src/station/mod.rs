@@ -1,0 +1,10 @@
+//! The one event loop: feeds the core and carries its outputs out.
+
+mod clock;
+mod handle;
+mod identifier;
+mod running;
+
+pub use handle::StationHandle;
+pub use identifier::machine_identifier;
+pub use running::{RunningStation, StartError, StationOptions};

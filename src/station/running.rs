@@ -1,0 +1,372 @@
+//! The loop itself, and the adapters that it owns.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ClientConfig;
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::sleep_until;
+
+use super::clock::{Clock, wall_clock_ms};
+use super::handle::{Ask, StationHandle};
+use crate::audio::{Audio, AudioStartError, CardChoice, SoundBank, SoundError};
+use crate::config::{Config, Credentials, GpioBackend};
+use crate::control::{EventRecord, FullStatus, SoundStatus};
+use crate::core::{AudioEvent, Fact, Input, MediaEvent, MediaId, Output, Pin, Station, TokenError};
+use crate::gpio::{OutputPins, OutputPlayer, SimulatedPins};
+use crate::media::{MediaAdapter, MediaContext};
+use crate::signaling::{
+    Endpoint, LoginRequest, SessionApi, SessionApiError, Socket, SocketReport, TlsError, TokenStore, client_config,
+};
+
+/// Inputs of one kind that wait for the loop.
+const QUEUE: usize = 256;
+/// Events that a slow follower may be behind.
+const EVENTS: usize = 512;
+/// Goodbyes have this long (design.md: a graceful stop within 3 s).
+const SHUTDOWN_PATIENCE: Duration = Duration::from_millis(2500);
+
+/// What a station is started with, beside its configuration.
+pub struct StationOptions {
+    /// The configuration.
+    pub config: Config,
+    /// Where sound comes from.
+    pub card: CardChoice,
+    /// Addresses to gather candidates from beside those of `media.bind`.
+    pub extra_addresses: Vec<SocketAddr>,
+    /// `$STATE_DIRECTORY` and `$RUNTIME_DIRECTORY`, as far as they are set.
+    pub token_folders: Vec<PathBuf>,
+    /// Device id.
+    pub identifier: String,
+}
+
+/// Why a station cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A CA or client certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// A sound file.
+    #[error(transparent)]
+    Sound(#[from] SoundError),
+    /// The audio thread.
+    #[error(transparent)]
+    Audio(#[from] AudioStartError),
+    /// The system has no randomness.
+    #[error("no random numbers: {0}")]
+    Random(String),
+}
+
+/// A station that runs until it is stopped.
+pub struct RunningStation {
+    /// Talks to it.
+    pub handle: StationHandle,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl RunningStation {
+    /// Starts the adapters and the loop.
+    pub fn start(options: StationOptions) -> Result<Self, StartError> {
+        let StationOptions { config, card, extra_addresses, token_folders, identifier } = options;
+        let config = Arc::new(config);
+        let tls = client_config(config.core.ca_file.as_deref(), config.core.client_certificate.as_ref())?;
+        let sounds = SoundBank::new(config.audio.rate_hz, &config.sounds)?;
+        let (audio_events, audio_queue) = mpsc::channel(QUEUE);
+        let audio = Arc::new(Audio::start(&config.audio, sounds, card, audio_events)?);
+        let (media_events, media_queue) = mpsc::channel(QUEUE);
+        let attached = Arc::clone(&audio);
+        let context = MediaContext {
+            config: config.media.clone(),
+            extra_addresses,
+            rate_hz: config.audio.rate_hz,
+            attach: Box::new(move |media, sound| attached.attach(media, sound)),
+        };
+        let (edges, edge_queue) = mpsc::channel(QUEUE);
+        let pins = Arc::new(SimulatedPins::new(config.outputs.len(), edges));
+        let player = OutputPlayer::new(Arc::clone(&pins) as Arc<dyn OutputPins>, config.outputs.len());
+        let (asks, ask_queue) = mpsc::channel(QUEUE);
+        let (events, _) = broadcast::channel(EVENTS);
+        let handle = StationHandle { config: Arc::clone(&config), asks, events: events.clone(), pins };
+        let (stop, stopped) = oneshot::channel();
+        let clock = Clock::new();
+        let station = Station::new(Arc::clone(&config), seed()?, wall_clock_ms().saturating_mul(1000), clock.now());
+        let (socket_reports, socket_queue) = mpsc::channel(QUEUE);
+        let (token_results, token_queue) = mpsc::channel(4);
+        let event_loop = Loop {
+            endpoint: Endpoint::new(config.core.url.clone(), config.core.tenant.clone()),
+            tokens: Arc::new(TokenStore::new(config.core.credentials.clone(), token_folders)),
+            media: MediaAdapter::new(context, media_events),
+            config,
+            tls,
+            identifier,
+            clock,
+            station,
+            audio,
+            player,
+            socket: None,
+            generation: 0,
+            replies: Vec::new(),
+            next_command: 0,
+            events,
+            socket_reports,
+            token_results,
+        };
+        let queues = Queues {
+            sockets: socket_queue,
+            tokens: token_queue,
+            media: media_queue,
+            audio: audio_queue,
+            edges: edge_queue,
+            asks: ask_queue,
+        };
+        let task = tokio::spawn(event_loop.run(queues, stopped));
+        Ok(Self { handle, stop, task })
+    }
+
+    /// Hangs up, puts outputs to rest, and ends.
+    pub async fn stop(self) {
+        let _ = self.stop.send(());
+        let _ = self.task.await;
+    }
+}
+
+fn seed() -> Result<u64, StartError> {
+    let mut bytes = [0_u8; 8];
+    getrandom::fill(&mut bytes).map_err(|error| StartError::Random(error.to_string()))?;
+    Ok(u64::from_ne_bytes(bytes))
+}
+
+struct Queues {
+    sockets: mpsc::Receiver<SocketReport>,
+    tokens: mpsc::Receiver<Result<(), TokenError>>,
+    media: mpsc::Receiver<(MediaId, MediaEvent)>,
+    audio: mpsc::Receiver<AudioEvent>,
+    edges: mpsc::Receiver<(Pin, bool)>,
+    asks: mpsc::Receiver<Ask>,
+}
+
+struct Loop {
+    config: Arc<Config>,
+    endpoint: Endpoint,
+    tls: Arc<ClientConfig>,
+    tokens: Arc<TokenStore>,
+    identifier: String,
+    clock: Clock,
+    station: Station,
+    audio: Arc<Audio>,
+    media: MediaAdapter,
+    player: OutputPlayer,
+    socket: Option<Socket>,
+    generation: u64,
+    replies: Vec<(crate::core::CommandId, oneshot::Sender<Result<(), crate::core::Refusal>>)>,
+    next_command: u64,
+    events: broadcast::Sender<EventRecord>,
+    socket_reports: mpsc::Sender<SocketReport>,
+    token_results: mpsc::Sender<Result<(), TokenError>>,
+}
+
+impl Loop {
+    async fn run(mut self, mut queues: Queues, mut stopped: oneshot::Receiver<()>) {
+        self.feed(Input::Tick);
+        let mut give_up = None;
+        loop {
+            let deadline = self.station.next_deadline().map(|time| self.clock.instant(time));
+            let input = tokio::select! {
+                Some(report) = queues.sockets.recv() => {
+                    // Words of a socket that was given up are of no interest.
+                    if report.generation != self.generation {
+                        continue;
+                    }
+                    Input::Socket(report.event)
+                }
+                Some(result) = queues.tokens.recv() => Input::Token(result),
+                Some((media, event)) = queues.media.recv() => Input::Media(media, event),
+                Some(event) = queues.audio.recv() => Input::Audio(event),
+                Some((pin, active)) = queues.edges.recv() => Input::Edge { pin, active },
+                Some(ask) = queues.asks.recv() => match ask {
+                    Ask::Status(reply) => {
+                        let _ = reply.send(self.status());
+                        continue;
+                    }
+                    Ask::Command(command, reply) => {
+                        self.next_command += 1;
+                        let id = crate::core::CommandId(self.next_command);
+                        self.replies.push((id, reply));
+                        Input::Command(id, command)
+                    }
+                },
+                () = sleep_until(deadline.unwrap_or_else(far_future)) => Input::Tick,
+                _ = &mut stopped, if give_up.is_none() => {
+                    give_up = Some(tokio::time::Instant::now() + SHUTDOWN_PATIENCE);
+                    Input::Shutdown
+                }
+                () = sleep_until(give_up.unwrap_or_else(far_future)) => break,
+            };
+            self.feed(input);
+            self.audio.collect();
+            if give_up.is_some() && self.station.is_at_rest() {
+                break;
+            }
+        }
+        if let Some(socket) = self.socket.take() {
+            socket.close(1000);
+        }
+    }
+
+    fn feed(&mut self, input: Input) {
+        self.station.handle(self.clock.now(), input);
+        while let Some(output) = self.station.poll_output() {
+            self.carry_out(output);
+        }
+    }
+
+    fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::Connect { force } => {
+                self.generation += 1;
+                self.socket = Some(Socket::open(
+                    self.endpoint.clone(),
+                    Arc::clone(&self.tls),
+                    Arc::clone(&self.tokens),
+                    force,
+                    self.generation,
+                    self.socket_reports.clone(),
+                ));
+            }
+            Output::Disconnect { code } => {
+                self.generation += 1;
+                if let Some(socket) = self.socket.take() {
+                    socket.close(code);
+                }
+            }
+            Output::Send(message) => {
+                let sent = self.socket.as_ref().is_some_and(|socket| socket.send(&message));
+                if !sent {
+                    tracing::warn!("a message could not be queued: the socket is gone or stands still");
+                }
+            }
+            Output::ObtainToken => self.obtain_token(),
+            Output::Media(media, command) => self.media.command(media, command),
+            Output::Scene(scene) => self.audio.set_scene(&scene),
+            Output::Play { sound, to_calls } => self.audio.play(sound, to_calls),
+            Output::Drive(output, drive) => self.player.drive(output.0, drive),
+            Output::Reply(id, result) => {
+                if let Some(index) = self.replies.iter().position(|(of, _)| *of == id) {
+                    let (_, reply) = self.replies.swap_remove(index);
+                    let _ = reply.send(result);
+                }
+            }
+            Output::Fact(fact) => self.tell(fact),
+        }
+    }
+
+    fn tell(&mut self, fact: Fact) {
+        log(&fact);
+        // Nobody may be listening.
+        let _ = self.events.send(EventRecord { at_ms: wall_clock_ms(), fact });
+    }
+
+    fn obtain_token(&self) {
+        let api = SessionApi::new(self.endpoint.clone(), Arc::clone(&self.tls));
+        let tokens = Arc::clone(&self.tokens);
+        let credentials = self.config.core.credentials.clone();
+        let identifier = self.identifier.clone();
+        let results = self.token_results.clone();
+        tokio::spawn(async move {
+            tokens.refuse().await;
+            let result = log_in(&api, credentials, identifier).await;
+            let result = match result {
+                Ok(token) => {
+                    tokens.renew(token).await;
+                    Ok(())
+                }
+                Err(error) => Err(error),
+            };
+            let _ = results.send(result).await;
+        });
+    }
+
+    fn status(&self) -> FullStatus {
+        let meters = &self.audio.meters;
+        FullStatus {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            server: self.endpoint.shown(),
+            identifier: self.identifier.clone(),
+            gpio_backend: match self.config.gpio.backend {
+                GpioBackend::Auto | GpioBackend::Simulated => "simulated".into(),
+            },
+            uptime_s: self.clock.uptime_s(),
+            sound: SoundStatus {
+                microphone_dbfs: meters.microphone_dbfs(),
+                loudspeaker_dbfs: meters.loudspeaker_dbfs(),
+                xruns: meters.xruns.load(std::sync::atomic::Ordering::Relaxed),
+                synthetic: meters.synthetic.load(std::sync::atomic::Ordering::Relaxed),
+            },
+            station: self.station.status(),
+        }
+    }
+}
+
+fn far_future() -> tokio::time::Instant {
+    tokio::time::Instant::now() + Duration::from_secs(86_400)
+}
+
+async fn log_in(api: &SessionApi, credentials: Credentials, identifier: String) -> Result<String, TokenError> {
+    let secret = async |path: PathBuf| {
+        tokio::fs::read_to_string(&path)
+            .await
+            .map(|text| text.trim().to_owned())
+            .map_err(|error| TokenError::Failed(format!("{}: {error}", path.display())))
+    };
+    let mut request = LoginRequest {
+        bundle_id: None,
+        kind: "linux".into(),
+        identifier,
+        login: None,
+        password: None,
+        config_token: None,
+    };
+    match credentials {
+        Credentials::Login { login, password_file } => {
+            request.login = Some(login);
+            request.password = Some(secret(password_file).await?);
+        }
+        Credentials::ConfigTokenFile(path) => request.config_token = Some(secret(path).await?),
+        Credentials::Token(_) | Credentials::TokenFile(_) => return Err(TokenError::NotConfigured),
+    }
+    api.login(&request).await.map(|response| response.token).map_err(|error| match error {
+        SessionApiError::Refused(words) => TokenError::Refused(words),
+        SessionApiError::Failed(words) => TokenError::Failed(words),
+    })
+}
+
+/// A fact as a log event with fields, at the level of its weight.
+fn log(fact: &Fact) {
+    match fact {
+        Fact::Session { state, reason } => {
+            tracing::info!(%state, reason = reason.as_deref().unwrap_or_default(), "session");
+        }
+        Fact::Press { button, gesture } => tracing::info!(button, ?gesture, "press"),
+        Fact::Sensor { sensor, opened } => tracing::info!(sensor, opened, "sensor"),
+        Fact::PressRefused { button, reason } => tracing::warn!(button, reason, "press refused"),
+        Fact::Call { call_id, line, direction, number, state, cause } => {
+            let (code, text) = cause.as_ref().map_or((0, ""), |cause| (cause.code, cause.text.as_str()));
+            tracing::info!(call_id, line, ?direction, number, ?state, code, text, "call");
+        }
+        Fact::Media { call_id, connected } => tracing::info!(call_id, connected, "media"),
+        Fact::CoreHears { call_id, receiving } => tracing::info!(call_id, receiving, "core hears us"),
+        Fact::SlowLink { line, uplink, lost } => tracing::warn!(line, uplink, lost, "packets are lost"),
+        Fact::MissedCall { caller } => tracing::info!(caller, "missed call"),
+        Fact::Dtmf { call_id, matched, locked } => tracing::info!(call_id, matched, locked, "code"),
+        Fact::Output { output, drive } => tracing::info!(output, ?drive, "output"),
+        Fact::Audio { ready: true, .. } => tracing::info!("sound card ready"),
+        Fact::Audio { ready: false, reason } => {
+            tracing::warn!(reason = reason.as_deref().unwrap_or_default(), "sound card fault");
+        }
+        Fact::Protocol { problem } => tracing::warn!(problem, "protocol"),
+    }
+}
