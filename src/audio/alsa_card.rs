@@ -100,6 +100,9 @@ impl Stream {
 
 impl AlsaCard {
     pub(super) fn open(capture: &str, playback: &str, rate_hz: u32) -> Result<Self, CardError> {
+        // alsa-lib writes to standard error by itself; our own error says what matters. Made anew
+        // at each attempt, since its buffer only grows.
+        let _ = alsa::Output::local_error_handler();
         Ok(Self {
             playback: Stream::open(playback, Direction::Playback, rate_hz)?,
             capture: Stream::open(capture, Direction::Capture, rate_hz)?,

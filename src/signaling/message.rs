@@ -213,7 +213,14 @@ pub enum LogMessage {
 impl Serialize for LogMessage {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::Request(request) => request.serialize(serializer),
+            Self::Request(request) => {
+                // Requests have a line even where it is null; their log entries have none.
+                let mut value = serde_json::to_value(request).map_err(serde::ser::Error::custom)?;
+                if let Some(object) = value.as_object_mut() {
+                    object.remove("line");
+                }
+                value.serialize(serializer)
+            }
             Self::Response(response) => response.serialize(serializer),
             Self::Event(event) => event.serialize(serializer),
             Self::Other(value) => value.serialize(serializer),

@@ -1,0 +1,156 @@
+// Whole calls in a real browser: headless Chromium as the web phone, the station on the sound card
+// in user space.
+import test, { before, describe } from 'node:test';
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { ROOT, RATE, amplitude, callbox, openPhone, received, rms, scratch, screenshot, sleep, soundCard, startBrowser, startSandbox, toneFile, until } from '../lib.mjs';
+
+const STATION_HZ = 600, BROWSER_HZ = 1000, LEVEL = 0.25;
+
+/** A sandbox with its station on the card, a browser, and the front panel. */
+async function house(t) {
+  const folder = scratch(t);
+  const card = soundCard(folder);
+  card.microphone.fillTone(STATION_HZ, LEVEL);
+  const socket = path.join(folder, 'control.sock');
+  const sandbox = await startSandbox(t, {
+    args: ['--config', path.join(ROOT, 'tests/browser/station.toml'), '--socket', socket],
+    env: { ALSA_CONFIG_PATH: card.configuration },
+  });
+  const browser = await startBrowser(t, { toneWav: toneFile(path.join(folder, 'tone.wav'), BROWSER_HZ, LEVEL) });
+  const command = async (...args) => {
+    const done = await callbox([...args, '--socket', socket]);
+    assert.equal(done.code, 0, `${args.join(' ')}: ${done.err}`);
+    return done.out;
+  };
+  const status = async () => JSON.parse(await command('status', '--json'));
+  await until('the station to be ready', async () => {
+    const now = await status();
+    return now.session.state === 'registered' && now.audio.ready;
+  });
+  const lines = async (state) => (await status()).lines.filter((line) => line.state === state).length;
+  return { card, sandbox, browser, command, status, lines };
+}
+
+/** The loudspeaker carries a tone at a level. */
+const loudspeakerCarries = (card, hertz, level, tolerance) => until(
+  `${hertz} Hz at ${level} from the loudspeaker`,
+  () => Math.abs(amplitude(card.loudspeaker.last(200), hertz) - level) < level * tolerance);
+
+const browserReceives = (page, hertz, level, tolerance) => until(
+  `${hertz} Hz at ${level} in the browser`,
+  async () => Math.abs(await received(page, hertz) - level) < level * tolerance);
+
+const calls = (page, state) => page.locator(`.call[data-state="${state}"]`).count();
+
+for (const codec of ['opus', 'PCMU', 'PCMA']) {
+  test(`a press rings the phone, both talk (${codec}), and the phone hangs up`, async (t) => {
+    const { card, sandbox, browser, command, lines } = await house(t);
+    const phone = await openPhone(browser, sandbox.url, '100', { codec });
+    await command('press', 'bell');
+    await until('the phone to ring', () => calls(phone, 'ringing'));
+    await until('ringback at the door', () => amplitude(card.loudspeaker.last(200), 425) > 0.1);
+    await phone.click('text=Answer');
+    await until('the call to be up', () => lines('established'));
+    await loudspeakerCarries(card, BROWSER_HZ, LEVEL, 0.3);
+    await browserReceives(phone, STATION_HZ, LEVEL, 0.3);
+    assert.ok(amplitude(card.loudspeaker.last(200), 425) < 0.01, 'the ringback has stopped');
+    if (codec === 'opus') await screenshot(phone, 'web-phone');
+    await phone.click('text=Hang up');
+    await until('both lines to be idle', async () => (await lines('idle')) === 2);
+    await until('silence at the door', () => rms(card.loudspeaker.last(200)) < 0.001);
+    assert.deepEqual(phone.problems, []);
+  });
+}
+
+test('a second press of the same button hangs up at the door', async (t) => {
+  const { sandbox, browser, command, lines } = await house(t);
+  const phone = await openPhone(browser, sandbox.url, '100');
+  await command('press', 'bell');
+  await until('the phone to ring', () => calls(phone, 'ringing'));
+  await phone.click('text=Answer');
+  await until('the call to be up', () => lines('established'));
+  await command('press', 'bell');
+  await until('both lines to be idle', async () => (await lines('idle')) === 2);
+  await until('the phone to be idle', () => phone.isVisible('#idle'));
+});
+
+test('a call to the station is answered by itself, and 5# opens the strike', async (t) => {
+  const { card, sandbox, browser, status, lines } = await house(t);
+  const phone = await openPhone(browser, sandbox.url, '100');
+  const panel = await (await browser.newContext()).newPage();
+  await panel.goto(`${sandbox.url}/station`);
+  await panel.waitForSelector('#session.good');
+  await phone.fill('#target', 'door');
+  await phone.click('#dial');
+  await until('the call to be up', () => lines('established'));
+  await loudspeakerCarries(card, BROWSER_HZ, LEVEL, 0.3);
+  await browserReceives(phone, STATION_HZ, LEVEL, 0.3);
+  const strike = async () => (await status()).outputs.find((output) => output.name === 'strike').drive;
+  assert.equal(await strike(), 'off');
+  await phone.click('.keypad >> text="5"');
+  await sleep(300);
+  await phone.click('.keypad >> text="#"');
+  await until('the strike to open', async () => (await strike()) === 'on');
+  await panel.waitForSelector('[data-output="strike"].on');
+  await screenshot(panel, 'station');
+  await until('the strike to close', async () => (await strike()) === 'off', 4000);
+  await phone.click('text=Hang up');
+  await until('both lines to be idle', async () => (await lines('idle')) === 2);
+  assert.deepEqual(phone.problems, []);
+});
+
+test('a declined call tries the next number of the list, and its refusal is heard', async (t) => {
+  const { card, sandbox, browser, command, lines } = await house(t);
+  const first = await openPhone(browser, sandbox.url, '100');
+  const second = await openPhone(browser, sandbox.url, '101');
+  await command('press', 'house');
+  await until('the first phone to ring', () => calls(first, 'ringing'));
+  assert.equal(await calls(second, 'ringing'), 0);
+  await first.click('text=Decline');
+  await until('the second phone to ring', () => calls(second, 'ringing'));
+  await second.click('text=Decline');
+  await until('the busy tone at the door', () => amplitude(card.loudspeaker.last(100), 425) > 0.1);
+  await until('both lines to be idle', async () => (await lines('idle')) === 2);
+});
+
+test('while one phone talks to the station, another one is told that it is busy', async (t) => {
+  const { sandbox, browser, lines } = await house(t);
+  const first = await openPhone(browser, sandbox.url, '100');
+  const second = await openPhone(browser, sandbox.url, '101');
+  for (const phone of [first, second]) await phone.fill('#target', 'door');
+  await first.click('#dial');
+  await until('the call to be up', () => lines('established'));
+  await second.click('#dial');
+  await until('the second phone to hear busy', () => second.locator('#log >> text=/ended: 486/').count());
+  assert.equal(await lines('established'), 1);
+  await browserReceives(first, STATION_HZ, LEVEL, 0.3);
+});
+
+test('the phone holds the call and takes it up again', async (t) => {
+  const { card, sandbox, browser, command, lines } = await house(t);
+  const phone = await openPhone(browser, sandbox.url, '100');
+  await command('press', 'bell');
+  await until('the phone to ring', () => calls(phone, 'ringing'));
+  await phone.click('text=Answer');
+  await until('the call to be up', () => lines('established'));
+  await browserReceives(phone, STATION_HZ, LEVEL, 0.3);
+  await phone.click('text=Hold');
+  await until('the station to know', () => lines('held'));
+  await until('silence at the phone', async () => (await received(phone, STATION_HZ)) < 0.01);
+  await phone.click('text=Hold');
+  await until('the call to be up again', () => lines('established'));
+  await browserReceives(phone, STATION_HZ, LEVEL, 0.3);
+  await loudspeakerCarries(card, BROWSER_HZ, LEVEL, 0.3);
+});
+
+test('the bell of the front panel rings the phone as a finger would', async (t) => {
+  const { sandbox, browser } = await house(t);
+  const phone = await openPhone(browser, sandbox.url, '100');
+  const panel = await (await browser.newContext()).newPage();
+  await panel.goto(`${sandbox.url}/station`);
+  const bell = await panel.waitForSelector('[data-button="bell"]');
+  await bell.click({ delay: 100 });
+  await until('the phone to ring', () => calls(phone, 'ringing'));
+  await panel.waitForSelector('[data-output="lamp"].blink');
+});

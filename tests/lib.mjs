@@ -1,0 +1,207 @@
+// What the tests with real peers share: the sandbox as a process, the sound card in user space,
+// tones, and a browser.
+import { spawn } from 'node:child_process';
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readSync, rmSync, writeFileSync, writeSync, ftruncateSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { chromium } from 'playwright-core';
+
+export const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
+export const TARGET = process.env.CARGO_TARGET_DIR ?? path.join(ROOT, 'target');
+export const CALLBOX = process.env.CALLBOX_BIN ?? path.join(TARGET, 'debug', 'callbox');
+export const ARTIFACTS = path.join(TARGET, 'artifacts');
+const VIRTCARD = path.join(TARGET, 'virtcard', 'libasound_module_pcm_virtcard.so');
+export const RATE = 48000;
+const AIR_FRAMES = 60 * RATE;
+
+export const sleep = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
+
+/** Waits until `check` gives something true; says what it waited for. */
+export async function until(what, check, limitMs = 10000) {
+  const end = Date.now() + limitMs;
+  let last;
+  for (;;) {
+    try {
+      const value = await check();
+      if (value) return value;
+    } catch (error) { last = error; }
+    if (Date.now() > end) throw new Error(`waited ${limitMs} ms for: ${what}${last ? ` (${last.message})` : ''}`);
+    await sleep(50);
+  }
+}
+
+/** A folder that goes when the test ends. */
+export function scratch(t) {
+  const folder = mkdtempSync(path.join(tmpdir(), 'callbox-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+// ---- sound ----
+
+/** Where a tone of the card is: index k of the ring is the frame at k of the absolute clock. */
+const airNow = () => Math.floor(Number(process.hrtime.bigint()) / 1e9 * RATE);
+
+export class Air {
+  constructor(file) {
+    this.file = file;
+    this.fd = openSync(file, 'w+');
+    ftruncateSync(this.fd, AIR_FRAMES * 2);
+  }
+
+  /** Fills the whole minute: whole periods, so that the ring has no seam. */
+  fillTone(hertz, level) {
+    const samples = new Int16Array(AIR_FRAMES);
+    for (let index = 0; index < AIR_FRAMES; index++) samples[index] = Math.round(Math.sin(2 * Math.PI * hertz * index / RATE) * level * 32767);
+    writeSync(this.fd, Buffer.from(samples.buffer), 0, samples.byteLength, 0);
+  }
+
+  /** What the air carried during the last milliseconds, a little behind the present. */
+  last(ms) {
+    const count = Math.floor(ms * RATE / 1000);
+    const start = ((airNow() - 480 - count) % AIR_FRAMES + AIR_FRAMES) % AIR_FRAMES;
+    const samples = new Int16Array(count);
+    const bytes = Buffer.from(samples.buffer);
+    const first = Math.min(count, AIR_FRAMES - start);
+    readSync(this.fd, bytes, 0, first * 2, start * 2);
+    if (first < count) readSync(this.fd, bytes, first * 2, (count - first) * 2, 0);
+    return samples;
+  }
+
+  close() { closeSync(this.fd); }
+}
+
+/** Amplitude of a frequency, 0 to 1 (Goertzel). */
+export function amplitude(samples, hertz, rate = RATE) {
+  const coefficient = 2 * Math.cos(2 * Math.PI * hertz / rate);
+  let previous = 0, before = 0;
+  for (const sample of samples) {
+    const now = sample / 32768 + coefficient * previous - before;
+    before = previous;
+    previous = now;
+  }
+  const power = previous * previous + before * before - coefficient * previous * before;
+  return 2 * Math.sqrt(Math.max(power, 0)) / samples.length;
+}
+
+export const rms = (samples) => Math.sqrt(samples.reduce((sum, sample) => sum + (sample / 32768) ** 2, 0) / samples.length);
+
+/** A sound card in user space with two airs, and the ALSA configuration that names it. */
+export function soundCard(folder) {
+  if (!existsSync(VIRTCARD)) throw new Error(`${VIRTCARD} is missing: run make tools`);
+  const microphone = new Air(path.join(folder, 'mic.air'));
+  const loudspeaker = new Air(path.join(folder, 'spk.air'));
+  const configuration = path.join(folder, 'asound.conf');
+  writeFileSync(configuration, `</usr/share/alsa/alsa.conf>
+pcm_type.virtcard { lib "${VIRTCARD}" }
+pcm.mic { type virtcard path "${microphone.file}" rate ${RATE} }
+pcm.spk { type virtcard path "${loudspeaker.file}" rate ${RATE} }
+`);
+  return { microphone, loudspeaker, configuration };
+}
+
+/** A mono 16-bit WAV file of a tone. */
+export function toneFile(file, hertz, level, seconds = 10) {
+  const count = seconds * RATE;
+  const data = Buffer.alloc(44 + count * 2);
+  data.write('RIFF', 0); data.writeUInt32LE(36 + count * 2, 4); data.write('WAVEfmt ', 8);
+  data.writeUInt32LE(16, 16); data.writeUInt16LE(1, 20); data.writeUInt16LE(1, 22);
+  data.writeUInt32LE(RATE, 24); data.writeUInt32LE(RATE * 2, 28); data.writeUInt16LE(2, 32); data.writeUInt16LE(16, 34);
+  data.write('data', 36); data.writeUInt32LE(count * 2, 40);
+  for (let index = 0; index < count; index++) data.writeInt16LE(Math.round(Math.sin(2 * Math.PI * hertz * index / RATE) * level * 32767), 44 + index * 2);
+  writeFileSync(file, data);
+  return file;
+}
+
+// ---- processes ----
+
+/** Runs callbox to its end. */
+export function callbox(args, options = {}) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(CALLBOX, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
+    let out = '', err = '';
+    child.stdout.on('data', (data) => { out += data; });
+    child.stderr.on('data', (data) => { err += data; });
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ code, out, err }));
+  });
+}
+
+/** Starts `callbox sandbox` on a free port of loopback and waits until it listens. */
+export async function startSandbox(t, { args = [], env = {} } = {}) {
+  const child = spawn(CALLBOX, ['sandbox', '--listen', '127.0.0.1:0', ...args], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
+  const sandbox = { child, out: '', err: '', code: null };
+  child.stdout.on('data', (data) => { sandbox.out += data; });
+  child.stderr.on('data', (data) => { sandbox.err += data; });
+  const ended = new Promise((resolve) => { child.on('close', (code) => { sandbox.code = code; resolve(code); }); });
+  sandbox.stop = async () => { child.kill('SIGTERM'); return ended; };
+  t.after(() => sandbox.stop());
+  sandbox.url = await until('the sandbox to listen', () => {
+    if (sandbox.code !== null) throw new Error(`it ended with ${sandbox.code}: ${sandbox.err}`);
+    return sandbox.out.match(/Web phone {2}(\S+)\//)?.[1];
+  }, 15000);
+  return sandbox;
+}
+
+// ---- browser ----
+
+/** Headless Chromium with a tone as its microphone. */
+export async function startBrowser(t, { toneWav, args = [] }) {
+  const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: [
+      '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run', '--disable-quic',
+      '--disable-background-networking', '--disable-component-update', '--disable-sync',
+      '--autoplay-policy=no-user-gesture-required', '--use-fake-ui-for-media-stream',
+      '--use-fake-device-for-media-stream', `--use-file-for-fake-audio-capture=${toneWav}`,
+      '--allow-loopback-in-peer-connection', '--disable-features=WebRtcHideLocalIpsWithMdns',
+      ...args,
+    ],
+  });
+  t.after(() => browser.close());
+  return browser;
+}
+
+/** The web phone, logged in. */
+export async function openPhone(browser, url, number, { codec, password = 'callbox', context } = {}) {
+  const page = await (context ?? await browser.newContext({ permissions: ['microphone'] })).newPage();
+  page.problems = [];
+  page.on('pageerror', (error) => page.problems.push(error.message));
+  page.on('console', (message) => { if (message.type() === 'error') page.problems.push(message.text()); });
+  await page.addInitScript((only) => { window.rawAudio = true; window.onlyCodec = only; }, codec ?? null);
+  await page.goto(`${url}/`);
+  await page.fill('#number', number);
+  await page.fill('#password', password);
+  await page.click('#register');
+  await page.waitForSelector('#registration.good', { timeout: 10000 });
+  return page;
+}
+
+/** Amplitude of a frequency in what the phone receives, measured by the browser itself. */
+export async function received(page, hertz) {
+  return page.evaluate(async (frequency) => {
+    if (!window.phone.received) return 0;
+    if (!window.meter || window.meter.stream !== window.phone.received) {
+      const context = new AudioContext();
+      await context.resume();
+      const analyser = context.createAnalyser();
+      analyser.fftSize = 16384;
+      context.createMediaStreamSource(window.phone.received).connect(analyser);
+      window.meter = { stream: window.phone.received, context, analyser };
+    }
+    const { context, analyser } = window.meter;
+    const samples = new Float32Array(analyser.fftSize);
+    analyser.getFloatTimeDomainData(samples);
+    const coefficient = 2 * Math.cos(2 * Math.PI * frequency / context.sampleRate);
+    let previous = 0, before = 0;
+    for (const sample of samples) { const now = sample + coefficient * previous - before; before = previous; previous = now; }
+    return 2 * Math.sqrt(Math.max(previous * previous + before * before - coefficient * previous * before, 0)) / samples.length;
+  }, hertz);
+}
+
+/** Keeps a picture of a page as an artefact of the run. */
+export async function screenshot(page, name) {
+  mkdirSync(ARTIFACTS, { recursive: true });
+  await page.screenshot({ path: path.join(ARTIFACTS, `${name}.png`), fullPage: true });
+}
