@@ -203,9 +203,14 @@ impl Card for AlsaCard {
         for (all, sample) in playback.interleaved.chunks_exact_mut(playback.channels).zip(&playback.mono) {
             all.fill((sample.clamp(-1.0, 1.0) * 32_767.0) as i16);
         }
-        let lead = playback.pcm.delay().unwrap_or(0);
-        let most = Frames::try_from(playback.period).unwrap_or(480) * (self.lead_periods + 3);
-        if lead > most {
+        // Not `delay`: after an underrun it may go on telling the lead of before.
+        let room = match playback.pcm.avail_update() {
+            Ok(room) => room,
+            Err(error) => return self.recover_playback(error),
+        };
+        let period = Frames::try_from(playback.period).unwrap_or(480);
+        let lead = period * BUFFER_PERIODS - room;
+        if lead > period * (self.lead_periods + 3) {
             // Playback's clock is slower than capture's: one frame less.
             return Ok(());
         }

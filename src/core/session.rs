@@ -20,7 +20,7 @@ use super::random::Random;
 use super::time::Time;
 
 /// A request without a response for so long is over (`protocol.md`, "Requests").
-pub const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
 /// The server must say `state` within this time of the upgrade.
 const STATE_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection attempt that the adapter does not end by itself.

@@ -145,10 +145,10 @@ impl Remote {
         session.push(format!("a=group:BUNDLE {mid}"));
         let map = self.payloads();
         let mut added: Vec<(u8, Payload)> = Vec::new();
-        for (_, payload) in ours {
+        for (number, payload) in ours {
             if map.payload_type(*payload).is_none() {
                 let taken = |number: u8| added.iter().any(|(other, _)| *other == number) || self.lists(number);
-                if let Some(number) = free_number(*payload, taken) {
+                if let Some(number) = std::iter::once(*number).chain(96..=127).find(|number| !taken(*number)) {
                     added.push((number, *payload));
                 }
             }
@@ -314,16 +314,6 @@ fn rtpmap(number: u8, payload: Payload) -> String {
     format!("a=rtpmap:{number} {name}")
 }
 
-/// A payload type for a codec that the far end did not list.
-fn free_number(payload: Payload, taken: impl Fn(u8) -> bool) -> Option<u8> {
-    let fixed = match payload {
-        Payload::Speech(Codec::Pcmu) => Some(0),
-        Payload::Speech(Codec::Pcma) => Some(8),
-        Payload::Speech(Codec::Opus) | Payload::TelephoneEvent => None,
-    };
-    fixed.into_iter().chain(96..=127).find(|number| !taken(*number))
-}
-
 /// A candidate that only its own machine can resolve.
 fn is_local_candidate(line: &str) -> bool {
     line.starts_with("a=candidate:") && line.contains(".local ")
@@ -377,8 +367,8 @@ mod tests {
         let sdp = offer("0 101", "a=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na=mid:0\r\n");
         let remote = Remote::parse(&sdp).unwrap();
         let applied = remote.to_apply("0", &OURS);
-        assert!(applied.contains("m=audio 9 UDP/TLS/RTP/SAVPF 0 101 96 8\r\n"), "{applied}");
-        let answer = "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 96 8 0 101\r\na=rtpmap:96 opus/48000/2\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na=mid:0\r\n";
+        assert!(applied.contains("m=audio 9 UDP/TLS/RTP/SAVPF 0 101 111 8\r\n"), "{applied}");
+        let answer = "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111 8 0 101\r\na=rtpmap:111 opus/48000/2\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na=mid:0\r\n";
         let sent = remote.answer_to_send(answer);
         assert!(sent.contains("m=audio 9 UDP/TLS/RTP/SAVPF 0 101\r\n"), "{sent}");
         assert!(!sent.contains("opus"), "{sent}");

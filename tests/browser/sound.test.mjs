@@ -1,0 +1,53 @@
+// The sound card in user space under a station that is disturbed: no browser needed.
+import test from 'node:test';
+import assert from 'node:assert/strict';
+import { closeSync, openSync, unlinkSync } from 'node:fs';
+import path from 'node:path';
+import { ROOT, amplitude, callbox, rms, scratch, sleep, soundCard, startSandbox, until } from '../lib.mjs';
+
+async function station(t) {
+  const folder = scratch(t);
+  const card = soundCard(folder);
+  const socket = path.join(folder, 'control.sock');
+  const sandbox = await startSandbox(t, {
+    args: ['--config', path.join(ROOT, 'tests/browser/station.toml'), '--socket', socket],
+    env: { ALSA_CONFIG_PATH: card.configuration },
+  });
+  const status = async () => JSON.parse((await callbox(['status', '--json', '--socket', socket])).out);
+  await until('the card', async () => (await status()).audio.ready);
+  const press = () => callbox(['press', 'bell', '--socket', socket]);
+  return { card, sandbox, status, press };
+}
+
+/** Nobody is logged in: a press is answered with the tone of refusal. */
+const hearsRefusal = async ({ card, press }) => {
+  await press();
+  await until('the tone of refusal', () => amplitude(card.loudspeaker.last(100), 425) > 0.1, 3000);
+  await sleep(1800);
+};
+
+test('a process that stood still for any time finds both directions of its card again', async (t) => {
+  const door = await station(t);
+  for (const ms of [25, 35, 45, 55, 65, 80, 120, 300]) {
+    for (let round = 0; round < 3; round++) {
+      door.sandbox.child.kill('SIGSTOP');
+      await sleep(ms);
+      door.sandbox.child.kill('SIGCONT');
+      await sleep(40);
+    }
+    await hearsRefusal(door);
+  }
+  assert.ok((await door.status()).sound.xruns > 0, 'the disturbance was one');
+});
+
+test('a card that is pulled out is a fault, and sounds again when it is back', async (t) => {
+  const door = await station(t);
+  const markers = [door.card.microphone.file, door.card.loudspeaker.file].map((file) => `${file}.unplugged`);
+  for (const marker of markers) closeSync(openSync(marker, 'w'));
+  const fault = await until('the fault', async () => (await door.status()).audio.fault);
+  assert.match(fault, /mic|spk/);
+  for (const marker of markers) unlinkSync(marker);
+  await until('the card', async () => (await door.status()).audio.ready, 3000);
+  await hearsRefusal(door);
+  assert.equal(rms(door.card.loudspeaker.last(50)) < 0.5, true);
+});

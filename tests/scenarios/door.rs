@@ -1,0 +1,377 @@
+//! A door in virtual time: the core with a scripted server, a microphone, pins and a visitor.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use callbox::config::{Config, OutputIndex, Sound, parse};
+use callbox::core::*;
+use callbox::signaling::*;
+
+/// The rest of a configuration, below `[core]`.
+pub fn configuration(rest: &str) -> Config {
+    let text = format!("[core]\nurl = \"https://core.example.com\"\ntoken = \"t\"\n{rest}");
+    parse("test.toml", &text, &BTreeMap::new()).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+pub const BELL: &str = r#"
+[[button]]
+name = "bell"
+pin = 17
+press = { call = "100", ring_s = 30 }
+"#;
+
+pub struct Door {
+    pub station: Station,
+    pub now_ms: u64,
+    pub local: Option<LocalTime>,
+    pub sent: Vec<ClientMessage>,
+    pub facts: Vec<Fact>,
+    pub sounds: Vec<(Sound, bool)>,
+    pub scene: Scene,
+    pub drives: HashMap<usize, Drive>,
+    pub media: Vec<(MediaId, MediaCommand)>,
+    pub connects: Vec<bool>,
+    pub disconnects: Vec<u16>,
+    pub logins: usize,
+    pub replies: Vec<Result<(), Refusal>>,
+    /// Peer connections answer at once.
+    pub media_answers: bool,
+    /// The server echoes keepalives.
+    pub echoes: bool,
+    commands: u64,
+    lines: usize,
+}
+
+impl Door {
+    /// A door that has not connected yet.
+    pub fn new(rest: &str) -> Self {
+        let now = Now { at: Time(0), local: None };
+        Self {
+            station: Station::new(Arc::new(configuration(rest)), 7, 1000, now),
+            now_ms: 0,
+            local: None,
+            sent: Vec::new(),
+            facts: Vec::new(),
+            sounds: Vec::new(),
+            scene: Scene::default(),
+            drives: HashMap::new(),
+            media: Vec::new(),
+            connects: Vec::new(),
+            disconnects: Vec::new(),
+            logins: 0,
+            replies: Vec::new(),
+            media_answers: true,
+            echoes: true,
+            commands: 0,
+            lines: 2,
+        }
+    }
+
+    /// A door that is registered and idle.
+    pub fn online(rest: &str) -> Self {
+        let mut door = Self::new(rest);
+        door.connect();
+        door.sent.clear();
+        door.sounds.clear();
+        door
+    }
+
+    pub fn connect(&mut self) {
+        self.reopen();
+        let lines = vec![None; self.lines];
+        self.state(lines);
+        self.advance(10);
+    }
+
+    pub fn state(&mut self, lines: Vec<Option<LineState>>) {
+        self.state_with(lines, RegistrationStatus::Registered);
+    }
+
+    pub fn state_with(&mut self, lines: Vec<Option<LineState>>, status: RegistrationStatus) {
+        let state = StateHandshake {
+            keepalive_interval: 30_000,
+            timestamp: 0,
+            registration: Registration { status, code: None, reason: None },
+            lines,
+            guest_line: None,
+        };
+        self.server(ServerMessage::State(Box::new(state)));
+    }
+
+    pub fn server(&mut self, message: ServerMessage) {
+        self.input(Input::Socket(SocketEvent::Message(Box::new(message))));
+    }
+
+    /// Lets time pass until the core tries to connect; the socket opens.
+    pub fn reopen(&mut self) {
+        let before = self.connects.len();
+        while self.connects.len() == before {
+            let next = self.station.next_deadline().expect("an attempt is planned").0;
+            self.advance(next.saturating_sub(self.now_ms));
+        }
+        self.input(Input::Socket(SocketEvent::Opened));
+    }
+
+    pub fn lose(&mut self, code: u16) {
+        self.input(Input::Socket(SocketEvent::Closed(CloseCause::from_code(code))));
+    }
+
+    pub fn input(&mut self, input: Input) {
+        self.station.handle(Now { at: Time(self.now_ms), local: self.local }, input);
+        self.drain();
+    }
+
+    /// Lets time pass, stopping at every deadline of the core.
+    pub fn advance(&mut self, ms: u64) {
+        let end = self.now_ms + ms;
+        let mut steps = 0;
+        while let Some(deadline) = self.station.next_deadline().filter(|deadline| deadline.0 <= end) {
+            self.now_ms = deadline.0.max(self.now_ms);
+            self.input(Input::Tick);
+            steps += 1;
+            assert!(steps < 10_000, "the core never comes to rest");
+        }
+        self.now_ms = end;
+        self.input(Input::Tick);
+    }
+
+    fn drain(&mut self) {
+        let (mut answers, mut echoes) = (Vec::new(), Vec::new());
+        while let Some(output) = self.station.poll_output() {
+            match output {
+                Output::Connect { force } => self.connects.push(force),
+                Output::Disconnect { code } => self.disconnects.push(code),
+                Output::Send(ClientMessage::Keepalive { transaction }) if self.echoes => echoes.push(transaction),
+                Output::Send(message) => self.sent.push(message),
+                Output::ObtainToken => self.logins += 1,
+                Output::Media(media, command) => {
+                    if self.media_answers {
+                        answers.extend(answer(&command).into_iter().map(|event| (media, event)));
+                    }
+                    self.media.push((media, command));
+                }
+                Output::Scene(scene) => self.scene = scene,
+                Output::Play { sound, to_calls } => self.sounds.push((sound, to_calls)),
+                Output::Drive(OutputIndex(index), drive) => {
+                    self.drives.insert(index, drive);
+                }
+                Output::Reply(_, result) => self.replies.push(result),
+                Output::Fact(fact) => self.facts.push(fact),
+            }
+        }
+        for transaction in echoes {
+            self.server(ServerMessage::Keepalive { transaction: Some(transaction) });
+        }
+        for (media, event) in answers {
+            self.input(Input::Media(media, event));
+        }
+    }
+
+    // ---- the visitor and the resident ----
+
+    pub fn press(&mut self) {
+        self.command(Command::Press { button: 0, gesture: Gesture::Press }).expect("a press is always taken");
+    }
+
+    /// Carries a command out and gives its reply.
+    pub fn command(&mut self, command: Command) -> Result<(), Refusal> {
+        self.commands += 1;
+        self.input(Input::Command(CommandId(self.commands), command));
+        self.replies.pop().expect("every command is answered")
+    }
+
+    pub fn heard(&self, sound: Sound) -> bool {
+        self.sounds.iter().any(|(heard, _)| *heard == sound)
+    }
+
+    pub fn microphone_is_open(&self) -> bool {
+        self.scene.calls.iter().any(|call| call.microphone) && !self.scene.muted
+    }
+
+    pub fn states(&self) -> Vec<CallState> {
+        self.station.status().lines.iter().map(|line| line.state).collect()
+    }
+
+    pub fn cause(&self) -> Option<(i64, String)> {
+        self.station.status().last_end.map(|end| (end.cause.code, end.cause.text))
+    }
+
+    // ---- the server ----
+
+    /// Requests of a name that were sent, oldest first; they are taken.
+    pub fn take(&mut self, name: &str) -> Vec<Request> {
+        let mut taken = Vec::new();
+        self.sent.retain(|message| match message {
+            ClientMessage::Request(request) if request.body.name() == name => {
+                taken.push(request.clone());
+                false
+            }
+            _ => true,
+        });
+        taken
+    }
+
+    /// The one request of a name that was sent.
+    pub fn take_one(&mut self, name: &str) -> Request {
+        let mut taken = self.take(name);
+        assert_eq!(taken.len(), 1, "{name}: {taken:?}, others: {:?}", self.sent);
+        taken.remove(0)
+    }
+
+    pub fn keepalives(&mut self) -> Vec<String> {
+        let found = self.sent.iter().filter_map(|message| match message {
+            ClientMessage::Keepalive { transaction } => Some(transaction.clone()),
+            ClientMessage::Request(_) => None,
+        });
+        found.collect()
+    }
+
+    pub fn ack(&mut self, request: &Request) {
+        self.respond(request, ResponseBody::Ack);
+    }
+
+    pub fn refuse(&mut self, request: &Request, code: i64) {
+        self.respond(request, ResponseBody::Error { code, reason: "no".into() });
+    }
+
+    fn respond(&mut self, request: &Request, body: ResponseBody) {
+        self.server(ServerMessage::Response(Response {
+            transaction: Some(request.transaction.clone()),
+            line: request.line,
+            call_id: request.call_id.clone(),
+            body,
+        }));
+    }
+
+    /// An event of the call that a request is about, with the request's transaction.
+    pub fn event_of(&mut self, request: &Request, body: EventBody) {
+        let transaction = Some(request.transaction.clone());
+        self.event(transaction, request.line, request.call_id.clone(), body);
+    }
+
+    pub fn event(&mut self, transaction: Option<String>, line: Option<u32>, call_id: Option<CallId>, body: EventBody) {
+        self.server(ServerMessage::Event(Box::new(Event { transaction, line, call_id, body })));
+    }
+
+    /// Somebody calls the door.
+    pub fn incoming(&mut self, line: u32, call_id: &str, caller: &str) {
+        self.incoming_with(line, call_id, caller, Some(Jsep::offer("their offer")));
+    }
+
+    pub fn incoming_with(&mut self, line: u32, call_id: &str, caller: &str, jsep: Option<Jsep>) {
+        self.event(None, Some(line), Some(call_id.into()), EventBody::IncomingCall(invitation(caller, jsep)));
+    }
+
+    /// A press, taken by the server, that rings.
+    pub fn ringing_call(&mut self) -> Request {
+        self.press();
+        let request = self.take_one("outgoing_call");
+        self.ack(&request);
+        self.event_of(&request, EventBody::Ringing {});
+        request
+    }
+
+    /// A press that was answered, with media.
+    pub fn talking_call(&mut self) -> Request {
+        let request = self.ringing_call();
+        self.answered(&request);
+        request
+    }
+
+    pub fn answered(&mut self, request: &Request) {
+        self.event_of(request, accepted());
+        self.media_connected();
+    }
+
+    /// Media of every call connects.
+    pub fn media_connected(&mut self) {
+        let media: Vec<MediaId> = self.media.iter().map(|(media, _)| *media).collect();
+        for media in media {
+            self.input(Input::Media(media, MediaEvent::Connected));
+        }
+    }
+
+    /// An incoming call that was answered, with media.
+    pub fn talking_in(&mut self, line: u32, call_id: &str, caller: &str) {
+        self.incoming(line, call_id, caller);
+        self.advance(1000);
+        let accept = self.take_one("accept");
+        self.ack(&accept);
+        self.event_of(&accept, EventBody::Accepted { jsep: None, callee: None, is_focus: None });
+        self.media_connected();
+    }
+
+    pub fn hung_up(&mut self, request: &Request, code: i64) {
+        self.event_of(request, EventBody::Hangup { code, reason: "bye".into() });
+    }
+
+    /// The far end of the newest call presses keys.
+    pub fn digits(&mut self, digits: &str) {
+        let media = self.scene.calls.last().expect("a call in the scene").media;
+        for digit in digits.chars() {
+            self.input(Input::Media(media, MediaEvent::Digit(digit)));
+        }
+    }
+
+    pub fn last_media(&self, wanted: impl Fn(&MediaCommand) -> bool) -> Option<&MediaCommand> {
+        self.media.iter().rev().map(|(_, command)| command).find(|command| wanted(command))
+    }
+
+    /// Peer connections that were made and not closed.
+    pub fn open_media(&self) -> usize {
+        let made = self.media.iter().filter(|(_, command)| {
+            matches!(command, MediaCommand::Offer | MediaCommand::Answer { .. })
+        });
+        let closed = self.media.iter().filter(|(_, command)| *command == MediaCommand::Close);
+        made.count() - closed.count()
+    }
+}
+
+fn answer(command: &MediaCommand) -> Vec<MediaEvent> {
+    let candidate = Candidate {
+        candidate: "candidate:1 1 udp 1 192.0.2.1 4000 typ host".into(),
+        sdp_mid: Some("0".into()),
+        sdp_m_line_index: Some(0),
+    };
+    match command {
+        MediaCommand::Offer => vec![
+            MediaEvent::LocalOffer { sdp: "our offer".into() },
+            MediaEvent::LocalCandidate(candidate),
+            MediaEvent::CandidatesComplete,
+        ],
+        MediaCommand::RestartIce => vec![MediaEvent::LocalOffer { sdp: "our next offer".into() }],
+        MediaCommand::Answer { .. } => {
+            vec![MediaEvent::LocalAnswer { sdp: "our answer".into(), far_end_holds: false }]
+        }
+        MediaCommand::AnswerUpdate { offer } => vec![MediaEvent::LocalAnswer {
+            sdp: "our answer".into(),
+            far_end_holds: offer.contains("sendonly") || offer.contains("inactive"),
+        }],
+        _ => Vec::new(),
+    }
+}
+
+pub fn accepted() -> EventBody {
+    EventBody::Accepted { jsep: Some(Jsep::answer("their answer")), callee: None, is_focus: None }
+}
+
+pub fn invitation(caller: &str, jsep: Option<Jsep>) -> Invitation {
+    Invitation {
+        callee: "door".into(),
+        caller: caller.into(),
+        caller_display_name: None,
+        referred_by: None,
+        replace_call_id: None,
+        is_focus: None,
+        jsep,
+    }
+}
+
+/// A busy line of the `state` handshake; the log is newest first.
+pub fn busy(call_id: &str, log: Vec<EventBody>) -> Option<LineState> {
+    let entries = log.into_iter().map(|body| {
+        let event = Event { transaction: None, line: None, call_id: None, body };
+        CallLogEntry(0, LogMessage::Event(Box::new(event)))
+    });
+    Some(LineState { call_id: Some(call_id.into()), call_logs: entries.collect() })
+}

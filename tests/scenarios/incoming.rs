@@ -1,0 +1,267 @@
+use crate::door::*;
+use callbox::config::Sound;
+use callbox::core::*;
+use callbox::signaling::*;
+
+const ANSWER: &str = "[[answer]]\nfrom = [\"100\", \"2*\"]\naction = \"answer\"\nafter_ms = 500\n";
+const RING: &str = "[[answer]]\naction = \"ring\"\n";
+
+#[test]
+fn a_caller_that_a_rule_admits_is_answered_after_the_delay() {
+    let mut door = Door::online(ANSWER);
+    door.incoming(0, "c1", "sip:231@example.com");
+    door.advance(499);
+    assert!(door.take("accept").is_empty());
+    assert!(!door.microphone_is_open());
+    door.advance(1);
+    let accept = door.take_one("accept");
+    assert!(matches!(&accept.body, RequestBody::Accept { jsep } if jsep.kind == JsepKind::Answer));
+    assert!(!door.microphone_is_open(), "not before the core confirms");
+    door.ack(&accept);
+    door.event_of(&accept, EventBody::Accepted { jsep: None, callee: None, is_focus: None });
+    assert!(door.microphone_is_open());
+}
+
+#[test]
+fn a_caller_that_no_rule_admits_is_declined_and_never_heard() {
+    let mut door = Door::online(ANSWER);
+    door.incoming(0, "c1", "999");
+    door.take_one("decline");
+    assert_eq!(door.states(), [CallState::Idle, CallState::Idle]);
+    assert!(door.scene.calls.is_empty());
+}
+
+#[test]
+fn without_any_rule_every_call_is_declined() {
+    let mut door = Door::online("");
+    door.incoming(0, "c1", "100");
+    door.take_one("decline");
+}
+
+#[test]
+fn a_decline_rule_stands_before_a_wider_answer_rule() {
+    let mut door = Door::online("[[answer]]\nfrom = \"666\"\naction = \"decline\"\n[[answer]]\naction = \"answer\"\n");
+    door.incoming(0, "c1", "666");
+    door.take_one("decline");
+    door.incoming(0, "c2", "667");
+    door.take_one("accept");
+}
+
+#[test]
+fn a_call_rings_at_the_station_until_somebody_answers_there() {
+    let mut door = Door::online(RING);
+    door.incoming(0, "c1", "100");
+    assert_eq!(door.scene.tone, Some(Sound::Ring));
+    assert_eq!(door.states()[0], CallState::Incoming);
+    door.command(Command::Answer { line: None }).unwrap();
+    door.take_one("accept");
+    assert_eq!(door.scene.tone, None);
+}
+
+#[test]
+fn a_call_that_nobody_answers_at_the_station_is_declined_after_the_ring_timeout() {
+    let mut door = Door::online(RING);
+    door.incoming(0, "c1", "100");
+    door.advance(60_100);
+    door.take_one("decline");
+}
+
+#[test]
+fn a_press_answers_what_rings_where_its_rule_says_so_and_calls_nobody() {
+    let mut door = Door::online(&format!(
+        "{RING}[[button]]\nname = \"bell\"\npin = 17\npress = {{ answer = true, call = \"100\" }}\n"
+    ));
+    door.incoming(0, "c1", "100");
+    door.press();
+    door.take_one("accept");
+    assert!(door.take("outgoing_call").is_empty());
+}
+
+#[test]
+fn the_same_press_calls_when_nothing_rings() {
+    let mut door = Door::online(&format!(
+        "{RING}[[button]]\nname = \"bell\"\npin = 17\npress = {{ answer = true, call = \"100\" }}\n"
+    ));
+    door.press();
+    door.take_one("outgoing_call");
+}
+
+#[test]
+fn a_caller_who_gives_up_before_the_answer_is_not_answered() {
+    let mut door = Door::online(ANSWER);
+    door.incoming(0, "c1", "100");
+    door.event(None, Some(0), Some("c1".into()), EventBody::Hangup { code: 487, reason: "cancelled".into() });
+    door.advance(1000);
+    assert!(door.take("accept").is_empty());
+    assert_eq!(door.open_media(), 1, "only the warm one");
+}
+
+#[test]
+fn an_accept_that_crosses_the_cancel_just_ends() {
+    for code in [410, 454, 469] {
+        let mut door = Door::online(ANSWER);
+        door.incoming(0, "c1", "100");
+        door.advance(500);
+        let accept = door.take_one("accept");
+        door.refuse(&accept, code);
+        assert_eq!(door.states()[0], CallState::Idle, "{code}");
+        assert!(door.take("hangup").is_empty() && door.take("decline").is_empty(), "{code}");
+    }
+}
+
+#[test]
+fn an_accept_without_ack_is_never_followed_by_decline() {
+    let mut door = Door::online(ANSWER);
+    door.incoming(0, "c1", "100");
+    door.advance(500);
+    let accept = door.take_one("accept");
+    door.advance(10_100);
+    assert!(door.take("decline").is_empty());
+    door.event_of(&accept, EventBody::Accepted { jsep: None, callee: None, is_focus: None });
+    assert_eq!(door.states()[0], CallState::Established);
+}
+
+#[test]
+fn an_answer_that_is_never_confirmed_ends_with_hangup_not_decline() {
+    let mut door = Door::online(ANSWER);
+    door.incoming(0, "c1", "100");
+    door.advance(500 + 20_100);
+    assert!(door.take("decline").is_empty());
+    door.take_one("hangup");
+}
+
+#[test]
+fn an_offerless_invite_is_answered_with_an_offer() {
+    let mut door = Door::online(ANSWER);
+    door.incoming_with(0, "c1", "100", None);
+    door.advance(500);
+    let accept = door.take_one("accept");
+    assert!(matches!(&accept.body, RequestBody::Accept { jsep } if jsep.kind == JsepKind::Offer));
+    assert_eq!(door.take("ice_trickle").len(), 2);
+    door.ack(&accept);
+    door.event_of(&accept, EventBody::Accepting {});
+    assert!(!door.microphone_is_open());
+    door.event_of(&accept, accepted());
+    assert!(door.microphone_is_open());
+    assert!(door.last_media(|command| matches!(command, MediaCommand::ApplyAnswer { .. })).is_some());
+}
+
+#[test]
+fn a_repeated_invitation_without_offer_keeps_the_stored_one() {
+    let mut door = Door::online(ANSWER);
+    door.incoming(0, "c1", "100");
+    door.incoming_with(0, "c1", "100", None);
+    door.advance(500);
+    let accept = door.take_one("accept");
+    assert!(matches!(&accept.body, RequestBody::Accept { jsep } if jsep.kind == JsepKind::Answer));
+}
+
+#[test]
+fn a_call_to_ourselves_is_declined_on_its_line() {
+    let mut door = Door::online(&format!("{BELL}{ANSWER}"));
+    let ours = door.ringing_call();
+    let other = 1 - ours.line.unwrap();
+    door.incoming(other, &ours.call_id.clone().unwrap().0, "100");
+    let decline = door.take_one("decline");
+    assert_eq!(decline.line, Some(other));
+    assert_eq!(door.states()[ours.line.unwrap() as usize], CallState::Alerting);
+}
+
+#[test]
+fn listen_and_announce_modes_open_one_direction_only() {
+    for (mode, microphone, loudspeaker) in [("listen", true, false), ("announce", false, true)] {
+        let mut door = Door::online(&format!("[[answer]]\naction = \"answer\"\nmode = \"{mode}\"\n"));
+        door.talking_in(0, "c1", "100");
+        assert_eq!(
+            (door.scene.calls[0].microphone, door.scene.calls[0].loudspeaker),
+            (microphone, loudspeaker),
+            "{mode}"
+        );
+    }
+}
+
+#[test]
+fn a_second_caller_is_declined_by_default() {
+    let mut door = Door::online(ANSWER);
+    door.talking_in(0, "c1", "100");
+    door.incoming(1, "c2", "200");
+    let decline = door.take_one("decline");
+    assert_eq!(decline.call_id, Some("c2".into()));
+}
+
+#[test]
+fn a_second_caller_puts_the_first_on_hold_and_gives_it_back() {
+    let mut door = Door::online(&format!("{ANSWER}[calls]\nsecond_call = \"hold\"\n"));
+    door.talking_in(0, "c1", "100");
+    door.talking_in(1, "c2", "200");
+    let hold = door.take_one("hold");
+    assert_eq!(hold.call_id, Some("c1".into()));
+    assert_eq!(door.states(), [CallState::Held, CallState::Established]);
+    assert_eq!(door.scene.calls.len(), 1);
+    door.event(None, Some(1), Some("c2".into()), EventBody::Hangup { code: 200, reason: String::new() });
+    let unhold = door.take_one("unhold");
+    assert_eq!(unhold.call_id, Some("c1".into()));
+    assert_eq!(door.states()[0], CallState::Established);
+}
+
+#[test]
+fn a_second_caller_joins_where_calls_are_mixed() {
+    let mut door = Door::online(&format!("{ANSWER}[calls]\nsecond_call = \"mix\"\n"));
+    door.talking_in(0, "c1", "100");
+    assert!(!door.scene.mixed);
+    door.talking_in(1, "c2", "200");
+    assert!(door.scene.mixed);
+    assert_eq!(door.scene.calls.len(), 2);
+}
+
+#[test]
+fn a_second_caller_takes_the_place_of_the_first_where_calls_are_replaced() {
+    let mut door = Door::online(&format!("{ANSWER}[calls]\nsecond_call = \"replace\"\n"));
+    door.talking_in(0, "c1", "100");
+    door.incoming(1, "c2", "200");
+    door.advance(500);
+    let hangup = door.take_one("hangup");
+    assert_eq!(hangup.call_id, Some("c1".into()));
+    door.take_one("accept");
+}
+
+#[test]
+fn while_the_station_rings_somebody_a_caller_is_declined_even_where_calls_are_held() {
+    let mut door = Door::online(&format!("{BELL}{ANSWER}[calls]\nsecond_call = \"hold\"\n"));
+    door.ringing_call();
+    door.incoming(1, "c2", "200");
+    door.take_one("decline");
+}
+
+#[test]
+fn no_codec_in_common_declines_the_call() {
+    let mut door = Door::online(ANSWER);
+    door.media_answers = false;
+    door.incoming(0, "c1", "100");
+    door.advance(500);
+    let media = door.media.last().unwrap().0;
+    door.input(Input::Media(media, MediaEvent::NoCommonCodec));
+    let end = door.sent.iter().any(|message| {
+        matches!(message, ClientMessage::Request(request) if matches!(request.body.name(), "decline" | "hangup"))
+    });
+    assert!(end);
+}
+
+#[test]
+fn a_missed_call_is_a_fact_and_no_call() {
+    let mut door = Door::online(ANSWER);
+    let missed = EventBody::MissedCall { callee: "door".into(), caller: "100".into(), caller_display_name: None };
+    door.event(None, None, Some("c9".into()), missed);
+    assert!(door.facts.iter().any(|fact| matches!(fact, Fact::MissedCall { caller } if caller == "100")));
+    assert_eq!(door.station.status().missed_calls, 1);
+}
+
+#[test]
+fn rules_with_hours_do_not_match_while_the_clock_is_not_set() {
+    let mut door = Door::online("[[answer]]\naction = \"answer\"\nhours = \"00:00-24:00\"\n");
+    door.incoming(0, "c1", "100");
+    door.take_one("decline");
+    door.local = Some(LocalTime { weekday: Weekday::Monday, minute_of_day: 600 });
+    door.incoming(0, "c2", "100");
+    door.take_one("accept");
+}

@@ -1,0 +1,11 @@
+//! What happens at the door, told in virtual time against the real core.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs, unreachable_pub)]
+
+mod buttons;
+mod door;
+mod incoming;
+mod outgoing;
+mod outputs;
+mod recovery;
+mod session;
+mod talking;

@@ -1,0 +1,367 @@
+use crate::door::*;
+use callbox::config::Sound;
+use callbox::core::*;
+use callbox::signaling::*;
+
+#[test]
+fn a_press_rings_and_the_visitor_hears_it() {
+    let mut door = Door::online(BELL);
+    door.press();
+    assert!(door.heard(Sound::Connecting), "a sign at once");
+    let request = door.take_one("outgoing_call");
+    assert!(matches!(&request.body, RequestBody::OutgoingCall { number, jsep, .. } if number == "100" && jsep.sdp == "our offer"));
+    door.ack(&request);
+    assert_eq!(door.scene.tone, None);
+    door.event_of(&request, EventBody::Ringing {});
+    assert_eq!(door.scene.tone, Some(Sound::Ringback));
+    assert_eq!(door.states(), [CallState::Alerting, CallState::Idle]);
+    assert!(!door.microphone_is_open());
+}
+
+#[test]
+fn a_warm_peer_connection_lets_the_press_send_at_once() {
+    let mut door = Door::online(BELL);
+    door.media_answers = false;
+    door.press();
+    door.take_one("outgoing_call");
+}
+
+#[test]
+fn a_warm_peer_connection_is_made_anew_after_five_minutes() {
+    let mut door = Door::online(BELL);
+    let before = door.media.len();
+    door.sent.clear();
+    door.advance(330_000);
+    let commands: Vec<&MediaCommand> = door.media[before..].iter().map(|(_, command)| command).collect();
+    assert_eq!(commands, [&MediaCommand::Close, &MediaCommand::Offer]);
+}
+
+#[test]
+fn nothing_is_trickled_before_the_ack() {
+    let mut door = Door::online(BELL);
+    door.press();
+    let request = door.take_one("outgoing_call");
+    assert!(door.take("ice_trickle").is_empty());
+    door.ack(&request);
+    let trickled: Vec<RequestBody> = door.take("ice_trickle").into_iter().map(|request| request.body).collect();
+    assert!(matches!(trickled[0], RequestBody::IceTrickle { candidate: Trickle::Candidate(_) }));
+    assert!(matches!(trickled[1], RequestBody::IceTrickle { candidate: Trickle::Completed }));
+}
+
+#[test]
+fn an_event_that_overtakes_the_ack_counts_as_the_ack() {
+    let mut door = Door::online(BELL);
+    door.press();
+    let request = door.take_one("outgoing_call");
+    door.event_of(&request, EventBody::Calling {});
+    assert_eq!(door.take("ice_trickle").len(), 2);
+    door.ack(&request);
+    assert!(door.take("ice_trickle").is_empty(), "and they are not sent twice");
+}
+
+#[test]
+fn the_answer_opens_the_microphone_and_stops_the_ringback() {
+    let mut door = Door::online(BELL);
+    let request = door.ringing_call();
+    door.event_of(&request, accepted());
+    assert_eq!(door.scene.tone, None);
+    assert!(door.microphone_is_open());
+    assert!(door.heard(Sound::Answer));
+    assert!(door.last_media(|command| matches!(command, MediaCommand::ApplyAnswer { answer } if answer == "their answer")).is_some());
+}
+
+#[test]
+fn early_media_replaces_the_ringback_and_leaves_the_microphone_closed() {
+    let mut door = Door::online(BELL);
+    let request = door.ringing_call();
+    let progress = EventBody::Progress { callee: None, jsep: Some(Jsep::answer("early answer")), is_focus: None };
+    door.event_of(&request, progress);
+    assert_eq!(door.scene.tone, None);
+    assert_eq!(door.scene.calls.len(), 1);
+    assert!(door.scene.calls[0].loudspeaker && !door.scene.calls[0].microphone);
+    door.event_of(&request, EventBody::Accepted { jsep: None, callee: None, is_focus: None });
+    assert!(door.microphone_is_open());
+}
+
+#[test]
+fn nobody_answers_and_the_call_ends_after_ring_s() {
+    let mut door = Door::online(BELL);
+    door.ringing_call();
+    door.advance(29_000);
+    assert!(door.take("hangup").is_empty());
+    door.advance(1_500);
+    let hangup = door.take_one("hangup");
+    door.ack(&hangup);
+    door.hung_up(&hangup, 487);
+    assert_eq!(door.states(), [CallState::Idle, CallState::Idle]);
+    assert!(door.heard(Sound::Refused), "{:?}", door.sounds);
+}
+
+const LIST: &str = r#"
+[[button]]
+name = "bell"
+pin = 17
+press = { call = ["100", "101", "102"], ring_s = 10 }
+"#;
+
+#[test]
+fn a_list_is_tried_in_turn_until_somebody_answers() {
+    let mut door = Door::online(LIST);
+    let first = door.ringing_call();
+    door.hung_up(&first, 486);
+    let second = door.take_one("outgoing_call");
+    assert!(matches!(&second.body, RequestBody::OutgoingCall { number, .. } if number == "101"));
+    assert!(!door.heard(Sound::Busy), "the visitor is not told of each refusal");
+    door.ack(&second);
+    door.answered(&second);
+    door.hung_up(&second, 200);
+    assert!(door.take("outgoing_call").is_empty(), "after an answer nobody else is called");
+}
+
+#[test]
+fn a_list_that_nobody_takes_ends_with_the_tone_of_the_last_refusal() {
+    let mut door = Door::online(LIST);
+    let first = door.ringing_call();
+    door.hung_up(&first, 603);
+    for code in [480, 486] {
+        // Both lines may still be cleaned up by the media server.
+        door.advance(2000);
+        let next = door.take_one("outgoing_call");
+        door.ack(&next);
+        door.hung_up(&next, code);
+    }
+    assert!(door.heard(Sound::Busy), "{:?}", door.sounds);
+    assert!(door.take("outgoing_call").is_empty());
+}
+
+#[test]
+fn the_next_number_waits_until_the_call_before_is_really_over() {
+    let mut door = Door::online(LIST);
+    door.ringing_call();
+    door.advance(10_500);
+    let cancel = door.take_one("hangup");
+    assert!(door.take("outgoing_call").is_empty());
+    door.ack(&cancel);
+    door.hung_up(&cancel, 487);
+    door.take_one("outgoing_call");
+}
+
+#[test]
+fn a_parallel_list_rings_on_both_lines_and_the_first_answer_wins() {
+    let mut door = Door::online(
+        "[[button]]\nname = \"bell\"\npin = 17\npress = { call = [\"100\", \"101\", \"102\"], order = \"parallel\" }\n",
+    );
+    door.press();
+    let calls = door.take("outgoing_call");
+    assert_eq!(calls.len(), 2);
+    assert_ne!(calls[0].line, calls[1].line);
+    for call in &calls {
+        door.ack(call);
+        door.event_of(call, EventBody::Ringing {});
+    }
+    door.answered(&calls[1]);
+    let hangup = door.take_one("hangup");
+    assert_eq!(hangup.call_id, calls[0].call_id);
+    door.ack(&hangup);
+    door.hung_up(&hangup, 487);
+    assert!(door.take("outgoing_call").is_empty(), "the third is not called any more");
+    assert!(door.states().contains(&CallState::Established));
+}
+
+#[test]
+fn when_one_of_a_parallel_list_refuses_the_next_one_rings() {
+    let mut door = Door::online(
+        "[[button]]\nname = \"bell\"\npin = 17\npress = { call = [\"100\", \"101\", \"102\"], order = \"parallel\" }\n",
+    );
+    door.press();
+    let calls = door.take("outgoing_call");
+    door.ack(&calls[0]);
+    door.hung_up(&calls[0], 486);
+    door.advance(2000);
+    let third = door.take_one("outgoing_call");
+    assert!(matches!(&third.body, RequestBody::OutgoingCall { number, .. } if number == "102"));
+}
+
+#[test]
+fn each_end_has_its_tone() {
+    for (code, sound) in [
+        (486, Some(Sound::Busy)),
+        (600, Some(Sound::Busy)),
+        (603, Some(Sound::Refused)),
+        (404, Some(Sound::Refused)),
+        (503, Some(Sound::NoConnection)),
+        (408, Some(Sound::NoConnection)),
+    ] {
+        let mut door = Door::online(BELL);
+        let request = door.ringing_call();
+        door.sounds.clear();
+        door.hung_up(&request, code);
+        assert_eq!(door.sounds.first().map(|(sound, _)| *sound), sound, "{code}");
+    }
+}
+
+#[test]
+fn both_lines_busy_gives_the_busy_tone_and_no_call() {
+    let mut door = Door::online(&format!("{BELL}{BELL_TWO}[calls]\nsecond_call = \"mix\"\n[[answer]]\naction = \"answer\"\n"));
+    door.talking_in(0, "one", "200");
+    door.talking_in(1, "two", "201");
+    door.sounds.clear();
+    door.press();
+    assert!(door.heard(Sound::Busy));
+    assert!(door.take("outgoing_call").is_empty());
+}
+
+const BELL_TWO: &str = "[[button]]\nname = \"other\"\npin = 18\npress = { call = \"101\" }\n";
+
+#[test]
+fn a_second_button_during_a_call_is_busy_where_second_calls_are_rejected() {
+    let mut door = Door::online(&format!("{BELL}{BELL_TWO}"));
+    door.talking_call();
+    door.command(Command::Press { button: 1, gesture: Gesture::Press }).unwrap();
+    assert!(door.take("outgoing_call").is_empty());
+    assert!(door.heard(Sound::Busy));
+}
+
+#[test]
+fn a_second_button_during_a_call_takes_its_place_where_calls_are_replaced() {
+    let mut door = Door::online(&format!("{BELL}{BELL_TWO}[calls]\nsecond_call = \"replace\"\n"));
+    let first = door.talking_call();
+    door.command(Command::Press { button: 1, gesture: Gesture::Press }).unwrap();
+    let hangup = door.take_one("hangup");
+    assert_eq!(hangup.call_id, first.call_id);
+    door.take_one("outgoing_call");
+}
+
+#[test]
+fn lines_take_turns_and_the_next_call_avoids_the_one_being_cleaned() {
+    let mut door = Door::online(BELL);
+    let first = door.ringing_call();
+    door.hung_up(&first, 486);
+    door.press();
+    let second = door.take_one("outgoing_call");
+    assert_ne!(first.line, second.line);
+}
+
+#[test]
+fn on_a_single_line_the_next_call_waits_for_ice_hangup() {
+    let mut door = Door::online(&format!("{BELL}"));
+    door.lose(1006);
+    door.reopen();
+    door.state(vec![None]);
+    let first = door.ringing_call();
+    door.hung_up(&first, 486);
+    door.press();
+    assert!(door.take("outgoing_call").is_empty());
+    door.event(None, first.line, None, EventBody::IceHangup { reason: None });
+    door.take_one("outgoing_call");
+}
+
+#[test]
+fn on_a_single_line_without_ice_hangup_the_next_call_goes_out_a_little_later() {
+    let mut door = Door::online(BELL);
+    door.lose(1006);
+    door.reopen();
+    door.state(vec![None]);
+    let first = door.ringing_call();
+    door.hung_up(&first, 486);
+    door.press();
+    assert!(door.take("outgoing_call").is_empty());
+    door.advance(1600);
+    door.take_one("outgoing_call");
+}
+
+#[test]
+fn a_line_that_is_still_being_cleaned_is_tried_once_more_on_the_other() {
+    let mut door = Door::online(BELL);
+    door.press();
+    let first = door.take_one("outgoing_call");
+    door.refuse(&first, 490);
+    let second = door.take_one("outgoing_call");
+    assert_ne!(first.line, second.line);
+    assert_ne!(first.call_id, second.call_id);
+    door.refuse(&second, 490);
+    door.advance(1000);
+    assert!(door.take("outgoing_call").is_empty(), "once");
+    assert!(door.heard(Sound::NoConnection));
+    assert_eq!(door.states(), [CallState::Idle, CallState::Idle]);
+}
+
+#[test]
+fn a_lost_ack_is_not_a_failed_call() {
+    let mut door = Door::online(BELL);
+    door.press();
+    let request = door.take_one("outgoing_call");
+    door.advance(11_000);
+    assert_eq!(door.states()[0], CallState::Dialing);
+    door.event_of(&request, EventBody::Ringing {});
+    door.answered(&request);
+    assert_eq!(door.states()[0], CallState::Established);
+}
+
+#[test]
+fn hanging_up_closes_the_peer_connection_only_after_the_ack() {
+    let mut door = Door::online(BELL);
+    door.talking_call();
+    let closed_before = door.open_media();
+    door.command(Command::Hangup { line: None }).unwrap();
+    let hangup = door.take_one("hangup");
+    assert_eq!(door.open_media(), closed_before);
+    door.ack(&hangup);
+    assert_eq!(door.open_media(), closed_before - 1);
+    assert!(!door.microphone_is_open());
+}
+
+#[test]
+fn hanging_up_closes_the_peer_connection_after_a_second_without_ack() {
+    let mut door = Door::online(BELL);
+    door.talking_call();
+    let open = door.open_media();
+    door.command(Command::Hangup { line: None }).unwrap();
+    door.advance(999);
+    assert_eq!(door.open_media(), open);
+    door.advance(1);
+    assert_eq!(door.open_media(), open - 1);
+}
+
+#[test]
+fn a_hangup_that_nobody_confirms_frees_the_line_all_the_same() {
+    let mut door = Door::online(BELL);
+    door.talking_call();
+    door.command(Command::Hangup { line: None }).unwrap();
+    door.advance(10_100);
+    assert_eq!(door.states(), [CallState::Idle, CallState::Idle]);
+}
+
+#[test]
+fn after_a_call_no_peer_connection_but_the_warm_one_is_left() {
+    let mut door = Door::online(BELL);
+    for _ in 0..5 {
+        let request = door.talking_call();
+        door.hung_up(&request, 200);
+        door.advance(2000);
+    }
+    assert_eq!(door.open_media(), 1);
+}
+
+#[test]
+fn a_peer_connection_that_fails_ends_the_call_with_its_reason() {
+    let mut door = Door::online(BELL);
+    door.media_answers = false;
+    door.press();
+    door.take_one("outgoing_call");
+    let media = door.media[0].0;
+    door.input(Input::Media(media, MediaEvent::Failed("no sockets".into())));
+    let hangup = door.take_one("hangup");
+    door.ack(&hangup);
+    door.hung_up(&hangup, 487);
+    assert_eq!(door.cause().unwrap(), (500, "media: no sockets".into()));
+}
+
+#[test]
+fn a_call_whose_media_never_connects_ends_by_itself() {
+    let mut door = Door::online(BELL);
+    let request = door.ringing_call();
+    door.event_of(&request, accepted());
+    door.advance(20_500);
+    door.take_one("hangup");
+}

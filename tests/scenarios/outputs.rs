@@ -1,0 +1,171 @@
+use std::time::Duration;
+
+use crate::door::*;
+use callbox::config::{OutputIndex, Sound};
+use callbox::core::*;
+
+const STRIKE: &str = r#"
+[[output]]
+name = "strike"
+kind = "relay"
+pin = 23
+max_on_ms = 8000
+
+[[output]]
+name = "lamp"
+kind = "led"
+pin = 24
+show = { ready = "off", calling = "blink", talking = "on", door_open = "double", fault = "heartbeat" }
+
+[[dtmf]]
+digits = "5#"
+run = { output = "strike", pulse_ms = 3000 }
+
+[[dtmf]]
+digits = "9#"
+from = ["2*"]
+run = { output = "strike", pulse_ms = 1000 }
+
+[[answer]]
+action = "answer"
+"#;
+
+fn house() -> Door {
+    Door::online(&format!("{BELL}{STRIKE}"))
+}
+
+fn strike(door: &Door) -> Drive {
+    door.drives.get(&0).copied().unwrap_or_default()
+}
+
+#[test]
+fn a_code_opens_the_strike_for_its_time_and_both_sides_hear_it() {
+    let mut door = house();
+    door.talking_call();
+    door.sounds.clear();
+    door.digits("5#");
+    assert_eq!(strike(&door), Drive::On);
+    assert_eq!(door.sounds, [(Sound::DoorOpen, true)]);
+    door.advance(2_999);
+    assert_eq!(strike(&door), Drive::On);
+    door.advance(1);
+    assert_eq!(strike(&door), Drive::Off);
+}
+
+#[test]
+fn a_code_without_from_is_for_those_we_called_and_for_nobody_who_called_us() {
+    let mut door = house();
+    door.talking_in(0, "c1", "100");
+    door.digits("5#");
+    assert_eq!(strike(&door), Drive::Off);
+}
+
+#[test]
+fn a_code_with_from_is_for_those_numbers_in_either_direction() {
+    let mut door = house();
+    door.talking_in(0, "c1", "200");
+    door.digits("9#");
+    assert_eq!(strike(&door), Drive::On);
+    let mut door = house();
+    door.talking_in(0, "c1", "100");
+    door.digits("9#");
+    assert_eq!(strike(&door), Drive::Off);
+}
+
+#[test]
+fn five_wrong_codes_turn_codes_off_for_that_call() {
+    let mut door = house();
+    let request = door.talking_call();
+    door.digits("11111");
+    assert!(door.facts.iter().any(|fact| matches!(fact, Fact::Dtmf { locked: true, .. })));
+    door.digits("5#");
+    assert_eq!(strike(&door), Drive::Off);
+    door.hung_up(&request, 200);
+    door.advance(2000);
+    door.talking_call();
+    door.digits("5#");
+    assert_eq!(strike(&door), Drive::On, "the next call begins anew");
+}
+
+#[test]
+fn a_pause_of_three_seconds_makes_half_a_code_worthless() {
+    let mut door = house();
+    door.talking_call();
+    door.digits("5");
+    door.advance(3_100);
+    door.digits("#");
+    assert_eq!(strike(&door), Drive::Off);
+}
+
+#[test]
+fn digits_before_the_answer_open_nothing() {
+    let mut door = house();
+    door.ringing_call();
+    let media = door.media[0].0;
+    for digit in "5#".chars() {
+        door.input(Input::Media(media, MediaEvent::Digit(digit)));
+    }
+    assert_eq!(strike(&door), Drive::Off);
+}
+
+#[test]
+fn no_command_keeps_a_relay_on_beyond_its_limit() {
+    let mut door = house();
+    let on = Command::Output { output: OutputIndex(0), change: OutputChange::On };
+    let pulse = Command::Output { output: OutputIndex(0), change: OutputChange::Pulse(Duration::from_secs(500)) };
+    door.command(on.clone()).unwrap();
+    door.advance(4_000);
+    door.command(pulse).unwrap();
+    door.advance(2_000);
+    door.command(on).unwrap();
+    door.advance(1_999);
+    assert_eq!(strike(&door), Drive::On);
+    door.advance(1);
+    assert_eq!(strike(&door), Drive::Off);
+}
+
+#[test]
+fn the_lamp_tells_what_happens() {
+    let mut door = house();
+    let lamp = |door: &Door| door.drives.get(&1).copied().unwrap_or_default();
+    assert_eq!(lamp(&door), Drive::Off);
+    let request = door.ringing_call();
+    assert_eq!(lamp(&door), Drive::Blink);
+    door.answered(&request);
+    assert_eq!(lamp(&door), Drive::On);
+    door.digits("5#");
+    assert_eq!(lamp(&door), Drive::Double);
+    door.advance(3_000);
+    assert_eq!(lamp(&door), Drive::On);
+    door.hung_up(&request, 200);
+    assert_eq!(lamp(&door), Drive::Off);
+    door.lose(1006);
+    assert_eq!(lamp(&door), Drive::Heartbeat);
+}
+
+#[test]
+fn a_missing_sound_card_is_shown_and_told_once() {
+    let mut door = house();
+    for _ in 0..3 {
+        door.input(Input::Audio(AudioEvent::Fault("mic: no such device".into())));
+    }
+    assert_eq!(door.drives.get(&1), Some(&Drive::Heartbeat));
+    assert_eq!(door.facts.iter().filter(|fact| matches!(fact, Fact::Audio { ready: false, .. })).count(), 1);
+    door.input(Input::Audio(AudioEvent::Ready));
+    assert_eq!(door.drives.get(&1), Some(&Drive::Off));
+}
+
+#[test]
+fn shutting_down_hangs_up_and_puts_the_relay_to_rest_at_once() {
+    let mut door = house();
+    door.talking_call();
+    door.digits("5#");
+    door.input(Input::Shutdown);
+    assert_eq!(strike(&door), Drive::Off);
+    assert!(!door.station.is_at_rest());
+    let hangup = door.take_one("hangup");
+    door.ack(&hangup);
+    door.hung_up(&hangup, 200);
+    assert!(door.station.is_at_rest());
+    assert_eq!(door.command(Command::Hold), Err(Refusal::ShuttingDown));
+}

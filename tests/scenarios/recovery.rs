@@ -1,0 +1,185 @@
+use crate::door::*;
+use callbox::core::*;
+use callbox::signaling::*;
+
+const ANSWER: &str = "[[answer]]\naction = \"answer\"\nafter_ms = 500\n";
+
+fn back(door: &mut Door, lines: Vec<Option<LineState>>) {
+    door.sent.clear();
+    door.reopen();
+    door.state(lines);
+}
+
+fn on_line(request: &Request, line: Option<LineState>) -> Vec<Option<LineState>> {
+    let mut lines = vec![None, None];
+    lines[request.line.unwrap() as usize] = line;
+    lines
+}
+
+fn id(request: &Request) -> String {
+    request.call_id.clone().unwrap().0
+}
+
+#[test]
+fn a_call_outlives_its_session_with_the_sound_flowing() {
+    let mut door = Door::online(&format!("{BELL}[calls]\nmax_talk_s = 600\n"));
+    let request = door.talking_call();
+    door.lose(1006);
+    assert!(door.microphone_is_open());
+    let line = busy(&id(&request), vec![accepted(), EventBody::Ringing {}]);
+    back(&mut door, on_line(&request, line));
+    assert!(door.microphone_is_open());
+    assert!(door.take("update").is_empty() && door.take("hangup").is_empty());
+}
+
+#[test]
+fn a_call_without_ice_is_renegotiated_after_the_reconnect() {
+    let mut door = Door::online(&format!("{BELL}[calls]\nmax_talk_s = 600\n"));
+    let request = door.talking_call();
+    let media = door.scene.calls[0].media;
+    door.lose(1006);
+    door.input(Input::Media(media, MediaEvent::Disconnected));
+    let line = busy(&id(&request), vec![accepted()]);
+    back(&mut door, on_line(&request, line));
+    door.take_one("update");
+}
+
+#[test]
+fn a_call_that_the_server_no_longer_has_ends_here_too() {
+    let mut door = Door::online(&format!("{BELL}[calls]\nmax_talk_s = 600\n"));
+    door.talking_call();
+    door.lose(1006);
+    back(&mut door, vec![None, None]);
+    assert_eq!(door.states(), [CallState::Idle, CallState::Idle]);
+    assert!(door.take("hangup").is_empty());
+    assert_eq!(door.open_media(), 1);
+}
+
+#[test]
+fn a_call_that_ended_while_we_were_away_ends_with_the_servers_reason() {
+    let mut door = Door::online(&format!("{BELL}[calls]\nmax_talk_s = 600\n"));
+    let request = door.talking_call();
+    door.lose(1006);
+    let hangup = EventBody::Hangup { code: 200, reason: "Session Terminated".into() };
+    let line = busy(&id(&request), vec![hangup, accepted()]);
+    back(&mut door, on_line(&request, line));
+    assert_eq!(door.cause(), Some((200, "Session Terminated".into())));
+}
+
+#[test]
+fn a_hangup_made_offline_is_sent_first() {
+    let mut door = Door::online(&format!("{BELL}[calls]\nmax_talk_s = 600\n"));
+    let request = door.talking_call();
+    door.lose(1006);
+    door.command(Command::Hangup { line: None }).unwrap();
+    assert_eq!(door.states(), [CallState::Idle, CallState::Idle]);
+    let line = busy(&id(&request), vec![accepted()]);
+    back(&mut door, on_line(&request, line));
+    let first = door.sent.first().cloned();
+    assert!(matches!(&first, Some(ClientMessage::Request(sent)) if sent.body == RequestBody::Hangup {} && sent.call_id == request.call_id), "{first:?}");
+    assert_eq!(door.take("hangup").len(), 1, "and only once");
+    assert_eq!(door.states(), [CallState::Idle, CallState::Idle], "it is not restored");
+}
+
+#[test]
+fn a_hangup_without_ack_is_sent_again_after_the_reconnect() {
+    let mut door = Door::online(BELL);
+    let request = door.talking_call();
+    door.command(Command::Hangup { line: None }).unwrap();
+    door.lose(1006);
+    let line = busy(&id(&request), vec![accepted()]);
+    back(&mut door, on_line(&request, line));
+    assert_eq!(door.take_one("hangup").call_id, request.call_id);
+}
+
+#[test]
+fn a_hangup_that_was_acknowledged_is_not_sent_again() {
+    let mut door = Door::online(BELL);
+    let request = door.talking_call();
+    door.command(Command::Hangup { line: None }).unwrap();
+    let hangup = door.take_one("hangup");
+    door.ack(&hangup);
+    door.hung_up(&request, 200);
+    door.lose(1006);
+    back(&mut door, vec![None, None]);
+    assert!(door.take("hangup").is_empty());
+}
+
+#[test]
+fn a_decline_made_offline_is_sent_as_decline() {
+    let mut door = Door::online("[[answer]]\naction = \"ring\"\n[calls]\nring_timeout_s = 300\n");
+    door.incoming(0, "c1", "100");
+    door.lose(1006);
+    door.command(Command::Hangup { line: None }).unwrap();
+    let invited = EventBody::IncomingCall(invitation("100", Some(Jsep::offer("o"))));
+    back(&mut door, vec![busy("c1", vec![invited]), None]);
+    door.take_one("decline");
+    assert_eq!(door.states()[0], CallState::Idle, "and it does not ring again");
+}
+
+#[test]
+fn an_unanswered_call_that_came_while_we_were_away_rings_now() {
+    let mut door = Door::online(ANSWER);
+    door.lose(1006);
+    let invited = EventBody::IncomingCall(invitation("100", Some(Jsep::offer("o"))));
+    back(&mut door, vec![busy("c1", vec![invited]), None]);
+    assert_eq!(door.states()[0], CallState::Incoming);
+    door.advance(500);
+    door.take_one("accept");
+}
+
+#[test]
+fn an_orphan_that_was_never_accepted_is_ended() {
+    let mut door = Door::online(ANSWER);
+    door.lose(1006);
+    back(&mut door, vec![busy("ghost", vec![EventBody::Ringing {}, EventBody::Calling {}]), None]);
+    assert_eq!(door.take_one("hangup").call_id, Some("ghost".into()));
+}
+
+#[test]
+fn a_call_of_a_former_life_that_is_up_is_restored_by_an_update() {
+    let mut door = Door::new(ANSWER);
+    door.advance(0);
+    door.input(Input::Socket(SocketEvent::Opened));
+    let invited = EventBody::IncomingCall(invitation("100", Some(Jsep::offer("o"))));
+    door.state(vec![busy("c1", vec![accepted(), invited]), None]);
+    let update = door.take_one("update");
+    assert!(matches!(&update.body, RequestBody::Update { jsep } if jsep.kind == JsepKind::Offer));
+    door.ack(&update);
+    door.event_of(&update, accepted());
+    assert_eq!(door.states()[0], CallState::Established);
+    assert_eq!(door.station.status().lines[0].call.as_ref().unwrap().number, "100");
+}
+
+#[test]
+fn a_line_with_a_null_call_is_idle() {
+    let mut door = Door::online(BELL);
+    door.lose(1006);
+    back(&mut door, vec![Some(LineState { call_id: None, call_logs: Vec::new() }), None]);
+    assert!(door.take("hangup").is_empty());
+    door.press();
+    door.take_one("outgoing_call");
+}
+
+#[test]
+fn an_answer_that_came_while_we_were_away_is_applied_from_the_log() {
+    let mut door = Door::online(&BELL.replace("ring_s = 30", "ring_s = 300"));
+    let request = door.ringing_call();
+    door.lose(1006);
+    let line = busy(&id(&request), vec![accepted(), EventBody::Ringing {}, EventBody::Calling {}]);
+    back(&mut door, on_line(&request, line));
+    assert!(door.last_media(|command| matches!(command, MediaCommand::ApplyAnswer { .. })).is_some());
+    assert_eq!(door.states()[request.line.unwrap() as usize], CallState::Established);
+}
+
+#[test]
+fn a_call_that_was_dialled_into_the_loss_is_given_up_with_a_sign() {
+    let mut door = Door::online(&BELL.replace("ring_s = 30", "ring_s = 300"));
+    door.press();
+    door.take_one("outgoing_call");
+    door.lose(1006);
+    door.sounds.clear();
+    back(&mut door, vec![None, None]);
+    assert_eq!(door.states(), [CallState::Idle, CallState::Idle]);
+    assert!(door.heard(callbox::config::Sound::NoConnection), "{:?}", door.sounds);
+}
