@@ -60,9 +60,12 @@ impl Stream {
             let rate = std::iter::once(rate_hz)
                 .chain(FALLBACK_RATES_HZ)
                 .find(|rate| params.test_rate(*rate).is_ok())
-                .ok_or_else(|| CardError(format!("{name}: {what}: the card has none of the rates 48000, 44100, 32000, 16000, 8000")))?;
+                .ok_or_else(|| {
+                CardError(format!("{name}: {what}: the card has none of the rates 48000, 44100, 32000, 16000, 8000"))
+            })?;
             params.set_rate(rate, ValueOr::Nearest).map_err(error)?;
-            let channels = if params.test_channels(1).is_ok() { 1 } else { params.get_channels_min().map_err(error)? };
+            let channels =
+                if params.test_channels(1).is_ok() { 1 } else { params.get_channels_min().map_err(error)? };
             params.set_channels(channels).map_err(error)?;
             let period = Frames::try_from(frame_samples(rate)).unwrap_or(480);
             let period = params.set_period_size_near(period, ValueOr::Nearest).map_err(error)?;

@@ -375,7 +375,12 @@ mod tests {
         assert!(loudest > 0.1, "{loudest}");
         assert!(rig.engine.say.iter().any(|sample| sample.abs() > 0.05));
         rig.engine.once = None;
-        rig.scene(&Scene { calls: vec![call(1, true, true)], tone: Some(Sound::Ringback), volume: 100, ..Scene::default() });
+        rig.scene(&Scene {
+            calls: vec![call(1, true, true)],
+            tone: Some(Sound::Ringback),
+            volume: 100,
+            ..Scene::default()
+        });
         rig.frame(0.0);
         rig.frame(0.0);
         assert!(near(*heard.lock().unwrap().last().unwrap(), 0.0));

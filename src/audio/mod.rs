@@ -102,18 +102,13 @@ impl Audio {
         let stop = Arc::new(AtomicBool::new(false));
         let meters = Arc::new(Meters::default());
         let engine = engine::Engine::new(config, sounds, queue, bin, Arc::clone(&meters));
-        let runner = thread::Runner::new(config.clone(), choice, engine, events, Arc::clone(&stop), Arc::clone(&meters));
+        let runner =
+            thread::Runner::new(config.clone(), choice, engine, events, Arc::clone(&stop), Arc::clone(&meters));
         let thread = std::thread::Builder::new()
             .name("audio".into())
             .spawn(move || runner.run())
             .map_err(|error| AudioStartError(error.to_string()))?;
-        Ok(Self {
-            commands: Mutex::new(commands),
-            garbage: Mutex::new(garbage),
-            stop,
-            meters,
-            thread: Some(thread),
-        })
+        Ok(Self { commands: Mutex::new(commands), garbage: Mutex::new(garbage), stop, meters, thread: Some(thread) })
     }
 
     /// What is heard where, from the next frame on.

@@ -32,11 +32,7 @@ impl Processor {
                 .render_config(stream)
                 .build()
         });
-        Self {
-            processing,
-            scratch: vec![0.0; frame],
-            gain: 10.0_f32.powf(config.capture_gain_db as f32 / 20.0),
-        }
+        Self { processing, scratch: vec![0.0; frame], gain: 10.0_f32.powf(config.capture_gain_db as f32 / 20.0) }
     }
 
     /// What the loudspeaker will play.
@@ -72,10 +68,7 @@ fn processing_config(config: &AudioConfig) -> Config {
             ..Default::default()
         }),
         high_pass_filter: Some(HighPassFilter::default()),
-        pipeline: Pipeline {
-            maximum_internal_processing_rate: MaxProcessingRate::Rate48kHz,
-            ..Default::default()
-        },
+        pipeline: Pipeline { maximum_internal_processing_rate: MaxProcessingRate::Rate48kHz, ..Default::default() },
         ..Default::default()
     }
 }

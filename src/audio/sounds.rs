@@ -53,8 +53,7 @@ fn load(path: &Path, rate_hz: u32) -> Result<Vec<f32>, SoundError> {
     }
     .map_err(|problem| error(problem.to_string()))?;
     let channels = usize::from(spec.channels.max(1));
-    let mono: Vec<f32> =
-        samples.chunks_exact(channels).map(|all| all.iter().sum::<f32>() / channels as f32).collect();
+    let mono: Vec<f32> = samples.chunks_exact(channels).map(|all| all.iter().sum::<f32>() / channels as f32).collect();
     convert(&mono, spec.sample_rate, rate_hz).map_err(|problem| error(problem.to_string()))
 }
 

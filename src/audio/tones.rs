@@ -14,15 +14,9 @@ fn parts(sound: Sound) -> &'static [Part] {
     match sound {
         // 425 Hz with the cadences of ITU-T E.180 for most of Europe.
         Sound::Ringback => &[(&[425.0], 1.0), (&[], 4.0)],
-        Sound::Busy => &[
-            (&[425.0], 0.5),
-            (&[], 0.5),
-            (&[425.0], 0.5),
-            (&[], 0.5),
-            (&[425.0], 0.5),
-            (&[], 0.5),
-            (&[425.0], 0.5),
-        ],
+        Sound::Busy => {
+            &[(&[425.0], 0.5), (&[], 0.5), (&[425.0], 0.5), (&[], 0.5), (&[425.0], 0.5), (&[], 0.5), (&[425.0], 0.5)]
+        }
         Sound::Refused => &[(&[425.0], 0.2), (&[], 0.2), (&[425.0], 0.2), (&[], 0.2), (&[340.0], 0.6)],
         // Special information tone (ITU-T E.180, 7.4).
         Sound::NoConnection => &[

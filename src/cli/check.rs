@@ -66,7 +66,9 @@ fn print_summary(path: &Path, config: &Config) {
     }
     for output in &config.outputs {
         match &output.kind {
-            OutputKind::Relay { max_on } => println!("relay     {}: on for {} ms at most", output.name, max_on.as_millis()),
+            OutputKind::Relay { max_on } => {
+                println!("relay     {}: on for {} ms at most", output.name, max_on.as_millis())
+            }
             OutputKind::Led { show } => println!("led       {}: shows {} states", output.name, show.len()),
         }
     }

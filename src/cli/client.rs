@@ -3,9 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Daemon, Exit, complain};
-use crate::control::{
-    ClientError, ControlClient, ErrorKind, EventRecord, FullStatus, OutputRequest, Reply, Request,
-};
+use crate::control::{ClientError, ControlClient, ErrorKind, EventRecord, FullStatus, OutputRequest, Reply, Request};
 use crate::core::{CallState, Direction, Fact};
 
 /// What an output is to do.

@@ -4,8 +4,8 @@ mod check;
 mod client;
 mod devices;
 mod generate;
-mod login;
 mod logging;
+mod login;
 mod run;
 mod sandbox;
 

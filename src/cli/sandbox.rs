@@ -77,7 +77,11 @@ async fn start(args: SandboxArgs) -> Result<(Sandbox, Option<ControlServer>), Ex
         _ if loopback => None,
         _ => {
             host_names.extend(machine_names());
-            let folder = args.data.clone().or_else(data_folder).ok_or_else(|| usage("no place for the certificate; name one with --data"))?;
+            let folder = args
+                .data
+                .clone()
+                .or_else(data_folder)
+                .ok_or_else(|| usage("no place for the certificate; name one with --data"))?;
             Some(ServerCertificate::make(&folder, &host_names, &addresses).map_err(usage)?)
         }
     };
@@ -114,7 +118,9 @@ fn accounts(args: &SandboxArgs, loopback: bool) -> Result<Vec<Account>, Exit> {
     match &args.accounts {
         Some(file) => load_accounts(file).map_err(usage),
         None if loopback => Ok(default_accounts()),
-        None => Err(usage("off loopback the accounts with the well-known password are not served; write your own and name them with --accounts")),
+        None => Err(usage(
+            "off loopback the accounts with the well-known password are not served; write your own and name them with --accounts",
+        )),
     }
 }
 

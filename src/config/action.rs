@@ -94,4 +94,3 @@ pub enum HangupTarget {
     /// The call on this line.
     Line(u32),
 }
-

@@ -96,7 +96,10 @@ impl Context<'_> {
 /// Files for secrets resolve against `$CREDENTIALS_DIRECTORY` first, then against the
 /// configuration's folder.
 pub fn resolve_secret_file(text: &str, credentials: Option<&Path>, folder: &Path) -> PathBuf {
-    credentials.map(|credentials| credentials.join(text)).filter(|path| path.exists()).unwrap_or_else(|| folder.join(text))
+    credentials
+        .map(|credentials| credentials.join(text))
+        .filter(|path| path.exists())
+        .unwrap_or_else(|| folder.join(text))
 }
 
 fn read_config(root: &Section<'_>, context: &Context<'_>) -> Option<Config> {
@@ -104,9 +107,24 @@ fn read_config(root: &Section<'_>, context: &Context<'_>) -> Option<Config> {
     let media = read_media(root.section("media"), context);
     let audio = read_audio(root.section("audio"));
     let gpio = read_gpio(root.section("gpio"));
-    let outputs = unique(root, "output", root.sections("output").into_iter().filter_map(read_output).collect(), |output: &OutputPin| &output.name);
-    let buttons = unique(root, "button", root.sections("button").into_iter().filter_map(|section| read_button(section, &outputs)).collect(), |button: &Button| &button.name);
-    let sensors = unique(root, "sensor", root.sections("sensor").into_iter().filter_map(|section| read_sensor(section, &outputs)).collect(), |sensor: &Sensor| &sensor.name);
+    let outputs = unique(
+        root,
+        "output",
+        root.sections("output").into_iter().filter_map(read_output).collect(),
+        |output: &OutputPin| &output.name,
+    );
+    let buttons = unique(
+        root,
+        "button",
+        root.sections("button").into_iter().filter_map(|section| read_button(section, &outputs)).collect(),
+        |button: &Button| &button.name,
+    );
+    let sensors = unique(
+        root,
+        "sensor",
+        root.sections("sensor").into_iter().filter_map(|section| read_sensor(section, &outputs)).collect(),
+        |sensor: &Sensor| &sensor.name,
+    );
     check_pins(root, &buttons, &sensors, &outputs);
     Some(Config {
         media,
@@ -131,8 +149,12 @@ fn read_core(section: &Section<'_>, context: &Context<'_>) -> Option<CoreConfig>
     let tenant = section.filled_string("tenant");
     let credentials = read_credentials(section, context);
     let ca_file = section.filled_string("ca_file").map(|text| readable(section, "ca_file", context.path(&text)));
-    let certificate = section.filled_string("client_cert_file").map(|text| readable(section, "client_cert_file", context.path(&text)));
-    let key = section.filled_string("client_key_file").map(|text| readable(section, "client_key_file", context.secret(&text)));
+    let certificate = section
+        .filled_string("client_cert_file")
+        .map(|text| readable(section, "client_cert_file", context.path(&text)));
+    let key = section
+        .filled_string("client_key_file")
+        .map(|text| readable(section, "client_key_file", context.secret(&text)));
     let client_certificate = match (certificate, key) {
         (Some(certificate), Some(key)) => Some((certificate, key)),
         (None, None) => None,
@@ -247,7 +269,10 @@ fn read_credentials(section: &Section<'_>, context: &Context<'_>) -> Option<Cred
         section.error(
             "token_file",
             format!("{} does not exist", path.display()),
-            format!("get a token with: callbox login --url URL --user NAME --password-file F --token-file {}", path.display()),
+            format!(
+                "get a token with: callbox login --url URL --user NAME --password-file F --token-file {}",
+                path.display()
+            ),
         );
     }
     Some(Credentials::TokenFile(path))
@@ -255,7 +280,11 @@ fn read_credentials(section: &Section<'_>, context: &Context<'_>) -> Option<Cred
 
 fn readable(section: &Section<'_>, key: &str, path: PathBuf) -> PathBuf {
     if let Err(error) = std::fs::File::open(&path) {
-        section.error(key, format!("{} cannot be read: {error}", path.display()), "name a file that the daemon's user can read");
+        section.error(
+            key,
+            format!("{} cannot be read: {error}", path.display()),
+            "name a file that the daemon's user can read",
+        );
     }
     path
 }
@@ -267,7 +296,11 @@ fn read_media(section: Section<'_>, context: &Context<'_>) -> MediaConfig {
         .filter_map(|text| {
             let address = text.parse::<IpAddr>().ok();
             if address.is_none() {
-                section.error("bind", format!("\"{text}\" is no address"), "write IPv4 or IPv6 addresses of this machine");
+                section.error(
+                    "bind",
+                    format!("\"{text}\" is no address"),
+                    "write IPv4 or IPv6 addresses of this machine",
+                );
             }
             address
         })
@@ -279,14 +312,19 @@ fn read_media(section: Section<'_>, context: &Context<'_>) -> MediaConfig {
             "opus" => codecs.push(Codec::Opus),
             "pcma" => codecs.push(Codec::Pcma),
             "pcmu" => codecs.push(Codec::Pcmu),
-            other => section.error("codecs", format!("\"{other}\" is no codec"), "write some of \"opus\", \"pcma\", \"pcmu\""),
+            other => section.error(
+                "codecs",
+                format!("\"{other}\" is no codec"),
+                "write some of \"opus\", \"pcma\", \"pcmu\"",
+            ),
         }
     }
     if names.is_empty() {
         section.error("codecs", "the list is empty", "write at least one of \"opus\", \"pcma\", \"pcmu\"");
     }
     codecs.dedup();
-    let ice_servers = section.sections("ice_servers").into_iter().filter_map(|server| read_ice_server(server, context)).collect();
+    let ice_servers =
+        section.sections("ice_servers").into_iter().filter_map(|server| read_ice_server(server, context)).collect();
     section.finish();
     MediaConfig { bind, codecs, ice_servers }
 }
@@ -300,7 +338,11 @@ fn read_ice_server(section: Section<'_>, context: &Context<'_>) -> Option<IceSer
         if url.starts_with("turns:") || url.contains("transport=tcp") {
             section.error("urls", format!("\"{url}\": TURN over TCP or TLS is not built"), "use turn: over UDP");
         } else if !url.starts_with("stun:") && !url.starts_with("turn:") {
-            section.error("urls", format!("\"{url}\" is no STUN or TURN address"), "write stun:host:port or turn:host:port");
+            section.error(
+                "urls",
+                format!("\"{url}\" is no STUN or TURN address"),
+                "write stun:host:port or turn:host:port",
+            );
         }
     }
     let username = section.string("username").unwrap_or_default();
@@ -309,7 +351,11 @@ fn read_ice_server(section: Section<'_>, context: &Context<'_>) -> Option<IceSer
         let path = context.secret(&file);
         match std::fs::read_to_string(&path) {
             Ok(text) => credential = text.trim().to_owned(),
-            Err(error) => section.error("credential_file", format!("{} cannot be read: {error}", path.display()), "name a file that the daemon's user can read"),
+            Err(error) => section.error(
+                "credential_file",
+                format!("{} cannot be read: {error}", path.display()),
+                "name a file that the daemon's user can read",
+            ),
         }
     }
     if urls.iter().any(|url| url.starts_with("turn:")) && (username.is_empty() || credential.is_empty()) {
@@ -323,7 +369,11 @@ fn read_audio(section: Section<'_>) -> AudioConfig {
     let pcm = |key: &'static str| {
         let name = section.filled_string(key).unwrap_or_else(|| "default".into());
         if name.starts_with("usb:") {
-            section.error(key, format!("\"{name}\": usb: names are not built yet"), "write an ALSA PCM name; `callbox devices` lists them");
+            section.error(
+                key,
+                format!("\"{name}\": usb: names are not built yet"),
+                "write an ALSA PCM name; `callbox devices` lists them",
+            );
         }
         if name.contains('\0') {
             section.error(key, "the name has a NUL character", "write an ALSA PCM name");
@@ -338,14 +388,15 @@ fn read_audio(section: Section<'_>) -> AudioConfig {
     if period != 10 {
         section.error("period_ms", format!("{period} is not built yet"), "write 10");
     }
-    let echo = match section.choice("echo", &[("full", Some(Echo::Full)), ("off", Some(Echo::Off)), ("half-duplex", None)]) {
-        Some(None) => {
-            section.error("echo", "\"half-duplex\" is not built yet", "write \"full\" or \"off\"");
-            Echo::Full
-        }
-        Some(Some(echo)) => echo,
-        None => Echo::Full,
-    };
+    let echo =
+        match section.choice("echo", &[("full", Some(Echo::Full)), ("off", Some(Echo::Off)), ("half-duplex", None)]) {
+            Some(None) => {
+                section.error("echo", "\"half-duplex\" is not built yet", "write \"full\" or \"off\"");
+                Echo::Full
+            }
+            Some(Some(echo)) => echo,
+            None => Echo::Full,
+        };
     let config = AudioConfig {
         capture: pcm("capture"),
         playback: pcm("playback"),
@@ -411,7 +462,8 @@ const LEVELS: [(&str, Active); 2] = [("low", Active::Low), ("high", Active::High
 fn read_input(section: &Section<'_>) -> Option<InputPin> {
     let pin = read_pin(section);
     let active = section.choice("active", &LEVELS).unwrap_or(Active::Low);
-    let pull = section.choice("pull", &[("up", Pull::Up), ("down", Pull::Down), ("off", Pull::Off)]).unwrap_or(Pull::Up);
+    let pull =
+        section.choice("pull", &[("up", Pull::Up), ("down", Pull::Down), ("off", Pull::Off)]).unwrap_or(Pull::Up);
     let debounce = section.duration_ms("debounce_ms", 0, 1_000).unwrap_or(Duration::from_millis(20));
     Some(InputPin { pin: pin?, active, pull, debounce })
 }
@@ -433,7 +485,9 @@ fn read_button(section: Section<'_>, outputs: &[OutputPin]) -> Option<Button> {
         long: section.duration_ms("long_ms", 100, 10_000).unwrap_or(Duration::from_millis(800)),
         double_press,
         double: section.duration_ms("double_ms", 100, 2_000).unwrap_or(Duration::from_millis(350)),
-        again: section.choice("again", &[("ignore", Again::Ignore), ("hangup", Again::Hangup)]).unwrap_or(Again::Ignore),
+        again: section
+            .choice("again", &[("ignore", Again::Ignore), ("hangup", Again::Hangup)])
+            .unwrap_or(Again::Ignore),
     };
     section.finish();
     Some(button)
@@ -501,10 +555,21 @@ fn read_sounds(section: Section<'_>, context: &Context<'_>) -> Vec<(Sound, PathB
             let path = context.path(&section.filled_string(sound.name())?);
             match hound::WavReader::open(&path) {
                 Err(error) => {
-                    section.error(sound.name(), format!("{} is no WAV file that can be read: {error}", path.display()), "name a PCM WAV file");
+                    section.error(
+                        sound.name(),
+                        format!("{} is no WAV file that can be read: {error}", path.display()),
+                        "name a PCM WAV file",
+                    );
                 }
-                Ok(wav) if wav.spec().channels > 2 || f64::from(wav.duration()) / f64::from(wav.spec().sample_rate.max(1)) > 30.0 => {
-                    section.error(sound.name(), format!("{} has more than 2 channels or 30 s", path.display()), "name a shorter file, mono or stereo");
+                Ok(wav)
+                    if wav.spec().channels > 2
+                        || f64::from(wav.duration()) / f64::from(wav.spec().sample_rate.max(1)) > 30.0 =>
+                {
+                    section.error(
+                        sound.name(),
+                        format!("{} has more than 2 channels or 30 s", path.display()),
+                        "name a shorter file, mono or stereo",
+                    );
                 }
                 Ok(_) => {}
             }
@@ -523,7 +588,10 @@ fn read_answer(section: Section<'_>) -> Option<AnswerRule> {
     let rule = AnswerRule {
         from: patterns(section.strings("from").unwrap_or_default()),
         action: section
-            .choice("action", &[("answer", AnswerAction::Answer), ("ring", AnswerAction::Ring), ("decline", AnswerAction::Decline)])
+            .choice(
+                "action",
+                &[("answer", AnswerAction::Answer), ("ring", AnswerAction::Ring), ("decline", AnswerAction::Decline)],
+            )
             .unwrap_or(AnswerAction::Answer),
         after: section.duration_ms("after_ms", 0, 60_000).unwrap_or(Duration::ZERO),
         mode: section
@@ -543,14 +611,22 @@ fn read_dtmf(section: Section<'_>, outputs: &[OutputPin]) -> Option<DtmfRule> {
     match &digits {
         None => section.error("digits", "is missing", "write digits = \"5#\""),
         Some(digits) if digits.len() > 16 || !digits.chars().all(|digit| "0123456789*#ABCD".contains(digit)) => {
-            section.error("digits", "has characters that are no DTMF digits, or more than 16", "write digits of 0-9, *, #, A-D");
+            section.error(
+                "digits",
+                "has characters that are no DTMF digits, or more than 16",
+                "write digits of 0-9, *, #, A-D",
+            );
         }
         Some(_) => {}
     }
     let from = section.strings("from").map(patterns);
     let run = read_trigger(&section, "run", outputs);
     if run.is_none() && !section.has("run") {
-        section.error("run", "is missing: the code would do nothing", "write run = { output = \"strike\", pulse_ms = 3000 }");
+        section.error(
+            "run",
+            "is missing: the code would do nothing",
+            "write run = { output = \"strike\", pulse_ms = 3000 }",
+        );
     }
     if section.boolean("in_band") == Some(true) {
         section.error("in_band", "listening for tones in the audio is not built yet", "leave it out");
@@ -613,12 +689,26 @@ fn check_pins(root: &Section<'_>, buttons: &[Button], sensors: &[Sensor], output
         .iter()
         .enumerate()
         .map(|(index, button)| (format!("button[{index}].pin"), &button.name, &button.input.pin))
-        .chain(sensors.iter().enumerate().map(|(index, sensor)| (format!("sensor[{index}].pin"), &sensor.name, &sensor.input.pin)))
-        .chain(outputs.iter().enumerate().map(|(index, output)| (format!("output[{index}].pin"), &output.name, &output.pin)));
+        .chain(
+            sensors
+                .iter()
+                .enumerate()
+                .map(|(index, sensor)| (format!("sensor[{index}].pin"), &sensor.name, &sensor.input.pin)),
+        )
+        .chain(
+            outputs
+                .iter()
+                .enumerate()
+                .map(|(index, output)| (format!("output[{index}].pin"), &output.name, &output.pin)),
+        );
     let mut seen: Vec<(&String, &PinName)> = Vec::new();
     for (path, name, pin) in all {
         if let Some((other, _)) = seen.iter().find(|(_, taken)| *taken == pin) {
-            root.reader.error(&path, format!("the pin of \"{name}\" is also that of \"{other}\""), "give each its own pin");
+            root.reader.error(
+                &path,
+                format!("the pin of \"{name}\" is also that of \"{other}\""),
+                "give each its own pin",
+            );
         }
         seen.push((name, pin));
     }

@@ -110,8 +110,12 @@ impl<'r> Section<'r> {
         let value = self.value(key)?;
         match &value.kind {
             ValueKind::Boolean(flag) => Some(*flag),
-            ValueKind::String(text) if self.reader.origins.is_variable(&self.path_of(key)) && text == "true" => Some(true),
-            ValueKind::String(text) if self.reader.origins.is_variable(&self.path_of(key)) && text == "false" => Some(false),
+            ValueKind::String(text) if self.reader.origins.is_variable(&self.path_of(key)) && text == "true" => {
+                Some(true)
+            }
+            ValueKind::String(text) if self.reader.origins.is_variable(&self.path_of(key)) && text == "false" => {
+                Some(false)
+            }
             _ => {
                 self.wrong_type(key, value, "true or false");
                 None

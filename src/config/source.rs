@@ -47,11 +47,7 @@ impl Origins {
 }
 
 /// Merges the TOML text with those variables that begin with `CALLBOX_`.
-pub(super) fn merge(
-    file: &str,
-    text: &str,
-    environment: &BTreeMap<String, String>,
-) -> Result<Sources, ConfigErrors> {
+pub(super) fn merge(file: &str, text: &str, environment: &BTreeMap<String, String>) -> Result<Sources, ConfigErrors> {
     let lines = lines_of(file, text)?;
     let mut builder = config::Config::builder().add_source(File::from_str(text, FileFormat::Toml));
     let mut variables = BTreeMap::new();
@@ -80,7 +76,8 @@ pub(super) fn merge(
         variables.insert(path, name);
     }
     let merged = builder.build().map_err(|error| whole_file(file, &error.to_string()))?;
-    let values = merged.try_deserialize::<Map<String, Value>>().map_err(|error| whole_file(file, &error.to_string()))?;
+    let values =
+        merged.try_deserialize::<Map<String, Value>>().map_err(|error| whole_file(file, &error.to_string()))?;
     Ok(Sources { values, origins: Origins { file: file.to_owned(), lines, variables } })
 }
 

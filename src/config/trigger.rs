@@ -43,7 +43,11 @@ pub(super) fn read_trigger(section: &Section<'_>, key: &'static str, outputs: &[
 /// The key `hours`.
 pub(super) fn read_hours(section: &Section<'_>) -> Option<Hours> {
     let text = section.filled_string("hours")?;
-    text.parse().map_err(|error: super::hours::HoursError| section.error("hours", error.to_string(), "see docs/configuration.md")).ok()
+    text.parse()
+        .map_err(|error: super::hours::HoursError| {
+            section.error("hours", error.to_string(), "see docs/configuration.md")
+        })
+        .ok()
 }
 
 fn read_steps(table: &Section<'_>, outputs: &[OutputPin]) -> Vec<Step> {
@@ -70,10 +74,15 @@ fn read_call(table: &Section<'_>) -> Option<CallAction> {
     let numbers = table.strings("call");
     let line = read_line(table, "line");
     let ring = table.duration_s("ring_s", 1, 600);
-    let order = table.choice("order", &[("serial", Order::Serial), ("parallel", Order::Parallel)]).unwrap_or(Order::Serial);
+    let order =
+        table.choice("order", &[("serial", Order::Serial), ("parallel", Order::Parallel)]).unwrap_or(Order::Serial);
     let numbers = numbers?;
     if numbers.is_empty() || numbers.iter().any(|number| !is_number(number)) {
-        table.error("call", format!("{numbers:?} is no number to call"), "write a number, or a list of them, without spaces");
+        table.error(
+            "call",
+            format!("{numbers:?} is no number to call"),
+            "write a number, or a list of them, without spaces",
+        );
         return None;
     }
     Some(CallAction { numbers, line: line.unwrap_or(LineChoice::Any), ring, order })
@@ -81,7 +90,9 @@ fn read_call(table: &Section<'_>) -> Option<CallAction> {
 
 /// Digits and what SIP user parts may have beside them.
 pub(crate) fn is_number(text: &str) -> bool {
-    !text.is_empty() && text.len() <= 64 && text.chars().all(|character| character.is_ascii_alphanumeric() || "+*#-_.".contains(character))
+    !text.is_empty()
+        && text.len() <= 64
+        && text.chars().all(|character| character.is_ascii_alphanumeric() || "+*#-_.".contains(character))
 }
 
 fn read_line(table: &Section<'_>, key: &'static str) -> Option<LineChoice> {
@@ -99,7 +110,9 @@ fn read_hangup(table: &Section<'_>) -> Option<HangupTarget> {
         return Some(HangupTarget::All);
     }
     match &value.kind {
-        ValueKind::I64(0 | 1) => table.integer("hangup", 0, 1).and_then(|line| u32::try_from(line).ok()).map(HangupTarget::Line),
+        ValueKind::I64(0 | 1) => {
+            table.integer("hangup", 0, 1).and_then(|line| u32::try_from(line).ok()).map(HangupTarget::Line)
+        }
         _ => {
             table.error("hangup", format!("{} is no line", shown(value)), "write \"all\", 0 or 1");
             None

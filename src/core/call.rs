@@ -226,15 +226,17 @@ impl Call {
     /// The next moment at which something is due.
     pub(super) fn next_deadline(&self) -> Time {
         let phase = match &self.phase {
-            Phase::Dialing { deadline, .. }
-            | Phase::Alerting { deadline, .. }
-            | Phase::Answering { deadline, .. } => *deadline,
+            Phase::Dialing { deadline, .. } | Phase::Alerting { deadline, .. } | Phase::Answering { deadline, .. } => {
+                *deadline
+            }
             Phase::Incoming { answer_at, deadline, .. } => answer_at.map_or(*deadline, |at| at.min(*deadline)),
             Phase::Established { talk_ends_at, warned, media_deadline } => {
                 let talk = if *warned { *talk_ends_at } else { *talk_ends_at - TALK_WARNING };
                 media_deadline.map_or(talk, |deadline| deadline.min(talk))
             }
-            Phase::Ending { media_closes_at, deadline, .. } => media_closes_at.map_or(*deadline, |at| at.min(*deadline)),
+            Phase::Ending { media_closes_at, deadline, .. } => {
+                media_closes_at.map_or(*deadline, |at| at.min(*deadline))
+            }
         };
         let update = match &self.update {
             Update::RetryAt(at) | Update::Sent { deadline: at, .. } => Some(*at),

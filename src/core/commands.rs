@@ -42,10 +42,7 @@ impl Station {
 
     fn check_line(&self, line: u32) -> Result<usize, Refusal> {
         let last = u32::try_from(self.lines.len().saturating_sub(1)).unwrap_or(u32::MAX);
-        usize::try_from(line)
-            .ok()
-            .filter(|index| *index < self.lines.len())
-            .ok_or(Refusal::NoSuchLine { line, last })
+        usize::try_from(line).ok().filter(|index| *index < self.lines.len()).ok_or(Refusal::NoSuchLine { line, last })
     }
 
     fn call_command(&mut self, number: String, line: Option<u32>) -> Result<(), Refusal> {
@@ -81,9 +78,8 @@ impl Station {
             Some(line) => Some(self.check_line(line)?),
             None => self.ringing_line(),
         };
-        let rings = line.filter(|line| {
-            self.lines.call(*line).is_some_and(|call| call.state() == super::call::CallState::Incoming)
-        });
+        let rings = line
+            .filter(|line| self.lines.call(*line).is_some_and(|call| call.state() == super::call::CallState::Incoming));
         let Some(line) = rings else { return Err(Refusal::NoCall("rings")) };
         self.answer(line);
         Ok(())

@@ -178,7 +178,16 @@ mod tests {
 
     #[test]
     fn a_bouncing_contact_is_one_press() {
-        let edges = [(100, true), (103, false), (105, true), (111, false), (112, true), (300, false), (304, true), (306, false)];
+        let edges = [
+            (100, true),
+            (103, false),
+            (105, true),
+            (111, false),
+            (112, true),
+            (300, false),
+            (304, true),
+            (306, false),
+        ];
         assert_eq!(run(times(None, None), &edges, 1000), [(132, Gesture::Press)]);
     }
 

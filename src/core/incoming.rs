@@ -76,7 +76,9 @@ impl Station {
         match self.config.calls.second_call {
             SecondCall::Reject => false,
             SecondCall::Replace => true,
-            SecondCall::Hold | SecondCall::Mix => others.all(|(_, call)| call.is_established()) && self.hunts_are_quiet(),
+            SecondCall::Hold | SecondCall::Mix => {
+                others.all(|(_, call)| call.is_established()) && self.hunts_are_quiet()
+            }
         }
     }
 

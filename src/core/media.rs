@@ -63,8 +63,8 @@ impl Station {
                 let deadline = self.now.at + TRANSACTION_TIMEOUT;
                 let transaction = self.send(line, Some(id), RequestBody::Update { jsep: Jsep::offer(sdp) });
                 if let Some(call) = self.lines.call_mut(line) {
-                    call.update = transaction
-                        .map_or(Update::Idle, |transaction| Update::Sent { transaction, deadline });
+                    call.update =
+                        transaction.map_or(Update::Idle, |transaction| Update::Sent { transaction, deadline });
                 }
             }
             _ => {}

@@ -4,6 +4,8 @@
 //! time, [`Station::poll_output`] gives what is to be done; whoever drives the station drains the
 //! outputs before the next input, and calls again at [`Station::next_deadline`].
 
+#![deny(clippy::disallowed_methods)]
+
 mod actions;
 mod backoff;
 mod call;
@@ -33,9 +35,7 @@ mod time;
 pub use call::{CallState, Cause, Direction};
 pub use command::{Command, CommandId, Gesture, OutputChange, Refusal};
 pub use fact::Fact;
-pub use input::{
-    AudioEvent, ConnectFailure, ConnectFailureKind, Input, MediaEvent, Pin, SocketEvent, TokenError,
-};
+pub use input::{AudioEvent, ConnectFailure, ConnectFailureKind, Input, MediaEvent, Pin, SocketEvent, TokenError};
 pub use output::{Drive, MediaCommand, MediaId, Output, Scene, SceneCall};
 pub use random::Random;
 pub use session::{SessionCounters, SessionState};

@@ -62,7 +62,8 @@ impl Station {
 
     /// Applies `calls.second_call` to the calls that are there.
     pub(super) fn make_way_for_second_call(&mut self) -> Result<(), Refusal> {
-        let others: Vec<(usize, bool)> = self.lines.active().map(|(line, call)| (line, call.is_established())).collect();
+        let others: Vec<(usize, bool)> =
+            self.lines.active().map(|(line, call)| (line, call.is_established())).collect();
         if others.is_empty() {
             return Ok(());
         }

@@ -109,11 +109,7 @@ pub struct SceneCall {
 impl SceneCall {
     /// A call that is up, in this mode.
     pub fn established(media: MediaId, mode: CallMode) -> Self {
-        Self {
-            media,
-            microphone: mode != CallMode::Announce,
-            loudspeaker: mode != CallMode::Listen,
-        }
+        Self { media, microphone: mode != CallMode::Announce, loudspeaker: mode != CallMode::Listen }
     }
 }
 
@@ -137,8 +133,7 @@ pub enum Drive {
 impl Drive {
     /// Steps of the pattern, each a level and how long it lasts; empty for a steady output.
     pub fn steps(self) -> &'static [(bool, Duration)] {
-        const BLINK: [(bool, Duration); 2] =
-            [(true, Duration::from_millis(500)), (false, Duration::from_millis(500))];
+        const BLINK: [(bool, Duration); 2] = [(true, Duration::from_millis(500)), (false, Duration::from_millis(500))];
         const DOUBLE: [(bool, Duration); 4] = [
             (true, Duration::from_millis(100)),
             (false, Duration::from_millis(150)),

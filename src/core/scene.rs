@@ -9,8 +9,7 @@ use super::station::Station;
 impl Station {
     /// The microphone is open only in calls that are up.
     pub(super) fn compose_scene(&self) -> Scene {
-        let calls: Vec<SceneCall> =
-            self.lines.calls().filter_map(|(line, call)| self.scene_call(line, call)).collect();
+        let calls: Vec<SceneCall> = self.lines.calls().filter_map(|(line, call)| self.scene_call(line, call)).collect();
         let up = self.lines.active().any(|(_, call)| call.is_established() && !call.held);
         Scene {
             mixed: self.config.calls.second_call == SecondCall::Mix && calls.len() > 1,

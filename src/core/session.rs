@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Takeover;
 use crate::signaling::{
-    CallId, ClientMessage, CloseCause, Event, EventBody, FrameError, Registration, RegistrationStatus,
-    Request, RequestBody, Response, ResponseBody, ServerMessage, StateHandshake,
+    CallId, ClientMessage, CloseCause, Event, EventBody, FrameError, Registration, RegistrationStatus, Request,
+    RequestBody, Response, ResponseBody, ServerMessage, StateHandshake,
 };
 
 use super::backoff::{Backoff, RESET_AFTER};
@@ -125,7 +125,6 @@ enum Phase {
     ObtainingToken { deadline: Time },
     AwaitingState { deadline: Time },
     Up { since: Time, keepalive_interval: Duration, last_sent: Time, keepalive: Option<(String, Time)> },
-    Stopped,
 }
 
 /// Counters for the status.
@@ -221,7 +220,6 @@ impl Session {
             Phase::Connecting { .. } | Phase::AwaitingState { .. } | Phase::ObtainingToken { .. } => {
                 self.state != SessionState::Refused
             }
-            Phase::Stopped => false,
         }
     }
 
@@ -229,15 +227,14 @@ impl Session {
     pub(super) fn next_deadline(&self) -> Option<Time> {
         let own = match &self.phase {
             Phase::Waiting { until, .. } => Some(*until),
-            Phase::Connecting { deadline }
-            | Phase::ObtainingToken { deadline }
-            | Phase::AwaitingState { deadline } => Some(*deadline),
+            Phase::Connecting { deadline } | Phase::ObtainingToken { deadline } | Phase::AwaitingState { deadline } => {
+                Some(*deadline)
+            }
             Phase::Up { keepalive_interval, last_sent, keepalive, since } => {
                 let due = keepalive.as_ref().map_or(*last_sent + *keepalive_interval, |(_, deadline)| *deadline);
                 let healthy = (self.backoff.failures() > 0).then_some(*since + RESET_AFTER);
                 Some(healthy.map_or(due, |healthy| due.min(healthy)))
             }
-            Phase::Stopped => None,
         };
         own.into_iter().chain(self.transactions.values().map(|pending| pending.deadline)).min()
     }
@@ -279,15 +276,6 @@ impl Session {
             && rested
         {
             *until = now;
-        }
-    }
-
-    /// Ends the session for good; farewells should have been sent before.
-    pub(super) fn stop(&mut self, out: &mut VecDeque<Output>) {
-        if !matches!(self.phase, Phase::Stopped) {
-            out.push_back(Output::Disconnect { code: 1000 });
-            self.phase = Phase::Stopped;
-            self.set_state(SessionState::Offline, Some("stopped".into()));
         }
     }
 
@@ -421,7 +409,7 @@ impl Session {
     }
 
     fn state_handshake(&mut self, state: StateHandshake, now: Time) -> Vec<News> {
-        if matches!(self.phase, Phase::Waiting { .. } | Phase::Stopped | Phase::ObtainingToken { .. }) {
+        if matches!(self.phase, Phase::Waiting { .. } | Phase::ObtainingToken { .. }) {
             return Vec::new();
         }
         self.phase = Phase::Up {
@@ -536,13 +524,7 @@ impl Session {
         out.push_back(Output::Connect { force: self.force });
     }
 
-    fn connect_failed(
-        &mut self,
-        failure: ConnectFailure,
-        now: Time,
-        random: &mut Random,
-        out: &mut VecDeque<Output>,
-    ) {
+    fn connect_failed(&mut self, failure: ConnectFailure, now: Time, random: &mut Random, out: &mut VecDeque<Output>) {
         if !matches!(self.phase, Phase::Connecting { .. }) {
             return;
         }
@@ -561,14 +543,8 @@ impl Session {
     }
 
     /// The connection is gone: everything in flight is void, hangups are kept.
-    fn lost(
-        &mut self,
-        cause: CloseCause,
-        now: Time,
-        random: &mut Random,
-        out: &mut VecDeque<Output>,
-    ) -> Vec<News> {
-        if matches!(self.phase, Phase::Waiting { .. } | Phase::Stopped | Phase::ObtainingToken { .. }) {
+    fn lost(&mut self, cause: CloseCause, now: Time, random: &mut Random, out: &mut VecDeque<Output>) -> Vec<News> {
+        if matches!(self.phase, Phase::Waiting { .. } | Phase::ObtainingToken { .. }) {
             return Vec::new();
         }
         if let Phase::Up { since, .. } = self.phase

@@ -242,10 +242,10 @@ impl Station {
 
     /// re-INVITE of the far end. Ours, if one is out, gives way and comes again.
     fn reinvited(&mut self, line: usize, offer: String) {
-        let retry = self.now.at + self.random.between(
-            std::time::Duration::from_millis(GLARE_MS.0),
-            std::time::Duration::from_millis(GLARE_MS.1),
-        );
+        let retry = self.now.at
+            + self
+                .random
+                .between(std::time::Duration::from_millis(GLARE_MS.0), std::time::Duration::from_millis(GLARE_MS.1));
         let Some(call) = self.lines.call_mut(line) else { return };
         let Some(media) = call.media else { return };
         if !call.is_established() {
@@ -258,10 +258,10 @@ impl Station {
     }
 
     fn update_failed(&mut self, line: usize, code: i64) {
-        let retry = self.now.at + self.random.between(
-            std::time::Duration::from_millis(GLARE_MS.0),
-            std::time::Duration::from_millis(GLARE_MS.1),
-        );
+        let retry = self.now.at
+            + self
+                .random
+                .between(std::time::Duration::from_millis(GLARE_MS.0), std::time::Duration::from_millis(GLARE_MS.1));
         if let Some(call) = self.lines.call_mut(line) {
             call.update = if call.connected { Update::Idle } else { Update::RetryAt(retry) };
         }

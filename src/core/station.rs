@@ -86,8 +86,7 @@ impl Station {
     /// A station that connects at its first tick. `seed` gives call ids and jitter,
     /// `transaction_seed` (from the wall clock) makes transactions unique across restarts.
     pub fn new(config: Arc<Config>, seed: u64, transaction_seed: u64, now: Now) -> Self {
-        let renewable =
-            matches!(config.core.credentials, Credentials::Login { .. } | Credentials::ConfigTokenFile(_));
+        let renewable = matches!(config.core.credentials, Credentials::Login { .. } | Credentials::ConfigTokenFile(_));
         Self {
             session: Session::new(config.core.takeover, renewable, transaction_seed, now.at),
             lines: Lines::new(config.core.lines),
@@ -289,8 +288,7 @@ impl Station {
             }
         }
         for (index, sensor) in config.sensors.iter().enumerate() {
-            let moved =
-                self.sensors.get_mut(index).and_then(|input| input.settle(sensor.input.debounce, self.now.at));
+            let moved = self.sensors.get_mut(index).and_then(|input| input.settle(sensor.input.debounce, self.now.at));
             if let Some(opened) = moved {
                 self.fact(Fact::Sensor { sensor: sensor.name.clone(), opened });
                 self.run_trigger(if opened { &sensor.opened } else { &sensor.closed }, Origin::Station);
@@ -338,8 +336,7 @@ impl Station {
         let wanted = self.session.is_registered() && !self.shutting_down && self.warm_retry_at.is_none();
         if wanted && self.warm.is_none() {
             let media = self.new_media(MediaCommand::Offer);
-            self.warm =
-                Some(Warm { media, offer: None, candidates: VecDeque::new(), remake_at: now + WARM_LIFETIME });
+            self.warm = Some(Warm { media, offer: None, candidates: VecDeque::new(), remake_at: now + WARM_LIFETIME });
         }
     }
 

@@ -54,15 +54,8 @@ pub enum Weekday {
 
 impl Weekday {
     /// All of them, from Monday.
-    pub const ALL: [Weekday; 7] = [
-        Self::Monday,
-        Self::Tuesday,
-        Self::Wednesday,
-        Self::Thursday,
-        Self::Friday,
-        Self::Saturday,
-        Self::Sunday,
-    ];
+    pub const ALL: [Weekday; 7] =
+        [Self::Monday, Self::Tuesday, Self::Wednesday, Self::Thursday, Self::Friday, Self::Saturday, Self::Sunday];
 
     /// The day before.
     pub fn yesterday(self) -> Weekday {

@@ -65,10 +65,10 @@ impl Concealer {
         let end = self.history.get(HISTORY - window..).unwrap_or_default();
         let likeness = |lag: usize| {
             let earlier = self.history.get(HISTORY - window - lag..HISTORY - lag).unwrap_or_default();
-            let (product, energy) = end
-                .iter()
-                .zip(earlier)
-                .fold((0.0_f32, 1e-9_f32), |(product, energy), (one, other)| (product + one * other, energy + other * other));
+            let (product, energy) =
+                end.iter().zip(earlier).fold((0.0_f32, 1e-9_f32), |(product, energy), (one, other)| {
+                    (product + one * other, energy + other * other)
+                });
             product / energy.sqrt()
         };
         (LAGS.0..=LAGS.1).max_by(|one, other| likeness(*one).total_cmp(&likeness(*other))).unwrap_or(LAGS.1)

@@ -32,7 +32,7 @@ fn encode_u(sample: i16) -> u8 {
 fn decode_u(byte: u8) -> i16 {
     let byte = !byte;
     let exponent = u32::from(byte >> 4 & 7);
-    let magnitude = ((i32::from(byte & 0x0F) << 3) + U_BIAS << exponent) - U_BIAS;
+    let magnitude = (((i32::from(byte & 0x0F) << 3) + U_BIAS) << exponent) - U_BIAS;
     (if byte & 0x80 != 0 { -magnitude } else { magnitude }) as i16
 }
 

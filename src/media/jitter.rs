@@ -207,11 +207,10 @@ impl JitterBuffer {
         self.window += 1;
         // A great surplus, as after an outage, does not wait for the window.
         let at_once = surplus > MAX_TARGET;
-        if at_once || (self.window >= SURPLUS_WINDOW && self.least_surplus > 0) {
-            if let Some(next) = self.next {
-                self.next = Some(next.wrapping_add(1));
-                self.counters.skipped += 1;
-            }
+        let lasting = self.window >= SURPLUS_WINDOW && self.least_surplus > 0;
+        if let (true, Some(next)) = (at_once || lasting, self.next) {
+            self.next = Some(next.wrapping_add(1));
+            self.counters.skipped += 1;
         }
         if self.window >= SURPLUS_WINDOW {
             self.window = 0;
@@ -251,7 +250,10 @@ mod tests {
     fn packets_out_of_order_are_played_in_order() {
         let mut buffer = JitterBuffer::new();
         fill(&mut buffer, &[11, 10, 13, 12]);
-        assert_eq!([play(&mut buffer), play(&mut buffer), play(&mut buffer), play(&mut buffer)], ["10", "11", "12", "13"]);
+        assert_eq!(
+            [play(&mut buffer), play(&mut buffer), play(&mut buffer), play(&mut buffer)],
+            ["10", "11", "12", "13"]
+        );
     }
 
     #[test]
@@ -300,11 +302,9 @@ mod tests {
         for sequence in 4..40 {
             buffer.insert(packet(sequence, 60));
         }
-        let mut next = 40;
-        for step in 0..100_u64 {
+        for step in 0..100_u16 {
             play(&mut buffer);
-            buffer.insert(packet(next, 80 + step * 20));
-            next += 1;
+            buffer.insert(packet(40 + step, 80 + u64::from(step) * 20));
         }
         assert!(buffer.level() <= buffer.target() + 2 + MAX_TARGET, "level {}", buffer.level());
         assert!(buffer.counters.skipped > 10);

@@ -73,9 +73,12 @@ pub struct MediaContext {
     pub extra_addresses: Vec<SocketAddr>,
     /// The sound card's rate, samples per second.
     pub rate_hz: u32,
-    /// Gives a call's sound to the audio thread, or takes it back.
-    pub attach: Box<dyn Fn(MediaId, Option<Box<dyn CallSound>>) + Send + Sync>,
+    /// The way to the audio thread.
+    pub attach: Attach,
 }
+
+/// Gives a call's sound to the audio thread, or takes it back with `None`.
+pub type Attach = Box<dyn Fn(MediaId, Option<Box<dyn CallSound>>) + Send + Sync>;
 
 /// Carries media commands to the tasks of the calls.
 pub struct MediaAdapter {
@@ -101,13 +104,8 @@ impl MediaAdapter {
         let closing = command == MediaCommand::Close;
         if !self.tasks.contains_key(&media) && !closing {
             let (commands, queue) = mpsc::channel(COMMANDS);
-            let task = task::run(
-                media,
-                Arc::clone(&self.context),
-                Arc::clone(&self.identity),
-                queue,
-                self.events.clone(),
-            );
+            let task =
+                task::run(media, Arc::clone(&self.context), Arc::clone(&self.identity), queue, self.events.clone());
             tokio::spawn(task);
             self.tasks.insert(media, commands);
         }

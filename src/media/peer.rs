@@ -60,7 +60,8 @@ impl Identity {
         let parameters =
             CertificateParams::new(vec!["callbox".to_owned()]).map_err(|problem| error(problem.to_string()))?;
         let scheme = rtc::crypto::SignatureScheme::EcdsaP256Sha256;
-        let certificate = RTCCertificate::generate(provider.crypto(), scheme, parameters).map_err(MediaError::webrtc)?;
+        let certificate =
+            RTCCertificate::generate(provider.crypto(), scheme, parameters).map_err(MediaError::webrtc)?;
         *kept = Some(certificate.clone());
         Ok(certificate)
     }
@@ -168,16 +169,15 @@ impl Peer {
             .with_ice_servers(resolve(&context.config.ice_servers).await)
             .with_certificates(vec![identity.certificate().await?])
             .build();
-        let connection = PeerConnectionBuilder::new()
+        let building = PeerConnectionBuilder::new()
             .with_configuration(configuration)
             .with_media_engine(media_engine(&codecs)?)
             .with_setting_engine(settings)
             .with_interceptor_registry(configure_rtcp_reports(Registry::new()))
             .with_handler(Arc::new(Handler(events)))
             .with_udp_addrs(addresses(context))
-            .build()
-            .await
-            .map_err(MediaError::webrtc)?;
+            .build();
+        let connection = Box::pin(building).await.map_err(MediaError::webrtc)?;
         let connection: Arc<dyn PeerConnection> = Arc::new(connection);
         let track = Arc::new(TrackLocalStaticRTP::new(MediaStreamTrack::new(
             "callbox".to_owned(),
@@ -192,15 +192,8 @@ impl Peer {
             }],
         )));
         let local: Arc<dyn TrackLocal> = Arc::clone(&track) as Arc<dyn TrackLocal>;
-        let peer = Self {
-            connection,
-            track,
-            ssrc,
-            codecs,
-            mid: "0".into(),
-            offering: false,
-            offered: PayloadMap::default(),
-        };
+        let peer =
+            Self { connection, track, ssrc, codecs, mid: "0".into(), offering: false, offered: PayloadMap::default() };
         if let Err(error) = peer.connection.add_track(local).await {
             peer.close().await;
             return Err(MediaError::webrtc(error));

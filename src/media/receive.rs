@@ -4,10 +4,10 @@
 
 use rtrb::Consumer;
 
+use super::MediaError;
 use super::conceal::Concealer;
 use super::g711;
 use super::jitter::{JitterBuffer, Packet, Playout};
-use super::MediaError;
 use crate::config::Codec;
 use crate::sound::Resampler;
 
@@ -32,10 +32,7 @@ pub(super) struct Receiver {
 }
 
 impl Receiver {
-    pub(super) fn new(
-        packets: Consumer<Packet>,
-        rate_hz: u32,
-        ) -> Result<Self, MediaError> {
+    pub(super) fn new(packets: Consumer<Packet>, rate_hz: u32) -> Result<Self, MediaError> {
         Ok(Self {
             packets,
             jitter: JitterBuffer::new(),

@@ -111,7 +111,9 @@ impl Remote {
         }
         let audio = media
             .iter()
-            .position(|section| section.first().is_some_and(|line| line.starts_with("m=audio ") && !line.starts_with("m=audio 0 ")))
+            .position(|section| {
+                section.first().is_some_and(|line| line.starts_with("m=audio ") && !line.starts_with("m=audio 0 "))
+            })
             .ok_or(SdpError::NoAudio)?;
         Ok(Self { session, media, audio })
     }
@@ -260,7 +262,11 @@ pub(super) fn to_send(sdp: &str) -> String {
     let mut lines: Vec<String> = Vec::new();
     for line in sdp.lines().map(str::trim_end).filter(|line| !line.is_empty()) {
         let of_opus = opus.as_ref().is_some_and(|number| line.starts_with(&format!("a=fmtp:{number} ")));
-        if of_opus || line.starts_with("a=candidate:") || line == "a=end-of-candidates" || line.starts_with("a=ice-options:") {
+        if of_opus
+            || line.starts_with("a=candidate:")
+            || line == "a=end-of-candidates"
+            || line.starts_with("a=ice-options:")
+        {
             continue;
         }
         lines.push(line.to_owned());
@@ -381,7 +387,9 @@ mod tests {
             let remote = Remote::parse(&sdp).unwrap();
             assert!(remote.direction().is_hold());
             let applied = remote.to_apply("0", &OURS);
-            assert!(applied.contains("a=sendrecv") && !applied.contains("a=sendonly") && !applied.contains("a=inactive"));
+            assert!(
+                applied.contains("a=sendrecv") && !applied.contains("a=sendonly") && !applied.contains("a=inactive")
+            );
         }
     }
 
@@ -402,7 +410,9 @@ mod tests {
 
     #[test]
     fn what_is_sent_has_our_opus_parameters_and_trickle_and_no_candidates() {
-        let sent = to_send("v=0\r\nm=audio 9 X 111\r\na=rtpmap:111 opus/48000/2\r\na=fmtp:111 x=1\r\na=ice-pwd:p\r\na=candidate:1 1 udp 1 192.0.2.1 1 typ host\r\na=end-of-candidates\r\n");
+        let sent = to_send(
+            "v=0\r\nm=audio 9 X 111\r\na=rtpmap:111 opus/48000/2\r\na=fmtp:111 x=1\r\na=ice-pwd:p\r\na=candidate:1 1 udp 1 192.0.2.1 1 typ host\r\na=end-of-candidates\r\n",
+        );
         assert!(sent.contains("a=fmtp:111 minptime=10;useinbandfec=1\r\n") && !sent.contains("x=1"));
         assert!(sent.contains("a=ice-options:trickle\r\n") && !sent.contains("candidate"));
     }

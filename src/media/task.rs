@@ -47,7 +47,8 @@ pub(super) async fn run(
     events: mpsc::Sender<(MediaId, MediaEvent)>,
 ) {
     let reporter = Reporter { media, events };
-    let made = CallMedia::new(media, Arc::clone(&context), &identity, reporter.clone()).await;
+    // On the heap: the library's futures are large.
+    let made = Box::pin(CallMedia::new(media, Arc::clone(&context), &identity, reporter.clone())).await;
     let (mut call, mut peer_events) = match made {
         Ok(made) => made,
         Err(error) => return reporter.report(MediaEvent::Failed(error.to_string())).await,
@@ -108,7 +109,7 @@ impl CallMedia {
         let [s0, s1, s2, s3, t0, t1, t2, t3, q0, q1] = random;
         let ssrc = u32::from_be_bytes([s0, s1, s2, s3]).max(1);
         let (sound, network) = call_sound(context.rate_hz)?;
-        let (peer, events) = Peer::new(&context, identity, ssrc).await?;
+        let (peer, events) = Box::pin(Peer::new(&context, identity, ssrc)).await?;
         let NetworkEnd { received, encoded, wake, codec } = network;
         let wake = pipe::Receiver::from_owned_fd(wake).map_err(|error| MediaError::System(error.to_string()))?;
         let call = Self {
@@ -305,8 +306,7 @@ impl Reader {
 
     async fn packet(&mut self, packet: &rtc::rtp::Packet) {
         let header = &packet.header;
-        let payload =
-            self.map.read().unwrap_or_else(PoisonError::into_inner).payload(header.payload_type);
+        let payload = self.map.read().unwrap_or_else(PoisonError::into_inner).payload(header.payload_type);
         match payload {
             Some(Payload::TelephoneEvent) => {
                 if let Some(digit) = self.digits.packet(header.timestamp, &packet.payload) {

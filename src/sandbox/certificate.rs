@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::{ToSpan, Zoned};
-use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    date_time_ymd,
+};
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -52,8 +55,7 @@ impl ServerCertificate {
         if !ca_file.exists() || !ca_key_file.exists() {
             make_ca(&ca_file, &ca_key_file, &today).map_err(|problem| error(&problem))?;
         }
-        let wanted: Vec<String> =
-            names.iter().cloned().chain(addresses.iter().map(IpAddr::to_string)).collect();
+        let wanted: Vec<String> = names.iter().cloned().chain(addresses.iter().map(IpAddr::to_string)).collect();
         let until = today.checked_add(LEAF_DAYS.days()).map_err(|problem| error(&problem))?;
         let note = folder.join("server.names");
         if !is_fresh(&note, &wanted, &today) {
@@ -71,7 +73,9 @@ impl ServerCertificate {
     pub(super) fn server_config(&self) -> Result<Arc<ServerConfig>, String> {
         let mut config = ServerConfig::builder_with_provider(tls_provider())
             .with_safe_default_protocol_versions()
-            .and_then(|builder| builder.with_no_client_auth().with_single_cert(self.chain.clone(), self.key.clone_key()))
+            .and_then(|builder| {
+                builder.with_no_client_auth().with_single_cert(self.chain.clone(), self.key.clone_key())
+            })
             .map_err(|error| error.to_string())?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Arc::new(config))
@@ -158,7 +162,8 @@ mod tests {
         let first = ServerCertificate::make(folder.path(), &["door.lan".into()], &[address]).unwrap();
         let again = ServerCertificate::make(folder.path(), &["door.lan".into()], &[address]).unwrap();
         assert_eq!(first.chain, again.chain);
-        let moved = ServerCertificate::make(folder.path(), &["door.lan".into()], &[IpAddr::from([192, 0, 2, 8])]).unwrap();
+        let moved =
+            ServerCertificate::make(folder.path(), &["door.lan".into()], &[IpAddr::from([192, 0, 2, 8])]).unwrap();
         assert_ne!(first.chain, moved.chain);
         assert_eq!(first.fingerprint, moved.fingerprint);
         assert!(moved.server_config().is_ok());

@@ -42,7 +42,11 @@ pub(super) fn check(
         Some(origin) if !safe => {
             let scheme = if secure { "https" } else { "http" };
             let own = format!("{scheme}://{host}");
-            if origin.to_str().is_ok_and(|origin| origin.eq_ignore_ascii_case(&own)) { Ok(()) } else { Err(Foreign::Origin) }
+            if origin.to_str().is_ok_and(|origin| origin.eq_ignore_ascii_case(&own)) {
+                Ok(())
+            } else {
+                Err(Foreign::Origin)
+            }
         }
         // Programs send none; every browser does.
         _ => Ok(()),

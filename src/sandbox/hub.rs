@@ -35,16 +35,9 @@ struct State {
 
 impl Hub {
     /// Starts to tell the time until `stopped`.
-    pub(super) fn start(
-        accounts: impl Iterator<Item = (String, String)>,
-        mut stopped: watch::Receiver<bool>,
-    ) -> Self {
-        let state = State {
-            exchange: Exchange::new(accounts),
-            connections: HashMap::new(),
-            next: 0,
-            start: Instant::now(),
-        };
+    pub(super) fn start(accounts: impl Iterator<Item = (String, String)>, mut stopped: watch::Receiver<bool>) -> Self {
+        let state =
+            State { exchange: Exchange::new(accounts), connections: HashMap::new(), next: 0, start: Instant::now() };
         let hub = Self(Arc::new(Mutex::new(state)));
         let ticking = hub.clone();
         tokio::spawn(async move {
@@ -104,8 +97,7 @@ impl Hub {
                 Delivery::Send(connection, message) => (connection, Outgoing::Message(Box::new(message))),
                 Delivery::Close(connection, code) => (connection, Outgoing::Close(code)),
             };
-            let delivered =
-                state.connections.get(&connection).is_some_and(|sender| sender.try_send(outgoing).is_ok());
+            let delivered = state.connections.get(&connection).is_some_and(|sender| sender.try_send(outgoing).is_ok());
             if !delivered {
                 // Its queue is full or it has gone: dropping the sender ends its task.
                 state.connections.remove(&connection);

@@ -50,7 +50,10 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    pub(super) async fn bind(address: SocketAddr, certificate: Option<&ServerCertificate>) -> Result<Self, SandboxError> {
+    pub(super) async fn bind(
+        address: SocketAddr,
+        certificate: Option<&ServerCertificate>,
+    ) -> Result<Self, SandboxError> {
         let tls = match certificate {
             Some(certificate) => Some(TlsAcceptor::from(certificate.server_config().map_err(SandboxError::Tls)?)),
             None => None,
@@ -124,7 +127,11 @@ impl Connected<IncomingStream<'_, Listener>> for Ends {
 }
 
 impl AsyncRead for Connection {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         match &mut self.transport {
             Transport::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
             Transport::Tls(stream) => Pin::new(stream).poll_read(context, buffer),

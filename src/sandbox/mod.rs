@@ -104,7 +104,8 @@ impl Sandbox {
         }
         let (stop, stopped) = watch::channel(false);
         let auth = Arc::new(Auth::new(accounts.clone()));
-        let hub = Hub::start(accounts.iter().map(|account| (account.number.clone(), account.name.clone())), stopped.clone());
+        let hub =
+            Hub::start(accounts.iter().map(|account| (account.number.clone(), account.name.clone())), stopped.clone());
         let mut shared = Shared {
             auth: Arc::clone(&auth),
             hub,
@@ -122,8 +123,7 @@ impl Sandbox {
             // The station has a door of its own: plain, and on loopback only.
             let private = Listener::bind(SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 0), None).await?;
             let private_address = private.address();
-            let private_shared =
-                Shared { secure: false, panel_needs_login: true, ..shared.clone() };
+            let private_shared = Shared { secure: false, panel_needs_login: true, ..shared.clone() };
             tasks.push(tokio::spawn(routes::serve(private, private_shared, stopped.clone())));
             let token = auth.new_token(STATION_NUMBER).map_err(SandboxError::Random)?;
             let station = start_station(config, private_address, token, card, loopback)?;
@@ -167,8 +167,7 @@ fn start_station(
     config.core.ca_file = None;
     config.core.client_certificate = None;
     config.core.credentials = Credentials::Token(token);
-    let extra_addresses =
-        if loopback { vec![SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 0)] } else { Vec::new() };
+    let extra_addresses = if loopback { vec![SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 0)] } else { Vec::new() };
     let identifier = config.core.identifier.clone().unwrap_or_else(machine_identifier);
     RunningStation::start(StationOptions {
         config,

@@ -73,14 +73,8 @@ async fn guarded(
     next: Next,
 ) -> Response {
     let upgrade = request.headers().contains_key(header::UPGRADE);
-    let verdict = guard::check(
-        request.method(),
-        request.headers(),
-        upgrade,
-        ends.local.ip(),
-        &shared.host_names,
-        shared.secure,
-    );
+    let verdict =
+        guard::check(request.method(), request.headers(), upgrade, ends.local.ip(), &shared.host_names, shared.secure);
     if let Err(foreign) = verdict {
         return foreign.status().into_response();
     }
@@ -136,9 +130,7 @@ async fn log_in(
         return api_error(StatusCode::UNPROCESSABLE_ENTITY, "parameters_invalid");
     };
     match shared.auth.log_in(name, password, remote) {
-        Ok(token) => {
-            Json(LoginResponse { token, user_id: Some(name.clone()), tenant_id: None }).into_response()
-        }
+        Ok(token) => Json(LoginResponse { token, user_id: Some(name.clone()), tenant_id: None }).into_response(),
         Err(error) => login_refused(&error),
     }
 }

@@ -16,7 +16,13 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_millis(KEEPALIVE_INTERVAL.as_millis() as u64 * 2);
 
 /// Serves a client whose token is good.
-pub(super) async fn serve(mut socket: WebSocket, hub: Hub, number: String, force: bool, mut stopped: watch::Receiver<bool>) {
+pub(super) async fn serve(
+    mut socket: WebSocket,
+    hub: Hub,
+    number: String,
+    force: bool,
+    mut stopped: watch::Receiver<bool>,
+) {
     let Some((connection, mut outgoing)) = hub.connect(&number, force) else {
         return close(socket, CloseCause::SessionMissed.code()).await;
     };

@@ -127,7 +127,8 @@ async fn connect(
     force: bool,
 ) -> Result<WebSocket, ConnectFailure> {
     let stream = stream::open(endpoint, tls).await.map_err(|error| io_failure(&error))?;
-    let failure = |words: &str| ConnectFailure { kind: ConnectFailureKind::Http, words: words.into(), retry_after: None };
+    let failure =
+        |words: &str| ConnectFailure { kind: ConnectFailureKind::Http, words: words.into(), retry_after: None };
     // The error's text would hold the address, and so the token.
     let mut request = endpoint
         .signaling_url(token, force)

@@ -424,9 +424,7 @@ impl ClientMessage {
             ("handshake", "keepalive") => {
                 Ok(Self::Keepalive { transaction: transaction_of(&value).unwrap_or_default() })
             }
-            ("request", known) if Request::NAMES.contains(&known) => {
-                fit(kind, &name, value).map(Self::Request)
-            }
+            ("request", known) if Request::NAMES.contains(&known) => fit(kind, &name, value).map(Self::Request),
             _ => Err(FrameError::Unknown { kind, name }),
         }
     }

@@ -23,17 +23,8 @@ pub struct Request {
 
 impl Request {
     /// Every request name.
-    pub const NAMES: [&str; 9] = [
-        "outgoing_call",
-        "accept",
-        "decline",
-        "hangup",
-        "hold",
-        "unhold",
-        "transfer",
-        "update",
-        "ice_trickle",
-    ];
+    pub const NAMES: [&str; 9] =
+        ["outgoing_call", "accept", "decline", "hangup", "hold", "unhold", "transfer", "update", "ice_trickle"];
 }
 
 /// What a request asks for.

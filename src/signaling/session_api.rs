@@ -96,8 +96,9 @@ impl SessionApi {
             .await
             .map_err(|_| SessionApiError::Failed(format!("{}: no answer within 20 s", self.endpoint.shown())))??;
         if status.is_success() {
-            return serde_json::from_slice(&body)
-                .map_err(|_| SessionApiError::Failed(format!("{}: no core server answers there", self.endpoint.shown())));
+            return serde_json::from_slice(&body).map_err(|_| {
+                SessionApiError::Failed(format!("{}: no core server answers there", self.endpoint.shown()))
+            });
         }
         let words = match serde_json::from_slice::<ErrorBody>(&body) {
             Ok(error) => error.message.map_or(error.code.clone(), |message| format!("{} ({message})", error.code)),

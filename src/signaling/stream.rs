@@ -34,7 +34,8 @@ pub(super) async fn open(endpoint: &Endpoint, tls: &Arc<ClientConfig>) -> io::Re
     let name = ServerName::try_from(endpoint.host().to_owned())
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     let connector = TlsConnector::from(Arc::clone(tls));
-    let stream = timeout(TLS_TIMEOUT, connector.connect(name, tcp)).await.map_err(|_| timed_out("the TLS handshake"))??;
+    let stream =
+        timeout(TLS_TIMEOUT, connector.connect(name, tcp)).await.map_err(|_| timed_out("the TLS handshake"))??;
     Ok(Box::new(stream))
 }
 

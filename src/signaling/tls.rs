@@ -35,7 +35,8 @@ pub fn client_config(
     client_certificate: Option<&(PathBuf, PathBuf)>,
 ) -> Result<Arc<ClientConfig>, TlsError> {
     let setup = |error: rustls::Error| TlsError::Setup(error.to_string());
-    let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().map_err(setup)?;
+    let builder =
+        ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().map_err(setup)?;
     let builder = match ca_file {
         Some(path) => builder.with_root_certificates(pinned_roots(path)?),
         None => builder.with_platform_verifier().map_err(setup)?,
@@ -72,7 +73,8 @@ pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
 
 /// The private key of a PEM file.
 pub(crate) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
-    PrivateKeyDer::from_pem_file(path).map_err(|error| TlsError::File { path: path.to_owned(), problem: error.to_string() })
+    PrivateKeyDer::from_pem_file(path)
+        .map_err(|error| TlsError::File { path: path.to_owned(), problem: error.to_string() })
 }
 
 /// What is wrong with the server's certificate, in words with a remedy, if that is what went wrong.
@@ -86,7 +88,8 @@ pub(super) fn certificate_problem(error: &std::io::Error) -> Option<String> {
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
                 "the server's certificate has expired, or the clock is wrong".into()
             }
-            CertificateError::UnknownIssuer => {
+            // A CA of the same name with another key is unknown too.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
                 "the server's certificate is of an unknown CA: a captive portal, or core.ca_file is needed".into()
             }
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
@@ -94,7 +97,9 @@ pub(super) fn certificate_problem(error: &std::io::Error) -> Option<String> {
             }
             other => format!("the server's certificate is refused: {other}"),
         },
-        rustls::Error::AlertReceived(alert) => format!("the server refused TLS ({alert:?}): a client certificate may be needed"),
+        rustls::Error::AlertReceived(alert) => {
+            format!("the server refused TLS ({alert:?}): a client certificate may be needed")
+        }
         other => format!("TLS failed: {other}"),
     })
 }

@@ -77,7 +77,9 @@ mod tests {
             assert_eq!(up.process(&tone, &mut wide), rate as usize);
             let mut narrow = vec![0.0; 8_000];
             assert_eq!(down.process(&wide, &mut narrow), 8_000);
-            let level = |samples: &[f32]| (samples.iter().map(|sample| sample * sample).sum::<f32>() / samples.len() as f32).sqrt();
+            let level = |samples: &[f32]| {
+                (samples.iter().map(|sample| sample * sample).sum::<f32>() / samples.len() as f32).sqrt()
+            };
             assert!((level(&narrow[4000..]) - level(&tone)).abs() < 0.01, "{rate}");
         }
     }

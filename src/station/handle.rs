@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use crate::control::{Controlled, ErrorKind, EventRecord, FullStatus, OutputRequest, Reply, ReplyError, Request};
 use crate::config::{Config, OutputIndex};
+use crate::control::{Controlled, ErrorKind, EventRecord, FullStatus, OutputRequest, Reply, ReplyError, Request};
 use crate::core::{Command, OutputChange, Pin, Refusal};
 use crate::gpio::SimulatedPins;
 

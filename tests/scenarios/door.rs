@@ -319,9 +319,10 @@ impl Door {
 
     /// Peer connections that were made and not closed.
     pub fn open_media(&self) -> usize {
-        let made = self.media.iter().filter(|(_, command)| {
-            matches!(command, MediaCommand::Offer | MediaCommand::Answer { .. })
-        });
+        let made = self
+            .media
+            .iter()
+            .filter(|(_, command)| matches!(command, MediaCommand::Offer | MediaCommand::Answer { .. }));
         let closed = self.media.iter().filter(|(_, command)| *command == MediaCommand::Close);
         made.count() - closed.count()
     }

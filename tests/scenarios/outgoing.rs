@@ -9,7 +9,9 @@ fn a_press_rings_and_the_visitor_hears_it() {
     door.press();
     assert!(door.heard(Sound::Connecting), "a sign at once");
     let request = door.take_one("outgoing_call");
-    assert!(matches!(&request.body, RequestBody::OutgoingCall { number, jsep, .. } if number == "100" && jsep.sdp == "our offer"));
+    assert!(
+        matches!(&request.body, RequestBody::OutgoingCall { number, jsep, .. } if number == "100" && jsep.sdp == "our offer")
+    );
     door.ack(&request);
     assert_eq!(door.scene.tone, None);
     door.event_of(&request, EventBody::Ringing {});
@@ -67,7 +69,10 @@ fn the_answer_opens_the_microphone_and_stops_the_ringback() {
     assert_eq!(door.scene.tone, None);
     assert!(door.microphone_is_open());
     assert!(door.heard(Sound::Answer));
-    assert!(door.last_media(|command| matches!(command, MediaCommand::ApplyAnswer { answer } if answer == "their answer")).is_some());
+    assert!(
+        door.last_media(|command| matches!(command, MediaCommand::ApplyAnswer { answer } if answer == "their answer"))
+            .is_some()
+    );
 }
 
 #[test]
@@ -202,7 +207,8 @@ fn each_end_has_its_tone() {
 
 #[test]
 fn both_lines_busy_gives_the_busy_tone_and_no_call() {
-    let mut door = Door::online(&format!("{BELL}{BELL_TWO}[calls]\nsecond_call = \"mix\"\n[[answer]]\naction = \"answer\"\n"));
+    let mut door =
+        Door::online(&format!("{BELL}{BELL_TWO}[calls]\nsecond_call = \"mix\"\n[[answer]]\naction = \"answer\"\n"));
     door.talking_in(0, "one", "200");
     door.talking_in(1, "two", "201");
     door.sounds.clear();
@@ -244,7 +250,7 @@ fn lines_take_turns_and_the_next_call_avoids_the_one_being_cleaned() {
 
 #[test]
 fn on_a_single_line_the_next_call_waits_for_ice_hangup() {
-    let mut door = Door::online(&format!("{BELL}"));
+    let mut door = Door::online(BELL);
     door.lose(1006);
     door.reopen();
     door.state(vec![None]);

@@ -76,7 +76,10 @@ fn a_hangup_made_offline_is_sent_first() {
     let line = busy(&id(&request), vec![accepted()]);
     back(&mut door, on_line(&request, line));
     let first = door.sent.first().cloned();
-    assert!(matches!(&first, Some(ClientMessage::Request(sent)) if sent.body == RequestBody::Hangup {} && sent.call_id == request.call_id), "{first:?}");
+    assert!(
+        matches!(&first, Some(ClientMessage::Request(sent)) if sent.body == RequestBody::Hangup {} && sent.call_id == request.call_id),
+        "{first:?}"
+    );
     assert_eq!(door.take("hangup").len(), 1, "and only once");
     assert_eq!(door.states(), [CallState::Idle, CallState::Idle], "it is not restored");
 }

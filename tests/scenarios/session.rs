@@ -122,7 +122,12 @@ fn failures_in_a_row_wait_longer_and_never_beyond_a_minute() {
     }
     assert!(waits.iter().all(|wait| *wait <= 60_001), "{waits:?}");
     assert!(waits[10..].iter().any(|wait| *wait > 20_000), "{waits:?}");
-    assert_eq!(door.facts.iter().filter(|fact| matches!(fact, Fact::Session { .. })).count(), 2, "told once: {:?}", door.facts);
+    assert_eq!(
+        door.facts.iter().filter(|fact| matches!(fact, Fact::Session { .. })).count(),
+        2,
+        "told once: {:?}",
+        door.facts
+    );
 }
 
 #[test]
@@ -312,10 +317,11 @@ fn a_login_gets_a_new_token_once_and_then_waits() {
         "[core]\nurl = \"https://core.example.com\"\nlogin = \"door\"\npassword_file = \"{}\"\n",
         password.path().display()
     );
-    let config = callbox::config::parse("/test.toml", &config, &Default::default()).unwrap_or_else(|errors| panic!("{errors}"));
+    let config =
+        callbox::config::parse("/test.toml", &config, &Default::default()).unwrap_or_else(|errors| panic!("{errors}"));
     let now = |ms| Now { at: Time(ms), local: None };
     let mut station = Station::new(std::sync::Arc::new(config), 1, 1, now(0));
-    let mut outputs = |station: &mut Station, ms, input| {
+    let outputs = |station: &mut Station, ms, input| {
         station.handle(now(ms), input);
         std::iter::from_fn(|| station.poll_output()).collect::<Vec<_>>()
     };

@@ -115,7 +115,10 @@ fn digits_go_to_the_call_that_is_up() {
     door.talking_call();
     assert_eq!(door.command(Command::Dtmf("1x".into())), Err(Refusal::BadDigits("1X".into())));
     door.command(Command::Dtmf("12#".into())).unwrap();
-    assert_eq!(door.last_media(|command| matches!(command, MediaCommand::SendDigits(_))), Some(&MediaCommand::SendDigits("12#".into())));
+    assert_eq!(
+        door.last_media(|command| matches!(command, MediaCommand::SendDigits(_))),
+        Some(&MediaCommand::SendDigits("12#".into()))
+    );
 }
 
 #[test]

@@ -126,8 +126,8 @@ impl Exchange {
 
     /// The call that a transferred one takes the place of.
     fn end_replaced(&mut self, call_id: &CallId, account: usize) {
-        let line = (0..LINES)
-            .find(|line| self.leg(Seat { account, line: *line }).is_some_and(|leg| leg.call_id == *call_id));
+        let line =
+            (0..LINES).find(|line| self.leg(Seat { account, line: *line }).is_some_and(|leg| leg.call_id == *call_id));
         if let Some(line) = line {
             self.end(Seat { account, line }, 200, "Replaced", None);
         }
@@ -135,9 +135,8 @@ impl Exchange {
 
     pub(super) fn decline(&mut self, seat: Seat, answer: &Answer) {
         self.acknowledge(answer);
-        let rings = self
-            .leg(seat)
-            .is_some_and(|leg| leg.direction == Direction::Incoming && leg.state == LegState::Ringing);
+        let rings =
+            self.leg(seat).is_some_and(|leg| leg.direction == Direction::Incoming && leg.state == LegState::Ringing);
         // A decline of an established call is taken and has no effect, as on the real core.
         if rings {
             self.tell(seat, Some(&answer.transaction), EventBody::Declining { code: 486, refer_id: None });

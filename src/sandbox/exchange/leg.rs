@@ -71,8 +71,7 @@ impl Leg {
     }
 
     pub(super) fn log_request(&mut self, at_ms: i64, transaction: &str, body: &RequestBody) {
-        let request =
-            Request { transaction: transaction.to_owned(), line: None, call_id: None, body: body.clone() };
+        let request = Request { transaction: transaction.to_owned(), line: None, call_id: None, body: body.clone() };
         self.log(at_ms, LogMessage::Request(request));
     }
 

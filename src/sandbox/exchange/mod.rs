@@ -127,9 +127,7 @@ impl Exchange {
         let lines = known
             .lines
             .iter()
-            .map(|leg| {
-                leg.as_ref().map(|leg| LineState { call_id: Some(leg.call_id.clone()), call_logs: leg.logs() })
-            })
+            .map(|leg| leg.as_ref().map(|leg| LineState { call_id: Some(leg.call_id.clone()), call_logs: leg.logs() }))
             .collect();
         let state = StateHandshake {
             keepalive_interval: u64::try_from(KEEPALIVE_INTERVAL.as_millis()).unwrap_or(30_000),
@@ -252,9 +250,7 @@ impl Exchange {
     }
 
     fn put(&mut self, seat: Seat, leg: Option<Leg>) {
-        if let Some(place) =
-            self.accounts.get_mut(seat.account).and_then(|account| account.lines.get_mut(seat.line))
-        {
+        if let Some(place) = self.accounts.get_mut(seat.account).and_then(|account| account.lines.get_mut(seat.line)) {
             *place = leg;
         }
     }
@@ -297,12 +293,8 @@ impl Exchange {
 
     fn send_event(&mut self, seat: Seat, transaction: Option<&str>, call_id: Option<CallId>, body: EventBody) {
         let Some(connection) = self.accounts.get(seat.account).and_then(|account| account.connection) else { return };
-        let event = Event {
-            transaction: transaction.map(str::to_owned),
-            line: u32::try_from(seat.line).ok(),
-            call_id,
-            body,
-        };
+        let event =
+            Event { transaction: transaction.map(str::to_owned), line: u32::try_from(seat.line).ok(), call_id, body };
         self.out.push(Delivery::Send(connection, ServerMessage::Event(Box::new(event))));
     }
 

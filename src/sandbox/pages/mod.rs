@@ -23,8 +23,7 @@ const FILES: [(&str, &str, &str); 5] = [
 pub(super) fn routes() -> Router<Shared> {
     FILES.into_iter().fold(Router::new(), |router, (path, kind, text)| {
         let page = move || async move {
-            let headers =
-                [(header::CONTENT_TYPE, kind), (header::CONTENT_SECURITY_POLICY, POLICY)];
+            let headers = [(header::CONTENT_TYPE, kind), (header::CONTENT_SECURITY_POLICY, POLICY)];
             (headers, text).into_response()
         };
         router.route(path, get(page))

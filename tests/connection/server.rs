@@ -1,0 +1,258 @@
+//! A core server that does what a test says, over real sockets and TLS.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use callbox::signaling::{ClientMessage, Request, ServerMessage};
+use futures_util::{SinkExt, StreamExt};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::server::WebPkiClientVerifier;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request as Upgrade, Response};
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{Bytes, Message};
+use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
+
+/// Nothing in these tests takes longer, but for keepalives.
+pub const PATIENCE: Duration = Duration::from_secs(15);
+
+/// A CA of our own.
+pub struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pub pem: String,
+}
+
+impl Authority {
+    pub fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let key = KeyPair::generate().unwrap();
+        let pem = params.self_signed(&key).unwrap().pem();
+        Self { issuer: Issuer::new(params, key), pem }
+    }
+
+    /// Certificate and key, as PEM.
+    pub fn issue(&self, name: &str) -> (String, String) {
+        let (certificate, key) = self.leaf(name);
+        (certificate.pem(), key.serialize_pem())
+    }
+
+    fn leaf(&self, name: &str) -> (rcgen::Certificate, KeyPair) {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        (params.signed_by(&key, &self.issuer).unwrap(), key)
+    }
+
+    fn acceptor(&self, clients_too: bool) -> TlsAcceptor {
+        let (certificate, key) = self.leaf("127.0.0.1");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder =
+            ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions().unwrap();
+        let builder = if clients_too {
+            use rustls::pki_types::CertificateDer;
+            use rustls::pki_types::pem::PemObject;
+            let mut roots = rustls::RootCertStore::empty();
+            roots.add(CertificateDer::from_pem_slice(self.pem.as_bytes()).unwrap()).unwrap();
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+            builder.with_client_cert_verifier(verifier)
+        } else {
+            builder.with_no_client_auth()
+        };
+        let key: PrivateKeyDer<'static> = key.into();
+        TlsAcceptor::from(Arc::new(builder.with_single_cert(vec![certificate.der().clone()], key).unwrap()))
+    }
+}
+
+/// A listening server.
+pub struct Server {
+    listener: TcpListener,
+    tls: TlsAcceptor,
+    pub port: u16,
+}
+
+/// A connection of the station, after the upgrade.
+pub struct Session {
+    socket: WebSocketStream<TlsStream<TcpStream>>,
+    /// Path and query of the upgrade.
+    pub target: String,
+    pub protocol: String,
+}
+
+impl Server {
+    pub async fn start(authority: &Authority) -> Self {
+        Self::start_with(authority, 0, false).await
+    }
+
+    pub async fn start_with(authority: &Authority, port: u16, client_certificates: bool) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        Self { listener, tls: authority.acceptor(client_certificates), port }
+    }
+
+    /// The next TLS stream; `None` where its handshake failed.
+    async fn stream(&self) -> Option<TlsStream<TcpStream>> {
+        let (stream, _) = timeout(PATIENCE, self.listener.accept()).await.expect("a connection").unwrap();
+        timeout(PATIENCE, self.tls.accept(stream)).await.expect("a TLS handshake").ok()
+    }
+
+    /// A connection that fails in TLS.
+    pub async fn refuse_tls(&self) {
+        assert!(self.stream().await.is_none(), "the station trusted a foreign certificate");
+    }
+
+    pub async fn session(&self) -> Session {
+        let stream = self.stream().await.expect("a trusted connection");
+        let (mut target, mut protocol) = (String::new(), String::new());
+        let upgrade = |request: &Upgrade, mut response: Response| -> Result<Response, ErrorResponse> {
+            target = request.uri().to_string();
+            let wanted = request.headers().get("sec-websocket-protocol").cloned();
+            if let Some(wanted) = wanted {
+                protocol = wanted.to_str().unwrap().to_owned();
+                response.headers_mut().insert("sec-websocket-protocol", wanted);
+            }
+            Ok(response)
+        };
+        let socket = timeout(PATIENCE, accept_hdr_async(stream, upgrade)).await.expect("an upgrade").unwrap();
+        Session { socket, target, protocol }
+    }
+
+    /// Reads an HTTP request and answers it. Gives head and body.
+    pub async fn answer_http(&self, status: &str, headers: &str, body: &str) -> (String, Value) {
+        let mut stream = self.stream().await.expect("a trusted connection");
+        let mut text = Vec::new();
+        let mut buffer = [0_u8; 4096];
+        let head_end = loop {
+            let count = timeout(PATIENCE, stream.read(&mut buffer)).await.expect("a request").unwrap();
+            assert!(count > 0, "the request ended early");
+            text.extend_from_slice(&buffer[..count]);
+            if let Some(end) = text.windows(4).position(|window| window == b"\r\n\r\n") {
+                break end + 4;
+            }
+        };
+        let head = String::from_utf8(text[..head_end].to_vec()).unwrap();
+        let length: usize = head
+            .lines()
+            .find_map(|line| {
+                line.to_ascii_lowercase().strip_prefix("content-length:").map(|value| value.trim().parse().unwrap())
+            })
+            .unwrap_or(0);
+        while text.len() < head_end + length {
+            let count = timeout(PATIENCE, stream.read(&mut buffer)).await.expect("a body").unwrap();
+            text.extend_from_slice(&buffer[..count]);
+        }
+        let answer =
+            format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n{headers}\r\n{body}", body.len());
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        let _ = stream.shutdown().await;
+        (head, serde_json::from_slice(&text[head_end..]).unwrap_or(Value::Null))
+    }
+}
+
+impl Session {
+    pub async fn send(&mut self, message: Value) {
+        self.send_text(message.to_string()).await;
+    }
+
+    pub async fn send_text(&mut self, text: String) {
+        timeout(PATIENCE, self.socket.send(Message::text(text))).await.expect("room to send").unwrap();
+    }
+
+    /// As [`Session::send_text`], where the station may have gone.
+    pub async fn try_send_text(&mut self, text: String) {
+        let _ = timeout(PATIENCE, self.socket.send(Message::text(text))).await;
+    }
+
+    pub async fn send_binary(&mut self, bytes: Vec<u8>) {
+        timeout(PATIENCE, self.socket.send(Message::Binary(Bytes::from(bytes)))).await.expect("room to send").unwrap();
+    }
+
+    /// The `state` handshake with these lines.
+    pub async fn state(&mut self, lines: Value) {
+        self.state_with(lines, 30_000).await;
+    }
+
+    pub async fn state_with(&mut self, lines: Value, keepalive_interval: u64) {
+        self.send(json!({
+            "handshake": "state",
+            "keepalive_interval": keepalive_interval,
+            "timestamp": 1_795_000_000_000_u64,
+            "registration": { "status": "registered" },
+            "lines": lines,
+        }))
+        .await;
+    }
+
+    /// The next message; `None` at the end of the connection.
+    pub async fn next(&mut self) -> Option<ClientMessage> {
+        loop {
+            match timeout(PATIENCE, self.socket.next()).await.expect("a frame") {
+                Some(Ok(Message::Text(text))) => {
+                    return Some(ClientMessage::parse(text.as_str()).expect("a message of the protocol"));
+                }
+                Some(Ok(Message::Close(_))) | Some(Err(_)) | None => return None,
+                Some(Ok(_)) => {}
+            }
+        }
+    }
+
+    /// Nothing comes for a while.
+    pub async fn silence(&mut self, length: Duration) {
+        if let Ok(frame) = timeout(length, self.socket.next()).await {
+            panic!("expected silence, got {frame:?}");
+        }
+    }
+
+    /// The next request of this name; keepalives are echoed, candidates acknowledged.
+    pub async fn request(&mut self, name: &str) -> Request {
+        loop {
+            match self.next().await.expect("a request") {
+                ClientMessage::Request(request) if request.body.name() == name => return request,
+                ClientMessage::Request(request) if request.body.name() == "ice_trickle" => self.ack(&request).await,
+                ClientMessage::Keepalive { transaction } => {
+                    self.send(json!({ "handshake": "keepalive", "transaction": transaction })).await;
+                }
+                ClientMessage::Request(other) => panic!("expected {name}, got {other:?}"),
+            }
+        }
+    }
+
+    pub async fn ack(&mut self, request: &Request) {
+        self.send(json!({ "response": "ack", "transaction": request.transaction })).await;
+    }
+
+    /// An event of the call that a request is about.
+    pub async fn event(&mut self, request: &Request, mut event: Value) {
+        event["transaction"] = json!(request.transaction);
+        event["line"] = json!(request.line);
+        event["call_id"] = json!(request.call_id);
+        assert!(ServerMessage::parse(&event.to_string()).is_ok(), "the test writes the protocol wrongly: {event}");
+        self.send(event).await;
+    }
+
+    /// The close code that the station sends.
+    pub async fn close_code(&mut self) -> Option<u16> {
+        loop {
+            match timeout(PATIENCE, self.socket.next()).await.expect("the end") {
+                Some(Ok(Message::Close(frame))) => return frame.map(|frame| u16::from(frame.code)),
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return None,
+            }
+        }
+    }
+
+    pub async fn close(mut self, code: u16) {
+        let frame = CloseFrame { code: CloseCode::from(code), reason: "".into() };
+        let _ = self.socket.send(Message::Close(Some(frame))).await;
+        let goodbye = async { while let Some(Ok(_)) = self.socket.next().await {} };
+        let _ = timeout(Duration::from_secs(2), goodbye).await;
+    }
+}
