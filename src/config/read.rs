@@ -63,7 +63,10 @@ impl<'r> Section<'r> {
     }
 
     pub(super) fn value(&self, key: &'static str) -> Option<&Value> {
-        self.asked.borrow_mut().push(key);
+        let mut asked = self.asked.borrow_mut();
+        if !asked.contains(&key) {
+            asked.push(key);
+        }
         self.values.get(key)
     }
 
@@ -213,14 +216,12 @@ impl<'r> Section<'r> {
         let mut unknown: Vec<&String> = self.values.keys().filter(|key| !asked.contains(&key.as_str())).collect();
         unknown.sort();
         for key in unknown {
-            let nearest = asked
-                .iter()
-                .map(|known| (strsim::jaro_winkler(known, key), known))
-                .max_by(|one, other| one.0.total_cmp(&other.0));
-            let remedy = match nearest {
-                Some((likeness, known)) if likeness > 0.7 => format!("did you mean \"{}\"?", self.path_of(known)),
-                _ if asked.is_empty() => "remove it".to_owned(),
-                _ => format!("known here: {}", asked.join(", ")),
+            let nearest = asked.iter().min_by_key(|known| strsim::osa_distance(known, key));
+            let close = |known: &&&str| strsim::osa_distance(known, key) <= (key.len() / 3).max(2);
+            let remedy = match nearest.filter(close) {
+                Some(known) => format!("did you mean \"{}\"?", self.path_of(known)),
+                None if asked.is_empty() => "remove it".to_owned(),
+                None => format!("known here: {}", asked.join(", ")),
             };
             self.error(key, "unknown key", remedy);
         }

@@ -1,0 +1,269 @@
+use crate::{callbox, parts, run};
+
+const GOOD: &str = r#"
+[core]
+url = "https://core.example.com"
+token = "t"
+
+[[output]]
+name = "strike"
+kind = "relay"
+pin = 23
+
+[[button]]
+name = "bell"
+pin = 17
+press = { call = ["100", "101"], ring_s = 20 }
+"#;
+
+fn check(text: &str) -> (i32, String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("callbox.toml"), text).unwrap();
+    run(folder.path(), &["check", "--config", "callbox.toml"])
+}
+
+/// The error of a configuration that has exactly one.
+fn error(text: &str) -> String {
+    let (code, _, errors) = check(text);
+    assert_eq!(code, 2, "{errors}");
+    assert!(errors.ends_with("1 error in the configuration\n"), "{errors}");
+    errors.lines().next().unwrap().to_owned()
+}
+
+#[test]
+fn a_good_configuration_says_what_will_happen() {
+    let (code, out, errors) = check(GOOD);
+    assert_eq!(code, 0, "{errors}");
+    assert!(out.contains("callbox.toml: valid"), "{out}");
+    assert!(out.contains("bell: call 100, 101 in turn, ringing for 20 s"), "{out}");
+    assert!(out.contains("strike: on for 8000 ms at most"), "{out}");
+    assert!(out.contains("call from anybody else: declined"), "{out}");
+}
+
+#[test]
+fn every_error_comes_at_once_with_line_key_value_and_remedy() {
+    let text = r#"[core]
+url = "http://core.example.com"
+token = "t"
+takeover = "sometimes"
+
+[audio]
+rate = 44100
+volumne = 80
+
+[[button]]
+name = "bell"
+pin = 17
+press = { call = "100", ring_s = 0 }
+
+[[button]]
+name = "bell"
+pin = 17
+press = { output = "stryke", pulse_ms = 3000 }
+"#;
+    let (code, out, errors) = check(text);
+    assert_eq!((code, out.as_str()), (2, ""));
+    for expected in [
+        "callbox.toml:2: core.url: \"http://core.example.com\" is not encrypted; write https://, or set core.allow_insecure = true",
+        "callbox.toml:4: core.takeover: \"sometimes\" is no choice; write one of \"never\", \"once\", \"always\"",
+        "callbox.toml:7: audio.rate: 44100 is not supported; write 48000 or 16000",
+        "callbox.toml:8: audio.volumne: unknown key; did you mean \"audio.volume\"?",
+        "callbox.toml:13: button[0].press.ring_s: 0 is out of range; write a number from 1 to 600",
+        "callbox.toml:16: button[1].name: \"bell\" is there twice; give each its own name",
+        "callbox.toml:17: button[1].pin: the pin of \"bell\" is also that of \"bell\"; give each its own pin",
+        "callbox.toml:18: button[1].press.output: there is no output \"stryke\"; add an [[output]] of this name",
+        "8 errors in the configuration",
+    ] {
+        assert!(errors.contains(expected), "missing: {expected}\nin:\n{errors}");
+    }
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_told_with_its_line() {
+    let message = error("[core]\nurl = \"https://core.example.com\"\ntoken = t\n");
+    assert!(message.starts_with("callbox.toml:3: no TOML"), "{message}");
+}
+
+#[test]
+fn a_missing_file_is_told_with_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, _, errors) = run(folder.path(), &["check", "--config", "nothing.toml"]);
+    assert_eq!(code, 2);
+    assert!(errors.contains("nothing.toml: cannot be read"), "{errors}");
+}
+
+#[test]
+fn a_missing_address_and_a_missing_token_are_told_with_what_to_write() {
+    let (code, _, errors) = check("");
+    assert_eq!(code, 2);
+    assert!(errors.contains("core.url: is missing; write the address"), "{errors}");
+    assert!(errors.contains("get a token with: callbox login"), "{errors}");
+}
+
+#[test]
+fn what_is_not_built_yet_is_refused_as_such() {
+    for (text, words) in [
+        ("[gpio]\nbackend = \"cdev\"\n", "hardware pins are not built yet"),
+        ("[control]\nhttp = \"127.0.0.1:8080\"\n", "the status page is not built yet"),
+        ("[control]\nmqtt_url = \"mqtts://broker\"\n", "MQTT is not built yet"),
+        ("[audio]\necho = \"half-duplex\"\n", "not built yet"),
+        ("[audio]\ncapture = \"usb:0d8c:0014\"\n", "not built yet"),
+        ("[[dtmf]]\ndigits = \"5#\"\nin_band = true\nrun = { play = \"busy\" }\n", "not built yet"),
+    ] {
+        let message = error(&format!("{GOOD}\n{text}"));
+        assert!(message.contains(words), "{message}");
+    }
+}
+
+#[test]
+fn every_key_of_the_contract_is_known() {
+    // The example of interface.md, as far as it is built.
+    let text = r#"
+[core]
+url = "https://core.example.com"
+tenant = ""
+token = "t"
+ca_file = ""
+takeover = "never"
+identifier = ""
+lines = 2
+
+[media]
+bind = []
+codecs = ["opus", "pcma", "pcmu"]
+ice_servers = [{ urls = ["turn:host:3478"], username = "u", credential_file = "f" }]
+
+[audio]
+capture = "default"
+playback = "default"
+rate = 48000
+period_ms = 10
+echo = "full"
+noise_suppression = true
+gain_control = true
+capture_gain_db = 0
+volume = 80
+
+[gpio]
+backend = "auto"
+chip = "gpiochip0"
+
+[[button]]
+name = "bell"
+pin = 17
+active = "low"
+pull = "up"
+debounce_ms = 20
+press = { call = ["100", "101"], line = "any", ring_s = 30, order = "serial" }
+long_press = { hangup = "all" }
+double_press = { play = "busy" }
+again = "ignore"
+
+[[sensor]]
+name = "door"
+pin = 27
+opened = { hangup = "all", after_ms = 5000 }
+closed = {}
+
+[[output]]
+name = "strike"
+kind = "relay"
+pin = 23
+active = "high"
+max_on_ms = 8000
+
+[[output]]
+name = "lamp"
+kind = "led"
+pin = "GPIO24"
+show = { ready = "off", calling = "blink", talking = "on", door_open = "double", fault = "heartbeat" }
+
+[sounds]
+
+[[answer]]
+from = ["100", "2*"]
+action = "answer"
+after_ms = 500
+mode = "talk"
+hours = "Mo-Fr 07:00-19:00"
+
+[[dtmf]]
+digits = "5#"
+from = ["100", "2*"]
+run = { output = "strike", pulse_ms = 3000 }
+in_band = false
+
+[calls]
+ring_timeout_s = 60
+max_talk_s = 300
+second_call = "reject"
+press_max_age_s = 5
+
+[control]
+socket = "/run/callbox/control.sock"
+http = ""
+http_token_file = ""
+mqtt_url = ""
+
+[log]
+level = "info"
+"#;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("callbox.toml"), text).unwrap();
+    std::fs::write(folder.path().join("f"), "credential").unwrap();
+    let (code, _, errors) = run(folder.path(), &["check", "--config", "callbox.toml"]);
+    assert_eq!(code, 0, "{errors}");
+}
+
+#[test]
+fn the_environment_overrides_any_key_and_a_slip_in_it_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("callbox.toml"), GOOD).unwrap();
+    let check = |name: &str, value: &str| {
+        parts(&callbox(folder.path(), &["check", "--config", "callbox.toml"]).env(name, value).output().unwrap())
+    };
+    let (code, out, errors) = check("CALLBOX_CORE__URL", "https://other.example.com");
+    assert_eq!(code, 0, "{errors}");
+    assert!(out.contains("https://other.example.com"), "{out}");
+    assert_eq!(check("CALLBOX_AUDIO__VOLUME", "50").0, 0);
+    assert_eq!(check("CALLBOX_MEDIA__CODECS", "opus,pcmu").0, 0);
+    let (code, out, errors) = check("CALLBOX_BUTTON__0__PIN", "22");
+    assert_eq!(code, 0, "{out}{errors}");
+    for (name, value, words) in [
+        (
+            "CALLBOX_CORE__ULR",
+            "x",
+            "environment variable CALLBOX_CORE__ULR: core.ulr: unknown key; did you mean \"core.url\"?",
+        ),
+        (
+            "CALLBOX_AUDIO__VOLUME",
+            "loud",
+            "environment variable CALLBOX_AUDIO__VOLUME: audio.volume: \"loud\" is no whole number",
+        ),
+        ("CALLBOX_ADUIO", "x", "did you mean \"audio\"?"),
+    ] {
+        let (code, _, errors) = check(name, value);
+        assert_eq!(code, 2, "{name}");
+        assert!(errors.contains(words), "{errors}");
+    }
+}
+
+#[test]
+fn a_broken_configuration_starts_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("callbox.toml"), "[control]\nsocket = \"c.sock\"\n").unwrap();
+    let (code, _, errors) = run(folder.path(), &["run", "--config", "callbox.toml"]);
+    assert_eq!(code, 2);
+    assert!(errors.contains("core.url: is missing"), "{errors}");
+    assert!(!folder.path().join("c.sock").exists());
+}
+
+#[test]
+fn no_code_and_no_token_is_printed() {
+    let (code, out, errors) = check(&format!(
+        "{}\n[[dtmf]]\ndigits = \"7391#\"\nrun = {{ output = \"strike\", pulse_ms = 3000 }}\n",
+        GOOD.replace("token = \"t\"", "token = \"very-secret\"")
+    ));
+    assert_eq!(code, 0, "{errors}");
+    assert!(!out.contains("7391") && !out.contains("very-secret"), "{out}");
+}

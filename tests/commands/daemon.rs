@@ -1,0 +1,139 @@
+use serde_json::Value;
+
+use crate::{Process, callbox, run, until};
+
+/// A daemon whose server is not there and whose sound card is none.
+const ALONE: &str = r#"
+[core]
+url = "http://127.0.0.1:9"
+allow_insecure = true
+token = "very-secret"
+
+[audio]
+capture = "no-such-card"
+playback = "no-such-card"
+
+[control]
+socket = "control.sock"
+
+[[button]]
+name = "bell"
+pin = 17
+press = { call = "100" }
+
+[[output]]
+name = "strike"
+kind = "relay"
+pin = 23
+max_on_ms = 500
+"#;
+
+struct Daemon {
+    folder: tempfile::TempDir,
+    process: Process,
+}
+
+impl Daemon {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("callbox.toml"), ALONE).unwrap();
+        let process = Process::start(callbox(folder.path(), &["run", "--config", "callbox.toml"]));
+        let daemon = Self { folder, process };
+        until("the control socket", || daemon.folder.path().join("control.sock").exists().then_some(()));
+        daemon
+    }
+
+    fn command(&self, arguments: &[&str]) -> (i32, String, String) {
+        let all: Vec<&str> = arguments.iter().copied().chain(["--config", "callbox.toml"]).collect();
+        run(self.folder.path(), &all)
+    }
+
+    fn status(&self) -> Value {
+        let (code, out, errors) = self.command(&["status", "--json"]);
+        assert_eq!(code, 0, "{errors}");
+        serde_json::from_str(&out).unwrap()
+    }
+}
+
+#[test]
+fn without_server_and_card_the_daemon_stays_up_and_says_why() {
+    let mut daemon = Daemon::start();
+    let status = until("both faults", || {
+        let status = daemon.status();
+        (status["audio"]["fault"].is_string() && status["session"]["reason"].is_string()).then_some(status)
+    });
+    assert!(status["audio"]["fault"].as_str().unwrap().contains("no-such-card"), "{status}");
+    assert!(status["session"]["reason"].as_str().unwrap().contains("127.0.0.1:9"), "{status}");
+    let (code, out, _) = daemon.command(&["status"]);
+    assert_eq!(code, 0);
+    assert!(out.contains("session   offline") || out.contains("session   connecting"), "{out}");
+    assert!(out.contains("sound     fault: no-such-card"), "{out}");
+    assert_eq!(daemon.command(&["press", "bell"]).0, 0);
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    assert_eq!(daemon.process.terminate(), 0);
+    let mut log = String::new();
+    std::io::Read::read_to_string(daemon.process.0.stderr.as_mut().unwrap(), &mut log).unwrap();
+    assert_eq!(log.matches("sound card fault").count(), 1, "once, not every retry: {log}");
+    assert!(log.matches("connection refused").count() + log.matches("Connection refused").count() <= 2, "{log}");
+    assert!(!log.contains("very-secret"), "{log}");
+    assert!(!daemon.folder.path().join("control.sock").exists(), "the socket goes with the daemon");
+}
+
+#[test]
+fn commands_have_the_exit_codes_of_the_contract() {
+    let daemon = Daemon::start();
+    let code = |arguments: &[&str]| daemon.command(arguments).0;
+    assert_eq!(code(&["hangup"]), 4, "nothing to hang up: refused");
+    assert_eq!(code(&["call", "100"]), 4, "not registered: refused");
+    assert_eq!(code(&["call", "1 0 0"]), 2);
+    assert_eq!(code(&["press", "gong"]), 2);
+    assert_eq!(code(&["output", "strike", "sideways"]), 2);
+    assert_eq!(code(&["volume", "101"]), 2);
+    assert_eq!(code(&["volume", "40"]), 0);
+    assert_eq!(code(&["mute"]), 0);
+    assert_eq!(code(&["dtmf", "1"]), 4);
+    assert_eq!(code(&["answer"]), 4);
+    assert_eq!(code(&["hold"]), 4);
+    assert_eq!(code(&["unhold"]), 4);
+    let status = daemon.status();
+    assert_eq!((status["audio"]["volume"].as_u64(), status["audio"]["muted"].as_bool()), (Some(40), Some(true)));
+    let (_, _, errors) = daemon.command(&["press", "gong"]);
+    assert_eq!(errors, "callbox: there is no button \"gong\"; there are: \"bell\"\n");
+    let elsewhere = run(daemon.folder.path(), &["status", "--socket", "nothing.sock"]);
+    assert_eq!(elsewhere.0, 3);
+    assert!(elsewhere.2.contains("no running callbox at nothing.sock"), "{}", elsewhere.2);
+}
+
+#[test]
+fn an_output_pulses_and_never_beyond_its_limit() {
+    let daemon = Daemon::start();
+    let strike = || daemon.status()["outputs"][0]["drive"].as_str().unwrap().to_owned();
+    assert_eq!(daemon.command(&["output", "strike", "pulse", "--ms", "60000"]).0, 0);
+    assert_eq!(strike(), "on");
+    until("the limit", || (strike() == "off").then_some(()));
+}
+
+#[test]
+fn events_are_followed_as_they_happen() {
+    let daemon = Daemon::start();
+    let mut follower = Process::start(callbox(daemon.folder.path(), &["events", "--json", "--socket", "control.sock"]));
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    daemon.command(&["press", "bell"]);
+    let mut reader = std::io::BufReader::new(follower.0.stdout.take().unwrap());
+    let found = until("the press", || {
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut reader, &mut line).unwrap();
+        let event: Value = serde_json::from_str(&line).unwrap();
+        (event["event"] == "press").then_some(event)
+    });
+    assert_eq!((found["button"].as_str(), found["gesture"].as_str()), (Some("bell"), Some("press")));
+}
+
+#[test]
+fn a_second_daemon_on_the_same_socket_is_refused() {
+    let daemon = Daemon::start();
+    let (code, _, errors) = run(daemon.folder.path(), &["run", "--config", "callbox.toml"]);
+    assert_eq!(code, 2);
+    assert!(errors.contains("another callbox listens there"), "{errors}");
+    daemon.status();
+}

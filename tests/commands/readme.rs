@@ -1,0 +1,93 @@
+//! Every command of the README, run in a folder of its own.
+
+use std::process::Command;
+
+use crate::{CALLBOX, Process, callbox, run, until};
+
+fn readme() -> String {
+    std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap()
+}
+
+/// The fenced blocks of a language.
+fn blocks(language: &str) -> Vec<String> {
+    let text = readme();
+    let fence = format!("```{language}\n");
+    text.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
+}
+
+/// The commands of the shell blocks, one a line.
+fn commands() -> Vec<String> {
+    blocks("sh")
+        .iter()
+        .flat_map(|block| block.lines())
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn the_two_commands_of_the_start_are_targets_of_the_makefile() {
+    let makefile = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Makefile")).unwrap();
+    let makes: Vec<String> = commands().into_iter().filter(|command| command.starts_with("make ")).collect();
+    assert!(makes.contains(&"make demo".into()) && makes.contains(&"make test".into()), "{makes:?}");
+    for command in makes {
+        let target = command.trim_start_matches("make ");
+        assert!(makefile.contains(&format!("\n{target}:")), "{target}");
+    }
+}
+
+/// The README's way to a first door, with the sandbox as its core server.
+#[test]
+fn the_way_to_the_first_door_works_to_the_letter() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let sandbox = Process::start(callbox(path, &["sandbox", "--listen", "127.0.0.1:0", "--no-station"]));
+    let mut sandbox = sandbox;
+    let mut reader = std::io::BufReader::new(sandbox.0.stdout.take().unwrap());
+    let url = until("the sandbox", || {
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut reader, &mut line).unwrap();
+        line.strip_prefix("Web phone  ").map(|url| url.trim().trim_end_matches('/').to_owned())
+    });
+    let config = blocks("toml").into_iter().next().expect("the README has a configuration");
+    assert!(config.contains("https://core.example.com"));
+    let config = config
+        .replace("url = \"https://core.example.com\"", &format!("url = \"{url}\"\nallow_insecure = true"))
+        + "\n[control]\nsocket = \"control.sock\"\n";
+    std::fs::write(path.join("callbox.toml"), config).unwrap();
+    std::fs::write(path.join("password"), "callbox\n").unwrap();
+    let mut daemon = None;
+    let typed: Vec<String> = commands().into_iter().filter(|command| command.starts_with("callbox ")).collect();
+    assert!(typed.iter().any(|command| command.starts_with("callbox login")), "{typed:?}");
+    for command in typed {
+        let command = command
+            .replace("https://core.example.com", &format!("{url} --allow-insecure"))
+            .replace("--user door", "--user 100");
+        let words: Vec<&str> = command.split_whitespace().skip(1).collect();
+        match words.first().copied() {
+            Some("sandbox") => {}
+            Some("run") => {
+                daemon = Some(Process::start(callbox(path, &words)));
+                until("the daemon", || path.join("control.sock").exists().then_some(()));
+                until("registration", || {
+                    let (_, out, _) = run(path, &["status", "--config", "callbox.toml"]);
+                    out.contains("session   registered").then_some(())
+                });
+            }
+            _ => {
+                let (code, out, errors) = run(path, &words);
+                // Nobody answers in this test: a command that needs a call is refused.
+                let allowed = if words.first() == Some(&"hangup") { vec![0, 4] } else { vec![0] };
+                assert!(allowed.contains(&code), "{command}: {code}\n{out}{errors}");
+            }
+        }
+    }
+    assert!(daemon.is_some(), "the README starts the daemon");
+}
+
+#[test]
+fn the_version_is_told() {
+    let output = Command::new(CALLBOX).arg("--version").output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("callbox {}\n", env!("CARGO_PKG_VERSION")));
+}

@@ -1,0 +1,31 @@
+//! The sandbox as a server: who may talk to it, what garbage does, and 200 calls in a row.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    unreachable_pub
+)]
+
+mod guard;
+mod http;
+mod two_hundred_calls;
+
+use std::net::SocketAddr;
+
+use callbox::audio::CardChoice;
+use callbox::sandbox::{Sandbox, SandboxOptions, default_accounts, default_station};
+
+pub async fn sandbox() -> Sandbox {
+    Sandbox::start(SandboxOptions {
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        accounts: default_accounts(),
+        host_names: Vec::new(),
+        station: Some(default_station().unwrap_or_else(|errors| panic!("{errors}"))),
+        card: CardChoice::Synthetic,
+        certificate: None,
+    })
+    .await
+    .unwrap()
+}
