@@ -70,7 +70,7 @@ packages-demo:
 	scripts/install-packages libasound2-dev cmake pkg-config gcc g++
 
 packages-test:
-	scripts/install-packages libasound2-dev cmake pkg-config gcc g++ chromium alsa-utils iproute2 libnss3-tools baresip nodejs
+	scripts/install-packages libasound2-dev cmake pkg-config gcc g++ chromium alsa-utils iproute2 libnss3-tools baresip coturn nodejs
 
 clean:
 	$(CARGO) clean

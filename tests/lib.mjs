@@ -69,6 +69,50 @@ export class Air {
     return samples;
   }
 
+  /** An index of the ring, so many milliseconds from now on the absolute clock. */
+  ahead(ms) { return airNow() + Math.floor(ms * RATE / 1000); }
+
+  clear() { writeSync(this.fd, Buffer.alloc(AIR_FRAMES * 2), 0, AIR_FRAMES * 2, 0); }
+
+  write(at, samples) {
+    const bytes = Buffer.from(samples.buffer);
+    const start = at % AIR_FRAMES, first = Math.min(samples.length, AIR_FRAMES - start);
+    writeSync(this.fd, bytes, 0, first * 2, start * 2);
+    if (first < samples.length) writeSync(this.fd, bytes, first * 2, (samples.length - first) * 2, 0);
+  }
+
+  /** A burst of a tone, with a sharp beginning. */
+  burst(at, hertz, ms) {
+    this.write(at, Int16Array.from({ length: ms * RATE / 1000 }, (_, index) => Math.sin(2 * Math.PI * hertz * index / RATE) * 16000));
+  }
+
+  silence(at, ms) { this.write(at, new Int16Array(ms * RATE / 1000)); }
+
+  read(at, count) {
+    const samples = new Int16Array(count);
+    const bytes = Buffer.from(samples.buffer);
+    const start = at % AIR_FRAMES, first = Math.min(count, AIR_FRAMES - start);
+    readSync(this.fd, bytes, 0, first * 2, start * 2);
+    if (first < count) readSync(this.fd, bytes, first * 2, (count - first) * 2, 0);
+    return samples;
+  }
+
+  /** Where sound begins within some milliseconds after an index; null where it does not. */
+  onset(at, ms) {
+    const samples = this.read(at, Math.floor(ms * RATE / 1000));
+    const index = samples.findIndex((sample) => Math.abs(sample) > 1500);
+    return index < 0 ? null : at + index;
+  }
+
+  /** Where a tone begins, to 5 ms. */
+  onsetOfTone(at, ms, hertz) {
+    const step = RATE / 200;
+    for (let index = 0; index < ms / 5; index++) {
+      if (amplitude(this.read(at + index * step, step * 2), hertz) > 0.03) return at + index * step;
+    }
+    return null;
+  }
+
   close() { closeSync(this.fd); }
 }
 

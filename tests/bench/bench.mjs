@@ -1,0 +1,270 @@
+// Figures, not gates: callbox and baresip on the same sound card in user space, in the same run.
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { WebSocketServer } from 'ws';
+import { Air, CALLBOX, RATE, TARGET, amplitude, sleep, until } from '../lib.mjs';
+
+const folder = mkdtempSync(path.join(tmpdir(), 'callbox-bench-'));
+const children = [];
+const VIRTCARD = path.resolve(TARGET, 'virtcard', 'libasound_module_pcm_virtcard.so');
+const figures = [];
+
+const now = () => Number(process.hrtime.bigint()) / 1e6;
+const say = (who, what, value, aim = '') => { figures.push([who, what, value, aim]); console.log(`${who.padEnd(8)} ${what.padEnd(44)} ${value.padStart(12)}  ${aim}`); };
+const percentile = (values, share) => [...values].sort((one, other) => one - other)[Math.min(values.length - 1, Math.floor(values.length * share))];
+
+function start(command, args, env = {}) {
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
+  child.out = '';
+  child.stdout.on('data', (data) => { child.out += data; });
+  child.stderr.on('data', (data) => { child.out += data; });
+  children.push(child);
+  return child;
+}
+
+function stop(child) {
+  return new Promise((resolve) => {
+    if (child.exitCode !== null) return resolve();
+    child.on('close', resolve);
+    child.kill('SIGTERM');
+    setTimeout(() => child.kill('SIGKILL'), 3000).unref();
+  });
+}
+
+/** A card for each of two stations. */
+function cards(name) {
+  const airs = {};
+  let text = `</usr/share/alsa/alsa.conf>\npcm_type.virtcard { lib "${VIRTCARD}" }\n`;
+  for (const side of ['a', 'b']) for (const kind of ['mic', 'spk']) {
+    const air = new Air(path.join(folder, `${name}-${side}-${kind}.air`));
+    airs[`${side}${kind}`] = air;
+    text += `pcm.${side}${kind} { type virtcard path "${air.file}" rate ${RATE} }\n`;
+  }
+  const file = path.join(folder, `${name}.conf`);
+  writeFileSync(file, text);
+  return { ...airs, env: { ALSA_CONFIG_PATH: file } };
+}
+
+const rss = (pid) => Number(readFileSync(`/proc/${pid}/status`, 'utf8').match(/VmRSS:\s+(\d+)/)[1]) / 1024;
+const cpuMs = (pid) => { const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' '); return (Number(fields[11]) + Number(fields[12])) * 10; };
+
+/** One line to a Unix socket, and the line that comes back. */
+function ask(socket, request) {
+  return new Promise((resolve, reject) => {
+    const connection = net.connect(socket, () => connection.write(JSON.stringify(request) + '\n'));
+    connection.on('data', (data) => { connection.destroy(); resolve(JSON.parse(data)); });
+    connection.on('error', reject);
+  });
+}
+
+// ---- one station and a scripted server ----
+
+async function press() {
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1', handleProtocols: () => 'webtrit-protocol' });
+  const port = server.address().port;
+  let onCall = () => {}, connectedAt = 0, connection;
+  server.on('connection', (socket) => {
+    connection = socket;
+    connectedAt = now();
+    socket.send(JSON.stringify({ handshake: 'state', keepalive_interval: 60000, timestamp: Date.now(), registration: { status: 'registered' }, lines: [null, null] }));
+    socket.on('message', (data) => {
+      const message = JSON.parse(data);
+      if (message.request === 'outgoing_call') onCall(message);
+      if (message.request) socket.send(JSON.stringify({ response: 'ack', transaction: message.transaction }));
+      if (message.request === 'hangup') {
+        socket.send(JSON.stringify({ event: 'hangup', line: message.line, call_id: message.call_id, code: 487, reason: 'cancelled' }));
+        socket.send(JSON.stringify({ event: 'ice_hangup', line: message.line }));
+      }
+    });
+  });
+  const control = path.join(folder, 'press.sock'), config = path.join(folder, 'press.toml');
+  const card = cards('press');
+  writeFileSync(config, `[core]\nurl = "http://127.0.0.1:${port}"\nallow_insecure = true\ntoken = "t"\n[audio]\ncapture = "amic"\nplayback = "aspk"\necho = "off"\n[control]\nsocket = "${control}"\n[[button]]\nname = "bell"\npin = 17\npress = { call = "100" }\n`);
+  const starts = [];
+  let child;
+  for (let round = 0; round < 10; round++) {
+    if (child) await stop(child);
+    connectedAt = 0;
+    const begin = now();
+    child = start(CALLBOX, ['run', '--config', config], card.env);
+    await until('the connection', () => connectedAt > 0);
+    starts.push(connectedAt - begin);
+  }
+  await until('the control socket', () => ask(control, { request: 'status' }));
+  await sleep(2000);
+  say('callbox', 'cold start to registered, median', `${percentile(starts, 0.5).toFixed(0)} ms`, 'aim 150 ms');
+  say('callbox', 'resident memory, idle', `${rss(child.pid).toFixed(1)} MB`, 'aim 10 MB');
+  const times = [];
+  for (let round = 0; round < 200; round++) {
+    const called = new Promise((resolve) => { onCall = () => resolve(now()); });
+    const begin = now();
+    ask(control, { request: 'press', name: 'bell', gesture: 'press' });
+    times.push(await called - begin);
+    await ask(control, { request: 'hangup' });
+    // A new peer connection gets warm in the meantime, as between two visitors.
+    await sleep(60);
+  }
+  say('callbox', 'press to outgoing_call on the wire, median', `${percentile(times, 0.5).toFixed(2)} ms`);
+  say('callbox', 'press to outgoing_call on the wire, p99', `${percentile(times, 0.99).toFixed(2)} ms`, 'aim 5 ms');
+  await stop(child);
+  connection.terminate();
+  server.close();
+}
+
+// ---- two stations ----
+
+/** Writes bursts of noise into one air and finds them in the other; milliseconds between. */
+async function mouthToEar(microphone, loudspeaker) {
+  const delays = [];
+  for (let round = 0; round < 10; round++) {
+    const at = microphone.ahead(300);
+    microphone.burst(at, 1000, 40);
+    await sleep(900);
+    const heard = loudspeaker.onset(at, 600, 1000);
+    if (heard !== null) delays.push((heard - at) / RATE * 1000);
+    microphone.silence(at, 60);
+  }
+  return delays;
+}
+
+async function firstSample(loudspeaker, from, hertz) {
+  await sleep(1500);
+  const at = loudspeaker.onsetOfTone(from, 1400, hertz);
+  return at === null ? NaN : (at - from) / RATE * 1000;
+}
+
+async function pair() {
+  const card = cards('pair');
+  const sandbox = start(CALLBOX, ['sandbox', '--listen', '127.0.0.1:0', '--no-station']);
+  const url = await until('the sandbox', () => sandbox.out.match(/Web phone {2}(\S+)\//)?.[1]);
+  const stations = {};
+  for (const [side, login] of [['a', '100'], ['b', '101']]) {
+    const control = path.join(folder, `${side}.sock`), config = path.join(folder, `${side}.toml`), password = path.join(folder, 'password');
+    writeFileSync(password, 'callbox');
+    writeFileSync(config, `[core]\nurl = "${url}"\nallow_insecure = true\nlogin = "${login}"\npassword_file = "${password}"\n[media]\nbind = ["127.0.0.1"]\n[audio]\ncapture = "${side}mic"\nplayback = "${side}spk"\necho = "off"\nnoise_suppression = false\ngain_control = false\nvolume = 100\n[control]\nsocket = "${control}"\n[[answer]]\naction = "ring"\n`);
+    const child = start(CALLBOX, ['run', '--config', config], card.env);
+    stations[side] = { control, child, status: async () => (await ask(control, { request: 'status' })).status };
+    await until('registration', async () => (await stations[side].status()).session.state === 'registered');
+  }
+  const { a, b } = stations;
+  const state = async (station, wanted) => (await station.status()).lines.some((line) => line.state === wanted);
+  const answers = [];
+  card.bmic.fillTone(700, 0.3);
+  for (let round = 0; round < 5; round++) {
+    await ask(a.control, { request: 'call', number: '101' });
+    await until('it to ring', () => state(b, 'incoming'));
+    card.aspk.clear();
+    const from = card.aspk.ahead(0);
+    await ask(b.control, { request: 'answer' });
+    answers.push(await firstSample(card.aspk, from, 700));
+    if (round < 4) { await ask(a.control, { request: 'hangup' }); await until('both to be idle', async () => !(await state(a, 'established')) && !(await state(b, 'established'))); await sleep(300); }
+  }
+  say('callbox', 'answer to first audible sample, median', `${percentile(answers, 0.5).toFixed(0)} ms`, 'aim 120 ms');
+  card.bmic.clear();
+  card.amic.clear();
+  await sleep(2500);
+  card.bspk.clear();
+  const delays = await mouthToEar(card.amic, card.bspk);
+  say('callbox', `mouth to ear, median of ${delays.length}`, `${percentile(delays, 0.5).toFixed(0)} ms`, 'aim 100 ms');
+  const before = cpuMs(a.child.pid);
+  await sleep(10000);
+  say('callbox', 'CPU of one core in an Opus call, echo off', `${((cpuMs(a.child.pid) - before) / 100).toFixed(1)} %`, 'aim 2 %');
+  say('callbox', 'resident memory, in a call', `${rss(a.child.pid).toFixed(1)} MB`, 'aim 16 MB');
+  for (const station of [a, b]) await stop(station.child);
+  await stop(sandbox);
+}
+
+// ---- baresip ----
+
+/** Netstrings over TCP, as baresip's ctrl_tcp has them. */
+class Ctrl {
+  constructor(port) { this.port = port; this.events = []; this.buffer = ''; }
+
+  async connect() {
+    await until('baresip', () => new Promise((resolve, reject) => {
+      this.socket = net.connect(this.port, '127.0.0.1', () => resolve(true));
+      this.socket.on('error', reject);
+    }));
+    this.socket.on('data', (data) => {
+      this.buffer += data;
+      for (;;) {
+        const match = this.buffer.match(/^(\d+):/);
+        if (!match) return;
+        const length = Number(match[1]), from = match[0].length;
+        if (this.buffer.length < from + length + 1) return;
+        const message = JSON.parse(this.buffer.slice(from, from + length));
+        message.at = now();
+        this.events.push(message);
+        this.buffer = this.buffer.slice(from + length + 1);
+      }
+    });
+  }
+
+  command(command, params = '') {
+    const text = JSON.stringify({ command, params, token: String(Math.random()) });
+    this.socket.write(`${text.length}:${text},`);
+  }
+
+  event(type) { return until(`baresip: ${type}`, () => this.events.find((event) => event.type === type)); }
+}
+
+async function baresip() {
+  const card = cards('baresip');
+  const sides = {};
+  const modules = '/usr/lib/baresip/modules';
+  for (const [side, sip, control] of [['a', 15060, 14444], ['b', 15062, 14446]]) {
+    const home = path.join(folder, `baresip-${side}`);
+    mkdirSync(home);
+    writeFileSync(path.join(home, 'config'), `sip_listen 127.0.0.1:${sip}\nsip_certificate\naudio_player alsa,${side}spk\naudio_source alsa,${side}mic\naudio_alert alsa,${side}spk\nausrc_srate 48000\nauplay_srate 48000\nausrc_channels 1\nauplay_channels 1\nausrc_format s16\nauplay_format s16\naudio_buffer 20-160\nrtp_ports ${sip + 1000}-${sip + 1100}\njitter_buffer_type fixed\njitter_buffer_delay 1-5\nmodule_path ${modules}\nmodule alsa.so\nmodule opus.so\nmodule_tmp account.so\nmodule_app menu.so\nmodule dtls_srtp.so\nmodule_app ctrl_tcp.so\nctrl_tcp_listen 127.0.0.1:${control}\nring_aufile none\nringback_aufile none\n`);
+    writeFileSync(path.join(home, 'accounts'), `<sip:${side}@127.0.0.1:${sip}>;regint=0;mediaenc=dtls_srtp;audio_codecs=opus/48000/2;answermode=manual\n`);
+    writeFileSync(path.join(home, 'contacts'), '');
+    const begin = now();
+    const child = start('baresip', ['-f', home], card.env);
+    const ctrl = new Ctrl(control);
+    await ctrl.connect();
+    sides[side] = { child, ctrl, started: now() - begin, sip };
+  }
+  const { a, b } = sides;
+  await sleep(500);
+  say('baresip', 'cold start to control port', `${a.started.toFixed(0)} ms`);
+  say('baresip', 'resident memory, idle', `${rss(a.child.pid).toFixed(1)} MB`);
+  const dials = [], answers = [];
+  card.bmic.fillTone(700, 0.3);
+  for (let round = 0; round < 5; round++) {
+    b.ctrl.events.length = 0;
+    a.ctrl.events.length = 0;
+    const begin = now();
+    a.ctrl.command('dial', `sip:b@127.0.0.1:${b.sip}`);
+    dials.push((await b.ctrl.event('CALL_INCOMING')).at - begin);
+    card.aspk.clear();
+    const from = card.aspk.ahead(0);
+    b.ctrl.command('accept');
+    await a.ctrl.event('CALL_ESTABLISHED');
+    answers.push(await firstSample(card.aspk, from, 700));
+    if (round < 4) { a.ctrl.command('hangup'); await b.ctrl.event('CALL_CLOSED'); await sleep(500); }
+  }
+  say('baresip', 'dial to INVITE at the far end, median', `${percentile(dials, 0.5).toFixed(2)} ms`);
+  say('baresip', 'answer to first audible sample, median', `${percentile(answers, 0.5).toFixed(0)} ms`);
+  card.bmic.clear();
+  card.amic.clear();
+  await sleep(2500);
+  card.bspk.clear();
+  const delays = await mouthToEar(card.amic, card.bspk);
+  say('baresip', `mouth to ear, median of ${delays.length}`, delays.length ? `${percentile(delays, 0.5).toFixed(0)} ms` : 'none heard');
+  const before = cpuMs(a.child.pid);
+  await sleep(10000);
+  say('baresip', 'CPU of one core in an Opus call', `${((cpuMs(a.child.pid) - before) / 100).toFixed(1)} %`);
+  say('baresip', 'resident memory, in a call', `${rss(a.child.pid).toFixed(1)} MB`);
+  for (const side of [a, b]) await stop(side.child);
+}
+
+let failed = false;
+for (const part of [press, pair, baresip]) {
+  try { await part(); } catch (error) { failed = true; console.log(`${part.name}: not measured: ${error.message}`); }
+}
+for (const child of children) await stop(child);
+rmSync(folder, { recursive: true, force: true });
+process.exit(failed ? 1 : 0);

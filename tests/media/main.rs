@@ -1,0 +1,162 @@
+//! Media between two real peer connections: trickle in all its forms, codecs, digits, STUN and TURN.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    unreachable_pub
+)]
+
+mod ice_lite;
+mod relay;
+mod two_peers;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use callbox::config::{Codec, IceServer, MediaConfig};
+use callbox::core::{MediaCommand, MediaEvent, MediaId};
+use callbox::media::{MediaAdapter, MediaContext};
+use callbox::sound::CallSound;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const CALL: MediaId = MediaId(1);
+
+type Sounds = Arc<Mutex<HashMap<MediaId, Box<dyn CallSound>>>>;
+
+/// One end: a media adapter, and the sound of its call in the test's hands.
+pub struct End {
+    adapter: MediaAdapter,
+    events: mpsc::Receiver<(MediaId, MediaEvent)>,
+    sounds: Sounds,
+    phase: f32,
+}
+
+impl End {
+    pub fn new(codecs: &[Codec], ice_servers: Vec<IceServer>) -> Self {
+        let sounds = Sounds::default();
+        let attached = Arc::clone(&sounds);
+        let context = MediaContext {
+            config: MediaConfig { bind: vec!["127.0.0.1".parse().unwrap()], codecs: codecs.to_vec(), ice_servers },
+            extra_addresses: Vec::<SocketAddr>::new(),
+            rate_hz: 48_000,
+            attach: Box::new(move |media, sound| {
+                let mut attached = attached.lock().unwrap();
+                match sound {
+                    Some(sound) => attached.insert(media, sound),
+                    None => attached.remove(&media),
+                };
+            }),
+        };
+        let (sender, events) = mpsc::channel(256);
+        Self { adapter: MediaAdapter::new(context, sender), events, sounds, phase: 0.0 }
+    }
+
+    pub fn command(&mut self, command: MediaCommand) {
+        self.adapter.command(CALL, command);
+    }
+
+    /// The next event that fits; others are put aside by `other`.
+    pub async fn event<T>(&mut self, what: &str, mut fits: impl FnMut(&MediaEvent) -> Option<T>) -> T {
+        let wait = async {
+            loop {
+                let (_, event) = self.events.recv().await.expect("the adapter lives");
+                if let MediaEvent::Failed(words) = &event {
+                    panic!("media failed while waiting for {what}: {words}");
+                }
+                if let Some(found) = fits(&event) {
+                    return found;
+                }
+            }
+        };
+        timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("waited for: {what}"))
+    }
+
+    pub async fn offer(&mut self) -> String {
+        self.event("an offer", |event| match event {
+            MediaEvent::LocalOffer { sdp } => Some(sdp.clone()),
+            _ => None,
+        })
+        .await
+    }
+
+    pub async fn answer(&mut self) -> String {
+        self.event("an answer", |event| match event {
+            MediaEvent::LocalAnswer { sdp, .. } => Some(sdp.clone()),
+            _ => None,
+        })
+        .await
+    }
+
+    /// All candidates of ours.
+    pub async fn candidates(&mut self) -> Vec<callbox::signaling::Candidate> {
+        let mut found = Vec::new();
+        self.event("the end of candidates", |event| match event {
+            MediaEvent::LocalCandidate(candidate) => {
+                found.push(candidate.clone());
+                None
+            }
+            MediaEvent::CandidatesComplete => Some(()),
+            _ => None,
+        })
+        .await;
+        found
+    }
+
+    pub async fn connected(&mut self) {
+        self.event("the connection", |event| (*event == MediaEvent::Connected).then_some(())).await;
+    }
+
+    /// Says 10 ms of a tone and gives what was heard meanwhile.
+    pub fn frame(&mut self, hertz: f32) -> Vec<f32> {
+        let say: Vec<f32> = (0..480)
+            .map(|_| {
+                self.phase = (self.phase + hertz / 48_000.0).fract();
+                (self.phase * std::f32::consts::TAU).sin() * 0.3
+            })
+            .collect();
+        let mut heard = vec![0.0; 480];
+        if let Some(sound) = self.sounds.lock().unwrap().get_mut(&CALL) {
+            sound.say(&say);
+            sound.hear(&mut heard);
+        }
+        heard
+    }
+
+    pub fn is_attached(&self) -> bool {
+        self.sounds.lock().unwrap().contains_key(&CALL)
+    }
+}
+
+/// Lets both ends talk in real time, and gives what each heard in the last second.
+pub async fn talk(one: &mut End, other: &mut End) -> (Vec<f32>, Vec<f32>) {
+    let (mut heard_by_one, mut heard_by_other) = (Vec::new(), Vec::new());
+    let mut ticks = tokio::time::interval(Duration::from_millis(10));
+    for tick in 0..200 {
+        ticks.tick().await;
+        let (first, second) = (one.frame(500.0), other.frame(900.0));
+        if tick >= 100 {
+            heard_by_one.extend(first);
+            heard_by_other.extend(second);
+        }
+    }
+    (heard_by_one, heard_by_other)
+}
+
+/// Amplitude of a frequency (Goertzel).
+pub fn amplitude(samples: &[f32], hertz: f32) -> f32 {
+    let coefficient = 2.0 * (std::f32::consts::TAU * hertz / 48_000.0).cos();
+    let (mut previous, mut before) = (0.0_f64, 0.0_f64);
+    for sample in samples {
+        let now = f64::from(*sample) + f64::from(coefficient) * previous - before;
+        before = previous;
+        previous = now;
+    }
+    let power = previous * previous + before * before - f64::from(coefficient) * previous * before;
+    (2.0 * power.max(0.0).sqrt() / samples.len() as f64) as f32
+}

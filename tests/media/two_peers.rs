@@ -1,0 +1,177 @@
+use callbox::config::Codec;
+use callbox::core::{MediaCommand, MediaEvent};
+
+use crate::{End, amplitude, talk};
+
+const ALL: [Codec; 3] = [Codec::Opus, Codec::Pcma, Codec::Pcmu];
+
+/// An offer with its answer; candidates travel as `trickle` says.
+async fn call(one: &mut End, other: &mut End, trickle: Trickle) {
+    one.command(MediaCommand::Offer);
+    let offer = one.offer().await;
+    assert!(!offer.contains("a=candidate"), "candidates are left to trickle");
+    let ours = one.candidates().await;
+    assert!(!ours.is_empty());
+    other.command(MediaCommand::Answer { offer });
+    let answer = other.answer().await;
+    let theirs = other.candidates().await;
+    for candidate in ours {
+        assert_eq!(candidate.sdp_mid.as_deref(), Some("0"));
+        other.command(MediaCommand::AddCandidate(candidate));
+    }
+    match trickle {
+        Trickle::Half => {
+            // As Janus does: candidates in the description, no trickle.
+            let lines: String =
+                theirs.iter().map(|candidate| format!("a={}\r\n", prefixed(&candidate.candidate))).collect();
+            one.command(MediaCommand::ApplyAnswer { answer: format!("{answer}{lines}a=end-of-candidates\r\n") });
+        }
+        Trickle::BeforeTheAnswer => {
+            // As Janus does in full-trickle mode: without sdpMid, and before its answer.
+            for mut candidate in theirs {
+                candidate.sdp_mid = None;
+                one.command(MediaCommand::AddCandidate(candidate));
+            }
+            one.command(MediaCommand::ApplyAnswer { answer });
+        }
+        Trickle::AfterTheAnswer => {
+            one.command(MediaCommand::ApplyAnswer { answer });
+            for candidate in theirs {
+                one.command(MediaCommand::AddCandidate(candidate));
+            }
+        }
+    }
+    one.connected().await;
+    other.connected().await;
+}
+
+fn prefixed(candidate: &str) -> String {
+    if candidate.starts_with("candidate:") { candidate.to_owned() } else { format!("candidate:{candidate}") }
+}
+
+#[derive(Clone, Copy)]
+enum Trickle {
+    Half,
+    BeforeTheAnswer,
+    AfterTheAnswer,
+}
+
+async fn assert_both_hear(one: &mut End, other: &mut End) {
+    let (heard_by_one, heard_by_other) = talk(one, other).await;
+    let (first, second) = (amplitude(&heard_by_one, 900.0), amplitude(&heard_by_other, 500.0));
+    assert!((0.2..0.4).contains(&first) && (0.2..0.4).contains(&second), "{first} {second}");
+}
+
+#[tokio::test]
+async fn sound_flows_both_ways_however_the_candidates_travel() {
+    for trickle in [Trickle::Half, Trickle::BeforeTheAnswer, Trickle::AfterTheAnswer] {
+        let (mut one, mut other) = (End::new(&ALL, Vec::new()), End::new(&ALL, Vec::new()));
+        call(&mut one, &mut other, trickle).await;
+        assert_both_hear(&mut one, &mut other).await;
+        one.command(MediaCommand::Close);
+        other.command(MediaCommand::Close);
+    }
+}
+
+#[tokio::test]
+async fn every_codec_carries_sound() {
+    for codec in ALL {
+        let (mut one, mut other) = (End::new(&ALL, Vec::new()), End::new(&[codec], Vec::new()));
+        call(&mut one, &mut other, Trickle::AfterTheAnswer).await;
+        assert_both_hear(&mut one, &mut other).await;
+        one.command(MediaCommand::Close);
+        other.command(MediaCommand::Close);
+    }
+}
+
+#[tokio::test]
+async fn digits_arrive_once_and_in_order() {
+    for codecs in [&ALL[..1], &ALL[2..]] {
+        let (mut one, mut other) = (End::new(codecs, Vec::new()), End::new(codecs, Vec::new()));
+        call(&mut one, &mut other, Trickle::AfterTheAnswer).await;
+        one.command(MediaCommand::SendDigits("5511#".into()));
+        talk(&mut one, &mut other).await;
+        let mut digits = String::new();
+        while let Ok((_, event)) = other.events.try_recv() {
+            if let MediaEvent::Digit(digit) = event {
+                digits.push(digit);
+            }
+        }
+        assert_eq!(digits, "5511#");
+        one.command(MediaCommand::Close);
+        other.command(MediaCommand::Close);
+    }
+}
+
+#[tokio::test]
+async fn an_ice_restart_keeps_the_sound() {
+    let (mut one, mut other) = (End::new(&ALL, Vec::new()), End::new(&ALL, Vec::new()));
+    call(&mut one, &mut other, Trickle::AfterTheAnswer).await;
+    assert_both_hear(&mut one, &mut other).await;
+    one.command(MediaCommand::RestartIce);
+    let offer = one.offer().await;
+    let ours = one.candidates().await;
+    other.command(MediaCommand::AnswerUpdate { offer });
+    let answer = other.answer().await;
+    let theirs = other.candidates().await;
+    one.command(MediaCommand::ApplyAnswer { answer });
+    for candidate in theirs {
+        one.command(MediaCommand::AddCandidate(candidate));
+    }
+    for candidate in ours {
+        other.command(MediaCommand::AddCandidate(candidate));
+    }
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    assert_both_hear(&mut one, &mut other).await;
+}
+
+#[tokio::test]
+async fn after_a_hold_and_a_resume_the_sound_is_back() {
+    let (mut one, mut other) = (End::new(&ALL, Vec::new()), End::new(&ALL, Vec::new()));
+    one.command(MediaCommand::Offer);
+    let offer = one.offer().await;
+    let ours = one.candidates().await;
+    other.command(MediaCommand::Answer { offer: offer.clone() });
+    let answer = other.answer().await;
+    one.command(MediaCommand::ApplyAnswer { answer });
+    for candidate in ours {
+        other.command(MediaCommand::AddCandidate(candidate));
+    }
+    one.connected().await;
+    other.connected().await;
+    for direction in ["inactive", "sendonly", "sendrecv"] {
+        let again = offer.replace("a=sendrecv", &format!("a={direction}"));
+        other.command(MediaCommand::AnswerUpdate { offer: again });
+        let answer = other.answer().await;
+        let expected = if direction == "sendonly" { "recvonly" } else { direction };
+        assert!(answer.contains(&format!("a={expected}")), "{direction}: {answer}");
+    }
+    let (_, heard_by_other) = talk(&mut one, &mut other).await;
+    assert!(amplitude(&heard_by_other, 500.0) > 0.2, "the resumed end hears");
+    let (heard_by_one, _) = talk(&mut one, &mut other).await;
+    assert!(amplitude(&heard_by_one, 900.0) > 0.2, "and is heard");
+}
+
+#[tokio::test]
+async fn an_answer_without_an_offer_of_ours_is_ignored() {
+    let (mut one, mut other) = (End::new(&ALL, Vec::new()), End::new(&ALL, Vec::new()));
+    call(&mut one, &mut other, Trickle::AfterTheAnswer).await;
+    one.command(MediaCommand::ApplyAnswer { answer: "v=0\r\n".into() });
+    assert_both_hear(&mut one, &mut other).await;
+}
+
+#[tokio::test]
+async fn closing_gives_the_sound_back_and_forgets_the_call() {
+    let (mut one, mut other) = (End::new(&ALL, Vec::new()), End::new(&ALL, Vec::new()));
+    call(&mut one, &mut other, Trickle::AfterTheAnswer).await;
+    assert!(one.is_attached());
+    one.command(MediaCommand::Close);
+    for _ in 0..100 {
+        if !one.is_attached() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert!(!one.is_attached());
+    assert_eq!(one.adapter.open_connections(), 0);
+}
