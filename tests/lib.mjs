@@ -9,7 +9,7 @@ import { chromium } from 'playwright-core';
 
 export const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 export const TARGET = process.env.CARGO_TARGET_DIR ?? path.join(ROOT, 'target');
-export const CALLBOX = process.env.CALLBOX_BIN ?? path.join(TARGET, 'debug', 'callbox');
+export const CALLBOX = process.env.TEST_CALLBOX ?? path.join(TARGET, 'debug', 'callbox');
 export const ARTIFACTS = path.join(TARGET, 'artifacts');
 const VIRTCARD = path.join(TARGET, 'virtcard', 'libasound_module_pcm_virtcard.so');
 export const RATE = 48000;
@@ -104,11 +104,12 @@ export class Air {
     return index < 0 ? null : at + index;
   }
 
-  /** Where a tone begins, to 5 ms. */
+  /** Where a tone begins, to 5 ms: 40 ms tell it apart from the chime that sounds at the same time. */
   onsetOfTone(at, ms, hertz) {
-    const step = RATE / 200;
+    const step = RATE / 200, window = step * 8;
     for (let index = 0; index < ms / 5; index++) {
-      if (amplitude(this.read(at + index * step, step * 2), hertz) > 0.03) return at + index * step;
+      // A tenth of the window is enough to be seen.
+      if (amplitude(this.read(at + index * step, window), hertz) > 0.03) return at + index * step + Math.floor(window * 0.9);
     }
     return null;
   }

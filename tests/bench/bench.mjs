@@ -64,6 +64,7 @@ function ask(socket, request) {
 
 async function press() {
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1', handleProtocols: () => 'webtrit-protocol' });
+  await new Promise((resolve) => { server.on('listening', resolve); });
   const port = server.address().port;
   let onCall = () => {}, connectedAt = 0, connection;
   server.on('connection', (socket) => {
@@ -147,7 +148,7 @@ async function pair() {
     writeFileSync(config, `[core]\nurl = "${url}"\nallow_insecure = true\nlogin = "${login}"\npassword_file = "${password}"\n[media]\nbind = ["127.0.0.1"]\n[audio]\ncapture = "${side}mic"\nplayback = "${side}spk"\necho = "off"\nnoise_suppression = false\ngain_control = false\nvolume = 100\n[control]\nsocket = "${control}"\n[[answer]]\naction = "ring"\n`);
     const child = start(CALLBOX, ['run', '--config', config], card.env);
     stations[side] = { control, child, status: async () => (await ask(control, { request: 'status' })).status };
-    await until('registration', async () => (await stations[side].status()).session.state === 'registered');
+    await until(`registration of ${side}`, async () => (await stations[side].status()).session.state === 'registered').catch((error) => { throw new Error(`${error.message}\n${child.out}`); });
   }
   const { a, b } = stations;
   const state = async (station, wanted) => (await station.status()).lines.some((line) => line.state === wanted);
