@@ -25,6 +25,8 @@ struct Stream {
     channels: usize,
     /// Frames of 10 ms at the card's rate.
     period: usize,
+    /// Frames of the card's buffer, which need not be what was asked for.
+    buffer: Frames,
     resampler: Resampler,
     /// Interleaved samples of one period.
     interleaved: Vec<i16>,
@@ -51,7 +53,7 @@ impl Stream {
         let what = if direction == Direction::Capture { "capture" } else { "playback" };
         let error = |error: alsa::Error| failed(name, what, &error);
         let pcm = PCM::new(name, direction, true).map_err(error)?;
-        let (rate, channels) = {
+        let (rate, channels, buffer) = {
             let params = HwParams::any(&pcm).map_err(error)?;
             params.set_access(Access::RWInterleaved).map_err(error)?;
             params
@@ -71,7 +73,8 @@ impl Stream {
             let period = params.set_period_size_near(period, ValueOr::Nearest).map_err(error)?;
             params.set_buffer_size_near(period.max(1) * BUFFER_PERIODS).map_err(error)?;
             pcm.hw_params(&params).map_err(error)?;
-            (rate, channels)
+            let buffer = params.get_buffer_size().map_err(error)?;
+            (rate, channels, buffer)
         };
         let period = frame_samples(rate);
         let channels = channels as usize;
@@ -90,6 +93,7 @@ impl Stream {
             name: name.to_owned(),
             channels,
             period,
+            buffer,
             resampler,
             interleaved: vec![0; period * channels],
             mono: vec![0.0; period],
@@ -212,7 +216,7 @@ impl Card for AlsaCard {
             Err(error) => return self.recover_playback(error),
         };
         let period = Frames::try_from(playback.period).unwrap_or(480);
-        let lead = period * BUFFER_PERIODS - room;
+        let lead = playback.buffer - room;
         if lead > period * (self.lead_periods + 3) {
             // Playback's clock is slower than capture's: one frame less.
             return Ok(());

@@ -142,9 +142,10 @@ impl Engine {
             if tone_to_calls {
                 add(&mut self.say, &self.tone_frame);
             }
-            if self.scene.mixed {
+            if self.scene.mixed && wanted.microphone {
                 for other in self.calls.iter().filter(|other| other.media != media) {
-                    if self.scene.call(other.media).is_some() {
+                    // A call that is not up yet neither hears nor is heard.
+                    if self.scene.call(other.media).is_some_and(|other| other.microphone) {
                         add(&mut self.say, &other.heard);
                     }
                 }

@@ -12,9 +12,10 @@ mod synthetic;
 mod thread;
 mod tones;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rtrb::{Consumer, Producer, RingBuffer};
 use tokio::sync::mpsc;
@@ -28,6 +29,8 @@ pub use sounds::{SoundBank, SoundError};
 
 /// Commands that wait for the audio thread, which takes them every 10 ms.
 const COMMANDS: usize = 128;
+/// Commands that wait while the audio thread opens a card; calls and scenes are few.
+const MAX_WAITING: usize = 256;
 /// Calls that the audio thread has let go of and somebody else must free.
 const GARBAGE: usize = 32;
 
@@ -74,9 +77,37 @@ enum Command {
     Detach(MediaId),
 }
 
+/// Commands on their way; those that find no room wait in order.
+struct Outgoing {
+    ring: Producer<Command>,
+    waiting: VecDeque<Command>,
+}
+
+impl Outgoing {
+    /// Adds a command and moves as many as there is room for.
+    fn push(&mut self, command: Option<Command>) {
+        if let Some(command) = command {
+            if matches!(command, Command::Scene(_)) {
+                // Only the newest scene counts.
+                self.waiting.retain(|waiting| !matches!(waiting, Command::Scene(_)));
+            }
+            if self.waiting.len() >= MAX_WAITING && matches!(command, Command::Play { .. }) {
+                return;
+            }
+            self.waiting.push_back(command);
+        }
+        while let Some(command) = self.waiting.pop_front() {
+            if let Err(rtrb::PushError::Full(command)) = self.ring.push(command) {
+                self.waiting.push_front(command);
+                return;
+            }
+        }
+    }
+}
+
 /// A handle to the audio thread. Dropping it ends the thread.
 pub struct Audio {
-    commands: Mutex<Producer<Command>>,
+    commands: Mutex<Outgoing>,
     garbage: Mutex<Consumer<Box<dyn CallSound>>>,
     stop: Arc<AtomicBool>,
     /// Levels and counters.
@@ -108,7 +139,13 @@ impl Audio {
             .name("audio".into())
             .spawn(move || runner.run())
             .map_err(|error| AudioStartError(error.to_string()))?;
-        Ok(Self { commands: Mutex::new(commands), garbage: Mutex::new(garbage), stop, meters, thread: Some(thread) })
+        Ok(Self {
+            commands: Mutex::new(Outgoing { ring: commands, waiting: VecDeque::new() }),
+            garbage: Mutex::new(garbage),
+            stop,
+            meters,
+            thread: Some(thread),
+        })
     }
 
     /// What is heard where, from the next frame on.
@@ -130,15 +167,17 @@ impl Audio {
     }
 
     fn command(&self, command: Command) {
+        self.outgoing().push(Some(command));
         self.collect();
-        let full = self.commands.lock().unwrap_or_else(PoisonError::into_inner).push(command).is_err();
-        if full {
-            tracing::error!("the audio thread stands still: a command was lost");
-        }
     }
 
-    /// Frees what the audio thread must not free.
+    fn outgoing(&self) -> MutexGuard<'_, Outgoing> {
+        self.commands.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Moves what waits, and frees what the audio thread must not free.
     pub fn collect(&self) {
+        self.outgoing().push(None);
         let mut garbage = self.garbage.lock().unwrap_or_else(PoisonError::into_inner);
         while garbage.pop().is_ok() {}
     }

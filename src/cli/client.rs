@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Daemon, Exit, complain};
+use crate::control::usual_sockets;
 use crate::control::{ClientError, ControlClient, ErrorKind, EventRecord, FullStatus, OutputRequest, Reply, Request};
 use crate::core::{CallState, Direction, Fact};
 
@@ -24,24 +25,31 @@ impl From<Change> for OutputRequest {
     }
 }
 
-/// The control socket: as told, of the environment, of the configuration, or the usual one.
-fn socket_path(daemon: &Daemon) -> PathBuf {
+/// The control socket: as told, of the environment, of the configuration, or the usual ones.
+fn socket_paths(daemon: &Daemon) -> Vec<PathBuf> {
     if let Some(path) = &daemon.socket {
-        return path.clone();
+        return vec![path.clone()];
     }
     if let Some(path) = std::env::var_os("CALLBOX_CONTROL__SOCKET") {
-        return path.into();
+        return vec![path.into()];
     }
     let folder = daemon.config.parent().unwrap_or(Path::new("/"));
     let configured = std::fs::read_to_string(&daemon.config).ok().and_then(|text| {
         let document = text.parse::<toml_edit::Document<String>>().ok()?;
         document.get("control")?.get("socket")?.as_str().map(|socket| folder.join(socket))
     });
-    configured.unwrap_or_else(|| PathBuf::from("/run/callbox/control.sock"))
+    configured.map_or_else(usual_sockets, |path| vec![path])
 }
 
 async fn connect(daemon: &Daemon) -> Result<ControlClient, Exit> {
-    ControlClient::connect(&socket_path(daemon)).await.map_err(fail)
+    let mut first_error = None;
+    for path in socket_paths(daemon) {
+        match ControlClient::connect(&path).await {
+            Ok(client) => return Ok(client),
+            Err(error) => first_error = first_error.or(Some(error)),
+        }
+    }
+    Err(first_error.map_or(Exit::Unreachable, fail))
 }
 
 fn fail(error: ClientError) -> Exit {

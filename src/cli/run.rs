@@ -32,7 +32,7 @@ pub(super) async fn run(path: &Path) -> Exit {
             return Exit::Usage;
         }
     };
-    let control = match ControlServer::bind(&socket, station.handle.clone()).await {
+    let control = match ControlServer::bind_configured(socket.as_deref(), station.handle.clone()).await {
         Ok(control) => control,
         Err(error) => {
             complain(error);
@@ -42,7 +42,7 @@ pub(super) async fn run(path: &Path) -> Exit {
     };
     // Without systemd there is nobody to tell.
     let _ = sd_notify::notify(&[NotifyState::Ready]);
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), socket = %socket.display(), "started");
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), socket = %control.path().display(), "started");
     wait_for_signal().await;
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
     drop(control);

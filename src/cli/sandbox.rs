@@ -69,7 +69,7 @@ fn usage(error: impl std::fmt::Display) -> Exit {
 async fn start(args: SandboxArgs) -> Result<(Sandbox, Option<ControlServer>), Exit> {
     let loopback = args.listen.ip().is_loopback();
     let accounts = accounts(&args, loopback)?;
-    let station = station(&args)?;
+    let station = station(&args, &accounts)?;
     let mut host_names = args.host_name.clone();
     let addresses = own_addresses(args.listen.ip());
     let certificate = match (&args.tls_cert, &args.tls_key) {
@@ -85,7 +85,7 @@ async fn start(args: SandboxArgs) -> Result<(Sandbox, Option<ControlServer>), Ex
             Some(ServerCertificate::make(&folder, &host_names, &addresses).map_err(usage)?)
         }
     };
-    let own_socket = args.config.as_ref().and(station.as_ref()).map(|config| config.control.socket.clone());
+    let own_socket = station.as_ref().and_then(|config| config.control.socket.clone());
     let socket = args.socket.clone().or(own_socket);
     let words = certificate.as_ref().map(certificate_words);
     let options = SandboxOptions {
@@ -97,19 +97,21 @@ async fn start(args: SandboxArgs) -> Result<(Sandbox, Option<ControlServer>), Ex
         certificate,
     };
     let sandbox = Sandbox::start(options).await.map_err(usage)?;
-    let control = match (socket, sandbox.station_handle()) {
-        (Some(path), Some(handle)) => match ControlServer::bind(&path, handle).await {
-            Ok(server) => {
-                println!("Control    {}", path.display());
-                Some(server)
-            }
+    let control = match (&socket, sandbox.station_handle()) {
+        (_, None) => None,
+        (Some(path), Some(handle)) => match ControlServer::bind(path, handle).await {
+            Ok(server) => Some(server),
             Err(error) => {
                 sandbox.stop().await;
                 return Err(usage(error));
             }
         },
-        _ => None,
+        // Nobody asked for one: where none can be had, the front panel is enough.
+        (None, Some(handle)) => ControlServer::bind_configured(None, handle).await.ok(),
     };
+    if let Some(control) = &control {
+        println!("Control    {}", control.path().display());
+    }
     announce(&sandbox, &accounts, args.accounts.is_none(), words, &addresses);
     Ok((sandbox, control))
 }
@@ -124,10 +126,10 @@ fn accounts(args: &SandboxArgs, loopback: bool) -> Result<Vec<Account>, Exit> {
     }
 }
 
-fn station(args: &SandboxArgs) -> Result<Option<Config>, Exit> {
+fn station(args: &SandboxArgs, accounts: &[Account]) -> Result<Option<Config>, Exit> {
     match &args.config {
         _ if args.no_station => Ok(None),
-        None => default_station().map(Some).map_err(usage),
+        None => default_station(accounts).map(Some).map_err(usage),
         Some(file) => {
             // The sandbox replaces [core]: what is missing there is no error.
             let mut environment = environment();
@@ -180,6 +182,9 @@ fn announce(
     } else {
         let numbers: Vec<&str> = accounts.iter().map(|account| account.number.as_str()).collect();
         println!("Accounts   {}", numbers.join(", "));
+    }
+    if !sandbox.address.ip().is_loopback() && !accounts.iter().any(|account| account.number == STATION_NUMBER) {
+        println!("Panel      locked: an account \"{STATION_NUMBER}\" in the accounts file gives it a password");
     }
     if let Some(words) = certificate {
         println!("{words}");

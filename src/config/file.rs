@@ -200,6 +200,14 @@ fn read_url(section: &Section<'_>, allow_insecure: bool) -> Option<Url> {
         section.error("url", format!("\"{text}\" is no address"), "write it as https://core.example.com");
         return None;
     };
+    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+        section.error(
+            "url",
+            "the address has a user, a password, a query or a fragment",
+            "write scheme, host, port and path only",
+        );
+        return None;
+    }
     let secure = match url.scheme() {
         "https" | "wss" => true,
         "http" | "ws" => false,
@@ -653,19 +661,26 @@ fn read_calls(section: Section<'_>) -> CallsConfig {
 }
 
 fn read_control(section: Section<'_>, context: &Context<'_>) -> ControlConfig {
-    let socket = section.filled_string("socket").unwrap_or_else(|| "/run/callbox/control.sock".into());
+    let socket = section.filled_string("socket").map(|socket| context.path(&socket));
     for (key, what) in [("http", "the status page"), ("http_token_file", "the status page"), ("mqtt_url", "MQTT")] {
         if section.filled_string(key).is_some() {
             section.error(key, format!("{what} is not built yet"), "leave it out");
         }
     }
     section.finish();
-    ControlConfig { socket: context.path(&socket) }
+    ControlConfig { socket }
 }
 
 fn read_log(section: Section<'_>) -> LogConfig {
     let level = section.filled_string("level").unwrap_or_else(|| "info".into());
-    if level.parse::<tracing_subscriber::EnvFilter>().is_err() {
+    // A single word is a level; anything with "=" is a directive, and any other word would be taken
+    // for the name of a module and log nothing.
+    let known = if level.contains('=') {
+        level.parse::<tracing_subscriber::EnvFilter>().is_ok()
+    } else {
+        level.parse::<tracing::level_filters::LevelFilter>().is_ok()
+    };
+    if !known {
         section.error("level", format!("\"{level}\" is no level"), "write error, warn, info, debug or trace");
     }
     section.finish();

@@ -28,6 +28,13 @@ impl Origins {
         if let Some(variable) = self.variables.get(path) {
             return Place::Environment(variable.clone());
         }
+        if !self.lines.contains_key(path) {
+            // A table that only a variable has brought in.
+            let inside = |key: &&String| key.strip_prefix(path).is_some_and(|rest| rest.starts_with(['.', '[']));
+            if let Some(variable) = self.variables.keys().find(inside).and_then(|key| self.variables.get(key)) {
+                return Place::Environment(variable.clone());
+            }
+        }
         let mut path = path;
         loop {
             if let Some(line) = self.lines.get(path) {
@@ -65,6 +72,14 @@ pub(super) fn merge(file: &str, text: &str, environment: &BTreeMap<String, Strin
             .find(|name| name.trim_start_matches("CALLBOX_").to_lowercase().replace("__", ".") == key)
             .cloned()
             .unwrap_or_else(|| key.clone());
+        if let Some((table, index)) = beyond_the_end(&path, &lines) {
+            return Err(ConfigErrors(vec![ConfigError {
+                place: Place::Environment(name),
+                key: path,
+                problem: format!("there are only {index} of [[{table}]]"),
+                remedy: format!("write a number from 0 to {index}"),
+            }]));
+        }
         builder = builder.set_override(&path, value).map_err(|error| {
             ConfigErrors(vec![ConfigError {
                 place: Place::Environment(name.clone()),
@@ -92,6 +107,14 @@ fn indexed(key: &str) -> String {
             format!("{path}.{part}")
         }
     })
+}
+
+/// An index that leaves a gap in its list: the list's name and length.
+fn beyond_the_end(path: &str, lines: &BTreeMap<String, usize>) -> Option<(String, usize)> {
+    let (table, rest) = path.split_once('[')?;
+    let index: usize = rest.split(']').next()?.parse().ok()?;
+    let length = (0..).find(|place| !lines.contains_key(&format!("{table}[{place}]")))?;
+    (index > length).then(|| (table.to_owned(), length))
 }
 
 fn whole_file(file: &str, problem: &str) -> ConfigErrors {

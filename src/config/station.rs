@@ -463,8 +463,8 @@ pub enum SecondCall {
 /// `[control]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ControlConfig {
-    /// Path of the control socket.
-    pub socket: PathBuf,
+    /// Path of the control socket; the usual place where absent.
+    pub socket: Option<PathBuf>,
 }
 
 /// `[log]`

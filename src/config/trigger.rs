@@ -33,6 +33,15 @@ pub(super) fn read_trigger(section: &Section<'_>, key: &'static str, outputs: &[
         })
         .collect();
     if rules_with_hours {
+        let fallback = rules.iter().position(|rule| rule.hours.is_none());
+        if let Some(hidden) = fallback.map(|index| index + 1).filter(|next| *next < rules.len()) {
+            let path = format!("{}[{hidden}]", section.path_of(key));
+            section.reader.error(
+                &path,
+                "is never reached: the rule before it has no hours",
+                "put the rule without hours last",
+            );
+        }
         return Some(Trigger { rules });
     }
     let steps: Vec<Step> = rules.into_iter().flat_map(|rule| rule.steps).collect();
@@ -67,6 +76,12 @@ fn read_steps(table: &Section<'_>, outputs: &[OutputPin]) -> Vec<Step> {
         actions.push(Action::Mute(muted));
     }
     actions.extend(read_call(table).map(Action::Call));
+    for (needed, keys) in [("call", ["ring_s", "order", "line"].as_slice()), ("output", ["pulse_ms", "set"].as_slice())]
+    {
+        for key in keys.iter().filter(|key| table.has(key) && !table.has(needed)) {
+            table.error(key, format!("means nothing without {needed}"), format!("add {needed}, or leave it out"));
+        }
+    }
     actions.into_iter().map(|action| Step { after, action }).collect()
 }
 

@@ -9,4 +9,4 @@ mod server;
 
 pub use client::{ClientError, ControlClient};
 pub use protocol::{ErrorKind, EventRecord, FullStatus, OutputRequest, Reply, ReplyError, Request, SoundStatus};
-pub use server::{ControlError, ControlServer, Controlled};
+pub use server::{ControlError, ControlServer, Controlled, usual_sockets};

@@ -18,6 +18,8 @@ use super::protocol::{ErrorKind, EventRecord, Reply, ReplyError, Request};
 const MAX_CLIENTS: usize = 32;
 /// Longest line.
 const MAX_LINE_BYTES: u64 = 16 * 1024;
+/// A client that asks nothing is dropped.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// A client that does not take its answer is dropped.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -37,6 +39,12 @@ pub struct ControlError {
     problem: io::Error,
 }
 
+/// Where the socket is unless the configuration says otherwise: a service's place, then a user's.
+pub fn usual_sockets() -> Vec<PathBuf> {
+    let of_user = std::env::var_os("XDG_RUNTIME_DIR").map(|folder| PathBuf::from(folder).join("callbox/control.sock"));
+    std::iter::once(PathBuf::from("/run/callbox/control.sock")).chain(of_user).collect()
+}
+
 /// A listening control socket. Dropping it removes the socket.
 pub struct ControlServer {
     path: PathBuf,
@@ -44,11 +52,36 @@ pub struct ControlServer {
 }
 
 impl ControlServer {
+    /// Binds the configured socket, or the first of the usual places that can be had.
+    pub async fn bind_configured(configured: Option<&Path>, controlled: impl Controlled) -> Result<Self, ControlError> {
+        if let Some(path) = configured {
+            return Self::bind(path, controlled).await;
+        }
+        let mut refused = None;
+        for path in usual_sockets() {
+            match Self::bind(&path, controlled.clone()).await {
+                Ok(server) => return Ok(server),
+                Err(error) if error.problem.kind() == io::ErrorKind::AddrInUse => return Err(error),
+                Err(error) => refused = refused.or(Some(error)),
+            }
+        }
+        Err(refused.unwrap_or_else(|| ControlError { path: PathBuf::new(), problem: io::ErrorKind::NotFound.into() }))
+    }
+
+    /// Where it listens.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Binds the socket, in place of one that nobody listens on any more.
     pub async fn bind(path: &Path, controlled: impl Controlled) -> Result<Self, ControlError> {
         let error = |problem| ControlError { path: path.to_owned(), problem };
         if UnixStream::connect(path).await.is_ok() {
             return Err(error(io::Error::new(io::ErrorKind::AddrInUse, "another callbox listens there")));
+        }
+        if let Some(folder) = path.parent() {
+            // Where it cannot be made, the bind says why.
+            let _ = tokio::fs::create_dir_all(folder).await;
         }
         let _ = tokio::fs::remove_file(path).await;
         let listener = UnixListener::bind(path).map_err(error)?;
@@ -69,9 +102,12 @@ impl Drop for ControlServer {
 async fn accept(listener: UnixListener, controlled: impl Controlled) {
     let places = Arc::new(Semaphore::new(MAX_CLIENTS));
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
+                let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+                    tokio::spawn(turn_away(stream));
+                    continue;
+                };
                 let controlled = controlled.clone();
                 tokio::spawn(async move {
                     let _ = serve(stream, controlled).await;
@@ -84,12 +120,22 @@ async fn accept(listener: UnixListener, controlled: impl Controlled) {
     }
 }
 
+/// Too many are connected: said at once rather than never.
+async fn turn_away(stream: UnixStream) {
+    let (_reader, mut writer) = stream.into_split();
+    let message = format!("{MAX_CLIENTS} clients are connected; end some of them");
+    let _ = write_line(&mut writer, &Reply::Error(ReplyError { kind: ErrorKind::Failed, message })).await;
+}
+
 async fn serve(stream: UnixStream, controlled: impl Controlled) -> io::Result<()> {
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader);
     loop {
         let mut line = String::new();
-        let count = (&mut reader).take(MAX_LINE_BYTES).read_line(&mut line).await?;
+        let mut limited = (&mut reader).take(MAX_LINE_BYTES);
+        let count = timeout(IDLE_TIMEOUT, limited.read_line(&mut line))
+            .await
+            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
         if count == 0 {
             return Ok(());
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{CallMode, Sound};
-use crate::signaling::{CallId, Trickle};
+use crate::signaling::{CallId, Jsep, Trickle};
 
 use super::dtmf::CodeEntry;
 use super::output::MediaId;
@@ -140,6 +140,8 @@ pub(super) struct Call {
     pub(super) media: Option<MediaId>,
     /// Our offer, until it is sent.
     pub(super) offer: Option<String>,
+    /// What `accept` carries: kept until the core confirms, since it may be lost with the socket.
+    pub(super) description: Option<Jsep>,
     /// Candidates that wait until the server knows the call.
     pub(super) candidates: VecDeque<Trickle>,
     /// The server knows the call: candidates may go out.
@@ -181,6 +183,7 @@ impl Call {
             mode: CallMode::Talk,
             media: None,
             offer: None,
+            description: None,
             candidates: VecDeque::new(),
             trickle_open: false,
             transaction: None,

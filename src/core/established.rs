@@ -151,8 +151,15 @@ impl Station {
     fn run_update_deadline(&mut self, line: usize) {
         let now = self.now.at;
         let Some(call) = self.lines.call_mut(line) else { return };
+        let needed = call.is_established() && !call.connected;
         match call.update {
-            Update::RetryAt(at) if now >= at => self.restart_ice(line),
+            Update::RetryAt(at) | Update::Sent { deadline: at, .. } if now >= at && !needed => {
+                call.update = Update::Idle;
+            }
+            Update::RetryAt(at) if now >= at => {
+                call.update = Update::Idle;
+                self.restart_ice(line);
+            }
             Update::Sent { deadline, .. } if now >= deadline => {
                 call.update = Update::RetryAt(now + FAREWELL_PATIENCE);
             }

@@ -1,7 +1,7 @@
 //! Calls that come in: which are taken, by whom, and how they are answered.
 
 use crate::config::{AnswerAction, AnswerRule, CallMode, SecondCall};
-use crate::signaling::{CallId, Invitation, Jsep, RequestBody};
+use crate::signaling::{CallId, Invitation, RequestBody};
 
 use super::call::{ANSWERING_TIMEOUT, Call, Cause, Direction, Origin, Phase};
 use super::output::MediaCommand;
@@ -61,7 +61,7 @@ impl Station {
         self.send(line, Some(call_id), RequestBody::Decline { refer_id: None });
     }
 
-    fn answer_rule(&self, number: &str) -> Option<&AnswerRule> {
+    pub(super) fn answer_rule(&self, number: &str) -> Option<&AnswerRule> {
         self.config.answers.iter().find(|rule| {
             (rule.from.is_empty() || rule.from.iter().any(|pattern| pattern.matches(number)))
                 && self.hours_match(rule.hours.as_ref())
@@ -119,9 +119,10 @@ impl Station {
     }
 
     /// Our description for the far end's INVITE is made.
-    pub(super) fn send_accept(&mut self, line: usize, jsep: Jsep) {
+    pub(super) fn send_accept(&mut self, line: usize) {
         let Some(call) = self.lines.call(line) else { return };
-        let Phase::Answering { with_offer, sent: false, deadline } = call.phase else { return };
+        let Phase::Answering { with_offer, deadline, .. } = call.phase else { return };
+        let Some(jsep) = call.description.clone() else { return };
         let id = call.id.clone();
         if self.send(line, Some(id), RequestBody::Accept { jsep }).is_some()
             && let Some(call) = self.lines.call_mut(line)

@@ -2,7 +2,7 @@
 
 use crate::signaling::{Jsep, RequestBody, Trickle};
 
-use super::call::{Call, Cause, Direction, MAX_CANDIDATES, Phase, Update};
+use super::call::{Call, Cause, Direction, MAX_CANDIDATES, MEDIA_TIMEOUT, Phase, Update};
 use super::fact::Fact;
 use super::input::MediaEvent;
 use super::output::MediaId;
@@ -57,7 +57,10 @@ impl Station {
                 call.offer = Some(sdp);
                 self.try_dial(line);
             }
-            Phase::Answering { with_offer: true, .. } => self.send_accept(line, Jsep::offer(sdp)),
+            Phase::Answering { with_offer: true, .. } => {
+                call.description = Some(Jsep::offer(sdp));
+                self.send_accept(line);
+            }
             Phase::Established { .. } if call.update == Update::Preparing => {
                 let id = call.id.clone();
                 let deadline = self.now.at + TRANSACTION_TIMEOUT;
@@ -75,7 +78,10 @@ impl Station {
         let Some(call) = self.lines.call_mut(line) else { return };
         call.far_end_holds = far_end_holds;
         match call.phase {
-            Phase::Answering { .. } => self.send_accept(line, Jsep::answer(sdp)),
+            Phase::Answering { .. } => {
+                call.description = Some(Jsep::answer(sdp));
+                self.send_accept(line);
+            }
             Phase::Established { .. } => {
                 let id = call.id.clone();
                 self.send(line, Some(id), RequestBody::Update { jsep: Jsep::answer(sdp) });
@@ -109,13 +115,15 @@ impl Station {
             return;
         }
         call.connected = connected;
-        if let Call { phase: Phase::Established { media_deadline, .. }, .. } = call
-            && connected
-        {
-            *media_deadline = None;
+        let deadline = (!connected).then(|| self.now.at + MEDIA_TIMEOUT);
+        if let Call { phase: Phase::Established { media_deadline, .. }, .. } = call {
+            *media_deadline = deadline;
         }
         let call_id = call.id.0.clone();
         self.fact(Fact::Media { call_id, connected });
+        if !connected && self.session.is_up() {
+            self.restart_ice(line);
+        }
     }
 
     fn far_end_digit(&mut self, line: usize, digit: char) {

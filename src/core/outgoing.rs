@@ -3,7 +3,7 @@
 use crate::config::{CallAction, SecondCall, Sound};
 use crate::signaling::{Jsep, RequestBody};
 
-use super::call::{Call, Cause, Direction, ENDING_TIMEOUT, FAREWELL_PATIENCE, HuntId, Origin, Phase};
+use super::call::{Call, Cause, Direction, ENDING_TIMEOUT, FAREWELL_PATIENCE, HuntId, Origin, Phase, Update};
 use super::command::Refusal;
 use super::fact::Fact;
 use super::hunt::Hunt;
@@ -26,17 +26,20 @@ impl Station {
         if !self.session.is_registered() {
             return self.wait_for_session(hunt);
         }
+        // Nothing is held or ended for a call that has no line to go to.
+        let free = self.lines.choose(action.line, self.now.at).is_some() && self.hunts.len() < MAX_HUNTS;
+        if !free && self.config.calls.second_call != SecondCall::Replace {
+            self.play(Sound::Busy, false);
+            return Err(Refusal::NoFreeLine);
+        }
         if let Err(refusal) = self.make_way_for_second_call() {
             self.play(Sound::Busy, false);
             return Err(refusal);
         }
-        if self.lines.choose(action.line, self.now.at).is_none() || self.hunts.len() >= MAX_HUNTS {
-            self.play(Sound::Busy, false);
-            return Err(Refusal::NoFreeLine);
-        }
         self.play(Sound::Connecting, false);
         let id = hunt.id;
-        hunt.waits_until = None;
+        // A call that is being replaced leaves its line in a moment.
+        hunt.waits_until = (!free).then(|| self.now.at + ENDING_TIMEOUT);
         self.hunts.push(hunt);
         self.advance_hunt(id);
         Ok(())
@@ -171,7 +174,9 @@ impl Station {
         let waiting: Vec<HuntId> =
             self.hunts.iter().filter(|hunt| hunt.waits_until.is_some()).map(|hunt| hunt.id).collect();
         for id in waiting {
-            if !self.session.is_registered() || self.make_way_for_second_call().is_err() {
+            let line = self.hunts.iter().find(|hunt| hunt.id == id).map(|hunt| hunt.line);
+            let free = line.is_some_and(|line| self.lines.choose(line, self.now.at).is_some());
+            if !self.session.is_registered() || !free || self.make_way_for_second_call().is_err() {
                 self.give_up_waiting(id);
                 continue;
             }
@@ -227,8 +232,12 @@ impl Station {
     pub(super) fn dial_rejected(&mut self, line: usize, rejection: &Rejection) {
         use crate::signaling::response_code::{UNKNOWN, WRONG_STATE, WRONG_WEBRTC_STATE};
         let busy_line = matches!(rejection.code, WRONG_STATE | UNKNOWN | WRONG_WEBRTC_STATE);
-        let retry = busy_line && self.lines.call(line).is_some_and(|call| !call.retried);
-        if !retry {
+        let retry = busy_line
+            && self
+                .lines
+                .call(line)
+                .is_some_and(|call| !call.retried && matches!(call.phase, Phase::Dialing { .. }) && !call.trickle_open);
+        if self.lines.call(line).is_some_and(Call::is_ending) || !retry {
             self.finish(line, Cause::new(rejection.code, rejection.reason.clone()));
             return;
         }
@@ -262,13 +271,15 @@ impl Station {
                 self.finish(line, cause);
                 return;
             }
-            Phase::Incoming { .. } => RequestBody::Decline { refer_id: None },
+            // A ringing call takes no hangup: the core server would ignore it.
+            Phase::Incoming { .. } | Phase::Answering { sent: false, .. } => RequestBody::Decline { refer_id: None },
             _ => RequestBody::Hangup {},
         };
         let sent = self.send(line, Some(id), body).is_some();
         let now = self.now.at;
         if sent {
             if let Some(call) = self.lines.call_mut(line) {
+                call.update = Update::Idle;
                 call.phase = Phase::Ending {
                     cause,
                     media_closes_at: Some(now + FAREWELL_PATIENCE),
@@ -313,6 +324,24 @@ impl Station {
             self.note_cause(hunt, cause);
             self.advance_hunt(hunt);
         }
+        self.release_replacing_hunts();
         self.resume_after(line);
+    }
+
+    /// A hunt that waited for the line of the call that it replaces.
+    fn release_replacing_hunts(&mut self) {
+        if !self.session.is_registered() || self.config.calls.second_call != SecondCall::Replace {
+            return;
+        }
+        let now = self.now.at;
+        let waiting = self.hunts.iter().filter(|hunt| hunt.waits_until.is_some());
+        let ready: Vec<HuntId> =
+            waiting.filter(|hunt| self.lines.choose(hunt.line, now).is_some()).map(|hunt| hunt.id).collect();
+        for id in ready {
+            if let Some(hunt) = self.hunts.iter_mut().find(|hunt| hunt.id == id) {
+                hunt.waits_until = None;
+            }
+            self.advance_hunt(id);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! After every `state` handshake: our calls and the server's become the same again
 //! (`protocol.md`, "Recovery after a reconnect", rules 1 to 4 and 6).
 
+use crate::config::{AnswerAction, CallMode};
 use crate::signaling::{CallId, Event, EventBody, LineState, LogMessage, RequestBody, StateHandshake};
 
 use super::call::{Call, Cause, Direction, Origin, Phase, Update};
@@ -33,6 +34,10 @@ impl ServerCall<'_> {
 
     fn has_accepted(&self) -> bool {
         self.events().any(|event| matches!(event.body, EventBody::Accepted { .. }))
+    }
+
+    fn is_being_answered(&self) -> bool {
+        self.events().any(|event| matches!(event.body, EventBody::Accepting {} | EventBody::Accepted { .. }))
     }
 
     fn invitation(&self) -> Option<&Event> {
@@ -86,6 +91,11 @@ impl Station {
                 continue;
             }
             self.catch_up(line, theirs);
+            let answering = self.lines.call(line).is_some_and(|call| matches!(call.phase, Phase::Answering { .. }));
+            if answering && !theirs.is_being_answered() {
+                // Our answer went down with the socket.
+                self.send_accept(line);
+            }
             let Some(call) = self.lines.call(line) else { continue };
             if call.is_established() && !call.connected && call.update == Update::Idle {
                 self.restart_ice(line);
@@ -112,8 +122,9 @@ impl Station {
     /// Rule 4: a server call that we do not know.
     fn take_up(&mut self, theirs: &ServerCall<'_>) {
         let invitation = theirs.invitation().cloned();
-        if theirs.has_accepted() && self.lines.call(theirs.line).is_none() && !self.shutting_down {
-            self.restore(theirs, invitation);
+        let restorable = theirs.has_accepted() && self.lines.call(theirs.line).is_none() && !self.shutting_down;
+        if restorable && let Some(former) = self.former_life(theirs, invitation.as_ref()) {
+            self.restore(theirs, former);
         } else if let (Some(Event { body: EventBody::IncomingCall(invitation), .. }), false) =
             (invitation, theirs.has_accepted())
         {
@@ -123,17 +134,24 @@ impl Station {
         }
     }
 
+    /// Who called whom, and in which mode, as far as the log proves it: a caller that no rule admits,
+    /// and a call of which nobody knows who started it, are not taken up.
+    fn former_life(&self, theirs: &ServerCall<'_>, invitation: Option<&Event>) -> Option<FormerLife> {
+        if let Some(EventBody::IncomingCall(invitation)) = invitation.map(|event| &event.body) {
+            let number = super::incoming::bare_number(&invitation.caller);
+            let rule = self.answer_rule(&number).filter(|rule| rule.action != AnswerAction::Decline)?;
+            return Some(FormerLife { direction: Direction::Incoming, mode: rule.mode, number });
+        }
+        let number = called_number(theirs.state)?;
+        Some(FormerLife { direction: Direction::Outgoing, mode: CallMode::Talk, number })
+    }
+
     /// A call that is up and whose peer connection is gone: a new one, by `update`.
-    fn restore(&mut self, theirs: &ServerCall<'_>, invitation: Option<Event>) {
-        let (direction, number) = match invitation.map(|event| event.body) {
-            Some(EventBody::IncomingCall(invitation)) => {
-                (Direction::Incoming, super::incoming::bare_number(&invitation.caller))
-            }
-            _ => (Direction::Outgoing, called_number(theirs.state)),
-        };
+    fn restore(&mut self, theirs: &ServerCall<'_>, former: FormerLife) {
         let now = self.now.at;
         let phase = Phase::Answering { with_offer: true, sent: true, deadline: now };
-        let mut call = Call::new(theirs.call_id.clone(), direction, number, Origin::FarEnd, phase, now);
+        let mut call = Call::new(theirs.call_id.clone(), former.direction, former.number, Origin::FarEnd, phase, now);
+        call.mode = former.mode;
         call.trickle_open = true;
         call.media = Some(self.new_media(MediaCommand::Offer));
         self.lines.put(theirs.line, call);
@@ -144,17 +162,20 @@ impl Station {
     }
 }
 
+/// What a restored call was.
+struct FormerLife {
+    direction: Direction,
+    mode: CallMode,
+    number: String,
+}
+
 /// Whom the log's `outgoing_call` was for.
-fn called_number(state: &LineState) -> String {
-    state
-        .call_logs
-        .iter()
-        .find_map(|entry| match &entry.1 {
-            LogMessage::Request(request) => match &request.body {
-                RequestBody::OutgoingCall { number, .. } => Some(number.clone()),
-                _ => None,
-            },
+fn called_number(state: &LineState) -> Option<String> {
+    state.call_logs.iter().find_map(|entry| match &entry.1 {
+        LogMessage::Request(request) => match &request.body {
+            RequestBody::OutgoingCall { number, .. } => Some(number.clone()),
             _ => None,
-        })
-        .unwrap_or_default()
+        },
+        _ => None,
+    })
 }

@@ -294,7 +294,13 @@ impl Session {
         {
             self.remember_farewell(line, call_id.clone(), body.clone());
         }
-        if !self.is_up() || self.transactions.len() >= MAX_TRANSACTIONS {
+        let room = match body {
+            // Candidates must not keep a goodbye from going out.
+            RequestBody::Hangup {} | RequestBody::Decline { .. } => MAX_TRANSACTIONS + MAX_HANGUPS,
+            RequestBody::IceTrickle { .. } => MAX_TRANSACTIONS / 2,
+            _ => MAX_TRANSACTIONS,
+        };
+        if !self.is_up() || self.transactions.len() >= room {
             return None;
         }
         let transaction = self.new_transaction();

@@ -1,6 +1,6 @@
 //! What the core server says, applied to the calls.
 
-use crate::signaling::{CallId, Event, EventBody, RequestBody, Trickle};
+use crate::signaling::{CallId, Event, EventBody, RequestBody, Trickle, response_code};
 
 use super::call::{Call, Cause, Direction, Phase, Update};
 use super::fact::Fact;
@@ -27,10 +27,15 @@ impl Station {
 
     /// Calls live on without their session; what waits for a response does not.
     fn session_lost(&mut self) {
+        let (now, press_max_age) = (self.now.at, self.config.calls.press_max_age);
         for line in 0..self.lines.len() {
             let Some(call) = self.lines.call_mut(line) else { continue };
             if matches!(call.update, Update::Preparing | Update::Sent { .. }) {
                 call.update = Update::Idle;
+            }
+            if let Phase::Dialing { sent: false, deadline } = &mut call.phase {
+                // As a press made offline.
+                *deadline = (*deadline).min(now + press_max_age);
             }
             if call.is_ending() {
                 // Its farewell is remembered by the session.
@@ -47,22 +52,32 @@ impl Station {
     }
 
     fn answered(&mut self, pending: &Pending, result: Result<(), Rejection>) {
-        let Some(line) = pending.call_id.as_ref().and_then(|call_id| self.lines.find(call_id)) else { return };
+        let Some(line) = self.line_of(pending) else { return };
+        // The decline of a transfer says nothing of the call that goes on.
+        let ending = self.lines.call(line).is_some_and(Call::is_ending);
         match (pending.name, result) {
             ("outgoing_call", Ok(())) => self.open_trickle(line),
             ("outgoing_call", Err(rejection)) => self.dial_rejected(line, &rejection),
             ("accept", Err(rejection)) => self.accept_rejected(line, &rejection),
-            ("hangup" | "decline", Ok(())) => self.close_media(line),
-            ("hangup" | "decline", Err(_)) => self.finish(line, Cause::new(200, "ended")),
-            ("update", Err(rejection)) if pending.is_offer => self.update_failed(line, rejection.code),
+            ("hangup" | "decline", Ok(())) if ending => self.close_media(line),
+            ("hangup" | "decline", Err(_)) if ending => self.finish(line, Cause::new(200, "ended")),
+            ("update", Err(rejection)) if pending.is_offer && rejection.code != response_code::NO_SUCH_CALL => {
+                self.update_failed(line, rejection.code);
+            }
             (_, Err(rejection)) => self.request_rejected(line, pending, &rejection),
             (_, Ok(())) => {}
         }
     }
 
+    /// The line of a request's call, where it is still the same: a call to ourselves has one call id
+    /// on two lines.
+    fn line_of(&self, pending: &Pending) -> Option<usize> {
+        let line = usize::try_from(pending.line?).ok()?;
+        (self.lines.call(line)?.id == *pending.call_id.as_ref()?).then_some(line)
+    }
+
     fn request_rejected(&mut self, line: usize, pending: &Pending, rejection: &Rejection) {
-        use crate::signaling::response_code::NO_SUCH_CALL;
-        if rejection.code == NO_SUCH_CALL
+        if rejection.code == response_code::NO_SUCH_CALL
             && let Some(call_id) = &pending.call_id
         {
             self.call_gone(call_id, "the core server no longer knows the call");
@@ -80,8 +95,9 @@ impl Station {
 
     /// A lost `ack` is not a failed request: the next event or handshake tells.
     fn timed_out(&mut self, pending: &Pending) {
-        let Some(line) = pending.call_id.as_ref().and_then(|call_id| self.lines.find(call_id)) else { return };
-        if matches!(pending.name, "hangup" | "decline") {
+        let Some(line) = self.line_of(pending) else { return };
+        let ending = self.lines.call(line).is_some_and(Call::is_ending);
+        if ending && matches!(pending.name, "hangup" | "decline") {
             self.finish(line, Cause::new(408, "the core server did not confirm our hangup"));
         }
     }
@@ -157,13 +173,13 @@ impl Station {
             }
             _ => {}
         }
-        let Some(line) = self.lines.find(&call_id) else {
-            if matches!(event.body, EventBody::Hangup { .. }) {
-                self.session.forget_call(&call_id);
-            }
-            return;
-        };
-        self.known_call_event(line, event);
+        match self.lines.find(&call_id) {
+            Some(known) if line.is_none_or(|line| line == known) => self.known_call_event(known, event),
+            // Another leg with this call id: one that we declined.
+            Some(_) => {}
+            None if matches!(event.body, EventBody::Hangup { .. }) => self.session.forget_call(&call_id),
+            None => {}
+        }
     }
 
     pub(super) fn known_call_event(&mut self, line: usize, event: Event) {
@@ -234,7 +250,10 @@ impl Station {
             Update::Sent { transaction: sent, .. } => transaction.is_none_or(|transaction| transaction == sent),
             _ => false,
         };
-        if let (true, Some(answer), Some(media)) = (ours, answer, call.media) {
+        if !ours {
+            return;
+        }
+        if let (Some(answer), Some(media)) = (answer, call.media) {
             call.update = Update::Idle;
             self.push(Output::Media(media, MediaCommand::ApplyAnswer { answer }));
         }
@@ -270,6 +289,13 @@ impl Station {
 
     fn call_error(&mut self, line: usize, transaction: Option<&str>, code: i64, reason: &str) {
         let Some(call) = self.lines.call(line) else { return };
+        let gone = code == response_code::NO_SUCH_CALL
+            || (matches!(code, 410 | response_code::UNEXPECTED_ANSWER)
+                && matches!(call.phase, Phase::Answering { .. }));
+        if gone {
+            let call_id = call.id.clone();
+            return self.call_gone(&call_id, "the core server no longer knows the call");
+        }
         let of_update = matches!(&call.update, Update::Sent { transaction: sent, .. }
             if transaction.is_none_or(|transaction| transaction == sent));
         match call {

@@ -12,6 +12,8 @@ const GAP_PACKETS: u16 = 4;
 const PACKET_TICKS: u16 = 160;
 /// Digits that wait to be sent.
 const MAX_DIGITS: usize = 64;
+/// A packet with an older time stamp is a late copy up to this age: two seconds at 48 kHz.
+const LATE_TICKS: u32 = 96_000;
 /// -10 dBm0, the usual volume.
 const VOLUME: u8 = 10;
 
@@ -93,9 +95,9 @@ impl DigitReceiver {
         if payload.len() < 4 || self.last == Some((timestamp, event)) {
             return None;
         }
-        // Late copies of the digit before.
+        // Late copies of the digit before; a clock that starts anew is no copy.
         if let Some((last, _)) = self.last
-            && (timestamp.wrapping_sub(last) as i32) < 0
+            && (1..LATE_TICKS).contains(&last.wrapping_sub(timestamp))
         {
             return None;
         }
@@ -130,5 +132,7 @@ mod tests {
         assert_eq!(receiver.packet(1000, &[5, 0x8A, 5, 0]), None);
         assert_eq!(receiver.packet(9000, &[16, 10, 0, 160]), None);
         assert_eq!(receiver.packet(9000, &[11]), None);
+        assert_eq!(receiver.packet(3_000_000_000, &[7, 10, 0, 160]), Some('7'));
+        assert_eq!(receiver.packet(2_000_000_000, &[8, 10, 0, 160]), Some('8'), "a clock that starts anew");
     }
 }

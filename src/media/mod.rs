@@ -99,21 +99,34 @@ impl MediaAdapter {
         }
     }
 
-    /// Carries out a command. The first one of an id makes its peer connection.
+    /// Carries out a command. `Offer` and `Answer` make the peer connection.
     pub fn command(&mut self, media: MediaId, command: MediaCommand) {
+        let making = matches!(command, MediaCommand::Offer | MediaCommand::Answer { .. });
+        if making && !self.tasks.contains_key(&media) {
+            self.make(media);
+        }
         let closing = command == MediaCommand::Close;
-        if !self.tasks.contains_key(&media) && !closing {
-            let (commands, queue) = mpsc::channel(COMMANDS);
-            let task =
-                task::run(media, Arc::clone(&self.context), Arc::clone(&self.identity), queue, self.events.clone());
-            tokio::spawn(task);
-            self.tasks.insert(media, commands);
-        }
+        // A flood of candidates must not end the call: those that find no room are dropped.
+        let may_be_lost = matches!(command, MediaCommand::AddCandidate(_));
         let delivered = self.tasks.get(&media).is_some_and(|commands| commands.try_send(command).is_ok());
-        if closing || !delivered {
-            // A task whose queue is full ends as well, when its sender drops.
+        if closing {
+            // The task ends at the command, or when its sender drops.
             self.tasks.remove(&media);
+        } else if !delivered && !may_be_lost && self.tasks.remove(&media).is_some() {
+            let events = self.events.clone();
+            tokio::spawn(async move {
+                let failed = MediaEvent::Failed("the call's media stands still".into());
+                let _ = events.send((media, failed)).await;
+            });
         }
+    }
+
+    fn make(&mut self, media: MediaId) {
+        let (commands, queue) = mpsc::channel(COMMANDS);
+        let context = Arc::clone(&self.context);
+        let task = task::run(media, context, Arc::clone(&self.identity), queue, self.events.clone());
+        tokio::spawn(task);
+        self.tasks.insert(media, commands);
     }
 
     /// Peer connections that have not been closed.

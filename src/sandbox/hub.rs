@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::exchange::{ConnectionId, Delivery, Exchange};
 use crate::core::Time;
-use crate::signaling::{ClientMessage, FrameError, ServerMessage};
+use crate::signaling::ServerMessage;
 
 /// Messages that wait for a connection; one that does not take them is closed.
 const QUEUE: usize = 256;
@@ -65,8 +65,8 @@ impl Hub {
         })
     }
 
-    pub(super) fn frame(&self, connection: ConnectionId, frame: Result<ClientMessage, FrameError>) {
-        self.with(|state| state.exchange.frame(connection, frame));
+    pub(super) fn frame(&self, connection: ConnectionId, text: &str) {
+        self.with(|state| state.exchange.frame(connection, text));
     }
 
     pub(super) fn disconnected(&self, connection: ConnectionId) {

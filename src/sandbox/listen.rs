@@ -1,9 +1,10 @@
 //! Listens for TCP, with or without TLS, as `axum` wants it.
 
+use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use axum::serve::IncomingStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::time::timeout;
+use tokio::time::{Instant, Sleep, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -21,6 +22,12 @@ use super::certificate::ServerCertificate;
 
 /// Connections at a time.
 const MAX_CONNECTIONS: usize = 256;
+/// Connections of one address at a time.
+const MAX_PER_ADDRESS: usize = 64;
+/// A client has this long for its first request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection on which nothing moves for so long is closed; a WebSocket moves more often.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 /// A client has this long for its TLS handshake.
 const TLS_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -40,7 +47,52 @@ enum Transport {
 pub(super) struct Connection {
     transport: Transport,
     ends: Ends,
-    _place: OwnedSemaphorePermit,
+    /// When it is closed for its silence.
+    idle: Pin<Box<Sleep>>,
+    /// It has had an answer.
+    answered: bool,
+    _place: Place,
+}
+
+/// A place among all connections and those of one address.
+struct Place {
+    address: IpAddr,
+    taken: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Place {
+    fn take(address: IpAddr, taken: &Arc<Mutex<HashMap<IpAddr, usize>>>, places: &Arc<Semaphore>) -> Option<Self> {
+        let permit = Arc::clone(places).try_acquire_owned().ok()?;
+        let mut counts = taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(address).or_default();
+        if *count >= MAX_PER_ADDRESS {
+            return None;
+        }
+        *count += 1;
+        Some(Self { address, taken: Arc::clone(taken), _permit: permit })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.address);
+            }
+        }
+    }
+}
+
+impl Connection {
+    /// Something moved.
+    fn stir(&mut self) {
+        if self.answered {
+            self.idle.as_mut().reset(Instant::now() + IDLE_TIMEOUT);
+        }
+    }
 }
 
 /// A bound listener.
@@ -74,8 +126,8 @@ impl Listener {
 /// Accepts until nobody wants connections any more. A slow handshake holds nobody up.
 async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, accepted: mpsc::Sender<Connection>) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let taken = Arc::default();
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         let connection = tokio::select! {
             connection = listener.accept() => connection,
             () = accepted.closed() => return,
@@ -85,6 +137,8 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, accepted: mpsc:
             continue;
         };
         let Ok(local) = stream.local_addr() else { continue };
+        // A crowd is turned away rather than made to wait.
+        let Some(place) = Place::take(remote.ip(), &taken, &places) else { continue };
         let _ = stream.set_nodelay(true);
         let (accepted, tls, ends) = (accepted.clone(), tls.clone(), Ends { local, remote });
         tokio::spawn(async move {
@@ -95,7 +149,15 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, accepted: mpsc:
                     _ => return,
                 },
             };
-            let _ = accepted.send(Connection { transport, ends, _place: place }).await;
+            let _ = accepted
+                .send(Connection {
+                    transport,
+                    ends,
+                    idle: Box::pin(sleep(REQUEST_TIMEOUT)),
+                    answered: false,
+                    _place: place,
+                })
+                .await;
         });
     }
 }
@@ -132,15 +194,25 @@ impl AsyncRead for Connection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match &mut self.transport {
+        let result = match &mut self.transport {
             Transport::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
             Transport::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+        };
+        if result.is_ready() {
+            self.stir();
+            return result;
+        }
+        match self.idle.as_mut().poll(context) {
+            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending => Poll::Pending,
         }
     }
 }
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.answered = true;
+        self.stir();
         match &mut self.transport {
             Transport::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
             Transport::Tls(stream) => Pin::new(stream).poll_write(context, bytes),

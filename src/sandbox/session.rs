@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::exchange::KEEPALIVE_INTERVAL;
 use super::hub::{Hub, Outgoing};
-use crate::signaling::{ClientMessage, CloseCause, FrameError};
+use crate::signaling::CloseCause;
 
 /// A frame has this long to leave.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -43,8 +43,8 @@ pub(super) async fn serve(
             frame = socket.recv() => {
                 heard = Instant::now();
                 match frame {
-                    Some(Ok(Message::Text(text))) => hub.frame(connection, ClientMessage::parse(text.as_str())),
-                    Some(Ok(Message::Binary(_))) => hub.frame(connection, Err(FrameError::NotAnObject)),
+                    Some(Ok(Message::Text(text))) => hub.frame(connection, text.as_str()),
+                    Some(Ok(Message::Binary(_))) => hub.frame(connection, ""),
                     Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                     Some(Ok(Message::Close(_))) | None => break None,
                     // Oversized, no UTF-8, or broken.

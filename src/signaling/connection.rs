@@ -67,13 +67,17 @@ impl Socket {
         generation: u64,
         reports: mpsc::Sender<SocketReport>,
     ) -> Self {
-        let (outgoing, frames) = mpsc::channel(OUTGOING_FRAMES);
+        let (outgoing, mut frames) = mpsc::channel(OUTGOING_FRAMES);
         tokio::spawn(async move {
             let reporter = Reporter { reports, generation };
             let token = tokens.current().await;
             let opened = match token {
                 None => Err(no_token()),
-                Some(token) => connect(&endpoint, &tls, &token, force).await,
+                // An attempt that was given up must not take the session over later.
+                Some(token) => tokio::select! {
+                    opened = connect(&endpoint, &tls, &token, force) => opened,
+                    _ = frames.recv() => return,
+                },
             };
             match opened {
                 Err(failure) => {
@@ -189,6 +193,9 @@ async fn run(mut socket: WebSocket, mut frames: mpsc::Receiver<Frame>, reporter:
             },
             message = socket.next() => {
                 let (event, over) = received(message);
+                if matches!(event, Some(SocketEvent::Closed(CloseCause::Standard(1009)))) {
+                    reporter.report(SocketEvent::BadFrame(FrameError::TooLong)).await;
+                }
                 let listening = match event {
                     Some(event) => reporter.report(event).await,
                     None => true,

@@ -227,10 +227,11 @@ pub enum EventBody {
     },
     /// The end of the call, whoever ended it. The line is free.
     Hangup {
-        /// SIP status.
+        /// SIP status; read leniently, since this event must end the call whatever it lacks.
+        #[serde(default, deserialize_with = "lenient::code")]
         code: i64,
         /// In words.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "lenient::text")]
         reason: String,
     },
     /// Our `hold` is in work.
@@ -263,6 +264,19 @@ pub enum EventBody {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         content_type: Option<String>,
     },
+}
+
+/// Values that may be missing, or `null`.
+pub(super) mod lenient {
+    use serde::{Deserialize, Deserializer};
+
+    pub(in crate::signaling) fn code<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+        Option::<i64>::deserialize(deserializer).map(Option::unwrap_or_default)
+    }
+
+    pub(in crate::signaling) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+        Option::<String>::deserialize(deserializer).map(Option::unwrap_or_default)
+    }
 }
 
 /// State of a SIP subscription (RFC 6665).

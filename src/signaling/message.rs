@@ -269,7 +269,7 @@ pub enum ResponseBody {
         /// Why, as a number.
         code: i64,
         /// Why, in words.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "super::event::lenient::text")]
         reason: String,
     },
 }
@@ -328,6 +328,9 @@ pub enum FrameError {
     /// No JSON, or JSON that is no object.
     #[error("the frame is no JSON object")]
     NotAnObject,
+    /// More than [`MAX_FRAME_BYTES`]: the socket ends with it.
+    #[error("a frame is longer than {} KiB", MAX_FRAME_BYTES / 1024)]
+    TooLong,
     /// None of the four discriminator keys, or more than one.
     #[error("the frame has no handshake, request, response or event key, or more than one")]
     NoDiscriminator,

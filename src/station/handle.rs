@@ -50,7 +50,18 @@ impl StationHandle {
         }
         match answer.await {
             Ok(Ok(())) => Reply::Ok(true),
-            Ok(Err(refusal)) => error(ErrorKind::Refused, refusal.to_string()),
+            Ok(Err(refusal)) => {
+                // What could never be done is bad usage; what cannot be done now is refused.
+                let kind = match refusal {
+                    Refusal::BadDigits(_) | Refusal::NoSuchLine { .. } => ErrorKind::Usage,
+                    Refusal::NotRegistered(_)
+                    | Refusal::NoFreeLine
+                    | Refusal::NoCall(_)
+                    | Refusal::ShuttingDown
+                    | Refusal::Output(_) => ErrorKind::Refused,
+                };
+                error(kind, refusal.to_string())
+            }
             Err(_) => stopped(),
         }
     }
@@ -107,6 +118,9 @@ impl StationHandle {
                 return Err(error(ErrorKind::Usage, format!("volume {volume} is out of range; write 0 to 100")));
             }
             Request::Volume { volume } => Command::Volume(volume),
+            Request::Output { change: OutputRequest::On | OutputRequest::Off, ms: Some(_), .. } => {
+                return Err(error(ErrorKind::Usage, "ms is the length of a pulse; write pulse in place of on"));
+            }
             Request::Output { name, change, ms } => Command::Output {
                 output: self.output(&name)?,
                 change: match change {

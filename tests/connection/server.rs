@@ -112,6 +112,7 @@ impl Server {
     pub async fn session(&self) -> Session {
         let stream = self.stream().await.expect("a trusted connection");
         let (mut target, mut protocol) = (String::new(), String::new());
+        #[allow(clippy::result_large_err, reason = "the shape is the library's")]
         let upgrade = |request: &Upgrade, mut response: Response| -> Result<Response, ErrorResponse> {
             target = request.uri().to_string();
             let wanted = request.headers().get("sec-websocket-protocol").cloned();

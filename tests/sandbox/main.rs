@@ -22,7 +22,7 @@ pub async fn sandbox() -> Sandbox {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         accounts: default_accounts(),
         host_names: Vec::new(),
-        station: Some(default_station().unwrap_or_else(|errors| panic!("{errors}"))),
+        station: Some(default_station(&default_accounts()).unwrap_or_else(|errors| panic!("{errors}"))),
         card: CardChoice::Synthetic,
         certificate: None,
     })

@@ -164,7 +164,12 @@ fn a_call_to_ourselves_is_declined_on_its_line() {
     door.incoming(other, &ours.call_id.clone().unwrap().0, "100");
     let decline = door.take_one("decline");
     assert_eq!(decline.line, Some(other));
+    let open = door.open_media();
+    door.ack(&decline);
+    let hangup = EventBody::Hangup { code: 486, reason: "declined".into() };
+    door.event(None, Some(other), ours.call_id.clone(), hangup);
     assert_eq!(door.states()[ours.line.unwrap() as usize], CallState::Alerting);
+    assert_eq!(door.open_media(), open, "our own leg keeps its media");
 }
 
 #[test]
@@ -241,10 +246,7 @@ fn no_codec_in_common_declines_the_call() {
     door.advance(500);
     let media = door.media.last().unwrap().0;
     door.input(Input::Media(media, MediaEvent::NoCommonCodec));
-    let end = door.sent.iter().any(|message| {
-        matches!(message, ClientMessage::Request(request) if matches!(request.body.name(), "decline" | "hangup"))
-    });
-    assert!(end);
+    door.take_one("decline");
 }
 
 #[test]

@@ -371,3 +371,64 @@ fn a_call_whose_media_never_connects_ends_by_itself() {
     door.advance(20_500);
     door.take_one("hangup");
 }
+
+#[test]
+fn a_third_call_is_busy_and_holds_nobody() {
+    let mut door =
+        Door::online(&format!("{BELL}{BELL_TWO}[calls]\nsecond_call = \"hold\"\n[[answer]]\naction = \"answer\"\n"));
+    door.talking_in(0, "one", "200");
+    door.talking_in(1, "two", "201");
+    door.take("hold");
+    door.press();
+    assert!(door.heard(Sound::Busy));
+    assert!(door.take("hold").is_empty());
+    assert_eq!(door.states(), [CallState::Held, CallState::Established]);
+}
+
+#[test]
+fn on_a_single_line_a_call_is_replaced_once_its_line_is_free() {
+    let mut door = Door::online(&format!("lines = 1\n{BELL}{BELL_TWO}[calls]\nsecond_call = \"replace\"\n"));
+    let first = door.talking_call();
+    door.command(Command::Press { button: 1, gesture: Gesture::Press }).unwrap();
+    let hangup = door.take_one("hangup");
+    door.ack(&hangup);
+    assert!(door.take("outgoing_call").is_empty());
+    door.hung_up(&first, 200);
+    door.advance(2_000);
+    let second = door.take_one("outgoing_call");
+    assert!(matches!(&second.body, RequestBody::OutgoingCall { number, .. } if number == "101"));
+}
+
+#[test]
+fn a_press_that_waited_for_its_line_is_not_dialled_after_a_long_outage() {
+    let mut door = Door::online(BELL);
+    door.media_answers = false;
+    // The warm peer connection is taken; the next one never gives an offer.
+    let first = door.ringing_call();
+    door.hung_up(&first, 486);
+    door.press();
+    door.sounds.clear();
+    door.lose(1006);
+    door.advance(5_100);
+    assert!(door.heard(Sound::NoConnection) || door.heard(Sound::Refused), "{:?}", door.sounds);
+    door.media_answers = true;
+    door.reopen();
+    door.state(vec![None, None]);
+    door.advance(5_000);
+    assert!(door.take("outgoing_call").is_empty());
+}
+
+#[test]
+fn a_refusal_that_comes_after_the_visitor_hung_up_dials_nothing_again() {
+    let mut door = Door::online(BELL);
+    door.press();
+    let request = door.take_one("outgoing_call");
+    door.command(Command::Hangup { line: None }).unwrap();
+    let hangup = door.take_one("hangup");
+    door.refuse(&request, 490);
+    door.ack(&hangup);
+    door.hung_up(&hangup, 487);
+    door.advance(1_000);
+    assert!(door.take("outgoing_call").is_empty());
+    assert_eq!(door.states(), [CallState::Idle, CallState::Idle]);
+}

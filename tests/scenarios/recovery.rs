@@ -186,3 +186,43 @@ fn a_call_that_was_dialled_into_the_loss_is_given_up_with_a_sign() {
     assert_eq!(door.states(), [CallState::Idle, CallState::Idle]);
     assert!(door.heard(callbox::config::Sound::NoConnection), "{:?}", door.sounds);
 }
+
+#[test]
+fn an_answer_that_went_down_with_the_socket_is_sent_again() {
+    let mut door = Door::online(ANSWER);
+    door.incoming(0, "c1", "100");
+    door.advance(500);
+    door.take_one("accept");
+    door.lose(1006);
+    let invited = EventBody::IncomingCall(invitation("100", Some(Jsep::offer("o"))));
+    back(&mut door, vec![busy("c1", vec![invited]), None]);
+    let accept = door.take_one("accept");
+    assert_eq!(accept.call_id, Some("c1".into()));
+    door.event_of(&accept, EventBody::Accepted { jsep: None, callee: None, is_focus: None });
+    assert_eq!(door.states()[0], CallState::Established);
+}
+
+#[test]
+fn a_restored_call_keeps_its_mode() {
+    let mut door = Door::new("[[answer]]\naction = \"answer\"\nmode = \"announce\"\n");
+    door.reopen();
+    let invited = EventBody::IncomingCall(invitation("100", Some(Jsep::offer("o"))));
+    door.state(vec![busy("c1", vec![accepted(), invited]), None]);
+    assert_eq!(door.states()[0], CallState::Established);
+    assert!(!door.microphone_is_open());
+}
+
+#[test]
+fn a_call_of_a_former_life_that_no_rule_admits_is_ended() {
+    for log in [
+        vec![accepted(), EventBody::IncomingCall(invitation("666", Some(Jsep::offer("o"))))],
+        // Nothing tells who called whom: it must not count as a call of ours.
+        vec![accepted(), EventBody::Ringing {}],
+    ] {
+        let mut door = Door::new("[[answer]]\nfrom = \"100\"\naction = \"answer\"\n");
+        door.reopen();
+        door.state(vec![busy("c1", log), None]);
+        assert_eq!(door.take_one("hangup").call_id, Some("c1".into()));
+        assert!(!door.microphone_is_open());
+    }
+}

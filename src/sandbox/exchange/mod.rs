@@ -166,24 +166,24 @@ impl Exchange {
     }
 
     /// A frame of a connection.
-    pub fn frame(&mut self, connection: ConnectionId, frame: Result<ClientMessage, FrameError>) {
+    pub fn frame(&mut self, connection: ConnectionId, text: &str) {
         let Some(account) = self.accounts.iter().position(|account| account.connection == Some(connection)) else {
             return;
         };
-        match frame {
+        match ClientMessage::parse(text) {
             Ok(ClientMessage::Keepalive { transaction }) => {
                 let echo = ServerMessage::Keepalive { transaction: Some(transaction) };
                 self.out.push(Delivery::Send(connection, echo));
             }
             Ok(ClientMessage::Request(request)) => self.request(account, connection, request),
-            Err(error) => self.bad_frame(account, connection, &error),
+            Err(error) => self.bad_frame(account, connection, text, &error),
         }
     }
 
     /// Garbage is answered, and after too much of it the connection is closed with 4501.
-    fn bad_frame(&mut self, account: usize, connection: ConnectionId, error: &FrameError) {
+    fn bad_frame(&mut self, account: usize, connection: ConnectionId, text: &str, error: &FrameError) {
         let code = match error {
-            FrameError::NotAnObject => response_code::INVALID_JSON_OBJECT,
+            FrameError::NotAnObject | FrameError::TooLong => response_code::INVALID_JSON_OBJECT,
             FrameError::NoDiscriminator | FrameError::Malformed { .. } => response_code::MISSING_ELEMENT,
             FrameError::Unknown { .. } => response_code::UNKNOWN_REQUEST,
         };
@@ -194,6 +194,9 @@ impl Exchange {
             known.lost_at = Some(self.now);
             self.out.push(Delivery::Close(connection, CloseCause::SignalingMessage.code()));
             return;
+        }
+        if let Some(answer) = Answer::of_bad_request(connection, text) {
+            return self.refuse(&answer, code, &error.to_string());
         }
         let body = EventBody::Error { code, reason: error.to_string() };
         let event = Event { transaction: None, line: None, call_id: None, body };
@@ -312,4 +315,16 @@ struct Answer {
     transaction: String,
     line: Option<u32>,
     call_id: Option<CallId>,
+}
+
+impl Answer {
+    /// For a request that cannot be read but has a transaction: its sender waits for a response.
+    fn of_bad_request(connection: ConnectionId, text: &str) -> Option<Self> {
+        let frame: serde_json::Value = serde_json::from_str(text).ok()?;
+        frame.get("request")?;
+        let transaction = frame.get("transaction")?.as_str()?.to_owned();
+        let line = frame.get("line").and_then(serde_json::Value::as_u64).and_then(|line| u32::try_from(line).ok());
+        let call_id = frame.get("call_id").and_then(serde_json::Value::as_str).map(CallId::from);
+        Some(Self { connection, transaction, line, call_id })
+    }
 }

@@ -16,7 +16,12 @@ async function post(path, body) {
 }
 
 async function ask(request) {
-  const answer = await post("/station/request", request);
+  let answer;
+  try {
+    answer = await post("/station/request", request);
+  } catch {
+    return log("the server cannot be reached");
+  }
   if (!answer.ok) return log(`the server answered ${answer.status}`);
   const reply = await answer.json();
   if (reply.error) log(reply.error.message);
@@ -178,6 +183,11 @@ function follow() {
   socket.onclose = () => {
     $("session").textContent = "connection lost, trying again";
     $("session").className = "badge bad";
+    // What was shown is no longer known.
+    $("lines").replaceChildren();
+    $("outputs").replaceChildren();
+    $("buttons").querySelectorAll("button").forEach((button) => { button.disabled = true; });
+    shownLines = "";
     setTimeout(start, RETRY_MS);
   };
 }

@@ -55,11 +55,14 @@ function disconnected(code) {
   pending.clear();
   socket = null;
   if (token === null) return showRegistration("not connected");
+  if (code === 4441 || code === 4431 || code === 4201) {
+    forgetToken();
+    // The calls belong to whoever has the session now.
+    for (const call of [...phone.calls.values()]) end(call, code, "the session is over here");
+  }
   if (code === 4441 || code === 4431) {
-    token = null;
     showLogin("This account is used somewhere else.");
   } else if (code === 4201) {
-    token = null;
     showLogin("The session has ended. Log in again.");
   } else {
     showRegistration("connection lost, trying again", "bad");
@@ -74,6 +77,7 @@ function send(message) {
 }
 
 function request(name, fields) {
+  if (!socket || socket.readyState !== WebSocket.OPEN) return Promise.reject(new Error("There is no connection to the server."));
   const transaction = `transaction-${++transactionCounter}`;
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => { pending.delete(transaction); reject(new Error(name + ": no answer")); }, REQUEST_TIMEOUT_MS);
@@ -110,9 +114,13 @@ function stateHandshake(state) {
   // What ended while we were away, and what we no longer know after a reload.
   for (const call of [...phone.calls.values()]) if (!live.has(call.id)) end(call, 481, "ended while offline");
   state.lines.forEach((line, index) => {
-    if (line && line.call_id && !phone.calls.has(line.call_id)) {
-      request("hangup", { line: index, call_id: line.call_id }).catch(() => {});
-    }
+    if (!line || !line.call_id || phone.calls.has(line.call_id)) return;
+    const events = line.call_logs.map(([, message]) => message);
+    const invitation = events.find((message) => message.event === "incoming_call");
+    const over = events.some((message) => ["accepted", "hangup"].includes(message.event));
+    // A call that came while we were away rings now; one that a reload cut off is ended.
+    if (invitation && !over) incoming({ ...invitation, line: index, call_id: line.call_id });
+    else request("hangup", { line: index, call_id: line.call_id }).catch(() => {});
   });
 }
 
@@ -131,8 +139,12 @@ function newCall(id, line, number, state) {
 }
 
 async function newConnection(call) {
+  if (!navigator.mediaDevices) throw new Error("The browser gives its microphone to https pages only.");
   const microphone = await navigator.mediaDevices.getUserMedia({
     audio: { echoCancellation: window.rawAudio !== true, noiseSuppression: window.rawAudio !== true, autoGainControl: window.rawAudio !== true },
+  }).catch((error) => {
+    throw new Error(error.name === "NotAllowedError" ? "The microphone is not allowed: allow it in the browser, then try again."
+      : "There is no microphone: plug one in, then try again.");
   });
   const connection = new RTCPeerConnection();
   call.connection = connection;
@@ -191,7 +203,15 @@ async function dial(number) {
 async function answer(call) {
   call.state = "answering";
   render();
-  const connection = await newConnection(call);
+  let connection;
+  try {
+    connection = await newConnection(call);
+  } catch (error) {
+    // It rings on: the microphone may be found.
+    call.state = "ringing";
+    render();
+    throw error;
+  }
   await applyRemote(call, call.offer);
   const description = await connection.createAnswer();
   await connection.setLocalDescription(description);
@@ -362,6 +382,23 @@ function render() {
   document.title = calls.some((call) => call.state === "ringing") ? "☎ callbox web phone" : "callbox web phone";
 }
 
+// A reload stays logged in; closing the page does not.
+function keepToken(value) {
+  token = value;
+  sessionStorage.setItem("callbox", JSON.stringify({ number: phone.number, token }));
+}
+
+function forgetToken() {
+  token = null;
+  sessionStorage.removeItem("callbox");
+}
+
+function showPhone() {
+  $("login").classList.add("hidden");
+  $("phone").classList.remove("hidden");
+  connect(true);
+}
+
 function showLogin(error) {
   clearTimeout(retryTimer);
   $("login").classList.remove("hidden");
@@ -375,12 +412,10 @@ $("login-form").addEventListener("submit", async (event) => {
   $("login-error").textContent = "";
   try {
     phone.number = $("number").value.trim();
-    token = await logIn(phone.number, $("password").value);
-    $("login").classList.add("hidden");
-    $("phone").classList.remove("hidden");
-    connect(true);
+    keepToken(await logIn(phone.number, $("password").value));
+    showPhone();
   } catch (error) {
-    token = null;
+    forgetToken();
     showLogin(error.message);
   }
 });
@@ -393,7 +428,7 @@ $("dial-form").addEventListener("submit", (event) => {
 
 $("logout").addEventListener("click", async () => {
   const old = token;
-  token = null;
+  forgetToken();
   await Promise.all([...phone.calls.values()].map(hangUp));
   if (old) await fetch("/api/v1/session", { method: "DELETE", headers: { authorization: "Bearer " + old } }).catch(() => {});
   if (socket) socket.close();
@@ -401,5 +436,12 @@ $("logout").addEventListener("click", async () => {
 });
 
 window.addEventListener("pagehide", () => {
-  for (const call of phone.calls.values()) send({ request: "hangup", transaction: `transaction-${++transactionCounter}`, line: call.line, call_id: call.id });
+  const ended = [...phone.calls.values()].filter((call) => call.state !== "ringing");
+  for (const call of ended) send({ request: "hangup", transaction: `transaction-${++transactionCounter}`, line: call.line, call_id: call.id });
 });
+
+const kept = sessionStorage.getItem("callbox");
+if (kept) {
+  ({ number: phone.number, token } = JSON.parse(kept));
+  showPhone();
+}
