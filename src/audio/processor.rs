@@ -72,3 +72,63 @@ fn processing_config(config: &AudioConfig) -> Config {
         ..Default::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::Random;
+
+    fn config(echo: Echo) -> AudioConfig {
+        AudioConfig {
+            capture: String::new(),
+            playback: String::new(),
+            rate_hz: 16_000,
+            period_ms: 10,
+            echo,
+            noise_suppression: false,
+            gain_control: false,
+            capture_gain_db: 0,
+            volume: 80,
+        }
+    }
+
+    /// Level of what is sent, in the last of five seconds of a far end alone, in dB against its echo.
+    fn residual_db(echo: Echo) -> f32 {
+        let mut processor = Processor::new(&config(echo), 160);
+        let mut random = Random::new(1);
+        let mut played = vec![0.0_f32; 800];
+        let (mut sent, mut echoed) = (0.0, 0.0);
+        for frame in 0..500 {
+            // Speech-like: bursts of noise.
+            let level = if frame % 50 < 30 { 0.2 } else { 0.01 };
+            let far: Vec<f32> = (0..160).map(|_| (random.below(20_001) as f32 / 10_000.0 - 1.0) * level).collect();
+            // The echo comes 40 ms later, at half the level.
+            let mut microphone: Vec<f32> = played[..160].iter().map(|sample| sample * 0.5).collect();
+            played.drain(..160);
+            played.extend(&far);
+            let before: f32 = microphone.iter().map(|sample| sample * sample).sum();
+            processor.played(&far);
+            processor.captured(&mut microphone);
+            if frame >= 400 {
+                echoed += before;
+                sent += microphone.iter().map(|sample| sample * sample).sum::<f32>();
+            }
+        }
+        10.0 * (sent / echoed).log10()
+    }
+
+    #[test]
+    fn the_canceller_takes_the_echo_out_and_off_means_off() {
+        let (with, without) = (residual_db(Echo::Full), residual_db(Echo::Off));
+        assert!(with < -25.0, "{with} dB");
+        assert!(without > -3.0, "{without} dB");
+    }
+
+    #[test]
+    fn capture_gain_is_a_factor() {
+        let mut processor = Processor::new(&AudioConfig { capture_gain_db: 20, ..config(Echo::Off) }, 160);
+        let mut frame = vec![0.01; 160];
+        processor.captured(&mut frame);
+        assert!((frame[0] - 0.1).abs() < 1e-4);
+    }
+}

@@ -85,3 +85,40 @@ fn convert(samples: &[f32], from_hz: u32, to_hz: u32) -> Result<Vec<f32>, Box<dy
     }
     Ok(converted.into_iter().skip(delay).take(length).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wav_file_of_any_rate_takes_the_place_of_a_tone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bell.wav");
+        let spec = hound::WavSpec {
+            channels: 2,
+            sample_rate: 44_100,
+            bits_per_sample: 24,
+            sample_format: hound::SampleFormat::Int,
+        };
+        let mut writer = hound::WavWriter::create(&path, spec).unwrap();
+        for index in 0..44_100 {
+            let sample = (index as f32 * std::f32::consts::TAU * 1000.0 / 44_100.0).sin() * 0.5 * 8_388_607.0;
+            writer.write_sample(sample as i32).unwrap();
+            writer.write_sample(sample as i32).unwrap();
+        }
+        writer.finalize().unwrap();
+        let bank = SoundBank::new(16_000, &[(Sound::Ringback, path)]).unwrap();
+        let samples = bank.samples(Sound::Ringback);
+        assert_eq!(samples.len(), 16_000);
+        let middle = &samples[4_000..12_000];
+        let level = (middle.iter().map(|sample| sample * sample).sum::<f32>() / middle.len() as f32).sqrt();
+        assert!((level - 0.3535).abs() < 0.01, "{level}");
+        assert!(!bank.samples(Sound::Busy).is_empty());
+    }
+
+    #[test]
+    fn a_file_that_is_no_sound_is_an_error_with_its_name() {
+        let error = SoundBank::new(48_000, &[(Sound::Busy, "/etc/hostname".into())]).err().unwrap();
+        assert!(error.to_string().contains("/etc/hostname"), "{error}");
+    }
+}

@@ -5,13 +5,13 @@ import { closeSync, openSync, unlinkSync } from 'node:fs';
 import path from 'node:path';
 import { ROOT, amplitude, callbox, rms, scratch, sleep, soundCard, startSandbox, until } from '../lib.mjs';
 
-async function station(t) {
+async function station(t, env = {}) {
   const folder = scratch(t);
   const card = soundCard(folder);
   const socket = path.join(folder, 'control.sock');
   const sandbox = await startSandbox(t, {
     args: ['--config', path.join(ROOT, 'tests/browser/station.toml'), '--socket', socket],
-    env: { ALSA_CONFIG_PATH: card.configuration },
+    env: { ALSA_CONFIG_PATH: card.configuration, ...env },
   });
   const status = async () => JSON.parse((await callbox(['status', '--json', '--socket', socket])).out);
   await until('the card', async () => (await status()).audio.ready);
@@ -50,4 +50,12 @@ test('a card that is pulled out is a fault, and sounds again when it is back', a
   await until('the card', async () => (await door.status()).audio.ready, 3000);
   await hearsRefusal(door);
   assert.equal(rms(door.card.loudspeaker.last(50)) < 0.5, true);
+});
+
+test('a station at 16 kHz sounds right on a card that has only 48 kHz', async (t) => {
+  const door = await station(t, { CALLBOX_AUDIO__RATE: '16000' });
+  await hearsRefusal(door);
+  door.card.microphone.fillTone(1000, 0.25);
+  // -12 dBFS peak is -15 dBFS RMS.
+  await until('the level of the microphone', async () => Math.abs((await door.status()).sound.microphone_dbfs + 15) <= 1);
 });
