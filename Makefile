@@ -45,7 +45,7 @@ bench: packages-test $(VIRTCARD)
 	scripts/bench
 
 doc:
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --no-deps --document-private-items
 
 # Built once, outside the clone.
 DENY := $(HOME)/.cache/callbox-tools/bin/cargo-deny

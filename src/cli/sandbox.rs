@@ -19,7 +19,7 @@ pub(super) struct SandboxArgs {
     /// Where to listen; off loopback it serves https only
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8642", value_parser = listen_address)]
     listen: SocketAddr,
-    /// Accounts, as [[account]] tables with number, name and password
+    /// File with account tables: number, name, password
     #[arg(long, value_name = "FILE")]
     accounts: Option<PathBuf>,
     /// Leave the station out

@@ -1,13 +1,17 @@
 //! The typed configuration: parsed once, valid ever after.
 //!
-//! Source: `interface.md`, "Configuration". [`read`] merges file and environment, reports
+//! Source: `interface.md`, "Configuration". [`load`] merges file and environment, reports
 //! every error at once, each with its place, and gives a [`Config`] whose values cannot be wrong.
 
 mod action;
+mod call_tables;
+mod core_table;
 mod error;
 mod file;
 mod hours;
+mod media_table;
 mod number;
+mod pin_tables;
 mod read;
 mod source;
 mod station;

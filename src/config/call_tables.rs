@@ -1,0 +1,141 @@
+//! `[sounds]`, `[[answer]]`, `[[dtmf]]`, `[calls]`, `[control]`, `[log]`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::file::Context;
+use super::number::NumberPattern;
+use super::read::Section;
+use super::station::*;
+use super::trigger::read_trigger;
+
+pub(super) fn read_sounds(section: Section<'_>, context: &Context<'_>) -> Vec<(Sound, PathBuf)> {
+    let sounds = Sound::ALL
+        .into_iter()
+        .filter_map(|sound| {
+            let path = context.path(&section.filled_string(sound.name())?);
+            match hound::WavReader::open(&path) {
+                Err(error) => {
+                    section.error(
+                        sound.name(),
+                        format!("{} is no WAV file that can be read: {error}", path.display()),
+                        "name a PCM WAV file",
+                    );
+                }
+                Ok(wav)
+                    if wav.spec().channels > 2
+                        || f64::from(wav.duration()) / f64::from(wav.spec().sample_rate.max(1)) > 30.0 =>
+                {
+                    section.error(
+                        sound.name(),
+                        format!("{} has more than 2 channels or 30 s", path.display()),
+                        "name a shorter file, mono or stereo",
+                    );
+                }
+                Ok(_) => {}
+            }
+            Some((sound, path))
+        })
+        .collect();
+    section.finish();
+    sounds
+}
+
+fn patterns(texts: Vec<String>) -> Vec<NumberPattern> {
+    texts.iter().map(|text| NumberPattern::new(text)).collect()
+}
+
+pub(super) fn read_answer(section: Section<'_>) -> Option<AnswerRule> {
+    let rule = AnswerRule {
+        from: patterns(section.strings("from").unwrap_or_default()),
+        action: section
+            .choice(
+                "action",
+                &[("answer", AnswerAction::Answer), ("ring", AnswerAction::Ring), ("decline", AnswerAction::Decline)],
+            )
+            .unwrap_or(AnswerAction::Answer),
+        after: section.duration_ms("after_ms", 0, 60_000).unwrap_or(Duration::ZERO),
+        mode: section
+            .choice("mode", &[("talk", CallMode::Talk), ("listen", CallMode::Listen), ("announce", CallMode::Announce)])
+            .unwrap_or_default(),
+        hours: super::trigger::read_hours(&section),
+    };
+    if !section.has("action") {
+        section.error("action", "is missing", "write action = \"answer\", \"ring\" or \"decline\"");
+    }
+    section.finish();
+    Some(rule)
+}
+
+pub(super) fn read_dtmf(section: Section<'_>, outputs: &[OutputPin]) -> Option<DtmfRule> {
+    let digits = section.filled_string("digits").map(|digits| digits.to_ascii_uppercase());
+    match &digits {
+        None => section.error("digits", "is missing", "write digits = \"5#\""),
+        Some(digits) if digits.len() > 16 || !digits.chars().all(|digit| "0123456789*#ABCD".contains(digit)) => {
+            section.error(
+                "digits",
+                "has characters that are no DTMF digits, or more than 16",
+                "write digits of 0-9, *, #, A-D",
+            );
+        }
+        Some(_) => {}
+    }
+    let from = section.strings("from").map(patterns);
+    let run = read_trigger(&section, "run", outputs);
+    if run.is_none() && !section.has("run") {
+        section.error(
+            "run",
+            "is missing: the code would do nothing",
+            "write run = { output = \"strike\", pulse_ms = 3000 }",
+        );
+    }
+    if section.boolean("in_band") == Some(true) {
+        section.error("in_band", "listening for tones in the audio is not built yet", "leave it out");
+    }
+    section.finish();
+    Some(DtmfRule { digits: digits?, from, run: run.unwrap_or_default() })
+}
+
+pub(super) fn read_calls(section: Section<'_>) -> CallsConfig {
+    const SECOND: [(&str, SecondCall); 4] = [
+        ("reject", SecondCall::Reject),
+        ("hold", SecondCall::Hold),
+        ("mix", SecondCall::Mix),
+        ("replace", SecondCall::Replace),
+    ];
+    let calls = CallsConfig {
+        ring_timeout: section.duration_s("ring_timeout_s", 1, 600).unwrap_or(Duration::from_secs(60)),
+        max_talk: section.duration_s("max_talk_s", 1, 86_400).unwrap_or(Duration::from_secs(300)),
+        second_call: section.choice("second_call", &SECOND).unwrap_or(SecondCall::Reject),
+        press_max_age: section.duration_s("press_max_age_s", 0, 60).unwrap_or(Duration::from_secs(5)),
+    };
+    section.finish();
+    calls
+}
+
+pub(super) fn read_control(section: Section<'_>, context: &Context<'_>) -> ControlConfig {
+    let socket = section.filled_string("socket").map(|socket| context.path(&socket));
+    for (key, what) in [("http", "the status page"), ("http_token_file", "the status page"), ("mqtt_url", "MQTT")] {
+        if section.filled_string(key).is_some() {
+            section.error(key, format!("{what} is not built yet"), "leave it out");
+        }
+    }
+    section.finish();
+    ControlConfig { socket }
+}
+
+pub(super) fn read_log(section: Section<'_>) -> LogConfig {
+    let level = section.filled_string("level").unwrap_or_else(|| "info".into());
+    // A single word is a level; anything with "=" is a directive, and any other word would be taken
+    // for the name of a module and log nothing.
+    let known = if level.contains('=') {
+        level.parse::<tracing_subscriber::EnvFilter>().is_ok()
+    } else {
+        level.parse::<tracing::level_filters::LevelFilter>().is_ok()
+    };
+    if !known {
+        section.error("level", format!("\"{level}\" is no level"), "write error, warn, info, debug or trace");
+    }
+    section.finish();
+    LogConfig { level }
+}

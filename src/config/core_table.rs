@@ -1,0 +1,163 @@
+//! `[core]`: the session.
+
+use std::path::{Path, PathBuf};
+
+use url::Url;
+
+use super::file::Context;
+use super::read::Section;
+use super::station::*;
+
+pub(super) fn read_core(section: &Section<'_>, context: &Context<'_>) -> Option<CoreConfig> {
+    let allow_insecure = section.boolean("allow_insecure").unwrap_or(false);
+    let url = read_url(section, allow_insecure);
+    let tenant = section.filled_string("tenant");
+    let credentials = read_credentials(section, context);
+    let ca_file = section.filled_string("ca_file").map(|text| readable(section, "ca_file", context.path(&text)));
+    let certificate = section
+        .filled_string("client_cert_file")
+        .map(|text| readable(section, "client_cert_file", context.path(&text)));
+    let key = section
+        .filled_string("client_key_file")
+        .map(|text| readable(section, "client_key_file", context.secret(&text)));
+    let client_certificate = match (certificate, key) {
+        (Some(certificate), Some(key)) => Some((certificate, key)),
+        (None, None) => None,
+        (Some(_), None) => {
+            section.error("client_cert_file", "a certificate without its key", "set core.client_key_file too");
+            None
+        }
+        (None, Some(_)) => {
+            section.error("client_key_file", "a key without its certificate", "set core.client_cert_file too");
+            None
+        }
+    };
+    let takeover = section
+        .choice("takeover", &[("never", Takeover::Never), ("once", Takeover::Once), ("always", Takeover::Always)])
+        .unwrap_or(Takeover::Never);
+    let identifier = section.filled_string("identifier");
+    let lines = section.integer("lines", 1, 2).unwrap_or(2);
+    section.finish();
+    Some(CoreConfig {
+        url: url?,
+        tenant,
+        credentials: credentials?,
+        ca_file,
+        client_certificate,
+        takeover,
+        identifier,
+        lines: u32::try_from(lines).unwrap_or(2),
+    })
+}
+
+fn read_url(section: &Section<'_>, allow_insecure: bool) -> Option<Url> {
+    let Some(value) = section.value("url") else {
+        section.error("url", "is missing", "write the address of the core server: url = \"https://core.example.com\"");
+        return None;
+    };
+    if matches!(value.kind, config::ValueKind::Array(_)) {
+        section.error("url", "several servers are not built yet", "write one address");
+        return None;
+    }
+    let text = section.string("url")?;
+    let parsed = Url::parse(&text).ok().filter(Url::has_host);
+    let Some(mut url) = parsed else {
+        section.error("url", format!("\"{text}\" is no address"), "write it as https://core.example.com");
+        return None;
+    };
+    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+        section.error(
+            "url",
+            "the address has a user, a password, a query or a fragment",
+            "write scheme, host, port and path only",
+        );
+        return None;
+    }
+    let secure = match url.scheme() {
+        "https" | "wss" => true,
+        "http" | "ws" => false,
+        other => {
+            section.error("url", format!("the scheme \"{other}\" is not supported"), "write https:// or wss://");
+            return None;
+        }
+    };
+    if !secure && !allow_insecure {
+        section.error(
+            "url",
+            format!("\"{text}\" is not encrypted"),
+            "write https://, or set core.allow_insecure = true for a lab",
+        );
+        return None;
+    }
+    let scheme = if secure { "https" } else { "http" };
+    // Schemes of one kind: this cannot fail.
+    if url.set_scheme(scheme).is_err() {
+        url = Url::parse(&text.replacen("ws", "http", 1)).ok()?;
+    }
+    let path = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&path);
+    Some(url)
+}
+
+fn read_credentials(section: &Section<'_>, context: &Context<'_>) -> Option<Credentials> {
+    let token = section.filled_string("token");
+    let token_file = section.filled_string("token_file");
+    let login = section.filled_string("login");
+    let password_file = section.filled_string("password_file");
+    let config_token_file = section.filled_string("config_token_file");
+    let given: Vec<&str> = [
+        ("token", token.is_some()),
+        ("token_file", token_file.is_some()),
+        ("login", login.is_some()),
+        ("config_token_file", config_token_file.is_some()),
+    ]
+    .into_iter()
+    .filter_map(|(key, given)| given.then_some(key))
+    .collect();
+    if let [_, second, ..] = given.as_slice() {
+        section.error(second, format!("{} are given together", given.join(" and ")), "keep one of them");
+        return None;
+    }
+    if login.is_none() && password_file.is_some() {
+        section.error("password_file", "a password without a login", "set core.login too");
+        return None;
+    }
+    if let Some(token) = token {
+        return Some(Credentials::Token(token));
+    }
+    if let Some(login) = login {
+        let Some(password_file) = password_file else {
+            section.error("login", "a login without a password", "set core.password_file too");
+            return None;
+        };
+        let password_file = readable(section, "password_file", context.secret(&password_file));
+        return Some(Credentials::Login { login, password_file });
+    }
+    if let Some(file) = config_token_file {
+        return Some(Credentials::ConfigTokenFile(readable(section, "config_token_file", context.secret(&file))));
+    }
+    let path = context.secret(token_file.as_deref().unwrap_or("token"));
+    let renewed = context.environment.get("STATE_DIRECTORY").map(|folder| Path::new(folder).join("token"));
+    if !path.exists() && !renewed.is_some_and(|renewed| renewed.exists()) {
+        section.error(
+            "token_file",
+            format!("{} does not exist", path.display()),
+            format!(
+                "get a token with: callbox login --url URL --user NAME --password-file F --token-file {}",
+                path.display()
+            ),
+        );
+    }
+    Some(Credentials::TokenFile(path))
+}
+
+fn readable(section: &Section<'_>, key: &str, path: PathBuf) -> PathBuf {
+    if let Err(error) = std::fs::File::open(&path) {
+        section.error(
+            key,
+            format!("{} cannot be read: {error}", path.display()),
+            "name a file that the daemon's user can read",
+        );
+    }
+    path
+}

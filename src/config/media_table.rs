@@ -1,0 +1,130 @@
+//! `[media]` and `[audio]`.
+
+use std::net::IpAddr;
+
+use super::file::Context;
+use super::read::Section;
+use super::station::*;
+
+pub(super) fn read_media(section: Section<'_>, context: &Context<'_>) -> MediaConfig {
+    let bind = section.strings("bind").unwrap_or_default();
+    let bind = bind
+        .iter()
+        .filter_map(|text| {
+            let address = text.parse::<IpAddr>().ok();
+            if address.is_none() {
+                section.error(
+                    "bind",
+                    format!("\"{text}\" is no address"),
+                    "write IPv4 or IPv6 addresses of this machine",
+                );
+            }
+            address
+        })
+        .collect();
+    let names = section.strings("codecs").unwrap_or_else(|| ["opus", "pcma", "pcmu"].map(str::to_owned).to_vec());
+    let mut codecs = Vec::new();
+    for name in &names {
+        match name.as_str() {
+            "opus" => codecs.push(Codec::Opus),
+            "pcma" => codecs.push(Codec::Pcma),
+            "pcmu" => codecs.push(Codec::Pcmu),
+            other => section.error(
+                "codecs",
+                format!("\"{other}\" is no codec"),
+                "write some of \"opus\", \"pcma\", \"pcmu\"",
+            ),
+        }
+    }
+    if names.is_empty() {
+        section.error("codecs", "the list is empty", "write at least one of \"opus\", \"pcma\", \"pcmu\"");
+    }
+    codecs.dedup();
+    let ice_servers =
+        section.sections("ice_servers").into_iter().filter_map(|server| read_ice_server(server, context)).collect();
+    section.finish();
+    MediaConfig { bind, codecs, ice_servers }
+}
+
+fn read_ice_server(section: Section<'_>, context: &Context<'_>) -> Option<IceServer> {
+    let urls = section.strings("urls").unwrap_or_default();
+    if urls.is_empty() {
+        section.error("urls", "is missing", "write urls = [\"stun:host:3478\"]");
+    }
+    for url in &urls {
+        if url.starts_with("turns:") || url.contains("transport=tcp") {
+            section.error("urls", format!("\"{url}\": TURN over TCP or TLS is not built"), "use turn: over UDP");
+        } else if !url.starts_with("stun:") && !url.starts_with("turn:") {
+            section.error(
+                "urls",
+                format!("\"{url}\" is no STUN or TURN address"),
+                "write stun:host:port or turn:host:port",
+            );
+        }
+    }
+    let username = section.string("username").unwrap_or_default();
+    let mut credential = String::new();
+    if let Some(file) = section.filled_string("credential_file") {
+        let path = context.secret(&file);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => credential = text.trim().to_owned(),
+            Err(error) => section.error(
+                "credential_file",
+                format!("{} cannot be read: {error}", path.display()),
+                "name a file that the daemon's user can read",
+            ),
+        }
+    }
+    if urls.iter().any(|url| url.starts_with("turn:")) && (username.is_empty() || credential.is_empty()) {
+        section.error("urls", "TURN needs a user name and a password", "set username and credential_file");
+    }
+    section.finish();
+    Some(IceServer { urls, username, credential })
+}
+
+pub(super) fn read_audio(section: Section<'_>) -> AudioConfig {
+    let pcm = |key: &'static str| {
+        let name = section.filled_string(key).unwrap_or_else(|| "default".into());
+        if name.starts_with("usb:") {
+            section.error(
+                key,
+                format!("\"{name}\": usb: names are not built yet"),
+                "write an ALSA PCM name; `callbox devices` lists them",
+            );
+        }
+        if name.contains('\0') {
+            section.error(key, "the name has a NUL character", "write an ALSA PCM name");
+        }
+        name
+    };
+    let rate = section.integer("rate", 8_000, 192_000).unwrap_or(48_000);
+    if !matches!(rate, 48_000 | 16_000) {
+        section.error("rate", format!("{rate} is not supported"), "write 48000 or 16000");
+    }
+    let period = section.integer("period_ms", 1, 100).unwrap_or(10);
+    if period != 10 {
+        section.error("period_ms", format!("{period} is not built yet"), "write 10");
+    }
+    let echo =
+        match section.choice("echo", &[("full", Some(Echo::Full)), ("off", Some(Echo::Off)), ("half-duplex", None)]) {
+            Some(None) => {
+                section.error("echo", "\"half-duplex\" is not built yet", "write \"full\" or \"off\"");
+                Echo::Full
+            }
+            Some(Some(echo)) => echo,
+            None => Echo::Full,
+        };
+    let config = AudioConfig {
+        capture: pcm("capture"),
+        playback: pcm("playback"),
+        rate_hz: u32::try_from(rate).unwrap_or(48_000),
+        period_ms: 10,
+        echo,
+        noise_suppression: section.boolean("noise_suppression").unwrap_or(true),
+        gain_control: section.boolean("gain_control").unwrap_or(true),
+        capture_gain_db: section.integer("capture_gain_db", -40, 40).and_then(|db| i32::try_from(db).ok()).unwrap_or(0),
+        volume: section.integer("volume", 0, 100).and_then(|volume| u8::try_from(volume).ok()).unwrap_or(80),
+    };
+    section.finish();
+    config
+}

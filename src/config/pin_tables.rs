@@ -1,0 +1,145 @@
+//! `[gpio]`, `[[button]]`, `[[sensor]]`, `[[output]]`.
+
+use std::time::Duration;
+
+use super::action::Trigger;
+use super::read::Section;
+use super::station::*;
+use super::trigger::read_trigger;
+use crate::core::Drive;
+
+pub(super) fn read_gpio(section: Section<'_>) -> GpioConfig {
+    const BACKENDS: [(&str, Option<GpioBackend>); 4] = [
+        ("auto", Some(GpioBackend::Auto)),
+        ("simulated", Some(GpioBackend::Simulated)),
+        ("cdev", None),
+        ("rppal", None),
+    ];
+    let backend = match section.choice("backend", &BACKENDS) {
+        Some(None) => {
+            section.error("backend", "hardware pins are not built yet", "write \"simulated\"");
+            GpioBackend::Simulated
+        }
+        Some(Some(backend)) => backend,
+        None => GpioBackend::Auto,
+    };
+    if let Some(chip) = section.filled_string("chip")
+        && chip != "gpiochip0"
+    {
+        section.error("chip", format!("\"{chip}\": hardware pins are not built yet"), "leave it out");
+    }
+    section.finish();
+    GpioConfig { backend }
+}
+
+fn read_name(section: &Section<'_>, what: &str) -> Option<String> {
+    let name = section.filled_string("name");
+    if name.is_none() {
+        section.error("name", "is missing", format!("give the {what} a name"));
+    }
+    name
+}
+
+fn read_pin(section: &Section<'_>) -> Option<PinName> {
+    let Some(value) = section.value("pin") else {
+        section.error("pin", "is missing", "write the pin's offset on the chip (BCM number on a Pi) or its name");
+        return None;
+    };
+    if let config::ValueKind::String(name) = &value.kind
+        && !section.reader.origins.is_variable(&section.path_of("pin"))
+    {
+        return Some(PinName::Name(name.clone()));
+    }
+    section.integer("pin", 0, 1023).and_then(|offset| u32::try_from(offset).ok()).map(PinName::Offset)
+}
+
+const LEVELS: [(&str, Active); 2] = [("low", Active::Low), ("high", Active::High)];
+
+fn read_input(section: &Section<'_>) -> Option<InputPin> {
+    let pin = read_pin(section);
+    let active = section.choice("active", &LEVELS).unwrap_or(Active::Low);
+    let pull =
+        section.choice("pull", &[("up", Pull::Up), ("down", Pull::Down), ("off", Pull::Off)]).unwrap_or(Pull::Up);
+    let debounce = section.duration_ms("debounce_ms", 0, 1_000).unwrap_or(Duration::from_millis(20));
+    Some(InputPin { pin: pin?, active, pull, debounce })
+}
+
+pub(super) fn read_button(section: Section<'_>, outputs: &[OutputPin]) -> Option<Button> {
+    let name = read_name(&section, "button");
+    let input = read_input(&section);
+    let press = read_trigger(&section, "press", outputs);
+    let long_press = read_trigger(&section, "long_press", outputs);
+    let double_press = read_trigger(&section, "double_press", outputs);
+    if press.is_none() && long_press.is_none() && double_press.is_none() && !section.has("press") {
+        section.error("press", "is missing: the button would do nothing", "write press = { call = \"100\" }");
+    }
+    let button = Button {
+        name: name.unwrap_or_default(),
+        input: input?,
+        press: press.unwrap_or_default(),
+        long_press,
+        long: section.duration_ms("long_ms", 100, 10_000).unwrap_or(Duration::from_millis(800)),
+        double_press,
+        double: section.duration_ms("double_ms", 100, 2_000).unwrap_or(Duration::from_millis(350)),
+        again: section
+            .choice("again", &[("ignore", Again::Ignore), ("hangup", Again::Hangup)])
+            .unwrap_or(Again::Ignore),
+    };
+    section.finish();
+    Some(button)
+}
+
+pub(super) fn read_sensor(section: Section<'_>, outputs: &[OutputPin]) -> Option<Sensor> {
+    let name = read_name(&section, "sensor");
+    let input = read_input(&section);
+    let opened: Trigger = read_trigger(&section, "opened", outputs).unwrap_or_default();
+    let closed: Trigger = read_trigger(&section, "closed", outputs).unwrap_or_default();
+    section.finish();
+    Some(Sensor { name: name?, input: input?, opened, closed })
+}
+
+pub(super) fn read_output(section: Section<'_>) -> Option<OutputPin> {
+    let name = read_name(&section, "output");
+    let pin = read_pin(&section);
+    let active = section.choice("active", &LEVELS).unwrap_or(Active::High);
+    let is_relay = section.choice("kind", &[("relay", true), ("led", false)]);
+    if !section.has("kind") {
+        section.error("kind", "is missing", "write kind = \"relay\" or kind = \"led\"");
+    }
+    let kind = if is_relay.unwrap_or(false) {
+        OutputKind::Relay { max_on: section.duration_ms("max_on_ms", 100, 600_000).unwrap_or(Duration::from_secs(8)) }
+    } else {
+        OutputKind::Led { show: if section.has("show") { read_show(section.section("show")) } else { Vec::new() } }
+    };
+    // Known keys of the other kind: said as what they are rather than as unknown.
+    if is_relay == Some(true) && section.value("show").is_some() {
+        section.error("show", "a relay shows no states", "leave it out, or write kind = \"led\"");
+    }
+    if is_relay == Some(false) && section.value("max_on_ms").is_some() {
+        section.error("max_on_ms", "is for relays", "leave it out, or write kind = \"relay\"");
+    }
+    section.value("show");
+    section.value("max_on_ms");
+    section.finish();
+    Some(OutputPin { name: name?, pin: pin?, active, kind })
+}
+
+fn read_show(section: Section<'_>) -> Vec<(ShownState, Drive)> {
+    const DRIVES: [(&str, Drive); 5] = [
+        ("off", Drive::Off),
+        ("on", Drive::On),
+        ("blink", Drive::Blink),
+        ("double", Drive::Double),
+        ("heartbeat", Drive::Heartbeat),
+    ];
+    let states: [(&'static str, ShownState); 5] = [
+        ("ready", ShownState::Ready),
+        ("calling", ShownState::Calling),
+        ("talking", ShownState::Talking),
+        ("door_open", ShownState::DoorOpen),
+        ("fault", ShownState::Fault),
+    ];
+    let show = states.into_iter().filter_map(|(key, state)| Some((state, section.choice(key, &DRIVES)?))).collect();
+    section.finish();
+    show
+}
