@@ -5,7 +5,7 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 VIRTCARD := $(TARGET)/virtcard/libasound_module_pcm_virtcard.so
 
-.PHONY: deny demo test ci bench tools packages-demo packages-test lint test-rust test-npm test-browser test-lan doc clean
+.PHONY: deny demo-test demo test ci bench tools packages-demo packages-test lint test-rust test-npm test-browser test-lan doc clean
 
 ## Start a core server, a web phone and a station on this machine
 demo: packages-demo
@@ -17,7 +17,7 @@ test: packages-test lint test-rust test-npm test-browser test-lan
 	@echo "All tests passed. Pictures of both pages: $(TARGET)/artifacts/"
 
 ## What runs before anything lands
-ci: test doc deny
+ci: test doc deny demo-test
 
 lint:
 	$(CARGO) fmt --check
@@ -56,6 +56,9 @@ deny: $(DENY)
 $(DENY):
 	CARGO_TARGET_DIR=$(HOME)/.cache/callbox-tools/target $(CARGO) install cargo-deny --locked --root $(HOME)/.cache/callbox-tools
 
+demo-test:
+	scripts/demo-test
+
 tools: $(VIRTCARD) tests/node_modules
 
 $(VIRTCARD): tests/soundcard/virtcard.c
@@ -70,7 +73,7 @@ packages-demo:
 	scripts/install-packages libasound2-dev cmake pkg-config gcc g++
 
 packages-test:
-	scripts/install-packages libasound2-dev cmake pkg-config gcc g++ chromium alsa-utils iproute2 libnss3-tools baresip coturn nodejs
+	scripts/install-packages libasound2-dev cmake pkg-config gcc g++ chromium alsa-utils curl iproute2 libnss3-tools baresip coturn nodejs
 
 clean:
 	$(CARGO) clean

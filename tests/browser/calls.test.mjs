@@ -8,14 +8,14 @@ import { ROOT, RATE, amplitude, callbox, openPhone, received, rms, scratch, scre
 const STATION_HZ = 600, BROWSER_HZ = 1000, LEVEL = 0.25;
 
 /** A sandbox with its station on the card, a browser, and the front panel. */
-async function house(t) {
+async function house(t, env = {}) {
   const folder = scratch(t);
   const card = soundCard(folder);
   card.microphone.fillTone(STATION_HZ, LEVEL);
   const socket = path.join(folder, 'control.sock');
   const sandbox = await startSandbox(t, {
     args: ['--config', path.join(ROOT, 'tests/browser/station.toml'), '--socket', socket],
-    env: { ALSA_CONFIG_PATH: card.configuration },
+    env: { ALSA_CONFIG_PATH: card.configuration, ...env },
   });
   const browser = await startBrowser(t, { toneWav: toneFile(path.join(folder, 'tone.wav'), BROWSER_HZ, LEVEL) });
   const command = async (...args) => {
@@ -125,6 +125,25 @@ test('while one phone talks to the station, another one is told that it is busy'
   await until('the second phone to hear busy', () => second.locator('#log >> text=/ended: 486/').count());
   assert.equal(await lines('established'), 1);
   await browserReceives(first, STATION_HZ, LEVEL, 0.3);
+});
+
+test('two phones that call are mixed: both hear the door and each other', async (t) => {
+  const { sandbox, browser, lines } = await house(t, { CALLBOX_CALLS__SECOND_CALL: 'mix' });
+  const first = await openPhone(browser, sandbox.url, '100');
+  const second = await openPhone(browser, sandbox.url, '101');
+  for (const [index, phone] of [first, second].entries()) {
+    await phone.fill('#target', 'door');
+    await phone.click('#dial');
+    await until(`call ${index + 1} to be up`, async () => (await lines('established')) === index + 1);
+  }
+  for (const phone of [first, second]) {
+    await until('the door', async () => (await received(phone, STATION_HZ)) > LEVEL * 0.5);
+    await until('the other phone', async () => (await received(phone, BROWSER_HZ)) > LEVEL * 0.5);
+  }
+  await second.click('text=Hang up');
+  await until('one call to be left', async () => (await lines('established')) === 1);
+  await browserReceives(first, STATION_HZ, LEVEL, 0.3);
+  await until('the other phone to be gone', async () => (await received(first, BROWSER_HZ)) < 0.01);
 });
 
 test('the phone holds the call and takes it up again', async (t) => {
