@@ -102,9 +102,6 @@ pub enum Refusal {
     /// The station is shutting down.
     #[error("the station is shutting down")]
     ShuttingDown,
-    /// The output is no relay or LED that may be driven by hand.
-    #[error("{0}")]
-    Output(String),
     /// Characters that are no DTMF digits.
     #[error("\"{0}\" has characters that are no DTMF digits (0-9, *, #, A-D)")]
     BadDigits(String),

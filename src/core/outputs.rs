@@ -27,11 +27,7 @@ impl OutputState {
             OutputKind::Led { .. } => None,
         };
         let wanted = match change {
-            OutputChange::Off => {
-                self.on_since = None;
-                self.off_at = None;
-                return;
-            }
+            OutputChange::Off => return self.rest(),
             OutputChange::On => None,
             OutputChange::Pulse(length) => Some(now + length.max(Duration::from_millis(1))),
         };
@@ -46,9 +42,14 @@ impl OutputState {
     /// Ends what is due.
     pub(super) fn settle(&mut self, now: Time) {
         if self.off_at.is_some_and(|at| now >= at) {
-            self.on_since = None;
-            self.off_at = None;
+            self.rest();
         }
+    }
+
+    /// At rest from now on.
+    pub(super) fn rest(&mut self) {
+        self.on_since = None;
+        self.off_at = None;
     }
 
     pub(super) fn is_on(&self) -> bool {

@@ -535,8 +535,9 @@ impl Session {
             return;
         }
         match failure.kind {
-            ConnectFailureKind::NoToken => self.renew_token(&failure.words, now, random, out),
-            ConnectFailureKind::Unauthorized => self.renew_token(&failure.words, now, random, out),
+            ConnectFailureKind::NoToken | ConnectFailureKind::Unauthorized => {
+                self.renew_token(&failure.words, now, random, out);
+            }
             ConnectFailureKind::Unavailable => self.retry_later(true, &failure.words, now, random),
             ConnectFailureKind::Network | ConnectFailureKind::Tls | ConnectFailureKind::Http => {
                 self.retry_later(false, &failure.words, now, random);

@@ -1,5 +1,7 @@
 //! What the core server says, applied to the calls.
 
+use std::time::Duration;
+
 use crate::signaling::{CallId, Event, EventBody, RequestBody, Trickle, response_code};
 
 use super::call::{Call, Cause, Direction, Phase, Update};
@@ -7,9 +9,10 @@ use super::fact::Fact;
 use super::output::{MediaCommand, Output};
 use super::session::{News, Pending, Rejection};
 use super::station::Station;
+use super::time::Time;
 
-/// After two updates met: wait at random within this many milliseconds (`protocol.md`, 491).
-const GLARE_MS: (u64, u64) = (2_000, 9_000);
+/// After two updates met: wait at random between these (`protocol.md`, 491).
+const GLARE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(9));
 
 impl Station {
     pub(super) fn take_news(&mut self, news: Vec<News>) {
@@ -259,12 +262,14 @@ impl Station {
         }
     }
 
+    /// When an update of ours that met one of the far end comes again.
+    fn after_glare(&mut self) -> Time {
+        self.now.at + self.random.between(GLARE.0, GLARE.1)
+    }
+
     /// re-INVITE of the far end. Ours, if one is out, gives way and comes again.
     fn reinvited(&mut self, line: usize, offer: String) {
-        let retry = self.now.at
-            + self
-                .random
-                .between(std::time::Duration::from_millis(GLARE_MS.0), std::time::Duration::from_millis(GLARE_MS.1));
+        let retry = self.after_glare();
         let Some(call) = self.lines.call_mut(line) else { return };
         let Some(media) = call.media else { return };
         if !call.is_established() {
@@ -277,10 +282,7 @@ impl Station {
     }
 
     fn update_failed(&mut self, line: usize, code: i64) {
-        let retry = self.now.at
-            + self
-                .random
-                .between(std::time::Duration::from_millis(GLARE_MS.0), std::time::Duration::from_millis(GLARE_MS.1));
+        let retry = self.after_glare();
         if let Some(call) = self.lines.call_mut(line) {
             call.update = if call.connected { Update::Idle } else { Update::RetryAt(retry) };
         }

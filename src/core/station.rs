@@ -249,13 +249,7 @@ impl Station {
         self.hunts.iter_mut().for_each(|hunt| hunt.cancelled = true);
         self.delayed.clear();
         self.hang_up_all("the station stops");
-        for output in &mut self.outputs {
-            output.change(
-                &crate::config::OutputKind::Led { show: Vec::new() },
-                super::command::OutputChange::Off,
-                self.now.at,
-            );
-        }
+        self.outputs.iter_mut().for_each(OutputState::rest);
         if let Some(warm) = self.warm.take() {
             self.push(Output::Media(warm.media, MediaCommand::Close));
         }

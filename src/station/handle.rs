@@ -54,11 +54,9 @@ impl StationHandle {
                 // What could never be done is bad usage; what cannot be done now is refused.
                 let kind = match refusal {
                     Refusal::BadDigits(_) | Refusal::NoSuchLine { .. } => ErrorKind::Usage,
-                    Refusal::NotRegistered(_)
-                    | Refusal::NoFreeLine
-                    | Refusal::NoCall(_)
-                    | Refusal::ShuttingDown
-                    | Refusal::Output(_) => ErrorKind::Refused,
+                    Refusal::NotRegistered(_) | Refusal::NoFreeLine | Refusal::NoCall(_) | Refusal::ShuttingDown => {
+                        ErrorKind::Refused
+                    }
                 };
                 error(kind, refusal.to_string())
             }

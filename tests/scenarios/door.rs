@@ -291,6 +291,12 @@ impl Door {
         }
     }
 
+    /// ICE of the call in the scene loses the far end.
+    pub fn lose_media(&mut self) {
+        let media = self.scene.calls[0].media;
+        self.input(Input::Media(media, MediaEvent::Disconnected));
+    }
+
     /// An incoming call that was answered, with media.
     pub fn talking_in(&mut self, line: u32, call_id: &str, caller: &str) {
         self.incoming(line, call_id, caller);

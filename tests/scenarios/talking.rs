@@ -127,8 +127,7 @@ fn an_update_that_meets_one_of_the_far_end_comes_again_later() {
     let mut door = Door::online(BELL);
     let request = door.talking_call();
     // The session was away, and media with it: the station renegotiates.
-    let media = door.scene.calls[0].media;
-    door.input(Input::Media(media, MediaEvent::Disconnected));
+    door.lose_media();
     // It asked at once; that request went down with the socket.
     door.take_one("update");
     door.lose(1006);
@@ -188,8 +187,7 @@ fn the_decline_of_a_transfer_that_the_core_refuses_leaves_the_call_alone() {
 fn after_454_nothing_more_is_sent_for_that_call() {
     let mut door = Door::online(BELL);
     door.talking_call();
-    let media = door.scene.calls[0].media;
-    door.input(Input::Media(media, MediaEvent::Disconnected));
+    door.lose_media();
     let update = door.take_one("update");
     door.refuse(&update, 454);
     assert_eq!(door.states(), [CallState::Idle, CallState::Idle]);
@@ -202,8 +200,7 @@ fn after_454_nothing_more_is_sent_for_that_call() {
 fn media_that_is_lost_is_renegotiated_and_a_call_without_it_ends() {
     let mut door = Door::online(BELL);
     door.talking_call();
-    let media = door.scene.calls[0].media;
-    door.input(Input::Media(media, MediaEvent::Disconnected));
+    door.lose_media();
     let update = door.take_one("update");
     door.ack(&update);
     door.advance(19_000);
@@ -216,8 +213,7 @@ fn media_that_is_lost_is_renegotiated_and_a_call_without_it_ends() {
 fn hanging_up_while_an_update_waits_for_its_turn_comes_to_rest() {
     let mut door = Door::online(BELL);
     door.talking_call();
-    let media = door.scene.calls[0].media;
-    door.input(Input::Media(media, MediaEvent::Disconnected));
+    door.lose_media();
     let update = door.take_one("update");
     door.ack(&update);
     door.event_of(&update, EventBody::Error { code: 491, reason: "Request Pending".into() });
@@ -231,12 +227,11 @@ fn hanging_up_while_an_update_waits_for_its_turn_comes_to_rest() {
 fn a_glare_with_media_that_is_back_needs_no_second_offer() {
     let mut door = Door::online(BELL);
     door.talking_call();
-    let media = door.scene.calls[0].media;
-    door.input(Input::Media(media, MediaEvent::Disconnected));
+    door.lose_media();
     let update = door.take_one("update");
     door.ack(&update);
     door.event_of(&update, EventBody::Error { code: 491, reason: "Request Pending".into() });
-    door.input(Input::Media(media, MediaEvent::Connected));
+    door.media_connected();
     door.advance(30_000);
     assert!(door.take("update").is_empty());
 }
