@@ -7,6 +7,7 @@ pub mod control;
 pub mod core;
 pub mod gpio;
 pub mod media;
+pub mod network;
 pub mod sandbox;
 pub mod signaling;
 pub mod sound;

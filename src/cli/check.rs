@@ -29,7 +29,9 @@ pub(super) fn check(path: &Path) -> Exit {
 
 fn print_summary(path: &Path, config: &Config) {
     println!("{}: valid", path.display());
-    let endpoint = Endpoint::new(config.core.url.clone(), config.core.tenant.clone());
+    let endpoints: Vec<Endpoint> =
+        config.core.urls.iter().map(|url| Endpoint::new(url.clone(), config.core.tenant.clone())).collect();
+    let servers: Vec<String> = endpoints.iter().map(Endpoint::shown).collect();
     let credentials = match &config.core.credentials {
         Credentials::Token(_) => "a token in the configuration".to_owned(),
         Credentials::TokenFile(path) => format!("the token in {}", path.display()),
@@ -37,8 +39,12 @@ fn print_summary(path: &Path, config: &Config) {
         Credentials::ConfigTokenFile(path) => format!("the config token in {}", path.display()),
     };
     let lines = config.core.lines;
-    println!("session   {} with {credentials}, {lines} line{}", endpoint.shown(), if lines == 1 { "" } else { "s" });
-    if !endpoint.is_secure() {
+    println!(
+        "session   {} with {credentials}, {lines} line{}",
+        servers.join(", then "),
+        if lines == 1 { "" } else { "s" }
+    );
+    if !endpoints.iter().all(Endpoint::is_secure) {
         println!("          NOT ENCRYPTED: everybody on the network can listen");
     }
     let audio = &config.audio;

@@ -221,6 +221,11 @@ fn words(fact: &Fact) -> String {
         }
         Fact::Media { connected: true, .. } => "media connected".into(),
         Fact::Media { connected: false, .. } => "media lost".into(),
+        Fact::Silence { call_id, missing: Some(missing) } => format!("call {call_id}: no sound, {missing:?}"),
+        Fact::Silence { call_id, missing: None } => format!("call {call_id}: sound again"),
+        Fact::Repair { call_id, step, outcome } => {
+            format!("call {call_id}: repair of its media, {step:?}: {outcome:?}")
+        }
         Fact::CoreHears { receiving: true, .. } => "the core server hears us".into(),
         Fact::CoreHears { receiving: false, .. } => "the core server does not hear us".into(),
         Fact::SlowLink { line, lost, .. } => format!("line {line}: {lost} packets lost"),

@@ -23,6 +23,7 @@ pub(super) async fn run(path: &Path) -> Exit {
         card: CardChoice::Alsa,
         extra_addresses: Vec::new(),
         token_folders: token_folders(),
+        memory_folder: first_folder("RUNTIME_DIRECTORY"),
         identifier,
     };
     let station = match RunningStation::start(options) {
@@ -51,13 +52,14 @@ pub(super) async fn run(path: &Path) -> Exit {
     Exit::Done
 }
 
-/// `$STATE_DIRECTORY`, then `$RUNTIME_DIRECTORY` (systemd.exec(5)); each may list several.
+/// `$STATE_DIRECTORY`, then `$RUNTIME_DIRECTORY` (systemd.exec(5)); of each list the first.
 fn token_folders() -> Vec<PathBuf> {
-    ["STATE_DIRECTORY", "RUNTIME_DIRECTORY"]
-        .into_iter()
-        .filter_map(|name| std::env::var(name).ok())
-        .filter_map(|value| value.split(':').next().filter(|first| !first.is_empty()).map(PathBuf::from))
-        .collect()
+    ["STATE_DIRECTORY", "RUNTIME_DIRECTORY"].into_iter().filter_map(first_folder).collect()
+}
+
+fn first_folder(name: &str) -> Option<PathBuf> {
+    let value = std::env::var(name).ok()?;
+    value.split(':').next().filter(|first| !first.is_empty()).map(PathBuf::from)
 }
 
 /// Returns at SIGTERM or SIGINT.

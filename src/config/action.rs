@@ -1,5 +1,7 @@
 //! Actions and the rules that lead to them.
 
+use serde::{Deserialize, Serialize};
+
 use std::time::Duration;
 
 use super::hours::Hours;
@@ -32,7 +34,7 @@ pub struct Step {
 }
 
 /// Something the station does.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Action {
     /// Call one number or several.
     Call(CallAction),
@@ -56,7 +58,7 @@ pub enum Action {
 }
 
 /// Whom to call, and how.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CallAction {
     /// At least one.
     pub numbers: Vec<String>,
@@ -69,7 +71,7 @@ pub struct CallAction {
 }
 
 /// Which line a call takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LineChoice {
     /// Any idle one.
     Any,
@@ -78,7 +80,7 @@ pub enum LineChoice {
 }
 
 /// How a list of numbers is tried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Order {
     /// One after the other.
     Serial,
@@ -87,7 +89,7 @@ pub enum Order {
 }
 
 /// What to hang up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HangupTarget {
     /// Every call.
     All,

@@ -8,9 +8,12 @@ use super::file::Context;
 use super::read::Section;
 use super::station::*;
 
+/// Servers in `core.url`.
+const MAX_SERVERS: usize = 8;
+
 pub(super) fn read_core(section: &Section<'_>, context: &Context<'_>) -> Option<CoreConfig> {
     let allow_insecure = section.boolean("allow_insecure").unwrap_or(false);
-    let url = read_url(section, allow_insecure);
+    let urls = read_urls(section, allow_insecure);
     let tenant = section.filled_string("tenant");
     let credentials = read_credentials(section, context);
     let ca_file = section.filled_string("ca_file").map(|text| readable(section, "ca_file", context.path(&text)));
@@ -39,7 +42,7 @@ pub(super) fn read_core(section: &Section<'_>, context: &Context<'_>) -> Option<
     let lines = section.integer("lines", 1, 2).unwrap_or(2);
     section.finish();
     Some(CoreConfig {
-        url: url?,
+        urls: urls?,
         tenant,
         credentials: credentials?,
         ca_file,
@@ -50,17 +53,34 @@ pub(super) fn read_core(section: &Section<'_>, context: &Context<'_>) -> Option<
     })
 }
 
-fn read_url(section: &Section<'_>, allow_insecure: bool) -> Option<Url> {
-    let Some(value) = section.value("url") else {
+/// One address, or a list of them.
+fn read_urls(section: &Section<'_>, allow_insecure: bool) -> Option<Vec<Url>> {
+    if section.value("url").is_none() {
         section.error("url", "is missing", "write the address of the core server: url = \"https://core.example.com\"");
         return None;
-    };
-    if matches!(value.kind, config::ValueKind::Array(_)) {
-        section.error("url", "several servers are not built yet", "write one address");
+    }
+    let texts = section.strings("url")?;
+    if texts.is_empty() {
+        section.error("url", "the list is empty", "write at least one address");
         return None;
     }
-    let text = section.string("url")?;
-    let parsed = Url::parse(&text).ok().filter(Url::has_host);
+    if texts.len() > MAX_SERVERS {
+        section.error("url", format!("{} servers are too many", texts.len()), format!("write at most {MAX_SERVERS}"));
+        return None;
+    }
+    let urls: Vec<Option<Url>> = texts.iter().map(|text| read_url(section, text, allow_insecure)).collect();
+    let urls: Vec<Url> = urls.into_iter().collect::<Option<_>>()?;
+    for (index, url) in urls.iter().enumerate() {
+        if urls.iter().take(index).any(|other| other == url) {
+            section.error("url", format!("\"{url}\" stands there twice"), "write each server once");
+            return None;
+        }
+    }
+    Some(urls)
+}
+
+fn read_url(section: &Section<'_>, text: &str, allow_insecure: bool) -> Option<Url> {
+    let parsed = Url::parse(text).ok().filter(Url::has_host);
     let Some(mut url) = parsed else {
         section.error("url", format!("\"{text}\" is no address"), "write it as https://core.example.com");
         return None;

@@ -45,8 +45,8 @@ pub struct Config {
 /// The session with the core server.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CoreConfig {
-    /// Base address, scheme http or https.
-    pub url: Url,
+    /// Base addresses, scheme http or https, in order of preference; at least one.
+    pub urls: Vec<Url>,
     /// Adds `/tenant/NAME`.
     pub tenant: Option<String>,
     /// Where the token comes from.
@@ -93,7 +93,7 @@ impl std::fmt::Debug for Credentials {
 }
 
 /// `core.takeover`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Takeover {
     /// Wait, and try without force.
     Never,
@@ -278,7 +278,7 @@ pub struct Sensor {
 }
 
 /// The place of an output in the configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct OutputIndex(pub usize);
 
 /// `[[output]]`

@@ -1,5 +1,7 @@
 //! Retry with full jitter (`protocol.md`, "Close codes", below the table).
 
+use serde::{Deserialize, Serialize};
+
 use std::time::Duration;
 
 use super::random::Random;
@@ -16,7 +18,7 @@ pub(super) const FIRST_AFTER_SERVER_RESTART: Duration = Duration::from_secs(5);
 pub(super) const RESET_AFTER: Duration = Duration::from_secs(30);
 
 /// How many tries have failed in a row.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Backoff {
     failures: u32,
 }

@@ -10,6 +10,7 @@ use crate::signaling::{CallId, Jsep, Trickle};
 
 use super::dtmf::CodeEntry;
 use super::output::MediaId;
+use super::proof::Proof;
 use super::time::Time;
 
 /// Candidates of one call that wait for the `ack`.
@@ -20,8 +21,6 @@ pub(super) const FAREWELL_PATIENCE: Duration = Duration::from_secs(1);
 pub(super) const ENDING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Our answer must be confirmed in this time.
 pub(super) const ANSWERING_TIMEOUT: Duration = Duration::from_secs(20);
-/// A call that is up must carry media after this time.
-pub(super) const MEDIA_TIMEOUT: Duration = Duration::from_secs(20);
 /// The talk-time warning sounds so long before the end.
 pub(super) const TALK_WARNING: Duration = Duration::from_secs(10);
 
@@ -83,7 +82,7 @@ impl Cause {
 }
 
 /// Why there is this call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Origin {
     /// The n-th `[[button]]`.
     Button(usize),
@@ -94,10 +93,10 @@ pub(super) enum Origin {
 }
 
 /// Names a [`super::hunt::Hunt`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct HuntId(pub(super) u32);
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) enum Phase {
     /// `outgoing_call` is not yet sent, or not yet followed by a ring.
     Dialing { sent: bool, deadline: Time },
@@ -108,13 +107,13 @@ pub(super) enum Phase {
     /// `accept` is being made or on its way.
     Answering { with_offer: bool, sent: bool, deadline: Time },
     /// Up. `talk_ends_at` is the deadline of this state.
-    Established { talk_ends_at: Time, warned: bool, media_deadline: Option<Time> },
+    Established { talk_ends_at: Time, warned: bool, proof: Proof },
     /// We hung up.
     Ending { cause: Cause, media_closes_at: Option<Time>, deadline: Time },
 }
 
 /// An `update` of our own.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) enum Update {
     /// None.
     Idle,
@@ -126,7 +125,7 @@ pub(super) enum Update {
     RetryAt(Time),
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Call {
     pub(super) id: CallId,
     pub(super) direction: Direction,
@@ -149,6 +148,8 @@ pub(super) struct Call {
     /// The transaction of `outgoing_call`.
     pub(super) transaction: Option<String>,
     pub(super) retried: bool,
+    /// It is the one redial of media proof.
+    pub(super) redial: bool,
     pub(super) answered_by_far_end: bool,
     pub(super) connected: bool,
     /// The core's word that it hears us (`ice_media`).
@@ -188,6 +189,7 @@ impl Call {
             trickle_open: false,
             transaction: None,
             retried: false,
+            redial: false,
             answered_by_far_end: false,
             connected: false,
             core_hears_us: None,
@@ -207,7 +209,7 @@ impl Call {
             Phase::Alerting { .. } => CallState::Alerting,
             Phase::Incoming { .. } => CallState::Incoming,
             Phase::Answering { .. } => CallState::Answering,
-            Phase::Established { .. } if self.held || self.far_end_holds => CallState::Held,
+            Phase::Established { .. } if self.is_on_hold() => CallState::Held,
             Phase::Established { .. } => CallState::Established,
             Phase::Ending { .. } => CallState::Ending,
         }
@@ -215,6 +217,19 @@ impl Call {
 
     pub(super) fn is_established(&self) -> bool {
         matches!(self.phase, Phase::Established { .. })
+    }
+
+    /// What is known of its media, where it is up.
+    pub(super) fn proof(&self) -> Option<&Proof> {
+        match &self.phase {
+            Phase::Established { proof, .. } => Some(proof),
+            _ => None,
+        }
+    }
+
+    /// One side holds: nothing need come from the far end.
+    pub(super) fn is_on_hold(&self) -> bool {
+        self.held || self.far_end_holds
     }
 
     pub(super) fn is_ending(&self) -> bool {
@@ -233,9 +248,9 @@ impl Call {
                 *deadline
             }
             Phase::Incoming { answer_at, deadline, .. } => answer_at.map_or(*deadline, |at| at.min(*deadline)),
-            Phase::Established { talk_ends_at, warned, media_deadline } => {
+            Phase::Established { talk_ends_at, warned, proof } => {
                 let talk = if *warned { *talk_ends_at } else { *talk_ends_at - TALK_WARNING };
-                media_deadline.map_or(talk, |deadline| deadline.min(talk))
+                proof.deadline(self.connected, self.is_on_hold()).map_or(talk, |deadline| deadline.min(talk))
             }
             Phase::Ending { media_closes_at, deadline, .. } => {
                 media_closes_at.map_or(*deadline, |at| at.min(*deadline))

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use crate::config::OutputIndex;
 
 /// Matches a reply to its command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CommandId(pub u64);
 
 /// A command with its names resolved.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
     /// As if the button was pressed.
     Press {
@@ -69,7 +69,7 @@ pub enum Gesture {
 }
 
 /// A change of an output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OutputChange {
     /// Active; a relay not for longer than `max_on_ms`.
     On,

@@ -1,5 +1,7 @@
 //! Codes that the far end enters (`interface.md`, `[[dtmf]]`).
 
+use serde::{Deserialize, Serialize};
+
 use std::time::Duration;
 
 use super::time::Time;
@@ -10,15 +12,15 @@ pub(super) const DIGIT_TIMEOUT: Duration = Duration::from_secs(3);
 pub(super) const MAX_WRONG_CODES: u32 = 5;
 
 /// Digits of one call so far.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct CodeEntry {
     digits: String,
     last_at: Option<Time>,
-    wrong_codes: u32,
+    pub(super) wrong_codes: u32,
 }
 
 /// What a digit led to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Entry {
     /// A code may still come.
     Incomplete,

@@ -3,9 +3,11 @@
 use crate::config::Sound;
 use crate::signaling::RequestBody;
 
-use super::call::{Call, Cause, FAREWELL_PATIENCE, MEDIA_TIMEOUT, Phase, TALK_WARNING, Update};
+use super::call::{Call, Cause, Phase, TALK_WARNING, Update};
 use super::output::MediaCommand;
+use super::proof::Proof;
 use super::station::Station;
+use super::time::Time;
 
 impl Station {
     /// The call is up on both sides.
@@ -22,7 +24,7 @@ impl Station {
             talk_ends_at: now + max_talk,
             // A talk that is shorter than its warning has none.
             warned: max_talk <= TALK_WARNING,
-            media_deadline: (!call.connected).then(|| now + MEDIA_TIMEOUT),
+            proof: Proof::new(call.connected, now),
         };
         let hunt = call.hunt;
         self.play(Sound::Answer, false);
@@ -61,6 +63,7 @@ impl Station {
         call.held_for_other = false;
         let id = call.id.clone();
         self.send(line, Some(id), RequestBody::Unhold {});
+        self.proof_starts_again(line);
         true
     }
 
@@ -114,8 +117,9 @@ impl Station {
             Phase::Answering { deadline, .. } if now >= deadline => {
                 self.hang_up(line, Cause::new(408, "the core server did not confirm our answer"));
             }
-            Phase::Established { talk_ends_at, warned, media_deadline } => {
-                self.run_talk_deadlines(line, talk_ends_at, warned, media_deadline);
+            Phase::Established { talk_ends_at, warned, .. } => {
+                self.run_talk_deadlines(line, talk_ends_at, warned);
+                self.run_proof(line);
             }
             Phase::Ending { deadline, .. } if now >= deadline => {
                 self.finish(line, Cause::new(408, "the core server did not confirm our hangup"));
@@ -127,18 +131,10 @@ impl Station {
         self.expire_digits(line);
     }
 
-    fn run_talk_deadlines(
-        &mut self,
-        line: usize,
-        talk_ends_at: super::time::Time,
-        warned: bool,
-        media_deadline: Option<super::time::Time>,
-    ) {
+    fn run_talk_deadlines(&mut self, line: usize, talk_ends_at: Time, warned: bool) {
         let now = self.now.at;
         if now >= talk_ends_at {
             self.hang_up(line, Cause::new(200, "the longest talk time is over"));
-        } else if media_deadline.is_some_and(|deadline| now >= deadline) {
-            self.hang_up(line, Cause::new(408, "no media: ICE found no way to the far end"));
         } else if !warned && now >= talk_ends_at - TALK_WARNING {
             if let Some(Call { phase: Phase::Established { warned, .. }, .. }) = self.lines.call_mut(line) {
                 *warned = true;
@@ -151,18 +147,16 @@ impl Station {
     fn run_update_deadline(&mut self, line: usize) {
         let now = self.now.at;
         let Some(call) = self.lines.call_mut(line) else { return };
-        let needed = call.is_established() && !call.connected;
+        let needed = matches!(&call.phase, Phase::Established { proof, .. } if proof.repairing().is_some());
         match call.update {
-            Update::RetryAt(at) | Update::Sent { deadline: at, .. } if now >= at && !needed => {
-                call.update = Update::Idle;
-            }
             Update::RetryAt(at) if now >= at => {
                 call.update = Update::Idle;
-                self.restart_ice(line);
+                if needed {
+                    self.restart_ice(line);
+                }
             }
-            Update::Sent { deadline, .. } if now >= deadline => {
-                call.update = Update::RetryAt(now + FAREWELL_PATIENCE);
-            }
+            // A repair has a deadline of its own.
+            Update::Sent { deadline, .. } if now >= deadline => call.update = Update::Idle,
             _ => {}
         }
     }

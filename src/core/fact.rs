@@ -7,6 +7,42 @@ use super::command::Gesture;
 use super::output::Drive;
 use super::session::SessionState;
 
+/// Which direction of a call is silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MissingSound {
+    /// Nothing comes from the far end: it may be muted.
+    Downlink,
+    /// The core server does not hear us.
+    Uplink,
+    /// Both.
+    Both,
+}
+
+/// A step of the repair of a call without media, in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RepairStep {
+    /// New ICE credentials by `update`.
+    IceRestart,
+    /// A new peer connection by `update`.
+    NewPeerConnection,
+    /// Hang up and call once more.
+    Redial,
+}
+
+/// What came of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RepairOutcome {
+    /// It is in work.
+    Started,
+    /// There is media again.
+    Worked,
+    /// It did not help.
+    Failed,
+}
+
 /// Something that happened at the station.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -62,6 +98,23 @@ pub enum Fact {
         call_id: String,
         /// Up or lost.
         connected: bool,
+    },
+    /// A connected call is silent in a direction, or no longer.
+    Silence {
+        /// The call.
+        call_id: String,
+        /// Which direction; absent: sound flows again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        missing: Option<MissingSound>,
+    },
+    /// A call without media is being repaired.
+    Repair {
+        /// The call.
+        call_id: String,
+        /// How.
+        step: RepairStep,
+        /// What came of it.
+        outcome: RepairOutcome,
     },
     /// The core server hears us, or no longer does.
     CoreHears {

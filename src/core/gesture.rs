@@ -1,12 +1,14 @@
 //! From edges to gestures: debounce, press, long press, double press.
 
+use serde::{Deserialize, Serialize};
+
 use std::time::Duration;
 
 use super::command::Gesture;
 use super::time::Time;
 
 /// Times and wishes of one input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct GestureTimes {
     pub(super) debounce: Duration,
     /// Where a long press means something.
@@ -16,7 +18,7 @@ pub(super) struct GestureTimes {
 }
 
 /// A level that counts once it has lasted.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Debounce {
     raw: bool,
     changed_at: Time,
@@ -50,7 +52,7 @@ impl Debounce {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 enum Phase {
     #[default]
     Idle,
@@ -63,7 +65,7 @@ enum Phase {
 }
 
 /// One button.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct ButtonInput {
     debounce: Debounce,
     phase: Phase,

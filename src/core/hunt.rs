@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::{CallAction, LineChoice, Order};
 
 use super::call::{Cause, HuntId, Origin};
 use super::time::Time;
 
 /// The numbers of a call action and how far they have been tried.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Hunt {
     pub(super) id: HuntId,
     pub(super) origin: Origin,
@@ -19,6 +21,10 @@ pub(super) struct Hunt {
     next: usize,
     /// Made offline: dialled when registered, given up at this time.
     pub(super) waits_until: Option<Time>,
+    /// It waits for a line, not for the session.
+    pub(super) waits_for_line: bool,
+    /// The one redial of media proof.
+    pub(super) redial: bool,
     /// Somebody answered: nobody else is called.
     pub(super) answered: bool,
     /// Nobody else is to be called.
@@ -37,6 +43,8 @@ impl Hunt {
             numbers: action.numbers.clone(),
             next: 0,
             waits_until: None,
+            waits_for_line: false,
+            redial: false,
             answered: false,
             cancelled: false,
             last_cause: None,

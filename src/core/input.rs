@@ -1,6 +1,9 @@
 //! What the core is told.
 
+use std::net::IpAddr;
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use crate::signaling::{Candidate, CloseCause, FrameError, ServerMessage};
 
@@ -8,7 +11,7 @@ use super::command::{Command, CommandId};
 use super::output::MediaId;
 
 /// One thing that happened, told together with its time.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Input {
     /// A deadline of [`super::Station::next_deadline`] has come.
     Tick,
@@ -29,12 +32,20 @@ pub enum Input {
     Media(MediaId, MediaEvent),
     /// The sound card.
     Audio(AudioEvent),
+    /// The usable addresses of the machine, loopback included: at the start and at every change of
+    /// address, link or route.
+    Addresses(Vec<IpAddr>),
+    /// Whether a server answered `Output::Probe`.
+    Probed {
+        /// It did.
+        answered: bool,
+    },
     /// The daemon is about to end: hang up everything, outputs to rest.
     Shutdown,
 }
 
 /// An input pin by its place in the configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Pin {
     /// The n-th `[[button]]`.
     Button(usize),
@@ -43,10 +54,13 @@ pub enum Pin {
 }
 
 /// What the WebSocket did.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum SocketEvent {
     /// The upgrade is done; the `state` handshake comes next.
-    Opened,
+    Opened {
+        /// Our address on the socket.
+        local: Option<IpAddr>,
+    },
     /// It could not be opened.
     Failed(ConnectFailure),
     /// A frame.
@@ -58,7 +72,7 @@ pub enum SocketEvent {
 }
 
 /// Why the WebSocket could not be opened.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConnectFailure {
     /// What kind of failure, which decides when to try again.
     pub kind: ConnectFailureKind,
@@ -69,12 +83,14 @@ pub struct ConnectFailure {
 }
 
 /// Kinds of failure to connect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ConnectFailureKind {
     /// Name, route, port or time-out.
     Network,
     /// The certificate or the TLS handshake.
     Tls,
+    /// The certificate is not valid yet, by our clock.
+    NotYetValid,
     /// 401 or 403 at the upgrade.
     Unauthorized,
     /// 503 at the upgrade.
@@ -86,7 +102,7 @@ pub enum ConnectFailureKind {
 }
 
 /// Why no token could be had.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TokenError {
     /// The configuration has nothing to log in with.
     NotConfigured,
@@ -97,7 +113,7 @@ pub enum TokenError {
 }
 
 /// What a peer connection did.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MediaEvent {
     /// Our offer is made.
     LocalOffer {
@@ -117,10 +133,10 @@ pub enum MediaEvent {
     CandidatesComplete,
     /// ICE and DTLS are up.
     Connected,
-    /// ICE has lost the far end for now.
+    /// Nothing at all has come from the far end for 2 s: no RTP, no RTCP, no consent.
     Disconnected,
-    /// The first packet of sound has come.
-    FirstPacket,
+    /// Sound has come since the last of these: the first at once, then at most one a second.
+    Received,
     /// The far end pressed a key (RFC 4733).
     Digit(char),
     /// No codec that both sides know.
@@ -130,7 +146,7 @@ pub enum MediaEvent {
 }
 
 /// What the sound card did.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AudioEvent {
     /// Capture and playback run.
     Ready,

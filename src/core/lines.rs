@@ -1,5 +1,7 @@
 //! The lines of the session and which one a new call takes.
 
+use serde::{Deserialize, Serialize};
+
 use std::time::Duration;
 
 use crate::config::LineChoice;
@@ -14,14 +16,14 @@ use super::time::Time;
 const COOLING: Duration = Duration::from_millis(1500);
 
 /// A telephone line of the session.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Line {
     pub(super) call: Option<Call>,
     pub(super) cooling_until: Option<Time>,
 }
 
 /// All lines of the session that the station uses.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Lines {
     lines: Vec<Line>,
     configured: u32,

@@ -2,12 +2,12 @@
 
 use crate::signaling::{Jsep, RequestBody, Trickle};
 
-use super::call::{Call, Cause, Direction, MAX_CANDIDATES, MEDIA_TIMEOUT, Phase, Update};
+use super::call::{Call, Cause, Direction, MAX_CANDIDATES, Phase, Update};
 use super::fact::Fact;
 use super::input::MediaEvent;
 use super::output::MediaId;
-use super::session::TRANSACTION_TIMEOUT;
 use super::station::Station;
+use super::transactions::TRANSACTION_TIMEOUT;
 
 impl Station {
     pub(super) fn media_event(&mut self, media: MediaId, event: MediaEvent) {
@@ -43,9 +43,13 @@ impl Station {
             MediaEvent::CandidatesComplete => self.local_candidate(line, Trickle::Completed),
             MediaEvent::Connected => self.media_connected(line, true),
             MediaEvent::Disconnected => self.media_connected(line, false),
-            MediaEvent::FirstPacket => {}
+            MediaEvent::Received => self.sound_received(line),
             MediaEvent::Digit(digit) => self.far_end_digit(line, digit),
             MediaEvent::NoCommonCodec => self.hang_up(line, Cause::new(488, "no codec that both sides know")),
+            MediaEvent::Failed(words) if self.lines.call(line).is_some_and(Call::is_established) => {
+                self.fact(Fact::Protocol { problem: format!("the peer connection of a call: {words}") });
+                self.media_broke(line);
+            }
             MediaEvent::Failed(words) => self.hang_up(line, Cause::new(500, format!("media: {words}"))),
         }
     }
@@ -76,7 +80,7 @@ impl Station {
 
     fn local_answer(&mut self, line: usize, sdp: String, far_end_holds: bool) {
         let Some(call) = self.lines.call_mut(line) else { return };
-        call.far_end_holds = far_end_holds;
+        let resumed = std::mem::replace(&mut call.far_end_holds, far_end_holds) && !far_end_holds;
         match call.phase {
             Phase::Answering { .. } => {
                 call.description = Some(Jsep::answer(sdp));
@@ -85,6 +89,9 @@ impl Station {
             Phase::Established { .. } => {
                 let id = call.id.clone();
                 self.send(line, Some(id), RequestBody::Update { jsep: Jsep::answer(sdp) });
+                if resumed {
+                    self.proof_starts_again(line);
+                }
             }
             _ => {}
         }
@@ -106,23 +113,6 @@ impl Station {
         call.trickle_open = true;
         for candidate in std::mem::take(&mut call.candidates) {
             self.send(line, None, RequestBody::IceTrickle { candidate });
-        }
-    }
-
-    fn media_connected(&mut self, line: usize, connected: bool) {
-        let Some(call) = self.lines.call_mut(line) else { return };
-        if call.connected == connected {
-            return;
-        }
-        call.connected = connected;
-        let deadline = (!connected).then(|| self.now.at + MEDIA_TIMEOUT);
-        if let Call { phase: Phase::Established { media_deadline, .. }, .. } = call {
-            *media_deadline = deadline;
-        }
-        let call_id = call.id.0.clone();
-        self.fact(Fact::Media { call_id, connected });
-        if !connected && self.session.is_up() {
-            self.restart_ice(line);
         }
     }
 

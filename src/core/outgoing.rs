@@ -39,10 +39,22 @@ impl Station {
         self.play(Sound::Connecting, false);
         let id = hunt.id;
         // A call that is being replaced leaves its line in a moment.
+        hunt.waits_for_line = !free;
         hunt.waits_until = (!free).then(|| self.now.at + ENDING_TIMEOUT);
         self.hunts.push(hunt);
         self.advance_hunt(id);
         Ok(())
+    }
+
+    /// Calls once more after a call without media; waits for its line where there is no other.
+    pub(super) fn redial(&mut self, origin: Origin, action: &CallAction) {
+        let mut hunt = Hunt::new(self.new_hunt_id(), origin, action, self.config.calls.ring_timeout);
+        let id = hunt.id;
+        hunt.redial = true;
+        hunt.waits_for_line = self.lines.choose(action.line, self.now.at).is_none();
+        hunt.waits_until = hunt.waits_for_line.then(|| self.now.at + ENDING_TIMEOUT);
+        self.hunts.push(hunt);
+        self.advance_hunt(id);
     }
 
     /// A press made offline is kept for `press_max_age_s`, if there is any hope.
@@ -192,6 +204,7 @@ impl Station {
         let phase = Phase::Dialing { sent: false, deadline };
         let mut call = Call::new(id, Direction::Outgoing, number, origin, phase, self.now.at);
         call.hunt = hunt;
+        call.redial = self.hunts.iter().any(|of| Some(of.id) == hunt && of.redial);
         if let Some(warm) = self.warm.take() {
             call.media = Some(warm.media);
             call.offer = warm.offer;
@@ -328,18 +341,19 @@ impl Station {
         self.resume_after(line);
     }
 
-    /// A hunt that waited for the line of the call that it replaces.
+    /// A hunt that waited for the line of the call that it replaces, or calls once more.
     fn release_replacing_hunts(&mut self) {
-        if !self.session.is_registered() || self.config.calls.second_call != SecondCall::Replace {
+        if !self.session.is_registered() {
             return;
         }
         let now = self.now.at;
-        let waiting = self.hunts.iter().filter(|hunt| hunt.waits_until.is_some());
+        let waiting = self.hunts.iter().filter(|hunt| hunt.waits_until.is_some() && hunt.waits_for_line);
         let ready: Vec<HuntId> =
             waiting.filter(|hunt| self.lines.choose(hunt.line, now).is_some()).map(|hunt| hunt.id).collect();
         for id in ready {
             if let Some(hunt) = self.hunts.iter_mut().find(|hunt| hunt.id == id) {
                 hunt.waits_until = None;
+                hunt.waits_for_line = false;
             }
             self.advance_hunt(id);
         }

@@ -9,12 +9,15 @@ use crate::signaling::{Candidate, ClientMessage};
 
 use super::command::{CommandId, Refusal};
 use super::fact::Fact;
+use super::memory::Memory;
 
 /// One thing to do. Whoever drives the core drains them, in order, before the next input.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Output {
     /// Open the session's WebSocket; answered by `SocketEvent::Opened` or `Failed`.
     Connect {
+        /// Which server.
+        server: ServerIndex,
         /// Take the session over from another connection.
         force: bool,
     },
@@ -25,6 +28,10 @@ pub enum Output {
     },
     /// Send one message on the open socket.
     Send(ClientMessage),
+    /// Ask a server whether it is there; answered by `Input::Probed`.
+    Probe(ServerIndex),
+    /// What must outlive this process, in place of what it remembered before.
+    Remember(Memory),
     /// Get a new token by the session API; answered by `Input::Token`.
     ObtainToken,
     /// Act on a peer connection.
@@ -46,6 +53,10 @@ pub enum Output {
     Fact(Fact),
 }
 
+/// A server by its place in `core.url`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ServerIndex(pub usize);
+
 /// Names a peer connection; never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct MediaId(pub u32);
@@ -53,7 +64,7 @@ pub struct MediaId(pub u32);
 /// What to do with a peer connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MediaCommand {
-    /// Make it and an offer; answered by `LocalOffer`, then candidates.
+    /// Make it where there is none, and an offer; answered by `LocalOffer`, then candidates.
     Offer,
     /// Make it with this remote offer; answered by `LocalAnswer` or `NoCommonCodec`.
     Answer {
@@ -81,7 +92,7 @@ pub enum MediaCommand {
 }
 
 /// The whole of what is heard where: a function of the station's state.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Scene {
     /// The calls that carry sound, in order of their lines.
     pub calls: Vec<SceneCall>,
@@ -96,7 +107,7 @@ pub struct Scene {
 }
 
 /// One call in the scene.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SceneCall {
     /// Its peer connection.
     pub media: MediaId,

@@ -1,5 +1,7 @@
 //! Relays and LEDs: pulses, the longest time on, and which state a LED shows.
 
+use serde::{Deserialize, Serialize};
+
 use std::time::Duration;
 
 use crate::config::{OutputKind, OutputPin, ShownState};
@@ -9,7 +11,7 @@ use super::output::Drive;
 use super::time::Time;
 
 /// One `[[output]]` at run time.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct OutputState {
     /// Set by an action or a command, until `off_at`.
     on_since: Option<Time>,

@@ -1,11 +1,13 @@
 //! Randomness as an input: one seed, then a fixed sequence.
 
+use serde::{Deserialize, Serialize};
+
 use std::time::Duration;
 
 use crate::signaling::CallId;
 
 /// SplitMix64 (Steele, Lea, Flood 2014): jitter and call ids need spread, not secrecy.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Random(u64);
 
 const CALL_ID_ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";

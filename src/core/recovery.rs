@@ -69,6 +69,8 @@ impl Station {
                 self.take_up(call);
             }
         }
+        // The server has said which of the former calls live.
+        self.recalled.clear();
         for line in 0..self.lines.len() {
             self.try_dial(line);
         }
@@ -96,10 +98,7 @@ impl Station {
                 // Our answer went down with the socket.
                 self.send_accept(line);
             }
-            let Some(call) = self.lines.call(line) else { continue };
-            if call.is_established() && !call.connected && call.update == Update::Idle {
-                self.restart_ice(line);
-            }
+            self.repair_after_reconnect(line);
         }
     }
 
@@ -123,7 +122,8 @@ impl Station {
     fn take_up(&mut self, theirs: &ServerCall<'_>) {
         let invitation = theirs.invitation().cloned();
         let restorable = theirs.has_accepted() && self.lines.call(theirs.line).is_none() && !self.shutting_down;
-        if restorable && let Some(former) = self.former_life(theirs, invitation.as_ref()) {
+        let recalled = self.take_recalled(theirs.call_id).map(FormerLife::Remembered);
+        if restorable && let Some(former) = recalled.or_else(|| self.former_life(theirs, invitation.as_ref())) {
             self.restore(theirs, former);
         } else if let (Some(Event { body: EventBody::IncomingCall(invitation), .. }), false) =
             (invitation, theirs.has_accepted())
@@ -140,33 +140,54 @@ impl Station {
         if let Some(EventBody::IncomingCall(invitation)) = invitation.map(|event| &event.body) {
             let number = super::incoming::bare_number(&invitation.caller);
             let rule = self.answer_rule(&number).filter(|rule| rule.action != AnswerAction::Decline)?;
-            return Some(FormerLife { direction: Direction::Incoming, mode: rule.mode, number });
+            return Some(FormerLife::Logged { direction: Direction::Incoming, mode: rule.mode, number });
         }
         let number = called_number(theirs.state)?;
-        Some(FormerLife { direction: Direction::Outgoing, mode: CallMode::Talk, number })
+        Some(FormerLife::Logged { direction: Direction::Outgoing, mode: CallMode::Talk, number })
     }
 
     /// A call that is up and whose peer connection is gone: a new one, by `update`.
     fn restore(&mut self, theirs: &ServerCall<'_>, former: FormerLife) {
         let now = self.now.at;
         let phase = Phase::Answering { with_offer: true, sent: true, deadline: now };
-        let mut call = Call::new(theirs.call_id.clone(), former.direction, former.number, Origin::FarEnd, phase, now);
-        call.mode = former.mode;
+        let id = theirs.call_id.clone();
+        let mut call = match &former {
+            FormerLife::Remembered(known) => {
+                let origin = self.origin_named(known.button.as_deref());
+                let mut call =
+                    Call::new(id, known.direction, known.number.clone(), origin, phase, known.established_at);
+                call.mode = known.mode;
+                call.redial = known.redial;
+                call.code_entry.wrong_codes = known.wrong_codes;
+                call
+            }
+            FormerLife::Logged { direction, mode, number } => {
+                let mut call = Call::new(id, *direction, number.clone(), Origin::FarEnd, phase, now);
+                call.mode = *mode;
+                call
+            }
+        };
         call.trickle_open = true;
         call.media = Some(self.new_media(MediaCommand::Offer));
         self.lines.put(theirs.line, call);
         self.establish(theirs.line);
-        if let Some(call) = self.lines.call_mut(theirs.line) {
-            call.update = Update::Preparing;
+        let Some(call) = self.lines.call_mut(theirs.line) else { return };
+        call.update = Update::Preparing;
+        if let (FormerLife::Remembered(known), Phase::Established { talk_ends_at, .. }) = (&former, &mut call.phase) {
+            // The talk time goes on where it was, and never beyond what the configuration allows.
+            *talk_ends_at = (*talk_ends_at).min(known.talk_ends_at);
+            call.established_at = Some(known.established_at);
+            call.held = known.held;
         }
     }
 }
 
 /// What a restored call was.
-struct FormerLife {
-    direction: Direction,
-    mode: CallMode,
-    number: String,
+enum FormerLife {
+    /// As this station remembers it.
+    Remembered(super::memory::RememberedCall),
+    /// As the server's log proves it.
+    Logged { direction: Direction, mode: CallMode, number: String },
 }
 
 /// Whom the log's `outgoing_call` was for.

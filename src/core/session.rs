@@ -1,42 +1,40 @@
 //! The session with the core server: connecting, transactions, keepalive, and what to do
 //! after each kind of loss (`protocol.md`, "Connection", "Close codes", "Recovery").
 
-use std::collections::{BTreeMap, VecDeque};
+mod loss;
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::Takeover;
+use crate::config::{CoreConfig, Credentials};
 use crate::signaling::{
-    CallId, ClientMessage, CloseCause, Event, EventBody, FrameError, Registration, RegistrationStatus, Request,
-    RequestBody, Response, ResponseBody, ServerMessage, StateHandshake,
+    CallId, ClientMessage, CloseCause, Event, EventBody, FrameError, Registration, RegistrationStatus, RequestBody,
+    Response, ResponseBody, ServerMessage, StateHandshake,
 };
 
 use super::backoff::{Backoff, RESET_AFTER};
 use super::fact::Fact;
-use super::input::{ConnectFailure, ConnectFailureKind, SocketEvent, TokenError};
-use super::output::Output;
+use super::input::{SocketEvent, TokenError};
+use super::output::{Output, ServerIndex};
 use super::random::Random;
-use super::time::Time;
+use super::servers::Servers;
+use super::takeover::Takeovers;
+use super::time::{Now, Time};
+use super::transactions::{Farewell, Pending, TRANSACTION_TIMEOUT, Transactions};
 
-/// A request without a response for so long is over (`protocol.md`, "Requests").
-pub(super) const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
 /// The server must say `state` within this time of the upgrade.
 const STATE_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection attempt that the adapter does not end by itself.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
-/// Wait after a fault that people must mend: jittered to between 4 and 6 minutes.
-const SLOW_RETRY: (Duration, Duration) = (Duration::from_secs(240), Duration::from_secs(360));
-/// Wait while another connection holds the session.
-const ATTACHED_RETRY: (Duration, Duration) = (Duration::from_secs(25), Duration::from_secs(35));
-/// Wait after another client took the session over.
-const TAKEN_OVER_RETRY: Duration = Duration::from_secs(60);
+/// An attempt under a new address comes within this time, so that a street does not come at once.
+const NEW_ADDRESS_SPREAD: Duration = Duration::from_millis(300);
+/// Whether the clock is set is looked at so often.
+const CLOCK_POLL: Duration = Duration::from_secs(1);
 /// Shortest time between two connection attempts that presses ask for.
 const HURRY_INTERVAL: Duration = Duration::from_secs(1);
-/// Requests in flight; the core has two lines and so needs far fewer.
-const MAX_TRANSACTIONS: usize = 64;
-/// Hangups remembered while offline.
-const MAX_HANGUPS: usize = 16;
 /// Names of unknown events that have been logged.
 const MAX_UNKNOWN_NAMES: usize = 64;
 
@@ -50,6 +48,8 @@ pub enum SessionState {
     Connecting,
     /// A new token is being fetched.
     LoggingIn,
+    /// The clock is not set yet, and no certificate can be judged before it is.
+    WaitingForTime,
     /// The token, the account or the device was refused; a person must act.
     Refused,
     /// Another client uses this session.
@@ -66,6 +66,7 @@ impl std::fmt::Display for SessionState {
             Self::Offline => "offline",
             Self::Connecting => "connecting",
             Self::LoggingIn => "logging in",
+            Self::WaitingForTime => "waiting for the time",
             Self::Refused => "refused",
             Self::TakenOver => "taken over",
             Self::Unregistered => "connected, not registered",
@@ -98,33 +99,36 @@ pub(super) struct Rejection {
     pub(super) reason: String,
 }
 
-/// A request in flight.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Pending {
-    pub(super) transaction: String,
-    pub(super) name: &'static str,
-    pub(super) line: Option<u32>,
-    pub(super) call_id: Option<CallId>,
-    /// An `update` of ours that carried an offer.
-    pub(super) is_offer: bool,
-    deadline: Time,
-}
-
-/// A hangup or decline that the server has not acknowledged: sent again first after a reconnect.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Farewell {
-    line: u32,
-    call_id: CallId,
-    body: RequestBody,
-}
-
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 enum Phase {
-    Waiting { until: Time, hurry: bool },
-    Connecting { deadline: Time },
-    ObtainingToken { deadline: Time },
-    AwaitingState { deadline: Time },
-    Up { since: Time, keepalive_interval: Duration, last_sent: Time, keepalive: Option<(String, Time)> },
+    /// `hurry`: a press may shorten the wait.
+    Waiting {
+        until: Time,
+        hurry: bool,
+    },
+    /// As `Waiting`, and the attempt is made as soon as the clock is set.
+    WaitingForTime {
+        until: Time,
+        poll: Time,
+    },
+    Connecting {
+        deadline: Time,
+    },
+    ObtainingToken {
+        deadline: Time,
+    },
+    /// `local`: our address on the socket, where it is known.
+    AwaitingState {
+        deadline: Time,
+        local: Option<IpAddr>,
+    },
+    Up {
+        since: Time,
+        keepalive_interval: Duration,
+        last_sent: Time,
+        keepalive: Option<(String, Time)>,
+        local: Option<IpAddr>,
+    },
 }
 
 /// Counters for the status.
@@ -140,53 +144,52 @@ pub struct SessionCounters {
     pub late_responses: u64,
     /// Requests without a response.
     pub timed_out_requests: u64,
+    /// How often another client took the session over.
+    pub takeovers: u64,
 }
 
 /// The session as a state machine.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Session {
     phase: Phase,
     state: SessionState,
     reason: Option<String>,
-    takeover: Takeover,
+    servers: Servers,
+    takeovers: Takeovers,
     token_renewable: bool,
     tried_renewal: bool,
     force: bool,
-    forced_at: VecDeque<Time>,
     backoff: Backoff,
     last_attempt: Option<Time>,
-    next_transaction: u64,
-    transactions: BTreeMap<String, Pending>,
-    farewells: Vec<Farewell>,
-    last_request: Option<(&'static str, Option<CallId>)>,
+    transactions: Transactions,
     unknown_names: Vec<String>,
     registration: RegistrationStatus,
     server_lines: u32,
+    /// Usable addresses of the machine; `None` until they have been told.
+    addresses: Option<Vec<IpAddr>>,
     pub(super) counters: SessionCounters,
 }
 
 impl Session {
     /// A session that connects at its first tick. `transaction_seed` comes from the wall clock, so
     /// that transactions are unique across restarts.
-    pub(super) fn new(takeover: Takeover, token_renewable: bool, transaction_seed: u64, now: Time) -> Self {
+    pub(super) fn new(config: &CoreConfig, transaction_seed: u64, now: Time) -> Self {
         Self {
             phase: Phase::Waiting { until: now, hurry: true },
             state: SessionState::Offline,
             reason: None,
-            takeover,
-            token_renewable,
+            servers: Servers::new(config.urls.len()),
+            takeovers: Takeovers::new(config.takeover),
+            token_renewable: matches!(config.credentials, Credentials::Login { .. } | Credentials::ConfigTokenFile(_)),
             tried_renewal: false,
             force: true,
-            forced_at: VecDeque::new(),
             backoff: Backoff::default(),
             last_attempt: None,
-            next_transaction: transaction_seed,
-            transactions: BTreeMap::new(),
-            farewells: Vec::new(),
-            last_request: None,
+            transactions: Transactions::new(transaction_seed),
             unknown_names: Vec::new(),
             registration: RegistrationStatus::Unregistered,
             server_lines: 0,
+            addresses: None,
             counters: SessionCounters::default(),
         }
     }
@@ -207,6 +210,16 @@ impl Session {
         self.is_up() && self.registration == RegistrationStatus::Registered
     }
 
+    /// Which of the servers is used or tried.
+    pub(super) fn server(&self) -> ServerIndex {
+        self.servers.current()
+    }
+
+    /// The session goes to and fro between us and another client.
+    pub(super) fn is_ping_pong(&self, now: Time) -> bool {
+        self.takeovers.is_ping_pong(now)
+    }
+
     /// Lines of the session, 0 before the first `state`.
     pub(super) fn server_lines(&self) -> u32 {
         self.server_lines
@@ -217,6 +230,7 @@ impl Session {
         match &self.phase {
             Phase::Up { .. } => self.is_registered(),
             Phase::Waiting { until, hurry } => *hurry || until.since(now) < patience,
+            Phase::WaitingForTime { until, .. } => until.since(now) < patience,
             Phase::Connecting { .. } | Phase::AwaitingState { .. } | Phase::ObtainingToken { .. } => {
                 self.state != SessionState::Refused
             }
@@ -227,46 +241,117 @@ impl Session {
     pub(super) fn next_deadline(&self) -> Option<Time> {
         let own = match &self.phase {
             Phase::Waiting { until, .. } => Some(*until),
-            Phase::Connecting { deadline } | Phase::ObtainingToken { deadline } | Phase::AwaitingState { deadline } => {
-                Some(*deadline)
-            }
-            Phase::Up { keepalive_interval, last_sent, keepalive, since } => {
+            Phase::WaitingForTime { until, poll } => Some(*until.min(poll)),
+            Phase::Connecting { deadline }
+            | Phase::ObtainingToken { deadline }
+            | Phase::AwaitingState { deadline, .. } => Some(*deadline),
+            Phase::Up { keepalive_interval, last_sent, keepalive, since, .. } => {
                 let due = keepalive.as_ref().map_or(*last_sent + *keepalive_interval, |(_, deadline)| *deadline);
                 let healthy = (self.backoff.failures() > 0).then_some(*since + RESET_AFTER);
                 Some(healthy.map_or(due, |healthy| due.min(healthy)))
             }
         };
-        own.into_iter().chain(self.transactions.values().map(|pending| pending.deadline)).min()
+        own.into_iter().chain(self.transactions.deadline()).chain(self.servers.deadline()).min()
     }
 
     /// Does what is due.
-    pub(super) fn tick(&mut self, now: Time, random: &mut Random, out: &mut VecDeque<Output>) -> Vec<News> {
-        let mut news = self.expire_transactions(now);
-        match self.phase.clone() {
-            Phase::Waiting { until, .. } if now >= until => self.connect(now, out),
-            Phase::Connecting { deadline } if now >= deadline => {
+    pub(super) fn tick(&mut self, now: Now, random: &mut Random, out: &mut VecDeque<Output>) -> Vec<News> {
+        let Now { at: now, local } = now;
+        let late = self.transactions.expire(now);
+        self.counters.timed_out_requests += late.len() as u64;
+        let mut news: Vec<News> = late.into_iter().map(News::TimedOut).collect();
+        if self.servers.probe_due(now) {
+            out.push_back(Output::Probe(ServerIndex(0)));
+        }
+        match &mut self.phase {
+            Phase::Waiting { until, .. } if now >= *until => self.connect(now, out),
+            Phase::WaitingForTime { until, .. } if now >= *until || local.is_some() => self.connect(now, out),
+            Phase::WaitingForTime { poll, .. } if now >= *poll => *poll = now + CLOCK_POLL,
+            Phase::Connecting { deadline } if now >= *deadline => {
                 out.push_back(Output::Disconnect { code: 1000 });
                 self.retry_later(false, "no connection within 30 s", now, random);
             }
-            Phase::ObtainingToken { deadline } if now >= deadline => {
+            Phase::ObtainingToken { deadline } if now >= *deadline => {
                 self.retry_later(false, "no answer to the login within 30 s", now, random);
             }
-            Phase::AwaitingState { deadline } if now >= deadline => {
+            Phase::AwaitingState { deadline, .. } if now >= *deadline => {
                 out.push_back(Output::Disconnect { code: 1000 });
                 self.retry_later(false, "the server did not say state within 10 s", now, random);
             }
-            Phase::Up { since, keepalive_interval, last_sent, keepalive } => match keepalive {
-                Some((_, deadline)) if now >= deadline => {
+            Phase::Up { since, keepalive_interval, last_sent, keepalive, .. } => match keepalive {
+                Some((_, deadline)) if now >= *deadline => {
                     out.push_back(Output::Disconnect { code: CloseCause::KeepaliveTimeout.code() });
                     news.extend(self.lost(CloseCause::KeepaliveTimeout, now, random, out));
                 }
-                None if now >= last_sent + keepalive_interval => self.send_keepalive(now, out),
-                _ if now.since(since) >= RESET_AFTER => self.backoff.reset(),
+                None if now >= *last_sent + *keepalive_interval => self.send_keepalive(now, out),
+                _ if now.since(*since) >= RESET_AFTER => {
+                    self.backoff.reset();
+                    self.servers.healthy();
+                }
                 _ => {}
             },
             _ => {}
         }
         news
+    }
+
+    /// Goes back to the first server where it has been healthy for a while. Only without a call.
+    pub(super) fn return_to_first_server(&mut self, now: Time, random: &mut Random, out: &mut VecDeque<Output>) {
+        if self.is_up() && self.servers.may_return(now) {
+            self.servers.return_to_first();
+            self.transactions.void();
+            out.push_back(Output::Disconnect { code: 1000 });
+            let wait = random.between(Duration::ZERO, NEW_ADDRESS_SPREAD);
+            self.wait(wait, true, SessionState::Offline, "the first server is back", now);
+        }
+    }
+
+    /// What came of `Output::Probe`.
+    pub(super) fn probed(&mut self, answered: bool, now: Time) {
+        self.servers.probed(answered, now);
+    }
+
+    /// The machine's usable addresses changed: a socket whose own address is gone is dead, one that
+    /// still has it is asked, and a wait for the network is over.
+    pub(super) fn addresses(
+        &mut self,
+        addresses: Vec<IpAddr>,
+        now: Time,
+        random: &mut Random,
+        out: &mut VecDeque<Output>,
+    ) -> Vec<News> {
+        let Some(before) = self.addresses.replace(addresses.clone()) else { return Vec::new() };
+        let new = addresses.iter().any(|address| !address.is_loopback() && !before.contains(address));
+        let any = addresses.iter().any(|address| !address.is_loopback());
+        let mut news = Vec::new();
+        match &self.phase {
+            Phase::Up { local: Some(local), .. } | Phase::AwaitingState { local: Some(local), .. }
+                if !addresses.contains(local) =>
+            {
+                out.push_back(Output::Disconnect { code: 1001 });
+                news = self.lost(CloseCause::Standard(1006), now, random, out);
+                self.reason = Some("the network address of the session is gone".into());
+                if any {
+                    self.hasten(now, random);
+                }
+            }
+            Phase::Up { keepalive: None, .. } => self.send_keepalive(now, out),
+            // An attempt from the old address may hang for long.
+            Phase::Connecting { .. } if new => {
+                out.push_back(Output::Disconnect { code: 1000 });
+                self.connect(now, out);
+            }
+            Phase::Waiting { .. } if new => self.hasten(now, random),
+            _ => {}
+        }
+        news
+    }
+
+    /// There is a new way to the server. A wait that the server or a fault asked for stays.
+    fn hasten(&mut self, now: Time, random: &mut Random) {
+        if let Phase::Waiting { until, hurry: true } = &mut self.phase {
+            *until = (*until).min(now + random.between(Duration::ZERO, NEW_ADDRESS_SPREAD));
+        }
     }
 
     /// A person is waiting: try now rather than at the end of a back-off.
@@ -292,75 +377,69 @@ impl Session {
         if let (RequestBody::Hangup {} | RequestBody::Decline { refer_id: None }, Some(line), Some(call_id)) =
             (&body, line, &call_id)
         {
-            self.remember_farewell(line, call_id.clone(), body.clone());
+            let decline = matches!(body, RequestBody::Decline { .. });
+            self.transactions.remember_farewell(Farewell { line, call_id: call_id.clone(), decline });
         }
-        let room = match body {
-            // Candidates must not keep a goodbye from going out.
-            RequestBody::Hangup {} | RequestBody::Decline { .. } => MAX_TRANSACTIONS + MAX_HANGUPS,
-            RequestBody::IceTrickle { .. } => MAX_TRANSACTIONS / 2,
-            _ => MAX_TRANSACTIONS,
-        };
-        if !self.is_up() || self.transactions.len() >= room {
+        if !self.is_up() || !self.transactions.has_room_for(&body) {
             return None;
         }
-        let transaction = self.new_transaction();
-        let pending = Pending {
-            transaction: transaction.clone(),
-            name: body.name(),
-            line,
-            call_id: call_id.clone(),
-            is_offer: is_offer(&body),
-            deadline: now + TRANSACTION_TIMEOUT,
-        };
-        self.last_request = Some((pending.name, call_id.clone()));
-        self.transactions.insert(transaction.clone(), pending);
-        out.push_back(Output::Send(ClientMessage::Request(Request {
-            transaction: transaction.clone(),
-            line,
-            call_id,
-            body,
-        })));
+        let request = self.transactions.open(line, call_id, body, now);
+        let transaction = request.transaction.clone();
+        out.push_back(Output::Send(ClientMessage::Request(request)));
         self.note_sent(now);
         Some(transaction)
     }
 
     /// The call is over on both sides: nothing more is sent for it.
     pub(super) fn forget_call(&mut self, call_id: &CallId) {
-        self.farewells.retain(|farewell| farewell.call_id != *call_id);
+        self.transactions.forget_call(call_id);
     }
 
     /// Whether a hangup or decline of this call still waits for its `ack`.
     pub(super) fn has_farewell(&self, call_id: &CallId) -> bool {
-        self.farewells.iter().any(|farewell| farewell.call_id == *call_id)
+        self.transactions.has_farewell(call_id)
+    }
+
+    /// Goodbyes that the server has not taken yet.
+    pub(super) fn farewells(&self) -> &[Farewell] {
+        self.transactions.farewells()
+    }
+
+    /// A goodbye of a former life of this process.
+    pub(super) fn remember_farewell(&mut self, farewell: Farewell) {
+        self.transactions.remember_farewell(farewell);
     }
 
     /// Rule 3: sends unacknowledged hangups again, of those calls that the server still has.
     pub(super) fn resend_farewells(&mut self, server_has: &[CallId], now: Time, out: &mut VecDeque<Output>) {
-        let farewells = std::mem::take(&mut self.farewells);
-        for Farewell { line, call_id, body } in farewells {
-            if server_has.contains(&call_id) {
-                self.request(Some(line), Some(call_id), body, now, out);
-            }
+        for (farewell, body) in self.transactions.take_farewells(server_has) {
+            self.request(Some(farewell.line), Some(farewell.call_id), body, now, out);
         }
+    }
+
+    /// Requests in flight and goodbyes kept, for those who watch the bounds.
+    pub(super) fn queued(&self) -> usize {
+        self.transactions.len()
     }
 
     /// Takes in what the socket did.
     pub(super) fn handle(
         &mut self,
         event: SocketEvent,
-        now: Time,
+        now: Now,
         random: &mut Random,
         out: &mut VecDeque<Output>,
     ) -> Vec<News> {
+        let Now { at: now, local: clock } = now;
         match event {
-            SocketEvent::Opened => {
+            SocketEvent::Opened { local } => {
                 if matches!(self.phase, Phase::Connecting { .. }) {
-                    self.phase = Phase::AwaitingState { deadline: now + STATE_TIMEOUT };
+                    self.phase = Phase::AwaitingState { deadline: now + STATE_TIMEOUT, local };
                 }
                 Vec::new()
             }
             SocketEvent::Failed(failure) => {
-                self.connect_failed(failure, now, random, out);
+                self.connect_failed(failure, clock.is_some(), now, random, out);
                 Vec::new()
             }
             SocketEvent::Closed(cause) => self.lost(cause, now, random, out),
@@ -415,11 +494,14 @@ impl Session {
     }
 
     fn state_handshake(&mut self, state: StateHandshake, now: Time) -> Vec<News> {
-        if matches!(self.phase, Phase::Waiting { .. } | Phase::ObtainingToken { .. }) {
-            return Vec::new();
-        }
+        let local = match &self.phase {
+            Phase::AwaitingState { local, .. } | Phase::Up { local, .. } => *local,
+            Phase::Connecting { .. } => None,
+            Phase::Waiting { .. } | Phase::WaitingForTime { .. } | Phase::ObtainingToken { .. } => return Vec::new(),
+        };
         self.phase = Phase::Up {
             since: now,
+            local,
             // A server that asks for nonsense must not make us flood it or fall silent.
             keepalive_interval: Duration::from_millis(state.keepalive_interval.clamp(1_000, 3_600_000)),
             last_sent: now,
@@ -473,33 +555,17 @@ impl Session {
     }
 
     fn response(&mut self, response: Response, out: &mut VecDeque<Output>) -> Vec<News> {
-        let Some(pending) = response.transaction.as_ref().and_then(|t| self.transactions.remove(t)) else {
+        let Some(pending) = response.transaction.as_ref().and_then(|of| self.transactions.close(of)) else {
             self.counters.late_responses += 1;
             let problem = "a response without its request: it came after the time-out".to_owned();
             out.push_back(Output::Fact(Fact::Protocol { problem }));
             return Vec::new();
         };
-        if matches!(pending.name, "hangup" | "decline")
-            && let Some(call_id) = &pending.call_id
-        {
-            self.farewells.retain(|farewell| farewell.call_id != *call_id);
-        }
         let result = match response.body {
             ResponseBody::Ack => Ok(()),
             ResponseBody::Error { code, reason } => Err(Rejection { code, reason }),
         };
         vec![News::Answered(pending, result)]
-    }
-
-    fn expire_transactions(&mut self, now: Time) -> Vec<News> {
-        let late: Vec<String> = self
-            .transactions
-            .values()
-            .filter(|pending| now >= pending.deadline)
-            .map(|pending| pending.transaction.clone())
-            .collect();
-        self.counters.timed_out_requests += late.len() as u64;
-        late.iter().filter_map(|transaction| self.transactions.remove(transaction)).map(News::TimedOut).collect()
     }
 
     fn count_bad_frame(&mut self, error: &FrameError, out: &mut VecDeque<Output>) {
@@ -523,146 +589,16 @@ impl Session {
         self.last_attempt = Some(now);
         self.phase = Phase::Connecting { deadline: now + CONNECT_TIMEOUT };
         // A fault stays shown until it is over, not only between attempts.
-        if matches!(self.state, SessionState::Offline | SessionState::LoggingIn) {
+        let passing = [SessionState::Offline, SessionState::LoggingIn, SessionState::WaitingForTime];
+        if passing.contains(&self.state) {
             let reason = self.reason.take();
             self.set_state(SessionState::Connecting, reason);
         }
-        out.push_back(Output::Connect { force: self.force });
-    }
-
-    fn connect_failed(&mut self, failure: ConnectFailure, now: Time, random: &mut Random, out: &mut VecDeque<Output>) {
-        if !matches!(self.phase, Phase::Connecting { .. }) {
-            return;
-        }
-        match failure.kind {
-            ConnectFailureKind::NoToken | ConnectFailureKind::Unauthorized => {
-                self.renew_token(&failure.words, now, random, out);
-            }
-            ConnectFailureKind::Unavailable => self.retry_later(true, &failure.words, now, random),
-            ConnectFailureKind::Network | ConnectFailureKind::Tls | ConnectFailureKind::Http => {
-                self.retry_later(false, &failure.words, now, random);
-            }
-        }
-        if let (Some(retry_after), Phase::Waiting { until, hurry }) = (failure.retry_after, &mut self.phase) {
-            *until = now + retry_after + random.between(Duration::ZERO, Duration::from_secs(1));
-            *hurry = false;
-        }
-    }
-
-    /// The connection is gone: everything in flight is void, hangups are kept.
-    fn lost(&mut self, cause: CloseCause, now: Time, random: &mut Random, out: &mut VecDeque<Output>) -> Vec<News> {
-        if matches!(self.phase, Phase::Waiting { .. } | Phase::ObtainingToken { .. }) {
-            return Vec::new();
-        }
-        if let Phase::Up { since, .. } = self.phase
-            && now.since(since) >= RESET_AFTER
-        {
-            self.backoff.reset();
-        }
-        let was_up = self.is_up();
-        self.transactions.clear();
-        let words = format!("{} ({})", cause.words(), cause.code());
-        let mut news = if was_up { vec![News::Down] } else { Vec::new() };
-        match cause {
-            CloseCause::SessionMissed | CloseCause::App(_) => self.renew_token(&words, now, random, out),
-            CloseCause::Subscriber(_) => self.refuse(&words, now, random),
-            CloseCause::Attached | CloseCause::NotAttached => {
-                self.force = false;
-                let wait = random.between(ATTACHED_RETRY.0, ATTACHED_RETRY.1);
-                self.wait(wait, false, SessionState::TakenOver, &words, now);
-            }
-            CloseCause::ForceAttached => self.taken_over(&words, now, random),
-            CloseCause::Controller(4402) | CloseCause::Standard(1001 | 1012) => {
-                self.retry_later(true, &words, now, random);
-            }
-            CloseCause::KeepaliveTimeout | CloseCause::Request(_) | CloseCause::CallId => {
-                if let (CloseCause::CallId, Some((_, Some(call_id)))) = (cause, &self.last_request) {
-                    news.push(News::CallGone(call_id.clone()));
-                }
-                self.log_last_request(cause, out);
-                self.retry_at_once(&words, now, random);
-            }
-            CloseCause::SocketMessage | CloseCause::SignalingMessage => {
-                self.log_last_request(cause, out);
-                self.retry_later(false, &words, now, random);
-            }
-            CloseCause::Standard(_)
-            | CloseCause::Controller(_)
-            | CloseCause::ControllerWebrtc
-            | CloseCause::Other(_) => self.retry_later(false, &words, now, random),
-        }
-        news
-    }
-
-    fn log_last_request(&self, cause: CloseCause, out: &mut VecDeque<Output>) {
-        if matches!(cause, CloseCause::KeepaliveTimeout | CloseCause::CallId) {
-            return;
-        }
-        let request = self.last_request.as_ref().map_or("none", |(name, _)| *name);
-        let problem = format!("closed with {} after our last request, {request}", cause.code());
-        out.push_back(Output::Fact(Fact::Protocol { problem }));
-    }
-
-    /// The token is dead or missing: a new one where the configuration allows it, once per loss.
-    fn renew_token(&mut self, words: &str, now: Time, random: &mut Random, out: &mut VecDeque<Output>) {
-        if self.token_renewable && !self.tried_renewal {
-            self.tried_renewal = true;
-            self.phase = Phase::ObtainingToken { deadline: now + CONNECT_TIMEOUT };
-            self.set_state(SessionState::LoggingIn, Some(words.to_owned()));
-            out.push_back(Output::ObtainToken);
-        } else {
-            self.refuse(words, now, random);
-        }
-    }
-
-    fn refuse(&mut self, words: &str, now: Time, random: &mut Random) {
-        self.tried_renewal = false;
-        let wait = random.between(SLOW_RETRY.0, SLOW_RETRY.1);
-        self.wait(wait, false, SessionState::Refused, words, now);
-    }
-
-    /// Another client took over: never fight (`protocol.md`, 4441).
-    fn taken_over(&mut self, words: &str, now: Time, random: &mut Random) {
-        let (most, period) = match self.takeover {
-            Takeover::Never => (0, Duration::ZERO),
-            Takeover::Once => (1, Duration::from_secs(3600)),
-            Takeover::Always => (3, Duration::from_secs(600)),
-        };
-        self.forced_at.retain(|at| now.since(*at) < period);
-        self.force = self.forced_at.len() < most;
-        let wait = if self.force {
-            self.forced_at.push_back(now);
-            random.between(Duration::from_millis(500), Duration::from_secs(2))
-        } else {
-            TAKEN_OVER_RETRY
-        };
-        self.wait(wait, false, SessionState::TakenOver, words, now);
-    }
-
-    fn retry_later(&mut self, server_restarts: bool, words: &str, now: Time, random: &mut Random) {
-        let wait = self.backoff.next_wait(server_restarts, random);
-        self.wait(wait, !server_restarts, SessionState::Offline, words, now);
-    }
-
-    fn retry_at_once(&mut self, words: &str, now: Time, random: &mut Random) {
-        let first = self.backoff.failures() == 0;
-        let wait = self.backoff.next_wait(false, random);
-        self.wait(if first { Duration::ZERO } else { wait }, true, SessionState::Offline, words, now);
-    }
-
-    fn wait(&mut self, wait: Duration, hurry: bool, state: SessionState, words: &str, now: Time) {
-        self.phase = Phase::Waiting { until: now + wait, hurry };
-        self.registration = RegistrationStatus::Unregistered;
-        self.set_state(state, Some(words.to_owned()));
-    }
-
-    fn set_state(&mut self, state: SessionState, reason: Option<String>) {
-        self.state = state;
-        self.reason = reason;
+        out.push_back(Output::Connect { server: self.servers.current(), force: self.force });
     }
 
     fn send_keepalive(&mut self, now: Time, out: &mut VecDeque<Output>) {
-        let transaction = self.new_transaction();
+        let transaction = self.transactions.number();
         out.push_back(Output::Send(ClientMessage::Keepalive { transaction: transaction.clone() }));
         self.note_sent(now);
         if let Phase::Up { keepalive, .. } = &mut self.phase {
@@ -675,23 +611,4 @@ impl Session {
             *last_sent = now;
         }
     }
-
-    fn new_transaction(&mut self) -> String {
-        self.next_transaction = self.next_transaction.wrapping_add(1);
-        format!("transaction-{}", self.next_transaction)
-    }
-
-    fn remember_farewell(&mut self, line: u32, call_id: CallId, body: RequestBody) {
-        if !self.has_farewell(&call_id) {
-            if self.farewells.len() >= MAX_HANGUPS {
-                self.farewells.remove(0);
-            }
-            self.farewells.push(Farewell { line, call_id, body });
-        }
-    }
-}
-
-fn is_offer(body: &RequestBody) -> bool {
-    use crate::signaling::JsepKind;
-    matches!(body, RequestBody::Update { jsep } if jsep.kind == JsepKind::Offer)
 }

@@ -7,12 +7,16 @@ use crate::signaling::{CallId, Event, EventBody, RequestBody, Trickle, response_
 use super::call::{Call, Cause, Direction, Phase, Update};
 use super::fact::Fact;
 use super::output::{MediaCommand, Output};
-use super::session::{News, Pending, Rejection};
+use super::session::{News, Rejection};
 use super::station::Station;
 use super::time::Time;
+use super::transactions::Pending;
 
 /// After two updates met: wait at random between these (`protocol.md`, 491).
 const GLARE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(9));
+
+/// Both sides updated at once (RFC 3261, 14.1).
+const REQUEST_PENDING: i64 = 491;
 
 impl Station {
     pub(super) fn take_news(&mut self, news: Vec<News>) {
@@ -58,7 +62,7 @@ impl Station {
         let Some(line) = self.line_of(pending) else { return };
         // The decline of a transfer says nothing of the call that goes on.
         let ending = self.lines.call(line).is_some_and(Call::is_ending);
-        match (pending.name, result) {
+        match (pending.name.as_str(), result) {
             ("outgoing_call", Ok(())) => self.open_trickle(line),
             ("outgoing_call", Err(rejection)) => self.dial_rejected(line, &rejection),
             ("accept", Err(rejection)) => self.accept_rejected(line, &rejection),
@@ -100,7 +104,7 @@ impl Station {
     fn timed_out(&mut self, pending: &Pending) {
         let Some(line) = self.line_of(pending) else { return };
         let ending = self.lines.call(line).is_some_and(Call::is_ending);
-        if ending && matches!(pending.name, "hangup" | "decline") {
+        if ending && matches!(pending.name.as_str(), "hangup" | "decline") {
             self.finish(line, Cause::new(408, "the core server did not confirm our hangup"));
         }
     }
@@ -146,6 +150,7 @@ impl Station {
                 });
                 if let Some(call_id) = heard {
                     self.fact(Fact::CoreHears { call_id, receiving });
+                    self.core_hears(line, receiving);
                 }
             }
             EventBody::IceSlowlink { media, uplink, lost, .. } if media == "audio" => {
@@ -277,14 +282,20 @@ impl Station {
         }
         if matches!(call.update, Update::Preparing | Update::Sent { .. }) {
             call.update = Update::RetryAt(retry);
+            self.repair_delayed(line, retry);
         }
         self.push(Output::Media(media, MediaCommand::AnswerUpdate { offer }));
     }
 
     fn update_failed(&mut self, line: usize, code: i64) {
         let retry = self.after_glare();
-        if let Some(call) = self.lines.call_mut(line) {
-            call.update = if call.connected { Update::Idle } else { Update::RetryAt(retry) };
+        let Some(call) = self.lines.call_mut(line) else { return };
+        if code == REQUEST_PENDING {
+            call.update = Update::RetryAt(retry);
+            self.repair_delayed(line, retry);
+        } else {
+            call.update = Update::Idle;
+            self.repair_refused(line);
         }
         self.fact(Fact::Protocol { problem: format!("update refused with {code}") });
     }

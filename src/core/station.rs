@@ -1,10 +1,13 @@
 //! The station: its parts, the way of an input through them, and the next deadline.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{Action, Config, Credentials, Sound};
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Action, Config, Sound};
 use crate::signaling::{CallId, RequestBody};
 
 use super::call::{CallState, Direction, HuntId, Origin};
@@ -13,6 +16,7 @@ use super::gesture::{ButtonInput, Debounce, GestureTimes};
 use super::hunt::Hunt;
 use super::input::{AudioEvent, Input, Pin};
 use super::lines::Lines;
+use super::memory::{Memory, RememberedCall};
 use super::output::{MediaCommand, MediaId, Output, Scene};
 use super::outputs::OutputState;
 use super::random::Random;
@@ -29,7 +33,7 @@ const WARM_LIFETIME: Duration = Duration::from_secs(300);
 const WARM_RETRY: Duration = Duration::from_secs(10);
 
 /// The peer connection of the next outgoing call.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Warm {
     pub(super) media: MediaId,
     pub(super) offer: Option<String>,
@@ -38,7 +42,7 @@ pub(super) struct Warm {
 }
 
 /// An action that runs later.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Delayed {
     pub(super) at: Time,
     pub(super) action: Action,
@@ -46,7 +50,7 @@ pub(super) struct Delayed {
 }
 
 /// What was last said of a line, so that facts are told once per change.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Told {
     call_id: CallId,
     state: CallState,
@@ -74,6 +78,10 @@ pub struct Station {
     pub(super) shutting_down: bool,
     pub(super) missed_calls: u64,
     pub(super) last_end: Option<(CallId, super::call::Cause)>,
+    /// Calls of a former process, until the server has said which of them live.
+    pub(super) recalled: Vec<RememberedCall>,
+    told_memory: Memory,
+    addresses: Option<Vec<IpAddr>>,
     next_media: u32,
     next_hunt: u32,
     scene: Scene,
@@ -86,9 +94,8 @@ impl Station {
     /// A station that connects at its first tick. `seed` gives call ids and jitter,
     /// `transaction_seed` (from the wall clock) makes transactions unique across restarts.
     pub fn new(config: Arc<Config>, seed: u64, transaction_seed: u64, now: Now) -> Self {
-        let renewable = matches!(config.core.credentials, Credentials::Login { .. } | Credentials::ConfigTokenFile(_));
         Self {
-            session: Session::new(config.core.takeover, renewable, transaction_seed, now.at),
+            session: Session::new(&config.core, transaction_seed, now.at),
             lines: Lines::new(config.core.lines),
             hunts: Vec::new(),
             warm: None,
@@ -104,6 +111,9 @@ impl Station {
             shutting_down: false,
             missed_calls: 0,
             last_end: None,
+            recalled: Vec::new(),
+            told_memory: Memory::default(),
+            addresses: None,
             next_media: 0,
             next_hunt: 0,
             // Differs from every scene in its volume, so that the first one is told.
@@ -129,7 +139,7 @@ impl Station {
                 self.push(Output::Reply(id, result));
             }
             Input::Socket(event) => {
-                let news = self.session.handle(event, self.now.at, &mut self.random, &mut self.outbox);
+                let news = self.session.handle(event, self.now, &mut self.random, &mut self.outbox);
                 self.take_news(news);
             }
             Input::Token(result) => {
@@ -137,6 +147,8 @@ impl Station {
             }
             Input::Media(media, event) => self.media_event(media, event),
             Input::Audio(event) => self.audio_event(event),
+            Input::Addresses(addresses) => self.network(addresses),
+            Input::Probed { answered } => self.session.probed(answered, self.now.at),
             Input::Shutdown => self.shut_down(),
         }
         self.settle();
@@ -173,6 +185,12 @@ impl Station {
             .chain(self.warm.as_ref().map(|warm| warm.remake_at))
             .chain(self.warm_retry_at)
             .min()
+    }
+
+    /// How many things wait in the core's queues, each of which has a bound: requests in flight with
+    /// goodbyes, delayed actions, wishes to call, and outputs that were not drained.
+    pub fn backlog(&self) -> [usize; 4] {
+        [self.session.queued(), self.delayed.len(), self.hunts.len(), self.outbox.len()]
     }
 
     /// Nothing is left to be said goodbye to: the process may end.
@@ -256,7 +274,7 @@ impl Station {
     }
 
     fn run_deadlines(&mut self) {
-        let news = self.session.tick(self.now.at, &mut self.random, &mut self.outbox);
+        let news = self.session.tick(self.now, &mut self.random, &mut self.outbox);
         self.take_news(news);
         self.settle_pins();
         for output in &mut self.outputs {
@@ -270,6 +288,28 @@ impl Station {
         }
         self.run_call_deadlines();
         self.run_hunt_deadlines();
+        if self.lines.calls().next().is_none() && self.hunts.is_empty() {
+            self.session.return_to_first_server(self.now.at, &mut self.random, &mut self.outbox);
+        }
+    }
+
+    /// The machine's addresses changed: the session looks after its socket, the calls after their
+    /// media, and the offer that is kept warm names addresses that may be gone.
+    fn network(&mut self, addresses: Vec<IpAddr>) {
+        let news = self.session.addresses(addresses.clone(), self.now.at, &mut self.random, &mut self.outbox);
+        self.take_news(news);
+        let Some(before) = self.addresses.replace(addresses.clone()) else { return };
+        if before == addresses {
+            return;
+        }
+        if let Some(warm) = self.warm.take() {
+            self.push(Output::Media(warm.media, MediaCommand::Close));
+        }
+        if before.iter().any(|address| !addresses.contains(address)) {
+            for line in 0..self.lines.len() {
+                self.address_lost(line);
+            }
+        }
     }
 
     fn settle_pins(&mut self) {
@@ -301,6 +341,11 @@ impl Station {
         self.settle_outputs();
         self.tell_session();
         self.tell_lines();
+        let memory = self.compose_memory();
+        if memory != self.told_memory {
+            self.told_memory = memory.clone();
+            self.push(Output::Remember(memory));
+        }
     }
 
     fn settle_outputs(&mut self) {

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::call::{CallState, Cause, Direction};
+use super::fact::{MissingSound, RepairStep};
 use super::output::Drive;
+use super::proof::Proof;
 use super::session::{SessionCounters, SessionState};
 use super::station::Station;
 
@@ -43,6 +45,10 @@ pub struct EndStatus {
 pub struct SessionStatus {
     /// Where it stands.
     pub state: SessionState,
+    /// The address of the server in use, by its place in `core.url`.
+    pub server: usize,
+    /// Two clients take the session from each other.
+    pub ping_pong: bool,
     /// In words, where something is wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -84,6 +90,12 @@ pub struct CallStatus {
     /// The core's word that it hears us.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub core_hears_us: Option<bool>,
+    /// The repair that is in work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repairing: Option<RepairStep>,
+    /// The direction that is silent though ICE is connected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent: Option<MissingSound>,
     /// We hold.
     pub held: bool,
     /// The far end holds.
@@ -130,6 +142,8 @@ impl Station {
         Status {
             session: SessionStatus {
                 state: self.session.state(),
+                server: self.session.server().0,
+                ping_pong: self.session.is_ping_pong(self.now.at),
                 reason: self.session.reason().map(str::to_owned),
                 counters: self.session.counters,
             },
@@ -192,6 +206,8 @@ impl Station {
                         talk_s: call.established_at.map(|at| self.now.at.since(at).as_secs()),
                         media_connected: call.connected,
                         core_hears_us: call.core_hears_us,
+                        repairing: call.proof().and_then(Proof::repairing),
+                        silent: call.proof().and_then(Proof::missing),
                         held: call.held,
                         far_end_holds: call.far_end_holds,
                     }),

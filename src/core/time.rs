@@ -3,10 +3,10 @@
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A moment on a monotonic clock, in milliseconds since an arbitrary start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Time(pub u64);
 
@@ -34,7 +34,7 @@ impl Sub<Duration> for Time {
 }
 
 /// Day of the week, for rules with `hours`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Weekday {
     /// `Mo`
     Monday,
@@ -65,7 +65,7 @@ impl Weekday {
 }
 
 /// Local time of the station, to the minute.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LocalTime {
     /// Day of the week.
     pub weekday: Weekday,
@@ -74,7 +74,7 @@ pub struct LocalTime {
 }
 
 /// The two clocks at the moment of an input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Now {
     /// The monotonic clock: everything but `hours` counts by it.
     pub at: Time,

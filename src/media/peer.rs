@@ -39,6 +39,12 @@ const EVENTS: usize = 256;
 const ICE_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 /// Checks of a pair before it is given up: 10 s, since the far end may answer late.
 const ICE_CHECKS: u16 = 500;
+/// Nothing at all from the far end for so long, and the pair counts as lost (`core::MediaEvent::Disconnected`).
+const ICE_DISCONNECTED: Duration = Duration::from_secs(2);
+/// A lost pair is kept for this much longer: it may come back by itself.
+const ICE_FAILED: Duration = Duration::from_secs(60);
+/// Consent is asked for so often (RFC 7675), so that several answers may be lost.
+const ICE_CONSENT_INTERVAL: Duration = Duration::from_millis(400);
 /// Name resolution of a STUN or TURN server.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(3);
 /// A certificate that expires sooner is remade.
@@ -163,6 +169,7 @@ impl Peer {
             .with_multicast_dns_mode(MulticastDnsMode::Disabled)
             .with_answering_dtls_role(RTCDtlsRole::Server)
             .with_discard_local_candidates_during_ice_restart(true)
+            .with_ice_timeouts(Some(ICE_DISCONNECTED), Some(ICE_FAILED), Some(ICE_CONSENT_INTERVAL))
             .with_ice_connection_attempts(Some(ICE_CHECK_INTERVAL), Some(ICE_CHECKS))
             .build();
         let configuration = RTCConfigurationBuilder::new()

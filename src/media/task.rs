@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rtrb::{Consumer, Producer};
@@ -24,6 +24,8 @@ use crate::signaling::Candidate;
 
 /// Candidates of the far end that wait for its description.
 const MAX_EARLY_CANDIDATES: usize = 64;
+/// Shortest time between two words that sound comes in.
+const RECEIVED_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Tells the station what a call's media does.
 #[derive(Clone)]
@@ -226,7 +228,7 @@ impl CallMedia {
                     reporter: self.reporter.clone(),
                     digits: DigitReceiver::default(),
                     started: Instant::now(),
-                    heard: false,
+                    reported: None,
                 };
                 self.reader = Some(tokio::spawn(reader.run(track)));
             }
@@ -292,7 +294,8 @@ struct Reader {
     reporter: Reporter,
     digits: DigitReceiver,
     started: Instant,
-    heard: bool,
+    /// When sound was last told of.
+    reported: Option<Instant>,
 }
 
 impl Reader {
@@ -320,8 +323,9 @@ impl Reader {
                     // A full ring means that the audio thread stands still: the packet is late anyway.
                     let _ = self.received.lock().unwrap_or_else(PoisonError::into_inner).push(taken);
                 }
-                if !std::mem::replace(&mut self.heard, true) {
-                    self.reporter.report(MediaEvent::FirstPacket).await;
+                if self.reported.is_none_or(|at| at.elapsed() >= RECEIVED_INTERVAL) {
+                    self.reported = Some(Instant::now());
+                    self.reporter.report(MediaEvent::Received).await;
                 }
             }
             None => {}

@@ -161,7 +161,7 @@ fn start_station(
     loopback: bool,
 ) -> Result<RunningStation, StartError> {
     if let Ok(url) = url::Url::parse(&format!("http://{core}")) {
-        config.core.url = url;
+        config.core.urls = vec![url];
     }
     config.core.tenant = None;
     config.core.ca_file = None;
@@ -174,6 +174,7 @@ fn start_station(
         card,
         extra_addresses,
         token_folders: Vec::<PathBuf>::new(),
+        memory_folder: None,
         identifier,
     })
 }

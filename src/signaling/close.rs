@@ -1,7 +1,9 @@
 //! WebSocket close codes as causes (`protocol.md`, "Close codes").
 
+use serde::{Deserialize, Serialize};
+
 /// Why the core server, or the network, ended the connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CloseCause {
     /// 1xxx: closed, going away, abnormal, server error.
     Standard(u16),

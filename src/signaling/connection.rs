@@ -2,6 +2,7 @@
 //!
 //! It holds no policy: when to connect, and what a loss means, is the core's to say.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,8 +21,8 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use super::close::CloseCause;
 use super::endpoint::Endpoint;
 use super::message::{ClientMessage, FrameError, MAX_FRAME_BYTES, SUB_PROTOCOL, ServerMessage};
-use super::stream::{self, Stream};
-use super::tls::certificate_problem;
+use super::stream::{self, Opened, Stream};
+use super::tls::{CertificateProblem, certificate_problem};
 use super::token::TokenStore;
 use crate::core::{ConnectFailure, ConnectFailureKind, SocketEvent};
 
@@ -83,8 +84,8 @@ impl Socket {
                 Err(failure) => {
                     reporter.report(SocketEvent::Failed(failure)).await;
                 }
-                Ok(socket) => {
-                    if reporter.report(SocketEvent::Opened).await {
+                Ok((socket, local)) => {
+                    if reporter.report(SocketEvent::Opened { local }).await {
                         run(socket, frames, &reporter).await;
                     }
                 }
@@ -129,8 +130,8 @@ async fn connect(
     tls: &Arc<ClientConfig>,
     token: &str,
     force: bool,
-) -> Result<WebSocket, ConnectFailure> {
-    let stream = stream::open(endpoint, tls).await.map_err(|error| io_failure(&error))?;
+) -> Result<(WebSocket, Option<IpAddr>), ConnectFailure> {
+    let Opened { stream, local } = stream::open(endpoint, tls).await.map_err(|error| io_failure(&error))?;
     let failure =
         |words: &str| ConnectFailure { kind: ConnectFailureKind::Http, words: words.into(), retry_after: None };
     // The error's text would hold the address, and so the token.
@@ -147,7 +148,7 @@ async fn connect(
     let upgrade = tokio_tungstenite::client_async_with_config(request, stream, Some(config));
     match timeout(UPGRADE_TIMEOUT, upgrade).await {
         Err(_) => Err(failure("the WebSocket upgrade timed out")),
-        Ok(Ok((socket, _))) => Ok(socket),
+        Ok(Ok((socket, _))) => Ok((socket, local)),
         Ok(Err(Error::Http(response))) => Err(http_failure(&response)),
         Ok(Err(Error::Io(error))) => Err(io_failure(&error)),
         Ok(Err(Error::Protocol(error))) => Err(failure(&format!("no core server answers there: {error}"))),
@@ -157,7 +158,10 @@ async fn connect(
 
 fn io_failure(error: &std::io::Error) -> ConnectFailure {
     match certificate_problem(error) {
-        Some(words) => ConnectFailure { kind: ConnectFailureKind::Tls, words, retry_after: None },
+        Some(CertificateProblem { not_yet_valid, words }) => {
+            let kind = if not_yet_valid { ConnectFailureKind::NotYetValid } else { ConnectFailureKind::Tls };
+            ConnectFailure { kind, words, retry_after: None }
+        }
         None => ConnectFailure { kind: ConnectFailureKind::Network, words: error.to_string(), retry_after: None },
     }
 }

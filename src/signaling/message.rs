@@ -295,7 +295,7 @@ pub mod response_code {
 }
 
 /// What a client sends.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ClientMessage {
     /// Sign of life after silence; echoed by the server.
     Keepalive {
@@ -307,7 +307,7 @@ pub enum ClientMessage {
 }
 
 /// What a server sends.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ServerMessage {
     /// First frame of a connection.
     State(Box<StateHandshake>),
@@ -323,7 +323,7 @@ pub enum ServerMessage {
 }
 
 /// Why a frame was not taken. None of these ends the connection.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum FrameError {
     /// No JSON, or JSON that is no object.
     #[error("the frame is no JSON object")]
@@ -338,7 +338,7 @@ pub enum FrameError {
     #[error("unknown {kind} \"{name}\"")]
     Unknown {
         /// The discriminator key.
-        kind: &'static str,
+        kind: String,
         /// Its value, shortened.
         name: String,
     },
@@ -346,7 +346,7 @@ pub enum FrameError {
     #[error("{kind} \"{name}\": {problem}")]
     Malformed {
         /// The discriminator key.
-        kind: &'static str,
+        kind: String,
         /// Its value, shortened.
         name: String,
         /// The first field that did not fit.
@@ -376,7 +376,7 @@ fn open_frame(text: &str) -> Result<(&'static str, String, Value), FrameError> {
 
 fn fit<T: serde::de::DeserializeOwned>(kind: &'static str, name: &str, value: Value) -> Result<T, FrameError> {
     serde_json::from_value(value).map_err(|error| FrameError::Malformed {
-        kind,
+        kind: kind.to_owned(),
         name: name.to_owned(),
         problem: error.to_string(),
     })
@@ -390,7 +390,7 @@ impl ServerMessage {
     /// Reads a text frame of the server.
     pub fn parse(text: &str) -> Result<Self, FrameError> {
         let (kind, name, value) = open_frame(text)?;
-        let unknown = || FrameError::Unknown { kind, name: name.clone() };
+        let unknown = || FrameError::Unknown { kind: kind.to_owned(), name: name.clone() };
         match (kind, name.as_str()) {
             ("handshake", "state") => fit(kind, &name, value).map(|state| Self::State(Box::new(state))),
             ("handshake", "keepalive") => Ok(Self::Keepalive { transaction: transaction_of(&value) }),
@@ -428,7 +428,7 @@ impl ClientMessage {
                 Ok(Self::Keepalive { transaction: transaction_of(&value).unwrap_or_default() })
             }
             ("request", known) if Request::NAMES.contains(&known) => fit(kind, &name, value).map(Self::Request),
-            _ => Err(FrameError::Unknown { kind, name }),
+            _ => Err(FrameError::Unknown { kind: kind.to_owned(), name }),
         }
     }
 

@@ -111,11 +111,18 @@ impl SessionApi {
         }
     }
 
+    /// Whether a core server answers there (`GET /api/v1/system-info`, which needs no token).
+    pub async fn answers(&self) -> bool {
+        let path = self.endpoint.api_path("system-info");
+        let call = self.call(Method::GET, &path, Vec::new());
+        matches!(timeout(CALL_TIMEOUT, call).await, Ok(Ok((status, _))) if status.is_success())
+    }
+
     async fn call(&self, method: Method, path: &str, body: Vec<u8>) -> Result<(StatusCode, Bytes), SessionApiError> {
         let failed = |words: String| SessionApiError::Failed(format!("{}: {words}", self.endpoint.shown()));
-        let stream = stream::open(&self.endpoint, &self.tls)
-            .await
-            .map_err(|error| failed(certificate_problem(&error).unwrap_or_else(|| error.to_string())))?;
+        let opened = stream::open(&self.endpoint, &self.tls).await.map_err(|error| {
+            failed(certificate_problem(&error).map_or_else(|| error.to_string(), |problem| problem.words))
+        })?;
         let request = Request::builder()
             .method(method)
             .uri(path)
@@ -124,7 +131,7 @@ impl SessionApi {
             .header(header::CONNECTION, "close")
             .body(Full::new(Bytes::from(body)))
             .map_err(|error| failed(error.to_string()))?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(opened.stream))
             .await
             .map_err(|error| failed(error.to_string()))?;
         let driver = tokio::spawn(connection);

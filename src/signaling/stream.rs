@@ -1,59 +1,80 @@
 //! A byte stream to the core server, with or without TLS, within a deadline.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::Uri;
+use hyper_util::client::legacy::connect::HttpConnector;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tower_service::Service;
 
 use super::endpoint::Endpoint;
 
-/// Each address of the server has this long.
+/// All addresses of one family have this long together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
+/// The other family's addresses are tried as well after this time (RFC 8305, "Connection Attempt Delay").
+const HAPPY_EYEBALLS_DELAY: Duration = Duration::from_millis(250);
+/// Name resolution and both families have this long together.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(20);
 /// The TLS handshake has this long.
 const TLS_TIMEOUT: Duration = Duration::from_secs(10);
-/// Name resolution has this long.
-const RESOLVE_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Anything that bytes go through.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// Opens a stream to the endpoint's host: the addresses of its name in turn.
-pub(super) async fn open(endpoint: &Endpoint, tls: &Arc<ClientConfig>) -> io::Result<Box<dyn Stream>> {
+/// An open stream.
+pub(super) struct Opened {
+    pub(super) stream: Box<dyn Stream>,
+    /// Our address on it.
+    pub(super) local: Option<IpAddr>,
+}
+
+/// Opens a stream to the endpoint's host.
+pub(super) async fn open(endpoint: &Endpoint, tls: &Arc<ClientConfig>) -> io::Result<Opened> {
     let tcp = open_tcp(endpoint).await?;
-    tcp.set_nodelay(true)?;
+    let local = tcp.local_addr().ok().map(|address| address.ip().to_canonical());
     if !endpoint.is_secure() {
-        return Ok(Box::new(tcp));
+        return Ok(Opened { stream: Box::new(tcp), local });
     }
     let name = ServerName::try_from(endpoint.host().to_owned())
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     let connector = TlsConnector::from(Arc::clone(tls));
     let stream =
         timeout(TLS_TIMEOUT, connector.connect(name, tcp)).await.map_err(|_| timed_out("the TLS handshake"))??;
-    Ok(Box::new(stream))
+    Ok(Opened { stream: Box::new(stream), local })
 }
 
+/// Resolves the name anew each time, and tries IPv6 and IPv4 side by side (RFC 8305).
 async fn open_tcp(endpoint: &Endpoint) -> io::Result<TcpStream> {
-    let target = (endpoint.host(), endpoint.port());
-    let addresses = timeout(RESOLVE_TIMEOUT, tokio::net::lookup_host(target))
-        .await
-        .map_err(|_| timed_out("name resolution"))?
-        .map_err(|error| io::Error::new(error.kind(), format!("{} cannot be resolved: {error}", endpoint.host())))?;
-    let mut last = io::Error::new(io::ErrorKind::NotFound, format!("{} has no address", endpoint.host()));
-    for address in addresses {
-        match timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => last = io::Error::new(error.kind(), format!("{address}: {error}")),
-            Err(_) => last = timed_out(&format!("connecting to {address}")),
-        }
+    let mut connector = HttpConnector::new();
+    connector.enforce_http(false);
+    connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    connector.set_happy_eyeballs_timeout(Some(HAPPY_EYEBALLS_DELAY));
+    connector.set_nodelay(true);
+    let target =
+        Uri::try_from(endpoint.origin()).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+    let connected = timeout(OPEN_TIMEOUT, connector.call(target)).await;
+    match connected.map_err(|_| timed_out("connecting"))? {
+        Ok(stream) => Ok(stream.into_inner()),
+        Err(error) => Err(io::Error::other(format!("{}: {}", endpoint.authority(), root_cause(&error)))),
     }
-    Err(last)
+}
+
+/// The innermost words of an error: `Connection refused`, not that a connection failed.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
 }
 
 fn timed_out(what: &str) -> io::Error {

@@ -77,10 +77,25 @@ pub(crate) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsErro
         .map_err(|error| TlsError::File { path: path.to_owned(), problem: error.to_string() })
 }
 
-/// What is wrong with the server's certificate, in words with a remedy, if that is what went wrong.
-pub(super) fn certificate_problem(error: &std::io::Error) -> Option<String> {
+/// What is wrong with the server's certificate.
+pub(super) struct CertificateProblem {
+    /// By our clock its time has not come: the clock may be wrong.
+    pub(super) not_yet_valid: bool,
+    /// In words, with a remedy.
+    pub(super) words: String,
+}
+
+/// What is wrong with the server's certificate, if that is what went wrong.
+pub(super) fn certificate_problem(error: &std::io::Error) -> Option<CertificateProblem> {
+    use CertificateError::{NotValidYet, NotValidYetContext};
+
     let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
-    Some(match error {
+    let not_yet_valid = matches!(error, rustls::Error::InvalidCertificate(NotValidYet | NotValidYetContext { .. }));
+    Some(CertificateProblem { not_yet_valid, words: words_of(error) })
+}
+
+fn words_of(error: &rustls::Error) -> String {
+    match error {
         rustls::Error::InvalidCertificate(problem) => match problem {
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
                 "the server's certificate is not valid yet: the clock may be wrong".into()
@@ -101,5 +116,5 @@ pub(super) fn certificate_problem(error: &std::io::Error) -> Option<String> {
             format!("the server refused TLS ({alert:?}): a client certificate may be needed")
         }
         other => format!("TLS failed: {other}"),
-    })
+    }
 }

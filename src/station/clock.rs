@@ -13,21 +13,26 @@ const EARLIEST_PLAUSIBLE_S: u64 = 1_793_491_200;
 /// Monotonic and local time.
 pub(super) struct Clock {
     start: Instant,
+    /// CLOCK_MONOTONIC at `start` (clock_gettime(2)): the core's time outlives the process, so that
+    /// a restarted one can tell how long a call has been up.
+    start_at: Time,
 }
 
 impl Clock {
     pub(super) fn new() -> Self {
-        Self { start: Instant::now() }
+        let monotonic = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let seconds = u64::try_from(monotonic.tv_sec).unwrap_or_default();
+        let milliseconds = u64::try_from(monotonic.tv_nsec / 1_000_000).unwrap_or_default();
+        Self { start: Instant::now(), start_at: Time(seconds * 1000 + milliseconds) }
     }
 
     pub(super) fn now(&self) -> Now {
-        let elapsed = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Now { at: Time(elapsed), local: local_time() }
+        Now { at: self.start_at + self.start.elapsed(), local: local_time() }
     }
 
     /// The moment at which a deadline of the core comes.
     pub(super) fn instant(&self, time: Time) -> tokio::time::Instant {
-        tokio::time::Instant::from_std(self.start + std::time::Duration::from_millis(time.0))
+        tokio::time::Instant::from_std(self.start + time.since(self.start_at))
     }
 
     pub(super) fn uptime_s(&self) -> u64 {

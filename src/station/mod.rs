@@ -3,6 +3,7 @@
 mod clock;
 mod handle;
 mod identifier;
+mod memory;
 mod running;
 
 pub use handle::StationHandle;

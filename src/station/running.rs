@@ -1,6 +1,6 @@
 //! The loop itself, and the adapters that it owns.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,12 +12,14 @@ use tokio::time::sleep_until;
 
 use super::clock::{Clock, wall_clock_ms};
 use super::handle::{Ask, StationHandle};
+use super::memory::Keeper;
 use crate::audio::{Audio, AudioStartError, CardChoice, SoundBank, SoundError};
 use crate::config::{Config, Credentials, GpioBackend};
 use crate::control::{EventRecord, FullStatus, SoundStatus};
-use crate::core::{AudioEvent, Fact, Input, MediaEvent, MediaId, Output, Pin, Station, TokenError};
+use crate::core::{AudioEvent, Fact, Input, MediaEvent, MediaId, Output, Pin, ServerIndex, Station, TokenError};
 use crate::gpio::{OutputPins, OutputPlayer, SimulatedPins};
 use crate::media::{MediaAdapter, MediaContext};
+use crate::network;
 use crate::signaling::{
     Endpoint, LoginRequest, SessionApi, SessionApiError, Socket, SocketReport, TlsError, TokenStore, client_config,
 };
@@ -39,6 +41,8 @@ pub struct StationOptions {
     pub extra_addresses: Vec<SocketAddr>,
     /// `$STATE_DIRECTORY` and `$RUNTIME_DIRECTORY`, as far as they are set.
     pub token_folders: Vec<PathBuf>,
+    /// `$RUNTIME_DIRECTORY`: where calls are remembered over a restart.
+    pub memory_folder: Option<PathBuf>,
     /// Device id.
     pub identifier: String,
 }
@@ -71,7 +75,7 @@ pub struct RunningStation {
 impl RunningStation {
     /// Starts the adapters and the loop.
     pub fn start(options: StationOptions) -> Result<Self, StartError> {
-        let StationOptions { config, card, extra_addresses, token_folders, identifier } = options;
+        let StationOptions { config, card, extra_addresses, token_folders, memory_folder, identifier } = options;
         let config = Arc::new(config);
         let tls = client_config(config.core.ca_file.as_deref(), config.core.client_certificate.as_ref())?;
         let sounds = SoundBank::new(config.audio.rate_hz, &config.sounds)?;
@@ -93,11 +97,26 @@ impl RunningStation {
         let handle = StationHandle { config: Arc::clone(&config), asks, events: events.clone(), pins };
         let (stop, stopped) = oneshot::channel();
         let clock = Clock::new();
-        let station = Station::new(Arc::clone(&config), seed()?, wall_clock_ms().saturating_mul(1000), clock.now());
+        let transaction_seed = wall_clock_ms().saturating_mul(1000);
+        let mut station = Station::new(Arc::clone(&config), seed()?, transaction_seed, clock.now());
+        if let Some(folder) = &memory_folder {
+            station.recall(super::memory::recall(folder));
+        }
+        let (address_changes, address_queue) = mpsc::channel(4);
+        let watcher = network::watch(address_changes).map_err(|error| tracing::warn!(%error, "network")).ok();
         let (socket_reports, socket_queue) = mpsc::channel(QUEUE);
         let (token_results, token_queue) = mpsc::channel(4);
+        let (probe_results, probe_queue) = mpsc::channel(4);
         let event_loop = Loop {
-            endpoint: Endpoint::new(config.core.url.clone(), config.core.tenant.clone()),
+            endpoints: config
+                .core
+                .urls
+                .iter()
+                .map(|url| Endpoint::new(url.clone(), config.core.tenant.clone()))
+                .collect(),
+            keeper: Keeper::new(memory_folder),
+            watcher,
+            server: ServerIndex(0),
             tokens: Arc::new(TokenStore::new(config.core.credentials.clone(), token_folders)),
             media: MediaAdapter::new(context, media_events),
             config,
@@ -114,10 +133,13 @@ impl RunningStation {
             events,
             socket_reports,
             token_results,
+            probe_results,
         };
         let queues = Queues {
             sockets: socket_queue,
             tokens: token_queue,
+            addresses: address_queue,
+            probes: probe_queue,
             media: media_queue,
             audio: audio_queue,
             edges: edge_queue,
@@ -143,6 +165,8 @@ fn seed() -> Result<u64, StartError> {
 struct Queues {
     sockets: mpsc::Receiver<SocketReport>,
     tokens: mpsc::Receiver<Result<(), TokenError>>,
+    addresses: mpsc::Receiver<Vec<IpAddr>>,
+    probes: mpsc::Receiver<bool>,
     media: mpsc::Receiver<(MediaId, MediaEvent)>,
     audio: mpsc::Receiver<AudioEvent>,
     edges: mpsc::Receiver<(Pin, bool)>,
@@ -151,7 +175,11 @@ struct Queues {
 
 struct Loop {
     config: Arc<Config>,
-    endpoint: Endpoint,
+    endpoints: Vec<Endpoint>,
+    /// The server that was connected to last.
+    server: ServerIndex,
+    keeper: Keeper,
+    watcher: Option<JoinHandle<()>>,
     tls: Arc<ClientConfig>,
     tokens: Arc<TokenStore>,
     identifier: String,
@@ -167,6 +195,7 @@ struct Loop {
     events: broadcast::Sender<EventRecord>,
     socket_reports: mpsc::Sender<SocketReport>,
     token_results: mpsc::Sender<Result<(), TokenError>>,
+    probe_results: mpsc::Sender<bool>,
 }
 
 impl Loop {
@@ -184,6 +213,8 @@ impl Loop {
                     Input::Socket(report.event)
                 }
                 Some(result) = queues.tokens.recv() => Input::Token(result),
+                Some(addresses) = queues.addresses.recv() => Input::Addresses(addresses),
+                Some(answered) = queues.probes.recv() => Input::Probed { answered },
                 Some((media, event)) = queues.media.recv() => Input::Media(media, event),
                 Some(event) = queues.audio.recv() => Input::Audio(event),
                 Some((pin, active)) = queues.edges.recv() => Input::Edge { pin, active },
@@ -215,6 +246,14 @@ impl Loop {
         if let Some(socket) = self.socket.take() {
             socket.close(1000);
         }
+        if let Some(watcher) = &self.watcher {
+            watcher.abort();
+        }
+        self.keeper.finish().await;
+    }
+
+    fn endpoint(&self, ServerIndex(index): ServerIndex) -> Option<Endpoint> {
+        self.endpoints.get(index).or_else(|| self.endpoints.first()).cloned()
     }
 
     fn feed(&mut self, input: Input) {
@@ -226,17 +265,22 @@ impl Loop {
 
     fn carry_out(&mut self, output: Output) {
         match output {
-            Output::Connect { force } => {
+            Output::Connect { server, force } => {
                 self.generation += 1;
-                self.socket = Some(Socket::open(
-                    self.endpoint.clone(),
-                    Arc::clone(&self.tls),
-                    Arc::clone(&self.tokens),
-                    force,
-                    self.generation,
-                    self.socket_reports.clone(),
-                ));
+                self.server = server;
+                self.socket = self.endpoint(server).map(|endpoint| {
+                    Socket::open(
+                        endpoint,
+                        Arc::clone(&self.tls),
+                        Arc::clone(&self.tokens),
+                        force,
+                        self.generation,
+                        self.socket_reports.clone(),
+                    )
+                });
             }
+            Output::Probe(server) => self.probe(server),
+            Output::Remember(memory) => self.keeper.keep(memory),
             Output::Disconnect { code } => {
                 self.generation += 1;
                 if let Some(socket) = self.socket.take() {
@@ -270,8 +314,18 @@ impl Loop {
         let _ = self.events.send(EventRecord { at_ms: wall_clock_ms(), fact });
     }
 
+    fn probe(&self, server: ServerIndex) {
+        let Some(endpoint) = self.endpoint(server) else { return };
+        let api = SessionApi::new(endpoint, Arc::clone(&self.tls));
+        let results = self.probe_results.clone();
+        tokio::spawn(async move {
+            let _ = results.send(api.answers().await).await;
+        });
+    }
+
     fn obtain_token(&self) {
-        let api = SessionApi::new(self.endpoint.clone(), Arc::clone(&self.tls));
+        let Some(endpoint) = self.endpoint(self.server) else { return };
+        let api = SessionApi::new(endpoint, Arc::clone(&self.tls));
         let tokens = Arc::clone(&self.tokens);
         let credentials = self.config.core.credentials.clone();
         let identifier = self.identifier.clone();
@@ -294,7 +348,7 @@ impl Loop {
         let meters = &self.audio.meters;
         FullStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            server: self.endpoint.shown(),
+            server: self.endpoint(self.server).map(|endpoint| endpoint.shown()).unwrap_or_default(),
             identifier: self.identifier.clone(),
             gpio_backend: match self.config.gpio.backend {
                 GpioBackend::Auto | GpioBackend::Simulated => "simulated".into(),
@@ -358,6 +412,9 @@ fn log(fact: &Fact) {
             tracing::info!(call_id, line, ?direction, number, ?state, code, text, "call");
         }
         Fact::Media { call_id, connected } => tracing::info!(call_id, connected, "media"),
+        Fact::Silence { call_id, missing: Some(missing) } => tracing::warn!(call_id, ?missing, "no sound"),
+        Fact::Silence { call_id, missing: None } => tracing::info!(call_id, "sound again"),
+        Fact::Repair { call_id, step, outcome } => tracing::warn!(call_id, ?step, ?outcome, "media repair"),
         Fact::CoreHears { call_id, receiving } => tracing::info!(call_id, receiving, "core hears us"),
         Fact::SlowLink { line, uplink, lost } => tracing::warn!(line, uplink, lost, "packets are lost"),
         Fact::MissedCall { caller } => tracing::info!(caller, "missed call"),

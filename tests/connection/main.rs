@@ -67,6 +67,8 @@ impl Rig {
             card: CardChoice::Synthetic,
             extra_addresses: Vec::new(),
             token_folders: vec![self.folder.path().join("state")],
+
+            memory_folder: None,
             identifier: "test-device".into(),
         })
         .unwrap()

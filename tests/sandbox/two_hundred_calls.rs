@@ -45,13 +45,15 @@ async fn caller(sandbox: &Sandbox) -> RunningStation {
     let token = serde_json::from_str::<serde_json::Value>(&login.body).unwrap()["token"].as_str().unwrap().to_owned();
     let mut config =
         parse_without_core("caller.toml", "[media]\nbind = [\"127.0.0.1\"]\n", &Default::default()).unwrap();
-    config.core.url = url::Url::parse(&format!("http://{address}")).unwrap();
+    config.core.urls = vec![url::Url::parse(&format!("http://{address}")).unwrap()];
     config.core.credentials = callbox::config::Credentials::Token(token);
     RunningStation::start(StationOptions {
         config,
         card: CardChoice::Synthetic,
         extra_addresses: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
         token_folders: Vec::new(),
+
+        memory_folder: None,
         identifier: "caller".into(),
     })
     .unwrap()

@@ -115,7 +115,7 @@ fn a_press_made_offline_is_kept_with_a_sign_and_dialled_when_the_session_is_back
     assert!(door.heard(Sound::Connecting));
     door.advance(1000);
     assert_eq!(door.connects.len(), 2);
-    door.input(Input::Socket(SocketEvent::Opened));
+    door.input(Input::Socket(SocketEvent::Opened { local: None }));
     door.state(vec![None, None]);
     door.take_one("outgoing_call");
 }

@@ -31,6 +31,10 @@ pub struct Door {
     pub drives: HashMap<usize, Drive>,
     pub media: Vec<(MediaId, MediaCommand)>,
     pub connects: Vec<bool>,
+    /// The servers of these attempts.
+    pub servers: Vec<usize>,
+    pub probes: usize,
+    pub memory: Memory,
     pub disconnects: Vec<u16>,
     pub logins: usize,
     pub replies: Vec<Result<(), Refusal>>,
@@ -45,9 +49,13 @@ pub struct Door {
 impl Door {
     /// A door that has not connected yet.
     pub fn new(rest: &str) -> Self {
+        Self::configured(configuration(rest))
+    }
+
+    pub fn configured(config: Config) -> Self {
         let now = Now { at: Time(0), local: None };
         Self {
-            station: Station::new(Arc::new(configuration(rest)), 7, 1000, now),
+            station: Station::new(Arc::new(config), 7, 1000, now),
             now_ms: 0,
             local: None,
             sent: Vec::new(),
@@ -57,6 +65,9 @@ impl Door {
             drives: HashMap::new(),
             media: Vec::new(),
             connects: Vec::new(),
+            servers: Vec::new(),
+            probes: 0,
+            memory: Memory::default(),
             disconnects: Vec::new(),
             logins: 0,
             replies: Vec::new(),
@@ -109,7 +120,7 @@ impl Door {
             let next = self.station.next_deadline().expect("an attempt is planned").0;
             self.advance(next.saturating_sub(self.now_ms));
         }
-        self.input(Input::Socket(SocketEvent::Opened));
+        self.input(Input::Socket(SocketEvent::Opened { local: None }));
     }
 
     pub fn lose(&mut self, code: u16) {
@@ -139,7 +150,12 @@ impl Door {
         let (mut answers, mut echoes) = (Vec::new(), Vec::new());
         while let Some(output) = self.station.poll_output() {
             match output {
-                Output::Connect { force } => self.connects.push(force),
+                Output::Connect { server, force } => {
+                    self.connects.push(force);
+                    self.servers.push(server.0);
+                }
+                Output::Probe(_) => self.probes += 1,
+                Output::Remember(memory) => self.memory = memory,
                 Output::Disconnect { code } => self.disconnects.push(code),
                 Output::Send(ClientMessage::Keepalive { transaction }) if self.echoes => echoes.push(transaction),
                 Output::Send(message) => self.sent.push(message),

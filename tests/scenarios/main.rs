@@ -11,8 +11,10 @@
 mod buttons;
 mod door;
 mod incoming;
+mod network;
 mod outgoing;
 mod outputs;
+mod proof;
 mod recovery;
 mod session;
 mod talking;

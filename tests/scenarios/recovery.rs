@@ -143,7 +143,7 @@ fn an_orphan_that_was_never_accepted_is_ended() {
 fn a_call_of_a_former_life_that_is_up_is_restored_by_an_update() {
     let mut door = Door::new(ANSWER);
     door.advance(0);
-    door.input(Input::Socket(SocketEvent::Opened));
+    door.input(Input::Socket(SocketEvent::Opened { local: None }));
     let invited = EventBody::IncomingCall(invitation("100", Some(Jsep::offer("o"))));
     door.state(vec![busy("c1", vec![accepted(), invited]), None]);
     let update = door.take_one("update");

@@ -34,7 +34,7 @@ fn the_first_connection_takes_the_session_over_from_our_own_dead_socket() {
 fn no_request_is_sent_before_the_state_handshake() {
     let mut door = Door::new(BELL);
     door.advance(0);
-    door.input(Input::Socket(SocketEvent::Opened));
+    door.input(Input::Socket(SocketEvent::Opened { local: None }));
     door.press();
     assert!(door.sent.is_empty());
     door.state(vec![None, None]);
@@ -45,7 +45,7 @@ fn no_request_is_sent_before_the_state_handshake() {
 fn a_server_that_never_says_state_is_left() {
     let mut door = Door::new(BELL);
     door.advance(0);
-    door.input(Input::Socket(SocketEvent::Opened));
+    door.input(Input::Socket(SocketEvent::Opened { local: None }));
     door.advance(10_000);
     assert_eq!(door.disconnects.len(), 1);
     assert!(wait(&mut door) <= 500);
@@ -136,7 +136,7 @@ fn a_session_that_is_lost_soon_does_not_reset_the_back_off() {
     door.advance(0);
     let mut total = 0;
     for _ in 0..10 {
-        door.input(Input::Socket(SocketEvent::Opened));
+        door.input(Input::Socket(SocketEvent::Opened { local: None }));
         door.state(vec![None, None]);
         door.advance(1_000);
         door.lose(1011);
@@ -208,7 +208,7 @@ fn another_client_that_took_over_is_never_fought() {
         door.lose(4441);
         assert_eq!(wait(&mut door), 60_000);
         assert_eq!(door.connects.last(), Some(&false));
-        door.input(Input::Socket(SocketEvent::Opened));
+        door.input(Input::Socket(SocketEvent::Opened { local: None }));
         door.state(vec![None, None]);
     }
 }
@@ -221,7 +221,7 @@ fn takeover_once_forces_once_an_hour() {
     other.lose(4441);
     wait(&mut other);
     assert_eq!(other.connects.last(), Some(&true));
-    other.input(Input::Socket(SocketEvent::Opened));
+    other.input(Input::Socket(SocketEvent::Opened { local: None }));
     other.state(vec![None, None]);
     other.lose(4441);
     wait(&mut other);
@@ -239,7 +239,7 @@ fn takeover_always_forces_three_times_in_ten_minutes() {
         door.lose(4441);
         wait(&mut door);
         forced.push(*door.connects.last().unwrap());
-        door.input(Input::Socket(SocketEvent::Opened));
+        door.input(Input::Socket(SocketEvent::Opened { local: None }));
         door.state(vec![None, None]);
     }
     assert_eq!(forced, [true, true, true, false, false]);
@@ -255,7 +255,7 @@ fn a_request_that_crossed_the_end_of_its_call_is_no_fault() {
     assert_eq!(door.states(), [CallState::Idle, CallState::Idle]);
     assert!(wait(&mut door) <= 1, "at once");
     door.sent.clear();
-    door.input(Input::Socket(SocketEvent::Opened));
+    door.input(Input::Socket(SocketEvent::Opened { local: None }));
     door.state(vec![None, None]);
     assert!(door.take("hangup").is_empty(), "nothing more is sent for that call");
 }
@@ -265,7 +265,7 @@ fn garbage_is_counted_and_told_once_and_the_session_lives() {
     let mut door = Door::online(BELL);
     for _ in 0..5 {
         door.input(Input::Socket(SocketEvent::BadFrame(FrameError::NotAnObject)));
-        let unknown = FrameError::Unknown { kind: "event", name: "sunshine".into() };
+        let unknown = FrameError::Unknown { kind: "event".into(), name: "sunshine".into() };
         door.input(Input::Socket(SocketEvent::BadFrame(unknown)));
     }
     let counters = door.station.status().session.counters;
@@ -329,7 +329,7 @@ fn a_login_gets_a_new_token_once_and_then_waits() {
     let asked = outputs(&mut station, 1, failure(ConnectFailureKind::NoToken));
     assert!(asked.contains(&Output::ObtainToken));
     let connected = outputs(&mut station, 2, Input::Token(Ok(())));
-    assert!(connected.contains(&Output::Connect { force: true }));
+    assert!(connected.contains(&Output::Connect { server: ServerIndex(0), force: true }));
     let refused = outputs(&mut station, 3, failure(ConnectFailureKind::Unauthorized));
     assert!(!refused.contains(&Output::ObtainToken), "a fresh token that is refused is not renewed again at once");
     assert_eq!(station.status().session.state, SessionState::Refused);

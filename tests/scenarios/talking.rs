@@ -123,31 +123,6 @@ fn digits_go_to_the_call_that_is_up() {
 }
 
 #[test]
-fn an_update_that_meets_one_of_the_far_end_comes_again_later() {
-    let mut door = Door::online(BELL);
-    let request = door.talking_call();
-    // The session was away, and media with it: the station renegotiates.
-    door.lose_media();
-    // It asked at once; that request went down with the socket.
-    door.take_one("update");
-    door.lose(1006);
-    door.reopen();
-    door.state(vec![busy(&request.call_id.clone().unwrap().0, vec![accepted()]), None]);
-    let update = door.take_one("update");
-    assert!(matches!(&update.body, RequestBody::Update { jsep } if jsep.kind == JsepKind::Offer));
-    door.ack(&update);
-    door.event_of(&update, EventBody::Error { code: 491, reason: "Request Pending".into() });
-    door.advance(1_900);
-    assert!(door.take("update").is_empty());
-    door.advance(7_200);
-    let again = door.take_one("update");
-    door.ack(&again);
-    door.event_of(&again, accepted());
-    let applied = door.media.iter().filter(|(_, command)| matches!(command, MediaCommand::ApplyAnswer { .. })).count();
-    assert_eq!(applied, 2);
-}
-
-#[test]
 fn the_core_tells_whether_it_hears_us() {
     let mut door = Door::online(BELL);
     let request = door.talking_call();
@@ -194,19 +169,6 @@ fn after_454_nothing_more_is_sent_for_that_call() {
     door.sent.clear();
     door.advance(15_000);
     assert!(door.take("update").is_empty() && door.take("hangup").is_empty());
-}
-
-#[test]
-fn media_that_is_lost_is_renegotiated_and_a_call_without_it_ends() {
-    let mut door = Door::online(BELL);
-    door.talking_call();
-    door.lose_media();
-    let update = door.take_one("update");
-    door.ack(&update);
-    door.advance(19_000);
-    assert!(door.take("hangup").is_empty());
-    door.advance(2_000);
-    door.take_one("hangup");
 }
 
 #[test]

@@ -1,0 +1,94 @@
+//! What a restarted process must know of its former life: the calls that are up, and the goodbyes
+//! that nobody took. Kept in the runtime directory, which a power cut empties.
+
+use serde::{Deserialize, Serialize};
+
+use super::call::{Call, Direction, Origin, Phase};
+use super::station::Station;
+use super::time::Time;
+use super::transactions::Farewell;
+use crate::config::CallMode;
+use crate::signaling::CallId;
+
+/// See [`super::Output::Remember`].
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Memory {
+    /// Calls that are up.
+    pub calls: Vec<RememberedCall>,
+    /// Hangups and declines without an `ack`.
+    pub farewells: Vec<Farewell>,
+}
+
+/// A call that was up.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RememberedCall {
+    /// The call.
+    pub call_id: CallId,
+    /// Who started it.
+    pub direction: Direction,
+    /// The far end's number.
+    pub number: String,
+    /// Which directions carry sound.
+    pub mode: CallMode,
+    /// The button that started it.
+    pub button: Option<String>,
+    /// When it came up, on a clock that outlives the process.
+    pub established_at: Time,
+    /// When its talk time ends, on the same clock.
+    pub talk_ends_at: Time,
+    /// We hold.
+    pub held: bool,
+    /// Wrong door codes so far.
+    pub wrong_codes: u32,
+    /// It is the redial of media proof: there is no other.
+    pub redial: bool,
+}
+
+impl Station {
+    /// Takes up what a former process remembered. Before the first input.
+    pub fn recall(&mut self, memory: Memory) {
+        for farewell in memory.farewells {
+            self.session.remember_farewell(farewell);
+        }
+        self.recalled = memory.calls;
+    }
+
+    pub(super) fn compose_memory(&self) -> Memory {
+        // Until the server has said which of them live, the old ones stay.
+        let recalled = self.recalled.iter().cloned();
+        let calls = self.lines.calls().filter_map(|(_, call)| self.remembered(call));
+        Memory { calls: recalled.chain(calls).collect(), farewells: self.session.farewells().to_vec() }
+    }
+
+    fn remembered(&self, call: &Call) -> Option<RememberedCall> {
+        let Phase::Established { talk_ends_at, .. } = call.phase else { return None };
+        let button = match call.origin {
+            Origin::Button(index) => self.config.buttons.get(index).map(|button| button.name.clone()),
+            Origin::Station | Origin::FarEnd => None,
+        };
+        Some(RememberedCall {
+            call_id: call.id.clone(),
+            direction: call.direction,
+            number: call.number.clone(),
+            mode: call.mode,
+            button,
+            established_at: call.established_at.unwrap_or(call.started_at),
+            talk_ends_at,
+            held: call.held,
+            wrong_codes: call.code_entry.wrong_codes,
+            redial: call.redial,
+        })
+    }
+
+    /// Forgets a former call, and tells what was known of it.
+    pub(super) fn take_recalled(&mut self, call_id: &CallId) -> Option<RememberedCall> {
+        let index = self.recalled.iter().position(|call| call.call_id == *call_id)?;
+        Some(self.recalled.swap_remove(index))
+    }
+
+    pub(super) fn origin_named(&self, button: Option<&str>) -> Origin {
+        button
+            .and_then(|name| self.config.buttons.iter().position(|button| button.name == name))
+            .map_or(Origin::FarEnd, Origin::Button)
+    }
+}

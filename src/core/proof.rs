@@ -1,0 +1,369 @@
+//! Media proof: "established" is one thing, heard another.
+//!
+//! A call is alive while packets of any kind come from the far end or ICE has a consented pair
+//! (RFC 7675). The peer connection says [`super::MediaEvent::Disconnected`] after 2 s of nothing at
+//! all, and [`super::MediaEvent::Received`] while sound comes. A dead call is repaired in steps, each
+//! with a deadline; one that cannot be repaired ends with a cause, never as a silent zombie.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::call::{Call, Cause, Direction, Phase, Update};
+use super::fact::{Fact, MissingSound, RepairOutcome, RepairStep};
+use super::output::{MediaCommand, Output};
+use super::station::Station;
+use super::time::Time;
+use crate::config::{CallAction, LineChoice, Order, Sound};
+
+/// ICE of a new call has this long before the first repair.
+const SETUP_PATIENCE: Duration = Duration::from_secs(5);
+/// Each step of a repair has this long.
+pub(super) const STEP_PATIENCE: Duration = Duration::from_secs(5);
+/// A dead call without a session waits so long for one: repairs need it.
+const OFFLINE_PATIENCE: Duration = Duration::from_secs(60);
+/// Connected, and no sound for so long in one direction: it is asked for once.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// What is known of the media of a call that is up.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Proof {
+    step: Step,
+    /// ICE is lost since then, or was never there since the call is up.
+    lost_at: Time,
+    was_connected: bool,
+    /// The newest sound from the far end.
+    sound_at: Time,
+    /// The core server does not hear us since then (`ice_media`).
+    unheard_since: Option<Time>,
+    /// The one `update` for a silent call is spent.
+    asked: bool,
+    /// What people are told.
+    missing: Option<MissingSound>,
+}
+
+/// Where a repair stands.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+enum Step {
+    /// Nothing to repair, or not yet.
+    Watching,
+    /// A repair needs the session, which is lost.
+    WaitingForSession { until: Time },
+    /// A step is in work.
+    Repairing { step: RepairStep, until: Time },
+}
+
+impl Proof {
+    pub(super) fn new(connected: bool, now: Time) -> Self {
+        Self {
+            step: Step::Watching,
+            lost_at: now,
+            was_connected: connected,
+            sound_at: now,
+            unheard_since: None,
+            asked: false,
+            missing: None,
+        }
+    }
+
+    /// When something is due. A call on hold proves nothing.
+    pub(super) fn deadline(&self, connected: bool, on_hold: bool) -> Option<Time> {
+        if on_hold {
+            return None;
+        }
+        match self.step {
+            Step::WaitingForSession { until } | Step::Repairing { until, .. } => Some(until),
+            Step::Watching if connected => self.missing.is_none().then(|| self.silence_at()),
+            Step::Watching if self.was_connected => Some(self.lost_at),
+            Step::Watching => Some(self.lost_at + SETUP_PATIENCE),
+        }
+    }
+
+    /// When silence is told, as things stand.
+    fn silence_at(&self) -> Time {
+        self.unheard_since.map_or(self.sound_at, |since| since.min(self.sound_at)) + SILENCE
+    }
+
+    fn missing_now(&self, now: Time) -> Option<MissingSound> {
+        let downlink = now.since(self.sound_at) >= SILENCE;
+        let uplink = self.unheard_since.is_some_and(|since| now.since(since) >= SILENCE);
+        match (downlink, uplink) {
+            (true, true) => Some(MissingSound::Both),
+            (true, false) => Some(MissingSound::Downlink),
+            (false, true) => Some(MissingSound::Uplink),
+            (false, false) => None,
+        }
+    }
+
+    /// Which direction of a connected call is silent.
+    pub(super) fn missing(&self) -> Option<MissingSound> {
+        self.missing
+    }
+
+    /// The repair that is in work.
+    pub(super) fn repairing(&self) -> Option<RepairStep> {
+        match self.step {
+            Step::Repairing { step, .. } => Some(step),
+            Step::Watching | Step::WaitingForSession { .. } => None,
+        }
+    }
+}
+
+impl Station {
+    fn proof(&mut self, line: usize) -> Option<&mut Proof> {
+        match self.lines.call_mut(line) {
+            Some(Call { phase: Phase::Established { proof, .. }, .. }) => Some(proof),
+            _ => None,
+        }
+    }
+
+    /// ICE and DTLS came up, or went.
+    pub(super) fn media_connected(&mut self, line: usize, connected: bool) {
+        let now = self.now.at;
+        let Some(call) = self.lines.call_mut(line) else { return };
+        if call.connected == connected {
+            // A restart of ICE that never lost the old pair ends here too.
+            if connected {
+                self.repaired(line);
+            }
+            return;
+        }
+        call.connected = connected;
+        let call_id = call.id.0.clone();
+        self.fact(Fact::Media { call_id, connected });
+        if connected {
+            self.repaired(line);
+        } else if let Some(proof) = self.proof(line) {
+            proof.lost_at = now;
+            self.run_proof(line);
+        }
+    }
+
+    fn repaired(&mut self, line: usize) {
+        let now = self.now.at;
+        let Some(proof) = self.proof(line) else { return };
+        proof.was_connected = true;
+        proof.sound_at = now;
+        let step = std::mem::replace(&mut proof.step, Step::Watching);
+        if let Step::Repairing { step, .. } = step {
+            self.tell_repair(line, step, RepairOutcome::Worked);
+        }
+    }
+
+    /// Sound came from the far end.
+    pub(super) fn sound_received(&mut self, line: usize) {
+        let now = self.now.at;
+        let Some(proof) = self.proof(line) else { return };
+        proof.sound_at = now;
+        self.settle_missing(line);
+    }
+
+    /// The core's word whether it hears us (`ice_media`).
+    pub(super) fn core_hears(&mut self, line: usize, receiving: bool) {
+        let now = self.now.at;
+        let Some(proof) = self.proof(line) else { return };
+        proof.unheard_since = (!receiving).then(|| proof.unheard_since.unwrap_or(now));
+        self.settle_missing(line);
+    }
+
+    fn settle_missing(&mut self, line: usize) {
+        let now = self.now.at;
+        let Some(proof) = self.proof(line) else { return };
+        let missing = proof.missing_now(now);
+        if proof.missing.is_some() && proof.missing != missing {
+            self.tell_missing(line, missing);
+        }
+    }
+
+    fn tell_missing(&mut self, line: usize, missing: Option<MissingSound>) {
+        let Some(proof) = self.proof(line) else { return };
+        proof.missing = missing;
+        if let Some(call) = self.lines.call(line) {
+            let call_id = call.id.0.clone();
+            self.fact(Fact::Silence { call_id, missing });
+        }
+    }
+
+    /// The call comes back from hold: what it proved before is stale.
+    pub(super) fn proof_starts_again(&mut self, line: usize) {
+        let now = self.now.at;
+        let Some(call) = self.lines.call_mut(line) else { return };
+        let connected = call.connected;
+        if let Phase::Established { proof, .. } = &mut call.phase {
+            let asked = proof.asked;
+            *proof = Proof { asked, ..Proof::new(connected, now) };
+        }
+    }
+
+    /// An address of this machine is gone: the pair may be dead before ICE knows.
+    pub(super) fn address_lost(&mut self, line: usize) {
+        let up = self.session.is_up();
+        let until = self.now.at + OFFLINE_PATIENCE;
+        let on_hold = self.lines.call(line).is_some_and(Call::is_on_hold);
+        let Some(proof) = self.proof(line) else { return };
+        if up && !on_hold {
+            self.repair(line, RepairStep::IceRestart);
+        } else {
+            proof.step = Step::WaitingForSession { until };
+        }
+    }
+
+    /// The session is back: a repair that needs it begins.
+    pub(super) fn repair_after_reconnect(&mut self, line: usize) {
+        let Some(call) = self.lines.call(line) else { return };
+        let connected = call.connected;
+        let Phase::Established { proof, .. } = &call.phase else { return };
+        let waits = matches!(proof.step, Step::WaitingForSession { .. });
+        let interrupted = matches!(proof.step, Step::Repairing { .. });
+        if call.is_on_hold() || (connected && !waits && !interrupted) {
+            return;
+        }
+        // A call that was set up while the session was lost has its first patience yet.
+        if waits || interrupted || proof.was_connected {
+            self.repair(line, RepairStep::IceRestart);
+        }
+    }
+
+    /// Does what is due on a line.
+    pub(super) fn run_proof(&mut self, line: usize) {
+        let now = self.now.at;
+        let Some(call) = self.lines.call(line) else { return };
+        let (connected, on_hold) = (call.connected, call.is_on_hold());
+        let Phase::Established { proof, .. } = &call.phase else { return };
+        if proof.deadline(connected, on_hold).is_none_or(|deadline| now < deadline) {
+            return;
+        }
+        match proof.step {
+            Step::Watching if connected => self.ask_for_sound(line),
+            Step::Watching if self.session.is_up() => self.repair(line, RepairStep::IceRestart),
+            Step::Watching => {
+                let until = proof.lost_at + OFFLINE_PATIENCE;
+                if let Some(proof) = self.proof(line) {
+                    proof.step = Step::WaitingForSession { until: until.max(now + STEP_PATIENCE) };
+                }
+            }
+            Step::WaitingForSession { .. } if connected => {
+                if let Some(proof) = self.proof(line) {
+                    proof.step = Step::Watching;
+                }
+            }
+            Step::WaitingForSession { .. } => self.give_up(line),
+            // The pair never went.
+            Step::Repairing { step: RepairStep::IceRestart, .. } if connected => {
+                if let Some(proof) = self.proof(line) {
+                    proof.step = Step::Watching;
+                }
+                self.tell_repair(line, RepairStep::IceRestart, RepairOutcome::Worked);
+            }
+            Step::Repairing { step, .. } => self.step_failed(line, step),
+        }
+    }
+
+    /// ICE is connected and no sound comes: a far end may be muted. Asked for once, then only told.
+    fn ask_for_sound(&mut self, line: usize) {
+        let now = self.now.at;
+        let Some(missing) = self.proof(line).and_then(|proof| proof.missing_now(now)) else { return };
+        self.tell_missing(line, Some(missing));
+        let Some(call) = self.lines.call_mut(line) else { return };
+        let (media, idle) = (call.media, call.update == Update::Idle);
+        let Phase::Established { proof, .. } = &mut call.phase else { return };
+        if !idle || !self.session.is_up() || std::mem::replace(&mut proof.asked, true) {
+            return;
+        }
+        call.update = Update::Preparing;
+        if let Some(media) = media {
+            self.push(Output::Media(media, MediaCommand::Offer));
+        }
+    }
+
+    /// A repair's offer was refused, or its peer connection cannot go on: the next step, now.
+    pub(super) fn repair_refused(&mut self, line: usize) {
+        let step = self.proof(line).and_then(|proof| proof.repairing());
+        if let Some(step) = step {
+            self.step_failed(line, step);
+        }
+    }
+
+    /// Two updates met, and ours comes again at `retry`: its step waits for that.
+    pub(super) fn repair_delayed(&mut self, line: usize, retry: Time) {
+        if let Some(Proof { step: Step::Repairing { until, .. }, .. }) = self.proof(line) {
+            *until = retry + STEP_PATIENCE;
+        }
+    }
+
+    /// The peer connection of a call that is up cannot go on: a new one.
+    pub(super) fn media_broke(&mut self, line: usize) {
+        match self.proof(line).and_then(|proof| proof.repairing()) {
+            Some(RepairStep::NewPeerConnection) => self.step_failed(line, RepairStep::NewPeerConnection),
+            _ if self.session.is_up() => self.repair(line, RepairStep::NewPeerConnection),
+            _ => self.give_up(line),
+        }
+    }
+
+    fn step_failed(&mut self, line: usize, step: RepairStep) {
+        self.tell_repair(line, step, RepairOutcome::Failed);
+        if !self.session.is_up() {
+            let until = self.now.at + OFFLINE_PATIENCE;
+            if let Some(proof) = self.proof(line) {
+                proof.step = Step::WaitingForSession { until };
+            }
+            return;
+        }
+        match step {
+            RepairStep::IceRestart => self.repair(line, RepairStep::NewPeerConnection),
+            RepairStep::NewPeerConnection | RepairStep::Redial => self.redial_or_end(line),
+        }
+    }
+
+    fn repair(&mut self, line: usize, step: RepairStep) {
+        let until = self.now.at + STEP_PATIENCE;
+        let Some(proof) = self.proof(line) else { return };
+        proof.step = Step::Repairing { step, until };
+        self.tell_repair(line, step, RepairOutcome::Started);
+        match step {
+            RepairStep::IceRestart => self.restart_ice(line),
+            RepairStep::NewPeerConnection | RepairStep::Redial => self.replace_media(line),
+        }
+    }
+
+    /// A new peer connection in place of the old one.
+    fn replace_media(&mut self, line: usize) {
+        let media = self.new_media(MediaCommand::Offer);
+        let Some(call) = self.lines.call_mut(line) else { return };
+        let old = call.media.replace(media);
+        call.connected = false;
+        call.candidates.clear();
+        call.update = Update::Preparing;
+        if let Some(old) = old {
+            self.push(Output::Media(old, MediaCommand::Close));
+        }
+    }
+
+    /// The last step: hang up, and call once more if it was us who called.
+    fn redial_or_end(&mut self, line: usize) {
+        let Some(call) = self.lines.call(line) else { return };
+        let again = call.direction == Direction::Outgoing && !call.redial && !self.shutting_down;
+        let (number, origin) = (call.number.clone(), call.origin);
+        if !again {
+            return self.give_up(line);
+        }
+        self.tell_repair(line, RepairStep::Redial, RepairOutcome::Started);
+        self.hang_up(line, Cause::new(408, "no media, and no repair helped: called once more"));
+        let ring = None;
+        let action = CallAction { numbers: vec![number], line: LineChoice::Any, ring, order: Order::Serial };
+        self.play(Sound::Connecting, false);
+        self.redial(origin, &action);
+    }
+
+    fn give_up(&mut self, line: usize) {
+        self.hang_up(line, Cause::new(408, "no media: ICE found no way to the far end"));
+        self.play(Sound::NoConnection, false);
+    }
+
+    fn tell_repair(&mut self, line: usize, step: RepairStep, outcome: RepairOutcome) {
+        if let Some(call) = self.lines.call(line) {
+            let call_id = call.id.0.clone();
+            self.fact(Fact::Repair { call_id, step, outcome });
+        }
+    }
+}

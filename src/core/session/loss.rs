@@ -1,0 +1,165 @@
+//! What follows a failed attempt and each kind of loss (`protocol.md`, "Close codes").
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::super::backoff::RESET_AFTER;
+use super::super::fact::Fact;
+use super::super::input::{ConnectFailure, ConnectFailureKind};
+use super::super::output::Output;
+use super::super::random::Random;
+use super::super::time::Time;
+use super::{CLOCK_POLL, CONNECT_TIMEOUT, News, Phase, Session, SessionState};
+use crate::signaling::{CloseCause, RegistrationStatus};
+
+/// Wait after a fault that people must mend: jittered to between 4 and 6 minutes.
+const SLOW_RETRY: (Duration, Duration) = (Duration::from_secs(240), Duration::from_secs(360));
+/// Wait while another connection holds the session.
+const ATTACHED_RETRY: (Duration, Duration) = (Duration::from_secs(25), Duration::from_secs(35));
+
+impl Session {
+    pub(super) fn connect_failed(
+        &mut self,
+        failure: ConnectFailure,
+        clock_is_set: bool,
+        now: Time,
+        random: &mut Random,
+        out: &mut VecDeque<Output>,
+    ) {
+        if !matches!(self.phase, Phase::Connecting { .. }) {
+            return;
+        }
+        match failure.kind {
+            ConnectFailureKind::NoToken | ConnectFailureKind::Unauthorized => {
+                self.renew_token(&failure.words, now, random, out);
+            }
+            ConnectFailureKind::NotYetValid if !clock_is_set => {
+                let until = now + self.backoff.next_wait(false, random).max(CLOCK_POLL);
+                self.phase = Phase::WaitingForTime { until, poll: now + CLOCK_POLL };
+                let words = "the clock is not set, so no certificate can be judged: waiting for NTP";
+                self.set_state(SessionState::WaitingForTime, Some(words.to_owned()));
+            }
+            ConnectFailureKind::Unavailable => self.retry_later(true, &failure.words, now, random),
+            ConnectFailureKind::Network
+            | ConnectFailureKind::Tls
+            | ConnectFailureKind::NotYetValid
+            | ConnectFailureKind::Http => self.retry_later(false, &failure.words, now, random),
+        }
+        if let (Some(retry_after), Phase::Waiting { until, hurry }) = (failure.retry_after, &mut self.phase) {
+            *until = now + retry_after + random.between(Duration::ZERO, Duration::from_secs(1));
+            *hurry = false;
+        }
+    }
+
+    /// The connection is gone: everything in flight is void, hangups are kept.
+    pub(super) fn lost(
+        &mut self,
+        cause: CloseCause,
+        now: Time,
+        random: &mut Random,
+        out: &mut VecDeque<Output>,
+    ) -> Vec<News> {
+        if matches!(self.phase, Phase::Waiting { .. } | Phase::WaitingForTime { .. } | Phase::ObtainingToken { .. }) {
+            return Vec::new();
+        }
+        if let Phase::Up { since, .. } = self.phase
+            && now.since(since) >= RESET_AFTER
+        {
+            self.backoff.reset();
+            self.servers.healthy();
+        }
+        let was_up = self.is_up();
+        self.transactions.void();
+        let words = format!("{} ({})", cause.words(), cause.code());
+        let mut news = if was_up { vec![News::Down] } else { Vec::new() };
+        match cause {
+            CloseCause::SessionMissed | CloseCause::App(_) => self.renew_token(&words, now, random, out),
+            CloseCause::Subscriber(_) => self.refuse(&words, now, random),
+            CloseCause::Attached | CloseCause::NotAttached => {
+                self.force = false;
+                let wait = random.between(ATTACHED_RETRY.0, ATTACHED_RETRY.1);
+                self.wait(wait, false, SessionState::TakenOver, &words, now);
+            }
+            CloseCause::ForceAttached => self.taken_over(&words, now, random),
+            CloseCause::Controller(4402) | CloseCause::Standard(1001 | 1012) => {
+                self.retry_later(true, &words, now, random);
+            }
+            CloseCause::KeepaliveTimeout | CloseCause::Request(_) | CloseCause::CallId => {
+                if let (CloseCause::CallId, Some((_, Some(call_id)))) = (cause, &self.transactions.last) {
+                    news.push(News::CallGone(call_id.clone()));
+                }
+                self.log_last_request(cause, out);
+                self.retry_at_once(&words, now, random);
+            }
+            CloseCause::SocketMessage | CloseCause::SignalingMessage => {
+                self.log_last_request(cause, out);
+                self.retry_later(false, &words, now, random);
+            }
+            CloseCause::Standard(_)
+            | CloseCause::Controller(_)
+            | CloseCause::ControllerWebrtc
+            | CloseCause::Other(_) => self.retry_later(false, &words, now, random),
+        }
+        news
+    }
+
+    pub(super) fn log_last_request(&self, cause: CloseCause, out: &mut VecDeque<Output>) {
+        if matches!(cause, CloseCause::KeepaliveTimeout | CloseCause::CallId) {
+            return;
+        }
+        let request = self.transactions.last.as_ref().map_or("none", |(name, _)| name.as_str());
+        let problem = format!("closed with {} after our last request, {request}", cause.code());
+        out.push_back(Output::Fact(Fact::Protocol { problem }));
+    }
+
+    /// The token is dead or missing: a new one where the configuration allows it, once per loss.
+    pub(super) fn renew_token(&mut self, words: &str, now: Time, random: &mut Random, out: &mut VecDeque<Output>) {
+        if self.token_renewable && !self.tried_renewal {
+            self.tried_renewal = true;
+            self.phase = Phase::ObtainingToken { deadline: now + CONNECT_TIMEOUT };
+            self.set_state(SessionState::LoggingIn, Some(words.to_owned()));
+            out.push_back(Output::ObtainToken);
+        } else {
+            self.refuse(words, now, random);
+        }
+    }
+
+    pub(super) fn refuse(&mut self, words: &str, now: Time, random: &mut Random) {
+        self.tried_renewal = false;
+        self.servers.failed(now);
+        let wait = random.between(SLOW_RETRY.0, SLOW_RETRY.1);
+        self.wait(wait, false, SessionState::Refused, words, now);
+    }
+
+    /// Another client took over: never fight.
+    pub(super) fn taken_over(&mut self, words: &str, now: Time, random: &mut Random) {
+        self.counters.takeovers += 1;
+        let reaction = self.takeovers.lost(words, now, random);
+        self.force = reaction.force;
+        self.wait(reaction.wait, false, SessionState::TakenOver, &reaction.words, now);
+    }
+
+    pub(super) fn retry_later(&mut self, server_restarts: bool, words: &str, now: Time, random: &mut Random) {
+        self.servers.failed(now);
+        let wait = self.backoff.next_wait(server_restarts, random);
+        self.wait(wait, !server_restarts, SessionState::Offline, words, now);
+    }
+
+    pub(super) fn retry_at_once(&mut self, words: &str, now: Time, random: &mut Random) {
+        self.servers.failed(now);
+        let first = self.backoff.failures() == 0;
+        let wait = self.backoff.next_wait(false, random);
+        self.wait(if first { Duration::ZERO } else { wait }, true, SessionState::Offline, words, now);
+    }
+
+    pub(super) fn wait(&mut self, wait: Duration, hurry: bool, state: SessionState, words: &str, now: Time) {
+        self.phase = Phase::Waiting { until: now + wait, hurry };
+        self.registration = RegistrationStatus::Unregistered;
+        self.set_state(state, Some(words.to_owned()));
+    }
+
+    pub(super) fn set_state(&mut self, state: SessionState, reason: Option<String>) {
+        self.state = state;
+        self.reason = reason;
+    }
+}

@@ -1,0 +1,83 @@
+//! Tells when the addresses change.
+
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+
+use nix::sys::socket::{AddressFamily, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, socket};
+use tokio::net::UnixDatagram;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
+
+use super::usable_addresses;
+
+/// A change comes as many messages: they are waited for, so that one change is told once.
+const SETTLE: Duration = Duration::from_millis(50);
+/// Rings that changed no address (a route, a renewed lease) are told at most so often.
+const QUIET: Duration = Duration::from_secs(10);
+
+/// RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_IFADDR, RTMGRP_IPV6_ROUTE (rtnetlink(7)).
+const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;
+
+/// Why changes of the network cannot be watched.
+#[derive(Debug, thiserror::Error)]
+#[error("changes of the network are not seen: {0}; the unit must allow AF_NETLINK (RestrictAddressFamilies=)")]
+pub struct WatchError(#[from] io::Error);
+
+/// Sends the usable addresses: now, at every change of them, and when a route changed.
+///
+/// # Errors
+///
+/// The kernel gives no netlink socket.
+pub fn watch(changes: mpsc::Sender<Vec<IpAddr>>) -> Result<tokio::task::JoinHandle<()>, WatchError> {
+    let bell = Bell::new()?;
+    Ok(tokio::spawn(async move {
+        let mut told: Option<(Vec<IpAddr>, Instant)> = None;
+        loop {
+            // A list that cannot be read now comes with the next ring.
+            if let Ok(addresses) = usable_addresses() {
+                let due = told.as_ref().is_none_or(|(before, at)| *before != addresses || at.elapsed() >= QUIET);
+                if due {
+                    if changes.send(addresses.clone()).await.is_err() {
+                        return;
+                    }
+                    told = Some((addresses, Instant::now()));
+                }
+            }
+            if bell.rings().await.is_err() {
+                return;
+            }
+            sleep(SETTLE).await;
+        }
+    }))
+}
+
+/// A netlink socket, of which only the fact that something came is of interest. Readiness and recv(2)
+/// are the same for every datagram socket, so tokio's serves, which needs no unsafe code.
+struct Bell(UnixDatagram);
+
+impl Bell {
+    fn new() -> io::Result<Self> {
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkRoute)?;
+        bind(socket.as_raw_fd(), &NetlinkAddr::new(0, GROUPS))?;
+        Ok(Self(UnixDatagram::from_std(socket.into())?))
+    }
+
+    /// Returns after the next ring, with everything read that has come so far.
+    async fn rings(&self) -> io::Result<()> {
+        let mut buffer = [0_u8; 8192];
+        self.0.readable().await?;
+        loop {
+            match self.0.try_recv(&mut buffer) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                // More rings than the socket holds are rings too (netlink(7), ENOBUFS).
+                Err(error) if error.raw_os_error() == Some(nix::libc::ENOBUFS) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}

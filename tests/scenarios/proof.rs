@@ -1,0 +1,290 @@
+//! Media proof: a call that is up but not heard is repaired in steps, or ends with a cause.
+
+use crate::door::*;
+use callbox::core::*;
+use callbox::signaling::*;
+
+/// The media of the call in the scene.
+fn media(door: &Door) -> MediaId {
+    door.scene.calls[0].media
+}
+
+fn received(door: &mut Door) {
+    let media = media(door);
+    door.input(Input::Media(media, MediaEvent::Received));
+}
+
+/// Lets time pass with sound from the far end.
+fn talk(door: &mut Door, seconds: u64) {
+    for _ in 0..seconds {
+        door.advance(1000);
+        received(door);
+    }
+}
+
+fn repairs(door: &Door) -> Vec<(RepairStep, RepairOutcome)> {
+    let found = door.facts.iter().filter_map(|fact| match fact {
+        Fact::Repair { step, outcome, .. } => Some((*step, *outcome)),
+        _ => None,
+    });
+    found.collect()
+}
+
+/// The server takes every update that is out; media does not come.
+fn take_updates(door: &mut Door) -> usize {
+    let updates = door.take("update");
+    for update in &updates {
+        door.ack(update);
+        door.event_of(update, accepted());
+    }
+    updates.len()
+}
+
+#[test]
+fn a_call_that_loses_its_media_is_repaired_by_an_ice_restart_first() {
+    let mut door = Door::online(BELL);
+    door.talking_call();
+    talk(&mut door, 3);
+    door.lose_media();
+    let update = door.take_one("update");
+    assert!(matches!(update.body, RequestBody::Update { jsep } if jsep.sdp == "our next offer"));
+    assert_eq!(repairs(&door), [(RepairStep::IceRestart, RepairOutcome::Started)]);
+    let status = door.station.status();
+    assert_eq!(status.lines[0].call.as_ref().unwrap().repairing, Some(RepairStep::IceRestart));
+    door.media_connected();
+    assert_eq!(repairs(&door)[1], (RepairStep::IceRestart, RepairOutcome::Worked));
+    talk(&mut door, 60);
+    assert!(door.take("hangup").is_empty());
+    assert_eq!(repairs(&door).len(), 2);
+}
+
+#[test]
+fn the_second_step_is_a_new_peer_connection_and_the_old_one_is_closed() {
+    let mut door = Door::online(BELL);
+    door.talking_call();
+    let old = media(&door);
+    door.lose_media();
+    take_updates(&mut door);
+    door.advance(4_900);
+    assert_eq!(media(&door), old);
+    door.advance(200);
+    let new = media(&door);
+    assert_ne!(new, old);
+    assert!(door.media.contains(&(old, MediaCommand::Close)));
+    let update = door.take_one("update");
+    assert!(matches!(&update.body, RequestBody::Update { jsep } if jsep.sdp == "our offer"));
+    door.ack(&update);
+    door.event_of(&update, accepted());
+    door.input(Input::Media(new, MediaEvent::Connected));
+    assert_eq!(repairs(&door).last(), Some(&(RepairStep::NewPeerConnection, RepairOutcome::Worked)));
+    talk(&mut door, 60);
+    assert!(door.take("hangup").is_empty());
+}
+
+#[test]
+fn an_update_that_the_server_refuses_leads_to_the_next_step_at_once() {
+    let mut door = Door::online(BELL);
+    door.talking_call();
+    let old = media(&door);
+    door.lose_media();
+    let update = door.take_one("update");
+    door.refuse(&update, 447);
+    assert_ne!(media(&door), old, "no time is lost");
+    door.take_one("update");
+}
+
+#[test]
+fn an_outgoing_call_that_cannot_be_repaired_is_dialled_once_more_and_then_ends() {
+    let mut door = Door::online(BELL);
+    door.talking_call();
+    door.lose_media();
+    for _ in 0..2 {
+        assert_eq!(take_updates(&mut door), 1);
+        door.advance(5_100);
+    }
+    let hangup = door.take_one("hangup");
+    assert_eq!(door.cause(), None, "the goodbye is on its way");
+    let again = door.take_one("outgoing_call");
+    assert_ne!(again.call_id, hangup.call_id);
+    assert!(matches!(&again.body, RequestBody::OutgoingCall { number, .. } if number == "100"));
+    door.ack(&hangup);
+    door.event_of(&hangup, EventBody::Hangup { code: 200, reason: "to BYE".into() });
+    assert_eq!(door.cause().unwrap().0, 408);
+    door.ack(&again);
+    // Answered, and again without media: no third call.
+    door.event_of(&again, accepted());
+    door.advance(5_100);
+    for _ in 0..2 {
+        take_updates(&mut door);
+        door.advance(5_100);
+    }
+    door.take_one("hangup");
+    door.advance(60_000);
+    assert!(door.take("outgoing_call").is_empty());
+    assert_eq!(door.states(), [CallState::Idle, CallState::Idle]);
+}
+
+#[test]
+fn the_redial_waits_for_the_line_of_the_call_that_it_replaces() {
+    let mut door = Door::online(&format!("lines = 1\n{BELL}"));
+    door.talking_call();
+    door.lose_media();
+    for _ in 0..2 {
+        take_updates(&mut door);
+        door.advance(5_100);
+    }
+    let hangup = door.take_one("hangup");
+    assert!(door.take("outgoing_call").is_empty());
+    door.ack(&hangup);
+    door.event_of(&hangup, EventBody::Hangup { code: 200, reason: "to BYE".into() });
+    door.advance(1_600);
+    door.take_one("outgoing_call");
+}
+
+#[test]
+fn an_incoming_call_that_cannot_be_repaired_ends_with_its_cause() {
+    let mut door = Door::online("[[answer]]\nfrom = [\"100\"]\naction = \"answer\"\n");
+    door.talking_in(0, "in", "100");
+    door.lose_media();
+    for _ in 0..2 {
+        take_updates(&mut door);
+        door.advance(5_100);
+    }
+    let hangup = door.take_one("hangup");
+    door.hung_up(&hangup, 200);
+    let (code, words) = door.cause().unwrap();
+    assert_eq!(code, 408);
+    assert!(words.contains("no media"), "{words}");
+    assert!(door.heard(callbox::config::Sound::NoConnection));
+}
+
+#[test]
+fn a_call_that_never_gets_media_is_repaired_after_five_seconds() {
+    let mut door = Door::online(BELL);
+    let request = door.ringing_call();
+    door.event_of(&request, accepted());
+    door.advance(4_900);
+    assert!(door.take("update").is_empty());
+    door.advance(200);
+    door.take_one("update");
+}
+
+#[test]
+fn a_silent_far_end_is_asked_once_and_never_hung_up() {
+    let mut door = Door::online(BELL);
+    door.talking_call();
+    talk(&mut door, 10);
+    door.advance(4_900);
+    assert!(door.take("update").is_empty());
+    door.advance(200);
+    let update = door.take_one("update");
+    door.ack(&update);
+    door.event_of(&update, accepted());
+    assert_eq!(door.station.status().lines[0].call.as_ref().unwrap().silent, Some(MissingSound::Downlink));
+    door.advance(60_000);
+    assert!(door.take("hangup").is_empty());
+    assert!(door.take("update").is_empty(), "once");
+    received(&mut door);
+    assert_eq!(door.station.status().lines[0].call.as_ref().unwrap().silent, None);
+    door.advance(20_000);
+    assert!(door.take("update").is_empty(), "once in a call");
+    let told = door.facts.iter().filter(|fact| matches!(fact, Fact::Silence { .. })).count();
+    assert_eq!(told, 3, "silent, heard, silent");
+}
+
+#[test]
+fn the_core_servers_word_tells_which_direction_is_missing() {
+    let mut door = Door::online(BELL);
+    let request = door.talking_call();
+    let hears = |receiving| EventBody::IceMedia { mid: None, kind: "audio".into(), receiving };
+    door.event(None, request.line, None, hears(false));
+    talk(&mut door, 6);
+    let silent = |door: &Door| door.station.status().lines[0].call.as_ref().unwrap().silent;
+    assert_eq!(silent(&door), Some(MissingSound::Uplink));
+    door.event(None, request.line, None, hears(true));
+    assert_eq!(silent(&door), None);
+}
+
+#[test]
+fn a_call_on_hold_proves_nothing() {
+    let mut door = Door::online(BELL);
+    door.talking_call();
+    door.command(Command::Hold).unwrap();
+    let hold = door.take_one("hold");
+    door.ack(&hold);
+    door.advance(60_000);
+    let held: Vec<MediaId> = door.media.iter().map(|(media, _)| *media).collect();
+    door.input(Input::Media(held[0], MediaEvent::Disconnected));
+    door.advance(60_000);
+    assert!(door.take("update").is_empty());
+    door.command(Command::Unhold).unwrap();
+    door.advance(5_100);
+    door.take_one("update");
+}
+
+#[test]
+fn a_call_whose_media_goes_with_the_session_waits_a_minute_for_both() {
+    let mut door = Door::online(BELL);
+    door.talking_call();
+    door.lose(1006);
+    door.lose_media();
+    door.advance(20_000);
+    assert_eq!(door.states()[0], CallState::Established);
+    let call_id = door.station.status().lines[0].call.as_ref().unwrap().call_id.clone();
+    door.reopen();
+    door.state(vec![busy(&call_id, vec![accepted()]), None]);
+    door.take_one("update");
+
+    let mut door = Door::online(BELL);
+    door.talking_call();
+    door.lose(1006);
+    door.lose_media();
+    door.advance(61_000);
+    assert_eq!(door.states()[0], CallState::Idle);
+    assert_eq!(door.cause().unwrap().0, 408);
+}
+
+#[test]
+fn two_updates_that_meet_give_the_repair_more_time() {
+    let mut door = Door::online(BELL);
+    door.talking_call();
+    let old = media(&door);
+    door.lose_media();
+    let update = door.take_one("update");
+    door.ack(&update);
+    door.event_of(&update, EventBody::Error { code: 491, reason: "Request Pending".into() });
+    door.advance(2_000);
+    let mut waited = 2_000;
+    while door.take("update").is_empty() {
+        door.advance(100);
+        waited += 100;
+    }
+    assert!(waited <= 9_100);
+    door.advance(4_800);
+    assert_eq!(media(&door), old, "the step has its time from the retry on");
+    door.advance(300);
+    assert_ne!(media(&door), old);
+}
+
+#[test]
+fn a_peer_connection_that_breaks_in_a_call_is_replaced() {
+    let mut door = Door::online(BELL);
+    door.talking_call();
+    let old = media(&door);
+    door.input(Input::Media(old, MediaEvent::Failed("broken".into())));
+    assert_ne!(media(&door), old);
+    assert!(door.take("hangup").is_empty());
+}
+
+#[test]
+fn a_repair_that_the_loss_of_the_session_interrupted_begins_again() {
+    let mut door = Door::online(BELL);
+    let request = door.talking_call();
+    door.lose_media();
+    door.take_one("update");
+    door.lose(1006);
+    door.reopen();
+    let call_id = request.call_id.unwrap();
+    door.state(vec![busy(&call_id.0, vec![accepted()]), None]);
+    door.take_one("update");
+}
