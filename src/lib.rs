@@ -1,14 +1,24 @@
 //! callbox turns a board with a button, a microphone and a loudspeaker into an intercom station.
 
+#[cfg(feature = "daemon")]
 pub mod audio;
+pub mod blackbox;
+#[cfg(feature = "daemon")]
 pub mod cli;
 pub mod config;
+#[cfg(feature = "daemon")]
 pub mod control;
 pub mod core;
+#[cfg(feature = "daemon")]
 pub mod gpio;
+#[cfg(feature = "daemon")]
 pub mod media;
+#[cfg(feature = "daemon")]
 pub mod network;
+#[cfg(feature = "daemon")]
 pub mod sandbox;
 pub mod signaling;
+#[cfg(feature = "daemon")]
 pub mod sound;
+#[cfg(feature = "daemon")]
 pub mod station;

@@ -106,7 +106,7 @@ fn trigger(config: &Config, trigger: &Trigger) -> String {
     trigger.rules.iter().map(|one| rule(config, one)).collect::<Vec<_>>().join("; else ")
 }
 
-fn rule(config: &Config, rule: &Rule) -> String {
+pub(super) fn rule(config: &Config, rule: &Rule) -> String {
     let steps: Vec<String> = rule
         .steps
         .iter()

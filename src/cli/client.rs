@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Daemon, Exit, complain};
+pub(super) use super::Daemon;
+use super::{Exit, complain, words};
 use crate::control::usual_sockets;
-use crate::control::{ClientError, ControlClient, ErrorKind, EventRecord, FullStatus, OutputRequest, Reply, Request};
-use crate::core::{CallState, Direction, Fact};
+use crate::control::{ClientError, ControlClient, ErrorKind, FullStatus, OutputRequest, Reply, Request};
+use crate::core::Direction;
 
 /// What an output is to do.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -61,13 +62,13 @@ fn fail(error: ClientError) -> Exit {
     exit
 }
 
-async fn ask(daemon: &Daemon, request: &Request) -> Result<Reply, Exit> {
+pub(super) async fn ask(daemon: &Daemon, request: &Request) -> Result<Reply, Exit> {
     connect(daemon).await?.request(request).await.map_err(fail)
 }
 
-fn refused(reply: Reply) -> Exit {
+pub(super) fn refused(reply: Reply) -> Exit {
     match reply {
-        Reply::Ok(_) | Reply::Status(_) => Exit::Done,
+        Reply::Ok(_) | Reply::Status(_) | Reply::Explanation(_) | Reply::Dump(_) => Exit::Done,
         Reply::Error(error) => {
             complain(&error.message);
             match error.kind {
@@ -114,13 +115,18 @@ fn print_status(status: &FullStatus) {
     println!("session   {}{}", station.session.state, reason(&station.session.reason));
     for line in &station.lines {
         match &line.call {
-            None => println!("line {}    {}", line.line, state_words(line.state)),
+            None => println!("line {}    {}", line.line, words::state_words(line.state)),
             Some(call) => {
                 let way = if call.direction == Direction::Outgoing { "to" } else { "from" };
                 let name = call.name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
                 let talk = call.talk_s.map(|talk| format!(", {}", duration(talk))).unwrap_or_default();
                 let media = if call.media_connected { "" } else { ", no media yet" };
-                println!("line {}    {} {way} {}{name}{talk}{media}", line.line, state_words(line.state), call.number);
+                println!(
+                    "line {}    {} {way} {}{name}{talk}{media}",
+                    line.line,
+                    words::state_words(line.state),
+                    call.number
+                );
             }
         }
     }
@@ -151,19 +157,6 @@ fn print_status(status: &FullStatus) {
     }
 }
 
-fn state_words(state: CallState) -> &'static str {
-    match state {
-        CallState::Idle => "idle",
-        CallState::Dialing => "dialing",
-        CallState::Alerting => "ringing",
-        CallState::Incoming => "incoming call",
-        CallState::Answering => "answering call",
-        CallState::Established => "in a call",
-        CallState::Held => "held call",
-        CallState::Ending => "ending call",
-    }
-}
-
 fn duration(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds} s"),
@@ -188,54 +181,12 @@ pub(super) async fn events(daemon: &Daemon, json: bool) -> Exit {
                 Ok(text) => println!("{text}"),
                 Err(error) => complain(error),
             },
-            Ok(Some(event)) => println!("{}  {}", time_of(&event), words(&event.fact)),
+            Ok(Some(event)) => println!("{}  {}", words::time_of(&event), words::fact(&event.fact)),
             Ok(None) => {
                 complain("the daemon has stopped");
                 return Exit::Unreachable;
             }
             Err(error) => return fail(error),
         }
-    }
-}
-
-fn time_of(event: &EventRecord) -> String {
-    i64::try_from(event.at_ms)
-        .ok()
-        .and_then(|at| jiff::Timestamp::from_millisecond(at).ok())
-        .map(|at| at.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S%.3f").to_string())
-        .unwrap_or_default()
-}
-
-fn words(fact: &Fact) -> String {
-    let because = |reason: &Option<String>| reason.as_ref().map(|words| format!(": {words}")).unwrap_or_default();
-    match fact {
-        Fact::Session { state, reason } => format!("session {state}{}", because(reason)),
-        Fact::Press { button, gesture } => format!("button {button}: {gesture:?}").to_lowercase(),
-        Fact::Sensor { sensor, opened } => format!("sensor {sensor} {}", if *opened { "opened" } else { "closed" }),
-        Fact::PressRefused { button, reason } => format!("button {button}: no call: {reason}"),
-        Fact::Call { line, direction, number, state, cause, .. } => {
-            let way = if *direction == Direction::Outgoing { "to" } else { "from" };
-            let end = cause.as_ref().map(|cause| format!(": {} {}", cause.code, cause.text)).unwrap_or_default();
-            let state = if cause.is_some() { "call ended" } else { state_words(*state) };
-            format!("line {line}: {state} {way} {number}{end}")
-        }
-        Fact::Media { connected: true, .. } => "media connected".into(),
-        Fact::Media { connected: false, .. } => "media lost".into(),
-        Fact::Silence { call_id, missing: Some(missing) } => format!("call {call_id}: no sound, {missing:?}"),
-        Fact::Silence { call_id, missing: None } => format!("call {call_id}: sound again"),
-        Fact::Repair { call_id, step, outcome } => {
-            format!("call {call_id}: repair of its media, {step:?}: {outcome:?}")
-        }
-        Fact::CoreHears { receiving: true, .. } => "the core server hears us".into(),
-        Fact::CoreHears { receiving: false, .. } => "the core server does not hear us".into(),
-        Fact::SlowLink { line, lost, .. } => format!("line {line}: {lost} packets lost"),
-        Fact::MissedCall { caller } => format!("missed call from {caller}"),
-        Fact::Dtmf { matched: true, .. } => "code accepted".into(),
-        Fact::Dtmf { locked: true, .. } => "wrong code: codes are off for this call".into(),
-        Fact::Dtmf { .. } => "wrong code".into(),
-        Fact::Output { output, drive } => format!("output {output} {}", format!("{drive:?}").to_lowercase()),
-        Fact::Audio { ready: true, .. } => "sound card ready".into(),
-        Fact::Audio { reason, .. } => format!("sound card fault{}", because(reason)),
-        Fact::Protocol { problem } => format!("protocol: {problem}"),
     }
 }

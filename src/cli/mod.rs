@@ -1,13 +1,16 @@
 //! One file per subcommand; the definitions here also make the man page and the completions.
 
+mod black_box;
 mod check;
 mod client;
 mod devices;
+mod explain;
 mod generate;
 mod logging;
 mod login;
 mod run;
 mod sandbox;
+mod words;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -178,6 +181,38 @@ enum Command {
         #[command(flatten)]
         daemon: Daemon,
     },
+    /// Say why the last call ended, or what a press would do
+    Explain {
+        /// The last call; the default
+        #[arg(value_name = "last", value_parser = ["last"])]
+        what: Option<String>,
+        /// Print what a press of this button would do, without doing it
+        #[arg(long, value_name = "NAME", conflicts_with = "what")]
+        press: Option<String>,
+        /// At this local time, as "Sun 03:00"; now by default
+        #[arg(long, value_name = "TIME", requires = "press", value_parser = explain::time_argument)]
+        at: Option<crate::core::LocalTime>,
+        /// Without a connection to the core server
+        #[arg(long, requires = "press")]
+        offline: bool,
+        #[command(flatten)]
+        daemon: Daemon,
+    },
+    /// Write the black box of the last minutes to a file
+    Dump {
+        /// The file
+        file: PathBuf,
+        /// Keep telephone numbers, codes and session descriptions
+        #[arg(long)]
+        unredacted: bool,
+        #[command(flatten)]
+        daemon: Daemon,
+    },
+    /// Run a black box again and show what was decided
+    Replay {
+        /// The file
+        file: PathBuf,
+    },
     /// Start a core server with a web phone, and a station with a front panel
     Sandbox(sandbox::SandboxArgs),
     /// Print shell completions
@@ -231,6 +266,12 @@ async fn dispatch(command: Command) -> Exit {
         Command::Devices { json } => devices::devices(json),
         Command::Login(args) => login::login(args).await,
         Command::Sandbox(args) => sandbox::sandbox(args).await,
+        Command::Explain { press: Some(name), at, offline, daemon, .. } => {
+            explain::press(&daemon.config, &name, at, offline)
+        }
+        Command::Explain { daemon, .. } => explain::last(&daemon).await,
+        Command::Dump { file, unredacted, daemon } => black_box::dump(&daemon, &file, unredacted).await,
+        Command::Replay { file } => black_box::replay(&file),
         Command::Completions { shell } => generate::completions(shell),
         Command::Man => generate::man(),
         Command::Schema { of } => generate::schema(of),

@@ -9,14 +9,14 @@ use super::station::{OutputIndex, Sound};
 use crate::core::OutputChange;
 
 /// What a press, an edge or a code leads to: rules of which the first that matches runs.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Trigger {
     /// In the order of the configuration.
     pub rules: Vec<Rule>,
 }
 
 /// Steps that run at certain hours.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rule {
     /// When; always where absent.
     pub hours: Option<Hours>,
@@ -25,7 +25,7 @@ pub struct Rule {
 }
 
 /// One action with its delay.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Step {
     /// `after_ms`
     pub after: Duration,

@@ -1,16 +1,18 @@
 //! Opening hours: `Mo-Fr 07:00-19:00; Sa 08:00-12:00`, `22:00-06:00`.
 
+use serde::{Deserialize, Serialize};
+
 use crate::core::{LocalTime, Weekday};
 
 /// Times of the week at which a rule holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hours {
     spans: Vec<Span>,
     text: String,
 }
 
 /// A span that begins on any of some days and may reach into the next one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Span {
     days: Vec<Weekday>,
     start_minute: u16,

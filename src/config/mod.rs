@@ -23,4 +23,5 @@ pub use file::{load, parse, parse_without_core, resolve_secret_file};
 pub use hours::{Hours, HoursError};
 pub use number::NumberPattern;
 pub use station::*;
+#[cfg(feature = "daemon")]
 pub(crate) use trigger::is_number;

@@ -1,7 +1,10 @@
 //! Patterns of telephone numbers in `from`.
 
+use serde::{Deserialize, Serialize};
+
 /// A number, or the beginning of numbers (`2*`).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
 pub enum NumberPattern {
     /// This very number.
     Exact(String),
@@ -23,6 +26,21 @@ impl NumberPattern {
         match self {
             Self::Exact(exact) => exact == number,
             Self::Prefix(prefix) => number.starts_with(prefix.as_str()),
+        }
+    }
+}
+
+impl From<String> for NumberPattern {
+    fn from(text: String) -> Self {
+        Self::new(&text)
+    }
+}
+
+impl From<NumberPattern> for String {
+    fn from(pattern: NumberPattern) -> Self {
+        match pattern {
+            NumberPattern::Exact(exact) => exact,
+            NumberPattern::Prefix(prefix) => format!("{prefix}*"),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::hours::Hours;
 use super::number::NumberPattern;
 
 /// A whole, valid configuration.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Config {
     /// `[core]`
     pub core: CoreConfig,
@@ -43,7 +43,7 @@ pub struct Config {
 }
 
 /// The session with the core server.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CoreConfig {
     /// Base addresses, scheme http or https, in order of preference; at least one.
     pub urls: Vec<Url>,
@@ -64,7 +64,7 @@ pub struct CoreConfig {
 }
 
 /// Where the session token comes from.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Credentials {
     /// In the configuration (lab).
     Token(String),
@@ -104,7 +104,7 @@ pub enum Takeover {
 }
 
 /// `[media]`
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct MediaConfig {
     /// Addresses to gather candidates from; every usable one where empty.
     pub bind: Vec<IpAddr>,
@@ -127,7 +127,7 @@ pub enum Codec {
 }
 
 /// A STUN or TURN server.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IceServer {
     /// `stun:` or `turn:` addresses.
     pub urls: Vec<String>,
@@ -144,7 +144,7 @@ impl std::fmt::Debug for IceServer {
 }
 
 /// `[audio]`
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AudioConfig {
     /// ALSA PCM name.
     pub capture: String,
@@ -167,7 +167,7 @@ pub struct AudioConfig {
 }
 
 /// `audio.echo`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Echo {
     /// The canceller.
     Full,
@@ -176,14 +176,14 @@ pub enum Echo {
 }
 
 /// `[gpio]`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GpioConfig {
     /// Where the pins are.
     pub backend: GpioBackend,
 }
 
 /// `gpio.backend`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum GpioBackend {
     /// The best there is; simulated while no hardware backend is built.
     Auto,
@@ -192,7 +192,7 @@ pub enum GpioBackend {
 }
 
 /// A pin by offset or by name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum PinName {
     /// Offset on the chip, the BCM number on a Raspberry Pi.
@@ -202,7 +202,7 @@ pub enum PinName {
 }
 
 /// `active`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Active {
     /// Pressed, or on, when the pin is low.
     Low,
@@ -211,7 +211,7 @@ pub enum Active {
 }
 
 /// `pull`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Pull {
     /// To the supply.
     Up,
@@ -222,7 +222,7 @@ pub enum Pull {
 }
 
 /// Electrical side of an input pin.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputPin {
     /// Which.
     pub pin: PinName,
@@ -235,7 +235,7 @@ pub struct InputPin {
 }
 
 /// `[[button]]`
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Button {
     /// Unique among buttons.
     pub name: String,
@@ -256,7 +256,7 @@ pub struct Button {
 }
 
 /// `again`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Again {
     /// Give the sign again.
     Ignore,
@@ -265,7 +265,7 @@ pub enum Again {
 }
 
 /// `[[sensor]]`
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sensor {
     /// Unique among sensors.
     pub name: String,
@@ -282,7 +282,7 @@ pub struct Sensor {
 pub struct OutputIndex(pub usize);
 
 /// `[[output]]`
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OutputPin {
     /// Unique among outputs.
     pub name: String,
@@ -295,7 +295,7 @@ pub struct OutputPin {
 }
 
 /// What hangs on an output.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum OutputKind {
     /// A strike, a gate, a light.
     Relay {
@@ -310,7 +310,7 @@ pub enum OutputKind {
 }
 
 /// States that a LED can show, most urgent first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum ShownState {
     /// A relay is on.
     DoorOpen,
@@ -379,7 +379,7 @@ impl Sound {
 }
 
 /// `[[answer]]`
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AnswerRule {
     /// Callers; any where empty.
     pub from: Vec<NumberPattern>,
@@ -394,7 +394,7 @@ pub struct AnswerRule {
 }
 
 /// `answer.action`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AnswerAction {
     /// By itself.
     Answer,
@@ -418,7 +418,7 @@ pub enum CallMode {
 }
 
 /// `[[dtmf]]`
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct DtmfRule {
     /// The code.
     pub digits: String,
@@ -435,7 +435,7 @@ impl std::fmt::Debug for DtmfRule {
 }
 
 /// `[calls]`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallsConfig {
     /// A call that nobody answers ends.
     pub ring_timeout: Duration,
@@ -448,7 +448,7 @@ pub struct CallsConfig {
 }
 
 /// `calls.second_call`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SecondCall {
     /// Busy.
     Reject,
@@ -461,14 +461,14 @@ pub enum SecondCall {
 }
 
 /// `[control]`
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ControlConfig {
     /// Path of the control socket; the usual place where absent.
     pub socket: Option<PathBuf>,
 }
 
 /// `[log]`
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogConfig {
     /// Directive of `tracing_subscriber::EnvFilter`: `info`, `debug`, `callbox=trace`.
     pub level: String,

@@ -12,6 +12,14 @@ pub enum Request {
     Status,
     /// Follow what happens.
     Events,
+    /// What led to the end of the last call.
+    Explain,
+    /// The black box.
+    Dump {
+        /// With numbers, codes and descriptions.
+        #[serde(default)]
+        unredacted: bool,
+    },
     /// As if a button was pressed.
     Press {
         /// The button's name.
@@ -98,6 +106,10 @@ pub enum Reply {
     Error(ReplyError),
     /// The snapshot.
     Status(Box<FullStatus>),
+    /// What happened in the last call that ended, oldest first; empty where there was none.
+    Explanation(Vec<EventRecord>),
+    /// The black box, as JSON text.
+    Dump(String),
 }
 
 /// Why a request was not carried out.

@@ -148,6 +148,8 @@ pub(super) struct Call {
     /// The transaction of `outgoing_call`.
     pub(super) transaction: Option<String>,
     pub(super) retried: bool,
+    /// How long it may ring, where the station called.
+    pub(super) ring: Option<Duration>,
     /// It is the one redial of media proof.
     pub(super) redial: bool,
     pub(super) answered_by_far_end: bool,
@@ -189,6 +191,7 @@ impl Call {
             trickle_open: false,
             transaction: None,
             retried: false,
+            ring: None,
             redial: false,
             answered_by_far_end: false,
             connected: false,

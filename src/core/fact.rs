@@ -43,6 +43,26 @@ pub enum RepairOutcome {
     Failed,
 }
 
+impl Fact {
+    /// The call that it is about.
+    pub fn call_id(&self) -> Option<&str> {
+        match self {
+            Self::Call { call_id, .. }
+            | Self::Media { call_id, .. }
+            | Self::Silence { call_id, .. }
+            | Self::Repair { call_id, .. }
+            | Self::CoreHears { call_id, .. }
+            | Self::Dtmf { call_id, .. } => Some(call_id),
+            _ => None,
+        }
+    }
+
+    /// A call is over with it.
+    pub fn ends_call(&self) -> bool {
+        matches!(self, Self::Call { cause: Some(_), .. })
+    }
+}
+
 /// Something that happened at the station.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]

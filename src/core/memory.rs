@@ -1,6 +1,8 @@
 //! What a restarted process must know of its former life: the calls that are up, and the goodbyes
 //! that nobody took. Kept in the runtime directory, which a power cut empties.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::call::{Call, Direction, Origin, Phase};
@@ -38,6 +40,8 @@ pub struct RememberedCall {
     pub talk_ends_at: Time,
     /// We hold.
     pub held: bool,
+    /// How long it was to ring, where the station called.
+    pub ring: Option<Duration>,
     /// Wrong door codes so far.
     pub wrong_codes: u32,
     /// It is the redial of media proof: there is no other.
@@ -75,6 +79,7 @@ impl Station {
             established_at: call.established_at.unwrap_or(call.started_at),
             talk_ends_at,
             held: call.held,
+            ring: call.ring,
             wrong_codes: call.code_entry.wrong_codes,
             redial: call.redial,
         })

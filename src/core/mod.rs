@@ -36,6 +36,7 @@ mod status;
 mod takeover;
 mod time;
 mod transactions;
+mod watchdog;
 
 pub use call::{CallState, Cause, Direction};
 pub use command::{Command, CommandId, Gesture, OutputChange, Refusal};
@@ -49,3 +50,4 @@ pub use station::Station;
 pub use status::{AudioStatus, CallStatus, LineStatus, OutputStatus, SessionStatus, Status};
 pub use time::{LocalTime, Now, Time, Weekday};
 pub use transactions::Farewell;
+pub use watchdog::{Part, Watchdog};

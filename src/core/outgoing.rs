@@ -204,6 +204,7 @@ impl Station {
         let phase = Phase::Dialing { sent: false, deadline };
         let mut call = Call::new(id, Direction::Outgoing, number, origin, phase, self.now.at);
         call.hunt = hunt;
+        call.ring = Some(deadline.since(self.now.at));
         call.redial = self.hunts.iter().any(|of| Some(of.id) == hunt && of.redial);
         if let Some(warm) = self.warm.take() {
             call.media = Some(warm.media);
@@ -258,7 +259,6 @@ impl Station {
         if let Some(left) = self.lines.get_mut(line) {
             left.cooling_until = Some(self.now.at + WRONG_STATE_PAUSE);
         }
-        call.id = self.random.call_id();
         call.retried = true;
         call.trickle_open = false;
         if let Phase::Dialing { deadline, .. } | Phase::Alerting { deadline, .. } = call.phase {

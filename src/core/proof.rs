@@ -18,6 +18,8 @@ use crate::config::{CallAction, LineChoice, Order, Sound};
 
 /// ICE of a new call has this long before the first repair.
 const SETUP_PATIENCE: Duration = Duration::from_secs(5);
+/// ICE of a call on hold is let go for this long: nobody misses it yet.
+const HOLD_PATIENCE: Duration = Duration::from_secs(10);
 /// Each step of a repair has this long.
 pub(super) const STEP_PATIENCE: Duration = Duration::from_secs(5);
 /// A dead call without a session waits so long for one: repairs need it.
@@ -66,14 +68,12 @@ impl Proof {
         }
     }
 
-    /// When something is due. A call on hold proves nothing.
+    /// When something is due. The silence of a call on hold proves nothing; its consent does.
     pub(super) fn deadline(&self, connected: bool, on_hold: bool) -> Option<Time> {
-        if on_hold {
-            return None;
-        }
         match self.step {
             Step::WaitingForSession { until } | Step::Repairing { until, .. } => Some(until),
-            Step::Watching if connected => self.missing.is_none().then(|| self.silence_at()),
+            Step::Watching if connected => (!on_hold && self.missing.is_none()).then(|| self.silence_at()),
+            Step::Watching if on_hold => Some(self.lost_at + HOLD_PATIENCE),
             Step::Watching if self.was_connected => Some(self.lost_at),
             Step::Watching => Some(self.lost_at + SETUP_PATIENCE),
         }
@@ -199,9 +199,8 @@ impl Station {
     pub(super) fn address_lost(&mut self, line: usize) {
         let up = self.session.is_up();
         let until = self.now.at + OFFLINE_PATIENCE;
-        let on_hold = self.lines.call(line).is_some_and(Call::is_on_hold);
         let Some(proof) = self.proof(line) else { return };
-        if up && !on_hold {
+        if up {
             self.repair(line, RepairStep::IceRestart);
         } else {
             proof.step = Step::WaitingForSession { until };
@@ -215,7 +214,7 @@ impl Station {
         let Phase::Established { proof, .. } = &call.phase else { return };
         let waits = matches!(proof.step, Step::WaitingForSession { .. });
         let interrupted = matches!(proof.step, Step::Repairing { .. });
-        if call.is_on_hold() || (connected && !waits && !interrupted) {
+        if connected && !waits && !interrupted {
             return;
         }
         // A call that was set up while the session was lost has its first patience yet.
@@ -343,13 +342,12 @@ impl Station {
     fn redial_or_end(&mut self, line: usize) {
         let Some(call) = self.lines.call(line) else { return };
         let again = call.direction == Direction::Outgoing && !call.redial && !self.shutting_down;
-        let (number, origin) = (call.number.clone(), call.origin);
+        let (number, origin, ring) = (call.number.clone(), call.origin, call.ring);
         if !again {
             return self.give_up(line);
         }
         self.tell_repair(line, RepairStep::Redial, RepairOutcome::Started);
         self.hang_up(line, Cause::new(408, "no media, and no repair helped: called once more"));
-        let ring = None;
         let action = CallAction { numbers: vec![number], line: LineChoice::Any, ring, order: Order::Serial };
         self.play(Sound::Connecting, false);
         self.redial(origin, &action);

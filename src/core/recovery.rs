@@ -79,12 +79,17 @@ impl Station {
 
     /// Rules 1 and 2.
     fn compare_local_calls(&mut self, server: &[ServerCall<'_>]) {
-        for line in 0..self.lines.len() {
-            let Some(call) = self.lines.call(line) else { continue };
+        // A call that begins on the way is newer than the server's word.
+        let ours: Vec<(usize, CallId)> = self.lines.calls().map(|(line, call)| (line, call.id.clone())).collect();
+        for (line, id) in ours {
+            let Some(call) = self.lines.call(line).filter(|call| call.id == id) else { continue };
             if !call.is_known_to_server() {
                 continue;
             }
             let Some(theirs) = server.iter().find(|theirs| *theirs.call_id == call.id) else {
+                if self.never_arrived(line) {
+                    continue;
+                }
                 self.finish(line, Cause::new(481, "the core server no longer has the call"));
                 continue;
             };
@@ -100,6 +105,18 @@ impl Station {
             }
             self.repair_after_reconnect(line);
         }
+    }
+
+    /// A request to call that went down with its socket is sent again, while the press is young.
+    fn never_arrived(&mut self, line: usize) -> bool {
+        let (now, press_max_age) = (self.now.at, self.config.calls.press_max_age);
+        let Some(call) = self.lines.call_mut(line) else { return false };
+        let Phase::Dialing { sent: true, deadline } = call.phase else { return false };
+        if call.trickle_open || now.since(call.started_at) > press_max_age {
+            return false;
+        }
+        call.phase = Phase::Dialing { sent: false, deadline };
+        true
     }
 
     /// Applies what happened while we were away, oldest first.
@@ -158,6 +175,7 @@ impl Station {
                     Call::new(id, known.direction, known.number.clone(), origin, phase, known.established_at);
                 call.mode = known.mode;
                 call.redial = known.redial;
+                call.ring = known.ring;
                 call.code_entry.wrong_codes = known.wrong_codes;
                 call
             }

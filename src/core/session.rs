@@ -165,6 +165,8 @@ pub(super) struct Session {
     unknown_names: Vec<String>,
     registration: RegistrationStatus,
     server_lines: u32,
+    /// When anything was last heard of the server.
+    heard_at: Time,
     /// Usable addresses of the machine; `None` until they have been told.
     addresses: Option<Vec<IpAddr>>,
     pub(super) counters: SessionCounters,
@@ -189,6 +191,7 @@ impl Session {
             unknown_names: Vec::new(),
             registration: RegistrationStatus::Unregistered,
             server_lines: 0,
+            heard_at: now,
             addresses: None,
             counters: SessionCounters::default(),
         }
@@ -251,12 +254,16 @@ impl Session {
                 Some(healthy.map_or(due, |healthy| due.min(healthy)))
             }
         };
-        own.into_iter().chain(self.transactions.deadline()).chain(self.servers.deadline()).min()
+        own.into_iter().chain(self.transactions.deadline(self.heard_at)).chain(self.servers.deadline()).min()
     }
 
     /// Does what is due.
     pub(super) fn tick(&mut self, now: Now, random: &mut Random, out: &mut VecDeque<Output>) -> Vec<News> {
         let Now { at: now, local } = now;
+        if self.is_up() && self.transactions.link_is_dead(self.heard_at, now) {
+            out.push_back(Output::Disconnect { code: CloseCause::KeepaliveTimeout.code() });
+            return self.lost(CloseCause::KeepaliveTimeout, now, random, out);
+        }
         let late = self.transactions.expire(now);
         self.counters.timed_out_requests += late.len() as u64;
         let mut news: Vec<News> = late.into_iter().map(News::TimedOut).collect();
@@ -444,10 +451,14 @@ impl Session {
             }
             SocketEvent::Closed(cause) => self.lost(cause, now, random, out),
             SocketEvent::BadFrame(error) => {
+                self.heard_at = now;
                 self.count_bad_frame(&error, out);
                 Vec::new()
             }
-            SocketEvent::Message(message) => self.message(*message, now, out),
+            SocketEvent::Message(message) => {
+                self.heard_at = now;
+                self.message(*message, now, out)
+            }
         }
     }
 
@@ -476,7 +487,7 @@ impl Session {
 
     fn message(&mut self, message: ServerMessage, now: Time, out: &mut VecDeque<Output>) -> Vec<News> {
         match message {
-            ServerMessage::State(state) => self.state_handshake(*state, now),
+            ServerMessage::State(state) => self.state_handshake(*state, now, out),
             ServerMessage::Keepalive { transaction } => {
                 if let Phase::Up { keepalive, .. } = &mut self.phase
                     && keepalive.as_ref().is_some_and(|(sent, _)| transaction.as_ref().is_none_or(|t| t == sent))
@@ -493,9 +504,15 @@ impl Session {
         }
     }
 
-    fn state_handshake(&mut self, state: StateHandshake, now: Time) -> Vec<News> {
+    fn state_handshake(&mut self, state: StateHandshake, now: Time, out: &mut VecDeque<Output>) -> Vec<News> {
         let local = match &self.phase {
-            Phase::AwaitingState { local, .. } | Phase::Up { local, .. } => *local,
+            Phase::AwaitingState { local, .. } => *local,
+            Phase::Up { .. } => {
+                // It comes once in a connection: a second one is older than what we did since.
+                let problem = "a second state handshake on one connection".to_owned();
+                out.push_back(Output::Fact(Fact::Protocol { problem }));
+                return Vec::new();
+            }
             Phase::Connecting { .. } => None,
             Phase::Waiting { .. } | Phase::WaitingForTime { .. } | Phase::ObtainingToken { .. } => return Vec::new(),
         };
@@ -589,8 +606,7 @@ impl Session {
         self.last_attempt = Some(now);
         self.phase = Phase::Connecting { deadline: now + CONNECT_TIMEOUT };
         // A fault stays shown until it is over, not only between attempts.
-        let passing = [SessionState::Offline, SessionState::LoggingIn, SessionState::WaitingForTime];
-        if passing.contains(&self.state) {
+        if matches!(self.state, SessionState::Offline | SessionState::LoggingIn) {
             let reason = self.reason.take();
             self.set_state(SessionState::Connecting, reason);
         }

@@ -56,8 +56,8 @@ struct Told {
     state: CallState,
 }
 
-/// The whole state of an intercom station.
-#[derive(Debug, Clone)]
+/// The whole state of an intercom station. Serialised with its configuration, it goes on where it was.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Station {
     pub(super) config: Arc<Config>,
     pub(super) now: Now,
@@ -87,6 +87,8 @@ pub struct Station {
     scene: Scene,
     told_lines: Vec<Option<Told>>,
     told_session: Option<(SessionState, Option<String>)>,
+    /// Drained before anything else happens, and so no part of the state.
+    #[serde(skip)]
     pub(super) outbox: VecDeque<Output>,
 }
 
@@ -185,6 +187,11 @@ impl Station {
             .chain(self.warm.as_ref().map(|warm| warm.remake_at))
             .chain(self.warm_retry_at)
             .min()
+    }
+
+    /// The configuration it decides by.
+    pub fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.config)
     }
 
     /// How many things wait in the core's queues, each of which has a bound: requests in flight with

@@ -10,6 +10,9 @@ use crate::signaling::{CallId, Request, RequestBody};
 
 /// A request without a response for so long is over (`protocol.md`, "Requests").
 pub(super) const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
+/// A request that meets silence for so long went into a dead link: there is time to reconnect and to
+/// dial again before a press is too old. A new connection costs nothing where the link was only slow.
+const SILENCE_PATIENCE: Duration = Duration::from_secs(3);
 /// Requests in flight; the core has two lines and so needs far fewer.
 const MAX_TRANSACTIONS: usize = 64;
 /// Hangups remembered while offline.
@@ -24,7 +27,18 @@ pub(super) struct Pending {
     pub(super) call_id: Option<CallId>,
     /// An `update` of ours that carried an offer.
     pub(super) is_offer: bool,
-    deadline: Time,
+    sent_at: Time,
+}
+
+impl Pending {
+    fn deadline(&self) -> Time {
+        self.sent_at + TRANSACTION_TIMEOUT
+    }
+
+    /// When silence of the server means that the link is dead.
+    fn suspicious_at(&self) -> Time {
+        self.sent_at + SILENCE_PATIENCE
+    }
 }
 
 /// A hangup or decline that the server has not acknowledged: sent again first after a reconnect.
@@ -85,7 +99,7 @@ impl Transactions {
             line,
             call_id: call_id.clone(),
             is_offer: is_offer(&body),
-            deadline: now + TRANSACTION_TIMEOUT,
+            sent_at: now,
         };
         self.last = Some((pending.name.clone(), call_id.clone()));
         self.pending.insert(transaction.clone(), pending);
@@ -105,10 +119,10 @@ impl Transactions {
 
     /// Requests that were not answered in time.
     pub(super) fn expire(&mut self, now: Time) -> Vec<Pending> {
-        if self.deadline().is_none_or(|deadline| now < deadline) {
+        if self.pending.values().all(|of| now < of.deadline()) {
             return Vec::new();
         }
-        let (late, pending) = std::mem::take(&mut self.pending).into_iter().partition(|(_, of)| now >= of.deadline);
+        let (late, pending) = std::mem::take(&mut self.pending).into_iter().partition(|(_, of)| now >= of.deadline());
         self.pending = pending;
         let late: BTreeMap<String, Pending> = late;
         late.into_values().collect()
@@ -119,8 +133,13 @@ impl Transactions {
         self.pending.clear();
     }
 
-    pub(super) fn deadline(&self) -> Option<Time> {
-        self.pending.values().map(|pending| pending.deadline).min()
+    /// A request is out for so long that a server of which nothing at all was heard since is not there.
+    pub(super) fn link_is_dead(&self, heard_at: Time, now: Time) -> bool {
+        self.pending.values().any(|of| heard_at < of.sent_at && now >= of.suspicious_at())
+    }
+
+    pub(super) fn deadline(&self, heard_at: Time) -> Option<Time> {
+        self.pending.values().map(|of| if heard_at < of.sent_at { of.suspicious_at() } else { of.deadline() }).min()
     }
 
     /// Remembers a goodbye until the server has taken it.

@@ -3,23 +3,35 @@
 //! Source: `protocol.md`, which is the public WebTrit signaling protocol, version 1.
 
 mod close;
+#[cfg(feature = "daemon")]
 mod connection;
+#[cfg(feature = "daemon")]
 mod endpoint;
 mod event;
 mod message;
 mod request;
+#[cfg(feature = "daemon")]
 mod session_api;
+#[cfg(feature = "daemon")]
 mod stream;
+#[cfg(feature = "daemon")]
 mod tls;
+#[cfg(feature = "daemon")]
 mod token;
 
 pub use close::CloseCause;
+#[cfg(feature = "daemon")]
 pub use connection::{Socket, SocketReport};
+#[cfg(feature = "daemon")]
 pub use endpoint::Endpoint;
 pub use event::{Event, EventBody, Invitation, SubscriptionState};
 pub use message::*;
 pub use request::{HoldDirection, Request, RequestBody};
+#[cfg(feature = "daemon")]
 pub use session_api::{LoginRequest, LoginResponse, SessionApi, SessionApiError};
+#[cfg(feature = "daemon")]
 pub use tls::{TlsError, client_config};
+#[cfg(feature = "daemon")]
 pub(crate) use tls::{certificates, private_key, provider as tls_provider};
+#[cfg(feature = "daemon")]
 pub use token::{TokenStore, write_secret};

@@ -48,7 +48,7 @@ pub(super) fn wall_clock_ms() -> u64 {
 
 /// Local time, as far as the clock can be trusted: never before it was set, and with
 /// systemd-timesyncd only once that says so (systemd-timesyncd.service(8)).
-fn local_time() -> Option<LocalTime> {
+pub fn local_time() -> Option<LocalTime> {
     let seconds = wall_clock_ms() / 1000;
     let waits_for_timesyncd =
         Path::new("/run/systemd/timesync").exists() && !Path::new("/run/systemd/timesync/synchronized").exists();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+use crate::blackbox::Dump;
 use crate::config::{Config, OutputIndex};
 use crate::control::{Controlled, ErrorKind, EventRecord, FullStatus, OutputRequest, Reply, ReplyError, Request};
 use crate::core::{Command, OutputChange, Pin, Refusal};
@@ -16,6 +17,8 @@ const DEFAULT_PULSE_MS: u64 = 3000;
 pub(super) enum Ask {
     Command(Command, oneshot::Sender<Result<(), Refusal>>),
     Status(oneshot::Sender<FullStatus>),
+    Explain(oneshot::Sender<Vec<EventRecord>>),
+    Dump(oneshot::Sender<Option<Dump>>),
 }
 
 /// Talks to a running station. Cheap to clone.
@@ -70,6 +73,34 @@ impl StationHandle {
             return stopped();
         }
         answer.await.map_or_else(|_| stopped(), |status| Reply::Status(Box::new(status)))
+    }
+
+    async fn explain(&self) -> Reply {
+        let (reply, answer) = oneshot::channel();
+        if self.asks.send(Ask::Explain(reply)).await.is_err() {
+            return stopped();
+        }
+        answer.await.map_or_else(|_| stopped(), Reply::Explanation)
+    }
+
+    async fn dump(&self, unredacted: bool) -> Reply {
+        let (reply, answer) = oneshot::channel();
+        if self.asks.send(Ask::Dump(reply)).await.is_err() {
+            return stopped();
+        }
+        let Ok(dump) = answer.await else { return stopped() };
+        let Some(dump) = dump else { return error(ErrorKind::Refused, "nothing has been recorded yet") };
+        let mut seed = [0_u8; 8];
+        if let Err(problem) = getrandom::fill(&mut seed) {
+            return error(ErrorKind::Failed, format!("no random numbers to replace secrets with: {problem}"));
+        }
+        let seed = (!unredacted).then(|| u64::from_ne_bytes(seed));
+        // Some megabytes of text: not on the event loop.
+        match tokio::task::spawn_blocking(move || dump.to_text(seed)).await {
+            Ok(Ok(text)) => Reply::Dump(text),
+            Ok(Err(problem)) => error(ErrorKind::Failed, problem.to_string()),
+            Err(problem) => error(ErrorKind::Failed, problem.to_string()),
+        }
     }
 
     fn button(&self, name: &str) -> Result<usize, Reply> {
@@ -129,7 +160,7 @@ impl StationHandle {
                     }
                 },
             },
-            Request::Status | Request::Events | Request::Input { .. } => {
+            Request::Status | Request::Events | Request::Input { .. } | Request::Explain | Request::Dump { .. } => {
                 return Err(error(ErrorKind::Failed, "not a command"));
             }
         })
@@ -145,6 +176,8 @@ impl Controlled for StationHandle {
         match request {
             Request::Status => self.status().await,
             Request::Input { name, active } => self.input(&name, active).await,
+            Request::Explain => self.explain().await,
+            Request::Dump { unredacted } => self.dump(unredacted).await,
             request => match self.to_command(request) {
                 Ok(command) => self.command(command).await,
                 Err(reply) => reply,

@@ -6,6 +6,7 @@ mod identifier;
 mod memory;
 mod running;
 
+pub use clock::local_time;
 pub use handle::StationHandle;
 pub use identifier::machine_identifier;
 pub use running::{RunningStation, StartError, StationOptions};

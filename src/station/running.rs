@@ -1,5 +1,6 @@
 //! The loop itself, and the adapters that it owns.
 
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use super::clock::{Clock, wall_clock_ms};
 use super::handle::{Ask, StationHandle};
 use super::memory::Keeper;
 use crate::audio::{Audio, AudioStartError, CardChoice, SoundBank, SoundError};
+use crate::blackbox::Recorder;
 use crate::config::{Config, Credentials, GpioBackend};
 use crate::control::{EventRecord, FullStatus, SoundStatus};
 use crate::core::{AudioEvent, Fact, Input, MediaEvent, MediaId, Output, Pin, ServerIndex, Station, TokenError};
@@ -28,6 +30,8 @@ use crate::signaling::{
 const QUEUE: usize = 256;
 /// Events that a slow follower may be behind.
 const EVENTS: usize = 512;
+/// Events that `callbox explain last` can look back on.
+const HISTORY: usize = 512;
 /// Goodbyes have this long (design.md: a graceful stop within 3 s).
 const SHUTDOWN_PATIENCE: Duration = Duration::from_millis(2500);
 
@@ -134,6 +138,8 @@ impl RunningStation {
             socket_reports,
             token_results,
             probe_results,
+            recorder: Recorder::default(),
+            history: VecDeque::new(),
         };
         let queues = Queues {
             sockets: socket_queue,
@@ -196,6 +202,8 @@ struct Loop {
     socket_reports: mpsc::Sender<SocketReport>,
     token_results: mpsc::Sender<Result<(), TokenError>>,
     probe_results: mpsc::Sender<bool>,
+    recorder: Recorder,
+    history: VecDeque<EventRecord>,
 }
 
 impl Loop {
@@ -221,6 +229,14 @@ impl Loop {
                 Some(ask) = queues.asks.recv() => match ask {
                     Ask::Status(reply) => {
                         let _ = reply.send(self.status());
+                        continue;
+                    }
+                    Ask::Explain(reply) => {
+                        let _ = reply.send(self.last_call());
+                        continue;
+                    }
+                    Ask::Dump(reply) => {
+                        let _ = reply.send(self.recorder.dump());
                         continue;
                     }
                     Ask::Command(command, reply) => {
@@ -257,7 +273,9 @@ impl Loop {
     }
 
     fn feed(&mut self, input: Input) {
-        self.station.handle(self.clock.now(), input);
+        let now = self.clock.now();
+        self.recorder.record(&self.station, now, &input);
+        self.station.handle(now, input);
         while let Some(output) = self.station.poll_output() {
             self.carry_out(output);
         }
@@ -310,8 +328,28 @@ impl Loop {
 
     fn tell(&mut self, fact: Fact) {
         log(&fact);
+        let record = EventRecord { at_ms: wall_clock_ms(), fact };
+        if self.history.len() >= HISTORY {
+            self.history.pop_front();
+        }
+        self.history.push_back(record.clone());
         // Nobody may be listening.
-        let _ = self.events.send(EventRecord { at_ms: wall_clock_ms(), fact });
+        let _ = self.events.send(record);
+    }
+
+    /// Everything about the call that ended last, and what the session did meanwhile.
+    fn last_call(&self) -> Vec<EventRecord> {
+        let ended = self.history.iter().rposition(|record| record.fact.ends_call());
+        let Some((end, id)) = ended.and_then(|end| Some((end, self.history.get(end)?.fact.call_id()?))) else {
+            return Vec::new();
+        };
+        let begin = self.history.iter().position(|record| record.fact.call_id() == Some(id)).unwrap_or(end);
+        let meanwhile = self.history.range(begin..=end);
+        let concerns = |fact: &Fact| {
+            fact.call_id() == Some(id)
+                || matches!(fact, Fact::Session { .. } | Fact::Audio { .. } | Fact::Protocol { .. })
+        };
+        meanwhile.filter(|record| concerns(&record.fact)).cloned().collect()
     }
 
     fn probe(&self, server: ServerIndex) {

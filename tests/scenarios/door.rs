@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use callbox::blackbox::Recorder;
 use callbox::config::{Config, OutputIndex, Sound, parse};
 use callbox::core::*;
 use callbox::signaling::*;
@@ -42,6 +43,10 @@ pub struct Door {
     pub media_answers: bool,
     /// The server echoes keepalives.
     pub echoes: bool,
+    /// Something is heard of the server after every request, if only an echo of nothing.
+    pub alive: bool,
+    /// The black box.
+    pub recorder: Recorder,
     commands: u64,
     lines: usize,
 }
@@ -73,6 +78,8 @@ impl Door {
             replies: Vec::new(),
             media_answers: true,
             echoes: true,
+            alive: true,
+            recorder: Recorder::default(),
             commands: 0,
             lines: 2,
         }
@@ -128,7 +135,9 @@ impl Door {
     }
 
     pub fn input(&mut self, input: Input) {
-        self.station.handle(Now { at: Time(self.now_ms), local: self.local }, input);
+        let now = Now { at: Time(self.now_ms), local: self.local };
+        self.recorder.record(&self.station, now, &input);
+        self.station.handle(now, input);
         self.drain();
     }
 
@@ -158,7 +167,12 @@ impl Door {
                 Output::Remember(memory) => self.memory = memory,
                 Output::Disconnect { code } => self.disconnects.push(code),
                 Output::Send(ClientMessage::Keepalive { transaction }) if self.echoes => echoes.push(transaction),
-                Output::Send(message) => self.sent.push(message),
+                Output::Send(message) => {
+                    if self.alive && matches!(message, ClientMessage::Request(_)) {
+                        echoes.push("transaction-0".into());
+                    }
+                    self.sent.push(message);
+                }
                 Output::ObtainToken => self.logins += 1,
                 Output::Media(media, command) => {
                     if self.media_answers {
@@ -311,6 +325,14 @@ impl Door {
     pub fn lose_media(&mut self) {
         let media = self.scene.calls[0].media;
         self.input(Input::Media(media, MediaEvent::Disconnected));
+    }
+
+    /// ICE of every peer connection loses the far end.
+    pub fn lose_media_of_all(&mut self) {
+        let media: Vec<MediaId> = self.media.iter().map(|(media, _)| *media).collect();
+        for media in media {
+            self.input(Input::Media(media, MediaEvent::Disconnected));
+        }
     }
 
     /// An incoming call that was answered, with media.

@@ -8,6 +8,7 @@
     unreachable_pub
 )]
 
+mod black_box;
 mod buttons;
 mod door;
 mod incoming;

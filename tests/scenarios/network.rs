@@ -395,3 +395,59 @@ fn a_call_that_the_server_ended_meanwhile_is_forgotten() {
     after.take_one("outgoing_call");
     assert!(!after.heard(Sound::NoConnection));
 }
+
+#[test]
+fn a_press_that_meets_silence_finds_the_dead_link_and_is_dialled_in_time() {
+    let mut door = Door::online(BELL);
+    door.advance(60_000);
+    door.alive = false;
+    door.press();
+    let lost = door.take_one("outgoing_call");
+    door.advance(3_000);
+    assert_eq!(door.disconnects, [4502], "nothing was heard since");
+    door.advance(0);
+    door.input(Input::Socket(SocketEvent::Opened { local: None }));
+    door.state(vec![None, None]);
+    let again = door.take_one("outgoing_call");
+    assert_eq!(again.call_id, lost.call_id);
+    assert_ne!(again.transaction, lost.transaction);
+}
+
+#[test]
+fn a_press_that_is_too_old_after_a_dead_link_is_not_dialled() {
+    let mut door = Door::online(BELL);
+    door.advance(60_000);
+    door.alive = false;
+    door.press();
+    door.take_one("outgoing_call");
+    door.advance(5_100);
+    door.input(Input::Socket(SocketEvent::Opened { local: None }));
+    door.state(vec![None, None]);
+    assert!(door.take("outgoing_call").is_empty());
+    assert!(door.heard(Sound::NoConnection));
+}
+
+#[test]
+fn a_server_that_is_slow_and_alive_is_not_left() {
+    let mut door = Door::online(BELL);
+    door.alive = false;
+    door.press();
+    let request = door.take_one("outgoing_call");
+    door.advance(2_000);
+    door.event(None, None, None, EventBody::Registered { phrase: None });
+    door.advance(20_000);
+    assert!(door.disconnects.is_empty());
+    door.event_of(&request, EventBody::Ringing {});
+    assert_eq!(door.states()[0], CallState::Alerting);
+}
+
+#[test]
+fn requests_without_any_answer_reveal_a_dead_link_before_the_keepalive_does() {
+    let mut door = Door::online(BELL);
+    door.talking_call();
+    door.advance(1_000);
+    door.alive = false;
+    door.command(Command::Hangup { line: None }).unwrap();
+    door.advance(3_000);
+    assert_eq!(door.disconnects, [4502]);
+}

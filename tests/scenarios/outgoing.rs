@@ -284,7 +284,7 @@ fn a_line_that_is_still_being_cleaned_is_tried_once_more_on_the_other() {
     door.refuse(&first, 490);
     let second = door.take_one("outgoing_call");
     assert_ne!(first.line, second.line);
-    assert_ne!(first.call_id, second.call_id);
+    assert_eq!(first.call_id, second.call_id, "it is the same call");
     door.refuse(&second, 490);
     door.advance(1000);
     assert!(door.take("outgoing_call").is_empty(), "once");

@@ -206,7 +206,7 @@ fn the_core_servers_word_tells_which_direction_is_missing() {
 }
 
 #[test]
-fn a_call_on_hold_proves_nothing() {
+fn the_silence_of_a_call_on_hold_proves_nothing() {
     let mut door = Door::online(BELL);
     door.talking_call();
     door.command(Command::Hold).unwrap();
@@ -215,11 +215,27 @@ fn a_call_on_hold_proves_nothing() {
     door.advance(60_000);
     let held: Vec<MediaId> = door.media.iter().map(|(media, _)| *media).collect();
     door.input(Input::Media(held[0], MediaEvent::Disconnected));
-    door.advance(60_000);
+    door.advance(9_900);
     assert!(door.take("update").is_empty());
     door.command(Command::Unhold).unwrap();
     door.advance(5_100);
     door.take_one("update");
+}
+
+#[test]
+fn a_call_on_hold_whose_far_end_is_gone_does_not_stay_for_ever() {
+    let mut door = Door::online(BELL);
+    let request = door.talking_call();
+    door.command(Command::Hold).unwrap();
+    let hold = door.take_one("hold");
+    door.ack(&hold);
+    door.lose_media_of_all();
+    door.advance(10_100);
+    // The hangup of the far end got lost: the server says so now.
+    let update = door.take_one("update");
+    door.refuse(&update, 454);
+    assert_eq!(door.states()[0], CallState::Idle);
+    assert_eq!(update.call_id, request.call_id);
 }
 
 #[test]

@@ -180,6 +180,7 @@ fn a_call_that_was_dialled_into_the_loss_is_given_up_with_a_sign() {
     let mut door = Door::online(&BELL.replace("ring_s = 30", "ring_s = 300"));
     door.press();
     door.take_one("outgoing_call");
+    door.advance(6_000);
     door.lose(1006);
     door.sounds.clear();
     back(&mut door, vec![None, None]);
@@ -225,4 +226,27 @@ fn a_call_of_a_former_life_that_no_rule_admits_is_ended() {
         assert_eq!(door.take_one("hangup").call_id, Some("c1".into()));
         assert!(!door.microphone_is_open());
     }
+}
+
+#[test]
+fn a_second_state_handshake_on_one_connection_is_older_than_what_we_did_since() {
+    let mut door = Door::online(BELL);
+    door.press();
+    door.take_one("outgoing_call");
+    door.state(vec![None, None]);
+    assert_eq!(door.states()[0], CallState::Dialing);
+    assert!(door.take("outgoing_call").is_empty());
+}
+
+#[test]
+fn the_next_number_that_a_recovery_dials_is_dialled_once() {
+    let list = BELL.replace("call = \"100\"", "call = [\"100\", \"101\"]");
+    let mut door = Door::online(&list);
+    door.press();
+    let request = door.take_one("outgoing_call");
+    door.ack(&request);
+    door.lose(1006);
+    back(&mut door, vec![None, None]);
+    let next = door.take_one("outgoing_call");
+    assert!(matches!(&next.body, RequestBody::OutgoingCall { number, .. } if number == "101"));
 }

@@ -1,0 +1,181 @@
+//! What happens, and what is decided, as people read it.
+
+use crate::config::Config;
+use crate::control::EventRecord;
+use crate::core::{CallState, Direction, Drive, Fact, Input, MediaCommand, MediaEvent, Output, SocketEvent};
+use crate::signaling::{ClientMessage, ServerMessage};
+
+pub(super) fn state_words(state: CallState) -> &'static str {
+    match state {
+        CallState::Idle => "idle",
+        CallState::Dialing => "dialing",
+        CallState::Alerting => "ringing",
+        CallState::Incoming => "incoming call",
+        CallState::Answering => "answering call",
+        CallState::Established => "in a call",
+        CallState::Held => "held call",
+        CallState::Ending => "ending call",
+    }
+}
+
+/// Local time of an event.
+pub(super) fn time_of(event: &EventRecord) -> String {
+    i64::try_from(event.at_ms)
+        .ok()
+        .and_then(|at| jiff::Timestamp::from_millisecond(at).ok())
+        .map(|at| at.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S%.3f").to_string())
+        .unwrap_or_default()
+}
+
+/// What happened, in one line.
+pub(super) fn fact(fact: &Fact) -> String {
+    let because = |reason: &Option<String>| reason.as_ref().map(|words| format!(": {words}")).unwrap_or_default();
+    match fact {
+        Fact::Session { state, reason } => format!("session {state}{}", because(reason)),
+        Fact::Press { button, gesture } => format!("button {button}: {gesture:?}").to_lowercase(),
+        Fact::Sensor { sensor, opened } => format!("sensor {sensor} {}", if *opened { "opened" } else { "closed" }),
+        Fact::PressRefused { button, reason } => format!("button {button}: no call: {reason}"),
+        Fact::Call { line, direction, number, state, cause, .. } => {
+            let way = if *direction == Direction::Outgoing { "to" } else { "from" };
+            let end = cause.as_ref().map(|cause| format!(": {} {}", cause.code, cause.text)).unwrap_or_default();
+            let state = if cause.is_some() { "call ended" } else { state_words(*state) };
+            format!("line {line}: {state} {way} {number}{end}")
+        }
+        Fact::Media { connected: true, .. } => "media connected".into(),
+        Fact::Media { connected: false, .. } => "media lost".into(),
+        Fact::Silence { call_id, missing: Some(missing) } => format!("call {call_id}: no sound, {missing:?}"),
+        Fact::Silence { call_id, missing: None } => format!("call {call_id}: sound again"),
+        Fact::Repair { call_id, step, outcome } => {
+            format!("call {call_id}: repair of its media, {step:?}: {outcome:?}")
+        }
+        Fact::CoreHears { receiving: true, .. } => "the core server hears us".into(),
+        Fact::CoreHears { receiving: false, .. } => "the core server does not hear us".into(),
+        Fact::SlowLink { line, lost, .. } => format!("line {line}: {lost} packets lost"),
+        Fact::MissedCall { caller } => format!("missed call from {caller}"),
+        Fact::Dtmf { matched: true, .. } => "code accepted".into(),
+        Fact::Dtmf { locked: true, .. } => "wrong code: codes are off for this call".into(),
+        Fact::Dtmf { .. } => "wrong code".into(),
+        Fact::Output { output, drive } => format!("output {output} {}", format!("{drive:?}").to_lowercase()),
+        Fact::Audio { ready: true, .. } => "sound card ready".into(),
+        Fact::Audio { reason, .. } => format!("sound card fault{}", because(reason)),
+        Fact::Protocol { problem } => format!("protocol: {problem}"),
+    }
+}
+
+/// What came, in one line.
+pub(super) fn input(input: &Input) -> String {
+    match input {
+        Input::Tick => "a deadline".into(),
+        Input::Edge { pin, active } => format!("{pin:?} {}", if *active { "active" } else { "at rest" }),
+        Input::Command(_, command) => format!("command: {command:?}"),
+        Input::Socket(SocketEvent::Opened { .. }) => "the socket is open".into(),
+        Input::Socket(SocketEvent::Failed(failure)) => format!("no connection: {}", failure.words),
+        Input::Socket(SocketEvent::BadFrame(error)) => format!("a frame that is none: {error}"),
+        Input::Socket(SocketEvent::Closed(cause)) => format!("the server closed: {} ({})", cause.words(), cause.code()),
+        Input::Socket(SocketEvent::Message(message)) => server_message(message),
+        Input::Token(result) => format!("login: {result:?}"),
+        Input::Media(media, event) => format!("media {}: {}", media.0, media_event(event)),
+        Input::Audio(event) => format!("sound card: {event:?}"),
+        Input::Addresses(addresses) => {
+            let usable: Vec<String> =
+                addresses.iter().filter(|address| !address.is_loopback()).map(ToString::to_string).collect();
+            format!("addresses: {}", if usable.is_empty() { "none".into() } else { usable.join(", ") })
+        }
+        Input::Probed { answered } => format!("the first server {}", if *answered { "answers" } else { "is silent" }),
+        Input::Shutdown => "the daemon is asked to stop".into(),
+    }
+}
+
+fn server_message(message: &ServerMessage) -> String {
+    let line = |line: Option<u32>| line.map(|line| format!(" on line {line}")).unwrap_or_default();
+    match message {
+        ServerMessage::State(state) => {
+            let busy = state.lines.iter().flatten().count();
+            format!("server: state, {:?}, {busy} of {} lines busy", state.registration.status, state.lines.len())
+        }
+        ServerMessage::Keepalive { .. } => "server: keepalive".into(),
+        ServerMessage::Response(response) => format!("server: {:?}{}", response.body, line(response.line)),
+        ServerMessage::Event(event) => {
+            // The name is what the wire calls it; descriptions are long and say little.
+            let body = serde_json::to_value(&event.body).unwrap_or_default();
+            let name = body.get("event").and_then(|name| name.as_str()).unwrap_or("event").to_owned();
+            let detail = ["code", "reason", "caller", "receiving"].iter().filter_map(|field| {
+                let value = body.get(field)?;
+                Some(format!(" {field} {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+            });
+            format!("server: {name}{}{}", line(event.line), detail.collect::<String>())
+        }
+    }
+}
+
+fn media_event(event: &MediaEvent) -> String {
+    match event {
+        MediaEvent::LocalOffer { .. } => "our offer is made".into(),
+        MediaEvent::LocalAnswer { far_end_holds, .. } => {
+            format!("our answer is made{}", if *far_end_holds { ", the far end holds" } else { "" })
+        }
+        MediaEvent::LocalCandidate(_) => "a candidate".into(),
+        MediaEvent::CandidatesComplete => "no more candidates".into(),
+        MediaEvent::Connected => "connected".into(),
+        MediaEvent::Disconnected => "nothing for 2 s".into(),
+        MediaEvent::Received => "sound comes".into(),
+        MediaEvent::Digit(digit) => format!("digit {digit}"),
+        MediaEvent::NoCommonCodec => "no codec in common".into(),
+        MediaEvent::Failed(words) => format!("failed: {words}"),
+    }
+}
+
+/// What the station decided, in one line; `None` where it is of no interest to people.
+pub(super) fn output(config: &Config, output: &Output) -> Option<String> {
+    Some(match output {
+        Output::Connect { server, force } => {
+            let url = config.core.urls.get(server.0).map(ToString::to_string).unwrap_or_default();
+            format!("connect to {url}{}", if *force { ", in place of our own dead socket" } else { "" })
+        }
+        Output::Disconnect { code } => format!("close the socket ({code})"),
+        Output::Send(ClientMessage::Keepalive { .. }) => "send keepalive".into(),
+        Output::Send(ClientMessage::Request(request)) => {
+            use crate::signaling::RequestBody;
+            let line = request.line.map(|line| format!(" on line {line}")).unwrap_or_default();
+            let whom = match &request.body {
+                RequestBody::OutgoingCall { number, .. } => format!(" to {number}"),
+                _ => String::new(),
+            };
+            format!("send {}{whom}{line}", request.body.name())
+        }
+        Output::Probe(_) => "ask the first server whether it is there".into(),
+        Output::ObtainToken => "log in".into(),
+        Output::Remember(_) => return None,
+        Output::Media(media, command) => {
+            let what = match command {
+                MediaCommand::Offer => "make an offer",
+                MediaCommand::Answer { .. } | MediaCommand::AnswerUpdate { .. } => "answer an offer",
+                MediaCommand::ApplyAnswer { .. } => "apply the far end's answer",
+                MediaCommand::AddCandidate(_) => "take a candidate",
+                MediaCommand::RestartIce => "restart ICE",
+                MediaCommand::SendDigits(_) => "send digits",
+                MediaCommand::Close => "close",
+            };
+            format!("media {}: {what}", media.0)
+        }
+        Output::Scene(scene) => {
+            let microphone = scene.calls.iter().any(|call| call.microphone) && !scene.muted;
+            let loudspeaker = scene.calls.iter().any(|call| call.loudspeaker);
+            let tone = scene.tone.map(|tone| format!(", plays {}", tone.name())).unwrap_or_default();
+            let open = |open: bool| if open { "open" } else { "closed" };
+            format!("microphone {}, loudspeaker {}{tone}", open(microphone), open(loudspeaker))
+        }
+        Output::Play { sound, .. } => format!("play {}", sound.name()),
+        Output::Drive(index, drive) => {
+            let name = config.outputs.get(index.0).map(|output| output.name.clone()).unwrap_or_default();
+            format!("{name}: {}", drive_words(*drive))
+        }
+        Output::Reply(_, Ok(())) => "the command is carried out".into(),
+        Output::Reply(_, Err(refusal)) => format!("the command is refused: {refusal}"),
+        Output::Fact(fact) => format!("({})", self::fact(fact)),
+    })
+}
+
+fn drive_words(drive: Drive) -> String {
+    format!("{drive:?}").to_lowercase()
+}

@@ -1,0 +1,375 @@
+//! What must always hold at a door, checked at every step, from the outside: by what the core was told
+//! and what it asked for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use callbox::core::*;
+use callbox::signaling::*;
+
+/// Output 0 of the configuration.
+pub const STRIKE: usize = 0;
+pub const MAX_ON_MS: u64 = 8_000;
+const SIGN_MS: u64 = 2_000;
+/// A tick that comes at its deadline ends a state; this much is rounding.
+const SLACK_MS: u64 = 1_000;
+
+/// Something that must never be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Which rule.
+    pub rule: &'static str,
+    pub what: String,
+}
+
+#[derive(Debug, Clone)]
+struct Known {
+    state: CallState,
+    since: u64,
+    /// Since dialing began.
+    begun: u64,
+}
+
+/// Everything that is known of one life of the station.
+#[derive(Debug)]
+pub struct Checks {
+    /// Calls of one press that may ring at a time.
+    width: usize,
+    lines: usize,
+    pub violation: Option<Violation>,
+    press_at: Option<u64>,
+    live_outgoing: BTreeSet<CallId>,
+    answered: bool,
+    redials: u32,
+    calls: BTreeMap<CallId, Known>,
+    last_digit: BTreeMap<CallId, u64>,
+    /// Whose sound a peer connection carries.
+    bound: BTreeMap<u32, CallId>,
+    /// Calls that the station was told to be up.
+    told_up: BTreeSet<CallId>,
+    callers: BTreeMap<CallId, String>,
+    /// Calls that the server has told the station to know: candidates may go out.
+    known_to_server: BTreeSet<CallId>,
+    line_calls: BTreeMap<u32, CallId>,
+    transactions: BTreeMap<String, CallId>,
+    typed: BTreeMap<u32, Vec<(char, u64)>>,
+    digit_now: Option<u32>,
+    strike_on_since: Option<u64>,
+}
+
+impl Checks {
+    pub fn new(width: usize) -> Self {
+        Self {
+            width,
+            lines: 2,
+            violation: None,
+            press_at: None,
+            live_outgoing: BTreeSet::new(),
+            answered: false,
+            redials: 0,
+            calls: BTreeMap::new(),
+            last_digit: BTreeMap::new(),
+            bound: BTreeMap::new(),
+            told_up: BTreeSet::new(),
+            callers: BTreeMap::new(),
+            known_to_server: BTreeSet::new(),
+            line_calls: BTreeMap::new(),
+            transactions: BTreeMap::new(),
+            typed: BTreeMap::new(),
+            digit_now: None,
+            strike_on_since: None,
+        }
+    }
+
+    pub fn fail(&mut self, rule: &'static str, what: impl Into<String>) {
+        if self.violation.is_none() {
+            self.violation = Some(Violation { rule, what: what.into() });
+        }
+    }
+
+    /// The process died: what the kernel puts to rest is at rest, and what it knew is gone.
+    pub fn died(&mut self) {
+        let callers = std::mem::take(&mut self.callers);
+        *self = Self { callers, violation: self.violation.take(), ..Self::new(self.width) };
+    }
+
+    /// Before the station is given an input.
+    pub fn input(&mut self, now: u64, input: &Input) {
+        self.digit_now = None;
+        match input {
+            Input::Socket(SocketEvent::Message(message)) => self.told(message),
+            Input::Media(media, MediaEvent::Digit(digit)) => {
+                self.typed.entry(media.0).or_default().push((*digit, now));
+                self.digit_now = Some(media.0);
+                if let Some(call) = self.bound.get(&media.0) {
+                    self.last_digit.insert(call.clone(), now);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn told(&mut self, message: &ServerMessage) {
+        match message {
+            ServerMessage::State(state) => {
+                for (number, line) in (0..).zip(&state.lines) {
+                    let Some((line, call_id)) = line.as_ref().and_then(|line| Some((line, line.call_id.as_ref()?)))
+                    else {
+                        continue;
+                    };
+                    self.known_to_server.insert(call_id.clone());
+                    self.line_calls.insert(number, call_id.clone());
+                    for entry in &line.call_logs {
+                        if let LogMessage::Event(event) = &entry.1 {
+                            self.told_event(call_id, &event.body);
+                        }
+                    }
+                }
+            }
+            ServerMessage::Event(event) => {
+                if let Some(call_id) = &event.call_id {
+                    self.known_to_server.insert(call_id.clone());
+                    self.told_event(call_id, &event.body);
+                }
+            }
+            ServerMessage::Response(response) => {
+                let acked = matches!(response.body, ResponseBody::Ack);
+                if let (true, Some(call)) =
+                    (acked, response.transaction.as_ref().and_then(|of| self.transactions.get(of)))
+                {
+                    self.known_to_server.insert(call.clone());
+                }
+            }
+            ServerMessage::Keepalive { .. } => {}
+        }
+    }
+
+    fn told_event(&mut self, call_id: &CallId, body: &EventBody) {
+        match body {
+            EventBody::Accepted { .. } => {
+                self.told_up.insert(call_id.clone());
+            }
+            EventBody::IncomingCall(invitation) => {
+                self.callers.insert(call_id.clone(), invitation.caller.clone());
+            }
+            _ => {}
+        }
+    }
+
+    /// What the station asked for.
+    pub fn output(&mut self, now: u64, output: &Output) {
+        match output {
+            Output::Play { .. } => self.press_at = None,
+            Output::Scene(scene) => {
+                if scene.tone.is_some() {
+                    self.press_at = None;
+                }
+                self.scene(scene);
+            }
+            Output::Send(ClientMessage::Request(request)) => self.sent(request),
+            Output::Drive(callbox::config::OutputIndex(STRIKE), drive) => self.strike(now, *drive),
+            Output::Fact(fact) => self.fact(now, fact),
+            _ => {}
+        }
+    }
+
+    fn sent(&mut self, request: &Request) {
+        let line = request.line.unwrap_or(u32::MAX);
+        if let Some(call_id) = &request.call_id {
+            match &request.body {
+                RequestBody::OutgoingCall { jsep, .. } => {
+                    self.transactions.insert(request.transaction.clone(), call_id.clone());
+                    self.line_calls.insert(line, call_id.clone());
+                    self.bind(jsep, call_id);
+                    self.dials(call_id);
+                }
+                RequestBody::Accept { jsep } | RequestBody::Update { jsep } => {
+                    self.line_calls.insert(line, call_id.clone());
+                    self.bind(jsep, call_id);
+                }
+                RequestBody::Hangup {} => {
+                    self.live_outgoing.remove(call_id);
+                }
+                _ => {}
+            }
+        }
+        if matches!(request.body, RequestBody::IceTrickle { .. }) {
+            let known = self.line_calls.get(&line).is_some_and(|call| self.known_to_server.contains(call));
+            if !known {
+                self.fail("trickle", format!("a candidate on line {line} before the server knows its call"));
+            }
+        }
+    }
+
+    /// Rule 1.
+    fn dials(&mut self, call_id: &CallId) {
+        if !self.live_outgoing.insert(call_id.clone()) {
+            // Sent again, since the first went down with its socket.
+            return;
+        }
+        if self.live_outgoing.len() > self.width {
+            let live = &self.live_outgoing;
+            return self.fail("one press, one call", format!("calls up at a time: {live:?}"));
+        }
+        if self.answered {
+            self.redials += 1;
+            if self.redials > 1 {
+                self.fail("one press, one call", format!("call {} after an answered one", call_id.0));
+            }
+        }
+    }
+
+    /// Rule 4: no two calls share a peer connection.
+    fn bind(&mut self, jsep: &Jsep, call_id: &CallId) {
+        let Some(media) = jsep.sdp.split('.').nth(1).and_then(|media| media.parse().ok()) else {
+            return self.fail("protocol", format!("sent a description that is not ours: {}", jsep.sdp));
+        };
+        // A call that is dialled again on another line keeps its peer connection and has a new id.
+        let before = self.bound.insert(media, call_id.clone());
+        let shared = before.as_ref().is_some_and(|before| before != call_id && self.is_alive(before));
+        if shared {
+            self.fail("one peer connection a call", format!("{before:?} and {call_id:?} share {media}"));
+        }
+    }
+
+    fn is_alive(&self, call_id: &CallId) -> bool {
+        self.calls
+            .get(call_id)
+            .is_some_and(|call| !matches!(call.state, CallState::Idle | CallState::Ending | CallState::Dialing))
+    }
+
+    /// Rule 2.
+    fn scene(&mut self, scene: &Scene) {
+        for call in scene.calls.iter().filter(|call| call.microphone) {
+            // One that is being restored carries nothing yet.
+            let Some(call_id) = self.bound.get(&call.media.0).cloned() else { continue };
+            if !self.told_up.contains(&call_id) {
+                self.fail("microphone", format!("open in {call_id:?}, which is not up"));
+            }
+            if let Some(caller) = self.callers.get(&call_id).filter(|caller| *caller != "100" && *caller != "200") {
+                let what = format!("open for {caller}, which no rule admits");
+                self.fail("microphone", what);
+            }
+        }
+        if scene.calls.len() > self.lines {
+            self.fail("microphone", "more calls than lines");
+        }
+    }
+
+    /// Rule 3.
+    fn strike(&mut self, now: u64, drive: Drive) {
+        if drive != Drive::On {
+            self.check_strike(now);
+            self.strike_on_since = None;
+            return;
+        }
+        self.strike_on_since.get_or_insert(now);
+        let asked = self.digit_now.is_some_and(|media| {
+            let admitted = self.bound.get(&media).is_some_and(|call| {
+                self.told_up.contains(call) && self.callers.get(call).is_none_or(|caller| caller == "100")
+            });
+            let typed = self.typed.get(&media).map_or(&[][..], Vec::as_slice);
+            let code = matches!(typed, [.., ('5', first), ('#', second)] if second - first <= 3_000);
+            admitted && code
+        });
+        if !asked {
+            self.fail("relay", "turned on though nobody who may has entered the code");
+        }
+    }
+
+    fn check_strike(&mut self, now: u64) {
+        if self.strike_on_since.is_some_and(|since| now > since + MAX_ON_MS) {
+            self.fail("relay", format!("on for longer than {MAX_ON_MS} ms"));
+        }
+    }
+
+    fn fact(&mut self, now: u64, fact: &Fact) {
+        match fact {
+            Fact::Press { .. } => {
+                self.press_at.get_or_insert(now);
+                if self.live_outgoing.is_empty() {
+                    self.answered = false;
+                    self.redials = 0;
+                }
+            }
+            Fact::Call { call_id, state, direction, .. } => {
+                let call_id = CallId(call_id.clone());
+                if *direction == Direction::Outgoing && matches!(state, CallState::Established) {
+                    self.answered = true;
+                }
+                if matches!(state, CallState::Ending | CallState::Idle) {
+                    self.live_outgoing.remove(&call_id);
+                }
+                self.check_call(now, &call_id);
+                if *state == CallState::Idle {
+                    self.calls.remove(&call_id);
+                    return;
+                }
+                let begun = self.calls.get(&call_id).map_or(now, |call| call.begun);
+                let same = self.calls.get(&call_id).filter(|call| is_up(call.state) && is_up(*state));
+                let since = same.map_or(now, |call| call.since);
+                self.calls.insert(call_id, Known { state: *state, since, begun });
+            }
+            _ => {}
+        }
+    }
+
+    /// Rule 4: every state but idle has a deadline.
+    fn check_call(&mut self, now: u64, call_id: &CallId) {
+        let Some(call) = self.calls.get(call_id) else { return };
+        let digit = self.last_digit.get(call_id).copied().unwrap_or(0);
+        let (from, limit) = match call.state {
+            CallState::Dialing | CallState::Alerting => (call.begun, 30_000),
+            CallState::Incoming => (call.since, 30_000),
+            CallState::Answering => (call.since, 20_000),
+            CallState::Established | CallState::Held => (call.since.max(digit), 300_000),
+            CallState::Ending => (call.since, 10_000),
+            CallState::Idle => return,
+        };
+        if now > from + limit + SLACK_MS {
+            let what = format!("{call_id:?} is {:?} for {} s", call.state, (now - from) / 1000);
+            self.fail("deadlines", what);
+        }
+    }
+
+    /// What needs no change to be wrong.
+    pub fn after_step(&mut self, now: u64) {
+        if self.press_at.is_some_and(|at| now > at + SIGN_MS) {
+            self.fail("a sign within 2 s", "the visitor saw and heard nothing");
+        }
+        self.check_strike(now);
+    }
+
+    /// Looks at every call, now and then.
+    pub fn sweep(&mut self, now: u64) {
+        let calls: Vec<CallId> = self.calls.keys().cloned().collect();
+        for call_id in &calls {
+            self.check_call(now, call_id);
+        }
+        if self.calls.len() > self.lines {
+            self.fail("deadlines", format!("{} calls on {} lines", self.calls.len(), self.lines));
+        }
+        // What is over is of no interest any more: a month must fit in memory.
+        if calls.is_empty() {
+            self.bound.clear();
+            self.told_up.clear();
+            self.known_to_server.clear();
+            self.transactions.clear();
+            self.typed.clear();
+            self.last_digit.clear();
+            self.callers.clear();
+        }
+    }
+
+    /// Calls of the station, for the comparison with the server's.
+    pub fn call_ids(&self) -> BTreeSet<CallId> {
+        self.calls.keys().cloned().collect()
+    }
+
+    pub fn is_idle(&self) -> bool {
+        self.calls.is_empty()
+    }
+}
+
+fn is_up(state: CallState) -> bool {
+    matches!(state, CallState::Established | CallState::Held)
+}

@@ -1,0 +1,53 @@
+//! Years of door life: the real core with a simulated world, in virtual time from one seed.
+//!
+//! `make test` runs ten years, `make ci` a hundred, `make sim SEED=… YEARS=…` as many as you like.
+
+#![allow(unreachable_pub, clippy::indexing_slicing, clippy::unwrap_used, clippy::panic, clippy::expect_used)]
+
+mod checks;
+mod mutants;
+mod plan;
+mod server;
+mod story;
+mod world;
+
+use std::time::Instant;
+
+use story::Months;
+use world::Figures;
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+}
+
+#[test]
+fn nothing_that_must_never_be_is_in_years_of_door_life() {
+    let months = Months::new(number("SEED", 1));
+    if let Ok(month) = std::env::var("MONTH") {
+        panic!("{}", months.report(month.parse().unwrap()));
+    }
+    let years = number("YEARS", 10);
+    let started = Instant::now();
+    let mut figures = Figures::default();
+    for index in 0..years * 12 {
+        let outcome = months.run(index, false);
+        if outcome.violation.is_some() {
+            panic!("{}", months.report(index));
+        }
+        figures += outcome.figures;
+    }
+    let minutes = started.elapsed().as_secs_f64() / 60.0;
+    println!("{years} years in {:.0} s: {:.1} years a minute; {figures:?}", minutes * 60.0, years as f64 / minutes);
+    assert!(figures.calls_up > 1_000 * years, "a world in which hardly anybody talks proves nothing: {figures:?}");
+    assert!(figures.repairs > 10 * years, "{figures:?}");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run_byte_for_byte() {
+    let months = Months::new(number("SEED", 1));
+    for index in 0..5 {
+        let (first, second) = (months.run(index, true), months.run(index, true));
+        assert!(first.story == second.story, "month {index}");
+        assert!(!first.story.is_empty());
+    }
+}

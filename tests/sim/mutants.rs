@@ -1,0 +1,117 @@
+//! Ten deliberate bugs in the core, each of which the simulator must find: `make mutants`.
+//!
+//! Each is a change of one line in a copy of the sources, built and run like the real ones.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// File below `src/core`, what stands there, what the bug puts in its place, and what it does.
+const MUTANTS: [(&str, &str, &str, &str); 10] = [
+    (
+        "scene.rs",
+        "Some(SceneCall { media, microphone: false, loudspeaker: true })",
+        "Some(SceneCall { media, microphone: true, loudspeaker: true })",
+        "the microphone is open while the far end rings",
+    ),
+    (
+        "outputs.rs",
+        "self.off_at = [wanted, limit].into_iter().flatten().min();",
+        "self.off_at = wanted.or(limit);",
+        "a pulse may be longer than max_on_ms",
+    ),
+    ("media.rs", "None => outgoing,\n", "None => true,\n", "anybody who calls may open the door"),
+    (
+        "established.rs",
+        "hunt.answered = true;",
+        "hunt.answered = false;",
+        "the list goes on after somebody has answered",
+    ),
+    (
+        "recovery.rs",
+        "self.session.resend_farewells(&live, self.now.at, &mut self.outbox);",
+        "",
+        "a hangup that went down with its socket is not sent again",
+    ),
+    (
+        "session.rs",
+        "let due = keepalive.as_ref().map_or(*last_sent + *keepalive_interval, |(_, deadline)| *deadline);",
+        "let due = keepalive.as_ref().map_or(*last_sent + *keepalive_interval * 3, |(_, deadline)| *deadline);",
+        "a dead link is found too late",
+    ),
+    (
+        "proof.rs",
+        "let again = call.direction == Direction::Outgoing && !call.redial && !self.shutting_down;",
+        "let again = call.direction == Direction::Outgoing && !self.shutting_down;",
+        "a call without media is dialled again and again",
+    ),
+    (
+        "recovery.rs",
+        "                self.finish(line, Cause::new(481, \"the core server no longer has the call\"));\n",
+        "",
+        "a call that the server forgot stays",
+    ),
+    (
+        "outgoing.rs",
+        "        if from_a_button && hope && !patience.is_zero() && self.hunts.len() < MAX_HUNTS {",
+        "        if from_a_button && self.hunts.len() < usize::MAX {",
+        "presses are kept for ever and dialled in the night",
+    ),
+    (
+        "actions.rs",
+        "            Again::Ignore => self.play(Sound::Connecting, false),",
+        "            Again::Ignore => {}",
+        "a second press is met with silence",
+    ),
+];
+
+/// A copy of everything that the simulator is built from.
+fn copy(to: &Path) {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for part in [
+        "Cargo.toml",
+        "Cargo.lock",
+        "src",
+        "tests/sim",
+        "tests/commands",
+        "tests/connection",
+        "tests/media",
+        "tests/sandbox",
+    ] {
+        let target = to.join(part);
+        std::fs::create_dir_all(target.parent().unwrap()).unwrap();
+        let _ = std::fs::remove_dir_all(&target);
+        let done = Command::new("cp").arg("-r").arg(from.join(part)).arg(&target).status().unwrap();
+        assert!(done.success());
+    }
+}
+
+#[test]
+#[ignore = "builds the core ten times: make mutants"]
+fn each_of_ten_deliberate_bugs_is_found() {
+    let folder =
+        std::env::var("MUTANTS_DIR").map_or_else(|_| std::env::temp_dir().join("callbox-mutants"), PathBuf::from);
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut survivors = Vec::new();
+    for (file, original, mutated, what) in MUTANTS {
+        copy(&folder);
+        let path = folder.join("src/core").join(file);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text.matches(original).count(), 1, "{file} no longer has, once: {original}");
+        std::fs::write(&path, text.replace(original, mutated)).unwrap();
+        let output = Command::new(std::env::var("CARGO").unwrap_or("cargo".into()))
+            .args(["test", "--quiet", "--no-default-features", "--profile", "sim", "--test", "sim", "nothing"])
+            .current_dir(&folder)
+            .env("CARGO_TARGET_DIR", folder.join("target"))
+            .env("YEARS", "2")
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        let found = text.lines().find(|line| line.starts_with("BROKEN"));
+        println!("{what}: {}", found.unwrap_or("NOT FOUND"));
+        assert!(output.status.success() || found.is_some(), "{what}: it does not build\n{text}");
+        if found.is_none() {
+            survivors.push(what);
+        }
+    }
+    assert!(survivors.is_empty(), "not found: {survivors:?}");
+}

@@ -1,0 +1,169 @@
+//! What happens at a door in a month: presses, calls of residents, and everything that breaks.
+
+use std::time::Duration;
+
+use callbox::core::Random;
+
+/// 30 days.
+pub const MONTH_MS: u64 = 30 * DAY_MS;
+const DAY_MS: u64 = 86_400_000;
+/// Presses, calls and faults in a day, at most.
+const EVENTS_PER_DAY: u64 = 62;
+
+/// One thing that the world does.
+#[derive(Debug, Clone)]
+pub enum Stimulus {
+    /// A visitor presses the bell; contacts bounce.
+    Press { bounces: u64, held_ms: u64 },
+    /// Somebody calls the door.
+    Call { from: &'static str, gives_up_ms: u64, offerless: bool },
+    /// Something breaks.
+    Fault(Fault),
+}
+
+/// What breaks. Times are how long it lasts.
+#[derive(Debug, Clone)]
+pub enum Fault {
+    /// The socket is reset, both sides know.
+    Reset,
+    /// The connection is dead and nobody knows: a NAT forgot it.
+    SilentLoss,
+    /// No network, with the machine's address gone or kept.
+    Outage { ms: u64, address_goes: bool },
+    /// Everything is late.
+    Delay { ms: u64, by_ms: u64 },
+    /// Messages come twice.
+    Duplicates { ms: u64 },
+    /// Messages of the server get lost.
+    Drops { ms: u64 },
+    /// Requests are carried out, and their responses get lost.
+    LostAcks { ms: u64 },
+    /// Responses come after their time-out.
+    LateResponses { ms: u64 },
+    /// Frames that are nothing.
+    Garbage { ms: u64 },
+    /// The server closes with this code.
+    Close(u16),
+    /// The server is away, and forgets its calls or not.
+    ServerRestart { ms: u64, forgets: bool, retry_after_s: Option<u64>, code: u16 },
+    /// Another client takes the session.
+    Takeover { ms: u64, fights: bool },
+    /// The token is dead for this long, or until it is renewed.
+    TokenExpires { ms: u64 },
+    /// The account is not registered.
+    Unregistered { ms: u64 },
+    /// The media path is dead.
+    MediaDead { ms: u64 },
+    /// The far end's and our ways differ: media events come at other times than those of the socket.
+    MediaLate { ms: u64 },
+    /// `call_id` null in the lines of the next handshake.
+    NullCallIds,
+    /// The sound card is gone.
+    NoCard { ms: u64 },
+    /// The audio thread stands still.
+    CardStalls { ms: u64 },
+    /// The wall clock jumps or is lost.
+    ClockLost { ms: u64 },
+    /// The button is held down by a leaf.
+    StuckButton { ms: u64 },
+    /// The process dies, with the power or without.
+    Crash { ms: u64, power: bool },
+}
+
+/// A stimulus with its time and its own source of randomness.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    pub at_ms: u64,
+    pub seed: u64,
+    pub what: Stimulus,
+}
+
+/// The month that belongs to a seed.
+pub fn month(seed: u64) -> Vec<Planned> {
+    let mut random = Random::new(seed);
+    let mut plan = Vec::new();
+    for day in 0..30 {
+        for _ in 0..between(&mut random, 44, EVENTS_PER_DAY) {
+            let at_ms = day * DAY_MS + between(&mut random, 0, DAY_MS - 1);
+            let event_seed = random.next_u64();
+            if random.below(10) != 0 {
+                plan.push(Planned { at_ms, seed: event_seed, what: everyday(&mut random) });
+                continue;
+            }
+            plan.push(Planned { at_ms, seed: event_seed, what: Stimulus::Fault(fault(&mut random)) });
+            // Trouble is worth something only where somebody is at the door.
+            for _ in 0..random.below(3) {
+                let at_ms = (at_ms + between(&mut random, 0, 60_000)).saturating_sub(25_000);
+                let seed = random.next_u64();
+                plan.push(Planned { at_ms, seed, what: everyday(&mut random) });
+            }
+            if random.below(4) == 0 {
+                let at_ms = at_ms + between(&mut random, 0, 40_000);
+                let seed = random.next_u64();
+                plan.push(Planned { at_ms, seed, what: Stimulus::Fault(fault(&mut random)) });
+            }
+        }
+    }
+    plan.sort_by_key(|planned| planned.at_ms);
+    plan
+}
+
+pub fn between(random: &mut Random, low: u64, high: u64) -> u64 {
+    let duration = random.between(Duration::from_millis(low), Duration::from_millis(high));
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn everyday(random: &mut Random) -> Stimulus {
+    match random.below(10) {
+        0..7 => Stimulus::Press { bounces: random.below(5), held_ms: between(random, 40, 600) },
+        _ => {
+            let from = ["100", "100", "200", "300", "999"];
+            Stimulus::Call {
+                from: from[usize::try_from(random.below(5)).unwrap_or(0)],
+                gives_up_ms: between(random, 300, 45_000),
+                offerless: random.below(8) == 0,
+            }
+        }
+    }
+}
+
+fn fault(random: &mut Random) -> Fault {
+    let short = between(random, 200, 20_000);
+    let long = between(random, 1_000, 180_000);
+    let codes = [
+        1000, 1001, 1006, 1011, 1012, 4101, 4201, 4300, 4301, 4302, 4400, 4401, 4402, 4410, 4411, 4412, 4420, 4431,
+        4432, 4441, 4501, 4502, 4600, 4601, 4602, 4610, 4999,
+    ];
+    match random.below(26) {
+        0 | 1 => Fault::Reset,
+        2 => Fault::SilentLoss,
+        3 | 4 => Fault::Outage { ms: long, address_goes: random.below(2) == 0 },
+        5 => Fault::Delay { ms: long, by_ms: between(random, 100, 12_000) },
+        6 => Fault::Duplicates { ms: long },
+        7 => Fault::Drops { ms: short },
+        8 => Fault::LostAcks { ms: long },
+        9 => Fault::LateResponses { ms: long },
+        10 => Fault::Garbage { ms: long },
+        11 | 12 => {
+            let index = random.below(codes.len() as u64);
+            Fault::Close(codes[usize::try_from(index).unwrap_or(0)])
+        }
+        13 | 14 => Fault::ServerRestart {
+            ms: long,
+            forgets: random.below(2) == 0,
+            retry_after_s: (random.below(3) == 0).then(|| 1 + random.below(120)),
+            code: [1001, 1006, 1012, 4402][usize::try_from(random.below(4)).unwrap_or(0)],
+        },
+        15 => Fault::Takeover { ms: long, fights: random.below(3) == 0 },
+        16 => Fault::TokenExpires { ms: long * 3 },
+        17 => Fault::Unregistered { ms: long },
+        18 => Fault::MediaDead { ms: short },
+        19 => Fault::MediaLate { ms: long },
+        20 => Fault::NullCallIds,
+        21 => Fault::NoCard { ms: long },
+        22 => Fault::CardStalls { ms: short },
+        23 => Fault::ClockLost { ms: long },
+        24 => Fault::StuckButton { ms: long * 10 },
+        _ => Fault::Crash { ms: between(random, 500, 30_000), power: random.below(3) == 0 },
+    }
+}

@@ -1,0 +1,176 @@
+//! Runs months, and tells a failing one in its shortest form.
+
+use std::sync::Arc;
+
+use callbox::config::{Config, parse};
+
+use crate::checks::Violation;
+use crate::plan::{MONTH_MS, Planned, month};
+use crate::world::{Figures, World};
+
+const REST: &str = r#"
+[[button]]
+name = "bell"
+pin = 17
+press = { call = ["100", "101"], ring_s = 30, ORDER }
+
+[[output]]
+name = "strike"
+kind = "relay"
+pin = 23
+max_on_ms = 8000
+
+[[output]]
+name = "lamp"
+kind = "led"
+pin = 24
+show = { ready = "off", calling = "blink", talking = "on", fault = "heartbeat" }
+
+[[answer]]
+from = ["100"]
+action = "answer"
+after_ms = 500
+
+[[answer]]
+from = ["300"]
+action = "answer"
+after_ms = 200
+mode = "announce"
+
+[[answer]]
+from = ["200"]
+action = "ring"
+
+[[dtmf]]
+digits = "5#"
+run = { output = "strike", pulse_ms = 3000 }
+
+[[dtmf]]
+digits = "5#"
+from = ["100"]
+run = { output = "strike", pulse_ms = 9000 }
+"#;
+
+/// Lines that are shown of it.
+const STORY_TAIL: usize = 60;
+
+/// What a door is configured as; every month takes the next.
+struct Door {
+    config: Arc<Config>,
+    width: usize,
+}
+
+fn doors() -> Vec<Door> {
+    let password = std::env::temp_dir().join("callbox-sim-password");
+    std::fs::write(&password, "secret").unwrap();
+    let login = format!("login = \"door\"\npassword_file = \"{}\"", password.display());
+    let door = |credentials: &str, takeover: &str, order: &str, second: &str| {
+        let text = format!(
+            "[core]\nurl = \"https://core.example.com\"\n{credentials}\ntakeover = \"{takeover}\"\n{}\n[calls]\nring_timeout_s = 30\nsecond_call = \"{second}\"\n",
+            REST.replace("ORDER", &format!("order = \"{order}\""))
+        );
+        let config = parse("/sim.toml", &text, &Default::default()).unwrap_or_else(|errors| panic!("{errors}"));
+        Door { config: Arc::new(config), width: if order == "parallel" { 2 } else { 1 } }
+    };
+    vec![
+        door("token = \"t\"", "never", "serial", "reject"),
+        door(&login, "once", "serial", "hold"),
+        door("token = \"t\"", "always", "parallel", "reject"),
+        door(&login, "never", "serial", "replace"),
+        door("token = \"t\"", "never", "serial", "mix"),
+    ]
+}
+
+pub struct Months {
+    doors: Vec<Door>,
+    seed: u64,
+}
+
+/// How a month went.
+pub struct Outcome {
+    pub violation: Option<Violation>,
+    pub figures: Figures,
+    pub story: Vec<String>,
+}
+
+impl Months {
+    pub fn new(seed: u64) -> Self {
+        Self { doors: doors(), seed }
+    }
+
+    fn seed_of(&self, index: u64) -> u64 {
+        callbox::core::Random::new(self.seed ^ index.wrapping_mul(0x9E37_79B9_7F4A_7C15)).next_u64()
+    }
+
+    /// Runs a month; `tell` keeps its story.
+    pub fn run(&self, index: u64, tell: bool) -> Outcome {
+        self.run_plan(index, month(self.seed_of(index)), tell)
+    }
+
+    fn run_plan(&self, index: u64, plan: Vec<Planned>, tell: bool) -> Outcome {
+        let door = &self.doors[usize::try_from(index).unwrap_or(0) % self.doors.len()];
+        let mut world = World::new(Arc::clone(&door.config), door.width, self.seed_of(index), plan, tell);
+        // The last fault has its time to heal.
+        let violation = world.run(MONTH_MS + 1_800_000);
+        Outcome { violation, figures: world.figures, story: world.story().to_vec() }
+    }
+
+    /// The fewest stimuli that break the same rule (delta debugging, Zeller 1999).
+    fn shortest(&self, index: u64, rule: &str) -> Vec<Planned> {
+        let fails = |plan: &[Planned]| {
+            self.run_plan(index, plan.to_vec(), false).violation.is_some_and(|violation| violation.rule == rule)
+        };
+        let mut plan = month(self.seed_of(index));
+        let mut pieces = 2;
+        while plan.len() > 1 {
+            let size = plan.len().div_ceil(pieces);
+            let without = (0..pieces).map(|piece| {
+                let (start, end) = ((piece * size).min(plan.len()), ((piece + 1) * size).min(plan.len()));
+                [&plan[..start], &plan[end..]].concat()
+            });
+            match without.into_iter().find(|shorter| shorter.len() < plan.len() && fails(shorter)) {
+                Some(shorter) => {
+                    plan = shorter;
+                    pieces = (pieces - 1).max(2);
+                }
+                None if size == 1 => break,
+                None => pieces = (pieces * 2).min(plan.len()),
+            }
+        }
+        plan
+    }
+
+    /// What a person needs to understand a failing month.
+    pub fn report(&self, index: u64) -> String {
+        let whole = self.run(index, false);
+        let Some(violation) = whole.violation else { return "it does not fail".into() };
+        let plan = self.shortest(index, violation.rule);
+        let told = self.run_plan(index, plan.clone(), true);
+        let what = told.violation.unwrap_or(violation);
+        let stimuli: Vec<String> =
+            plan.iter().map(|planned| format!("  {:>11} ms  {:?}", planned.at_ms, planned.what)).collect();
+        // Keepalives and the warm offer fill every idle stretch.
+        let idle = [
+            "Keepalive",
+            "LocalCandidate",
+            "CandidatesComplete",
+            "IceTrickle",
+            "Received",
+            ", Offer)",
+            "LocalOffer",
+            "-> Tick",
+        ];
+        let told_lines: Vec<&str> =
+            told.story.iter().map(String::as_str).filter(|line| !idle.iter().any(|word| line.contains(word))).collect();
+        let tail = told_lines.len().saturating_sub(STORY_TAIL);
+        format!(
+            "\nBROKEN: {}: {}\n\nWhat it takes ({} of a month's stimuli):\n{}\n\nThe story's end:\n{}\n\nAgain, under a debugger: SEED={} MONTH={index} make sim\n",
+            what.rule,
+            what.what,
+            plan.len(),
+            stimuli.join("\n"),
+            told_lines[tail..].join("\n"),
+            self.seed,
+        )
+    }
+}
