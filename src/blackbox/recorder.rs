@@ -13,11 +13,11 @@ const REACH: Duration = Duration::from_secs(600);
 /// The state is noted so often; what is older than the reach goes as one piece.
 const PIECE: Duration = Duration::from_secs(120);
 /// A flood of inputs ends a piece early.
-const PIECE_INPUTS: usize = 4096;
+const PIECE_INPUTS: usize = 512;
 /// And so does a flood of long ones.
-const PIECE_BYTES: usize = 512 * 1024;
+const PIECE_BYTES: usize = 32 * 1024;
 /// Pieces, whatever their reach: the bound of the whole.
-const MAX_PIECES: usize = 7;
+const MAX_PIECES: usize = 16;
 
 /// One input with its time.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -9,6 +9,7 @@ mod conceal;
 mod dtmf;
 mod g711;
 mod jitter;
+pub mod offline;
 mod peer;
 mod receive;
 mod sdp;

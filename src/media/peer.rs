@@ -314,7 +314,7 @@ impl Peer {
     }
 }
 
-fn payload_list(codecs: &[Codec]) -> Vec<(u8, Payload)> {
+pub(super) fn payload_list(codecs: &[Codec]) -> Vec<(u8, Payload)> {
     let number = |codec: &Codec| match codec {
         Codec::Opus => 111,
         Codec::Pcma => 8,

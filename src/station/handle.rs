@@ -103,20 +103,6 @@ impl StationHandle {
         }
     }
 
-    fn button(&self, name: &str) -> Result<usize, Reply> {
-        self.config.buttons.iter().position(|button| button.name == name).ok_or_else(|| {
-            let names = list(self.config.buttons.iter().map(|button| &button.name));
-            error(ErrorKind::Usage, format!("there is no button \"{name}\"; there are: {names}"))
-        })
-    }
-
-    fn output(&self, name: &str) -> Result<OutputIndex, Reply> {
-        self.config.outputs.iter().position(|output| output.name == name).map(OutputIndex).ok_or_else(|| {
-            let names = list(self.config.outputs.iter().map(|output| &output.name));
-            error(ErrorKind::Usage, format!("there is no output \"{name}\"; there are: {names}"))
-        })
-    }
-
     async fn input(&self, name: &str, active: bool) -> Reply {
         let button = self.config.buttons.iter().position(|button| button.name == name).map(Pin::Button);
         let sensor = self.config.sensors.iter().position(|sensor| sensor.name == name).map(Pin::Sensor);
@@ -128,43 +114,62 @@ impl StationHandle {
             None => error(ErrorKind::Usage, format!("there is no button or sensor \"{name}\"")),
         }
     }
+}
 
-    fn to_command(&self, request: Request) -> Result<Command, Reply> {
-        Ok(match request {
-            Request::Press { name, gesture } => Command::Press { button: self.button(&name)?, gesture },
-            Request::Call { number, line } if crate::config::is_number(&number) => Command::Call { number, line },
-            Request::Call { number, .. } => {
-                return Err(error(ErrorKind::Usage, format!("\"{number}\" is no number; digits and + * # - _ . are")));
-            }
-            Request::Hangup { line } => Command::Hangup { line },
-            Request::Answer { line } => Command::Answer { line },
-            Request::Hold => Command::Hold,
-            Request::Unhold => Command::Unhold,
-            Request::Dtmf { digits } => Command::Dtmf(digits),
-            Request::Mute => Command::Mute(true),
-            Request::Unmute => Command::Mute(false),
-            Request::Volume { volume } if volume > 100 => {
-                return Err(error(ErrorKind::Usage, format!("volume {volume} is out of range; write 0 to 100")));
-            }
-            Request::Volume { volume } => Command::Volume(volume),
-            Request::Output { change: OutputRequest::On | OutputRequest::Off, ms: Some(_), .. } => {
-                return Err(error(ErrorKind::Usage, "ms is the length of a pulse; write pulse in place of on"));
-            }
-            Request::Output { name, change, ms } => Command::Output {
-                output: self.output(&name)?,
-                change: match change {
-                    OutputRequest::On => OutputChange::On,
-                    OutputRequest::Off => OutputChange::Off,
-                    OutputRequest::Pulse => {
-                        OutputChange::Pulse(std::time::Duration::from_millis(ms.unwrap_or(DEFAULT_PULSE_MS)))
-                    }
-                },
+fn output(config: &Config, name: &str) -> Result<OutputIndex, Reply> {
+    config.outputs.iter().position(|output| output.name == name).map(OutputIndex).ok_or_else(|| {
+        let names = list(config.outputs.iter().map(|output| &output.name));
+        error(ErrorKind::Usage, format!("there is no output \"{name}\"; there are: {names}"))
+    })
+}
+
+fn button(config: &Config, name: &str) -> Result<usize, Reply> {
+    config.buttons.iter().position(|button| button.name == name).ok_or_else(|| {
+        let names = list(config.buttons.iter().map(|button| &button.name));
+        error(ErrorKind::Usage, format!("there is no button \"{name}\"; there are: {names}"))
+    })
+}
+
+/// The command behind a request, its names resolved; the reply where there is none.
+///
+/// # Errors
+///
+/// The request names something that the configuration does not have, or is no command.
+pub fn command_of(config: &Config, request: Request) -> Result<Command, Reply> {
+    Ok(match request {
+        Request::Press { name, gesture } => Command::Press { button: button(config, &name)?, gesture },
+        Request::Call { number, line } if crate::config::is_number(&number) => Command::Call { number, line },
+        Request::Call { number, .. } => {
+            return Err(error(ErrorKind::Usage, format!("\"{number}\" is no number; digits and + * # - _ . are")));
+        }
+        Request::Hangup { line } => Command::Hangup { line },
+        Request::Answer { line } => Command::Answer { line },
+        Request::Hold => Command::Hold,
+        Request::Unhold => Command::Unhold,
+        Request::Dtmf { digits } => Command::Dtmf(digits),
+        Request::Mute => Command::Mute(true),
+        Request::Unmute => Command::Mute(false),
+        Request::Volume { volume } if volume > 100 => {
+            return Err(error(ErrorKind::Usage, format!("volume {volume} is out of range; write 0 to 100")));
+        }
+        Request::Volume { volume } => Command::Volume(volume),
+        Request::Output { change: OutputRequest::On | OutputRequest::Off, ms: Some(_), .. } => {
+            return Err(error(ErrorKind::Usage, "ms is the length of a pulse; write pulse in place of on"));
+        }
+        Request::Output { name, change, ms } => Command::Output {
+            output: output(config, &name)?,
+            change: match change {
+                OutputRequest::On => OutputChange::On,
+                OutputRequest::Off => OutputChange::Off,
+                OutputRequest::Pulse => {
+                    OutputChange::Pulse(std::time::Duration::from_millis(ms.unwrap_or(DEFAULT_PULSE_MS)))
+                }
             },
-            Request::Status | Request::Events | Request::Input { .. } | Request::Explain | Request::Dump { .. } => {
-                return Err(error(ErrorKind::Failed, "not a command"));
-            }
-        })
-    }
+        },
+        Request::Status | Request::Events | Request::Input { .. } | Request::Explain | Request::Dump { .. } => {
+            return Err(error(ErrorKind::Failed, "not a command"));
+        }
+    })
 }
 
 fn stopped() -> Reply {
@@ -178,7 +183,7 @@ impl Controlled for StationHandle {
             Request::Input { name, active } => self.input(&name, active).await,
             Request::Explain => self.explain().await,
             Request::Dump { unredacted } => self.dump(unredacted).await,
-            request => match self.to_command(request) {
+            request => match command_of(&self.config, request) {
                 Ok(command) => self.command(command).await,
                 Err(reply) => reply,
             },

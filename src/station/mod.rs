@@ -7,6 +7,6 @@ mod memory;
 mod running;
 
 pub use clock::local_time;
-pub use handle::StationHandle;
+pub use handle::{StationHandle, command_of};
 pub use identifier::machine_identifier;
 pub use running::{RunningStation, StartError, StationOptions};

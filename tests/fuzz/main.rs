@@ -1,0 +1,50 @@
+//! The fuzzers' corpora, and whatever they found, on stable Rust.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs, unreachable_pub)]
+
+#[path = "../../fuzz/src/lib.rs"]
+mod targets;
+
+use std::path::Path;
+
+/// Runs every file of a corpus; gives how many there were.
+fn replay(name: &str, target: impl Fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
+    let files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(files.len() >= 5, "{}: a corpus of {} files", folder.display(), files.len());
+    for file in files {
+        let data = std::fs::read(&file).unwrap();
+        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| target(&data))).is_err() {
+            panic!("{} breaks it", file.display());
+        }
+    }
+}
+
+#[test]
+fn frames_of_a_server() {
+    replay("signaling", targets::signaling);
+}
+
+#[test]
+fn descriptions_of_a_far_end() {
+    replay("sdp", targets::sdp);
+}
+
+#[test]
+fn configurations() {
+    replay("configuration", targets::configuration);
+}
+
+#[test]
+fn packets_of_a_far_end() {
+    replay("rtp", targets::rtp);
+}
+
+#[test]
+fn lines_of_the_control_socket() {
+    replay("control", targets::control);
+}
+
+#[test]
+fn sequences_of_everything_that_the_core_can_be_told() {
+    replay("core", targets::core);
+}
