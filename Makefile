@@ -5,7 +5,7 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 VIRTCARD := $(TARGET)/virtcard/libasound_module_pcm_virtcard.so
 
-.PHONY: deny demo-test demo test ci bench tools packages-demo packages-test lint test-rust test-npm test-browser test-lan doc clean
+.PHONY: deny demo-test demo test ci bench sim mutants fuzz soak test-sim test-sim-century test-device tools packages-demo packages-test lint test-rust test-npm test-browser test-lan doc clean
 
 ## Start a core server, a web phone and a station on this machine
 demo: packages-demo
@@ -13,11 +13,11 @@ demo: packages-demo
 	$(TARGET)/release/callbox sandbox
 
 ## Everything that is quick enough to run before every commit
-test: packages-test lint test-rust test-npm test-browser test-lan
+test: packages-test lint test-rust test-sim test-npm test-browser test-lan
 	@echo "All tests passed. Pictures of both pages: $(TARGET)/artifacts/"
 
 ## What runs before anything lands
-ci: test doc deny demo-test
+ci: test doc deny demo-test test-sim-century mutants test-device
 
 lint:
 	$(CARGO) fmt --check
@@ -39,10 +39,55 @@ test-lan: tests/node_modules
 	$(CARGO) build
 	scripts/lan-test
 
+# Core, configuration and wire types alone, with optimisation and every check on.
+SIM := $(CARGO) test --no-default-features --profile sim --test sim --
+
+test-sim:
+	YEARS=10 $(SIM) --nocapture
+
+test-sim-century:
+	YEARS=100 SEED=100 $(SIM) --nocapture nothing
+
+## Years of door life from a seed: make sim SEED=7 YEARS=100
+sim:
+	$(SIM) --nocapture nothing
+
+## Ten deliberate bugs in the core, each of which the simulator must find
+mutants:
+	MUTANTS_DIR=$(HOME)/.cache/callbox-mutants $(SIM) --nocapture --ignored
+
+## Two minutes of fuzzing for each target; what it finds is in fuzz/artifacts
+FUZZ_TARGETS := signaling sdp configuration rtp control core
+FUZZ_SECONDS ?= 120
+CARGO_FUZZ := $(HOME)/.cache/callbox-tools/bin/cargo-fuzz
+fuzz: export CARGO_TARGET_DIR := $(HOME)/.cache/callbox-fuzz
+fuzz: export RUSTC_BOOTSTRAP := 1
+fuzz: packages-demo $(CARGO_FUZZ)
+	for target in $(FUZZ_TARGETS); do \
+		$(CARGO_FUZZ) run $$target -- -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -timeout=20 -rss_limit_mb=4096 || exit 1; \
+	done
+
+$(CARGO_FUZZ):
+	CARGO_TARGET_DIR=$(HOME)/.cache/callbox-tools/target $(CARGO) install cargo-fuzz --locked --root $(HOME)/.cache/callbox-tools
+
+## A thousand calls against the sandbox: memory, descriptors and threads
+soak: packages-demo
+	CALLS=1000 $(CARGO) test --test sandbox calls_leave_nothing_behind -- --nocapture
+
+## A machine with a kernel and a network of its own, in a process
+test-device: packages-device
+	$(CARGO) build --release
+	tests/device/build.sh
+	python3 tests/device/network.py $(TARGET)/release/callbox
+
+packages-device:
+	scripts/install-packages python3 mmdebstrap e2fsprogs build-essential flex bison bc xz-utils
+
 ## Figures, not gates: release build, beside Debian's baresip
 bench: packages-test $(VIRTCARD)
 	$(CARGO) build --release
 	scripts/bench
+	$(CARGO) test --test network -- --ignored --nocapture --test-threads=1
 
 doc:
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --no-deps --document-private-items

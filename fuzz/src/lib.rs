@@ -164,9 +164,8 @@ pub fn sdp(data: &[u8]) {
         rate_hz: 48_000,
         attach: Box::new(|_, _| {}),
     };
-    let answered = RUNTIME.block_on(async {
-        tokio::time::timeout(std::time::Duration::from_secs(10), answer(&context, &text)).await
-    });
+    let answered = RUNTIME
+        .block_on(async { tokio::time::timeout(std::time::Duration::from_secs(10), answer(&context, &text)).await });
     assert!(answered.is_ok(), "an offer that takes for ever");
 }
 
@@ -287,16 +286,20 @@ fn step(door: &mut Door, choices: &mut Choices<'_>, calls: &mut Vec<(u32, CallId
             let line = |choices: &mut Choices<'_>| {
                 (choices.below(2) == 0).then(|| known.clone()).flatten().map(|(_, call_id, _)| LineState {
                     call_id: (choices.below(4) != 0).then_some(call_id),
-                    call_logs: vec![CallLogEntry(0, LogMessage::Event(Box::new(Event {
-                        transaction: None,
-                        line: None,
-                        call_id: None,
-                        body: body(choices),
-                    })))],
+                    call_logs: vec![CallLogEntry(
+                        0,
+                        LogMessage::Event(Box::new(Event {
+                            transaction: None,
+                            line: None,
+                            call_id: None,
+                            body: body(choices),
+                        })),
+                    )],
                 })
             };
             let lines = vec![line(choices), line(choices)];
-            let status = [RegistrationStatus::Registered, RegistrationStatus::Unregistered][usize::from(choices.below(2))];
+            let status =
+                [RegistrationStatus::Registered, RegistrationStatus::Unregistered][usize::from(choices.below(2))];
             message(ServerMessage::State(Box::new(StateHandshake {
                 keepalive_interval: u64::from(choices.byte()) * 1000,
                 timestamp: 0,
@@ -308,7 +311,12 @@ fn step(door: &mut Door, choices: &mut Choices<'_>, calls: &mut Vec<(u32, CallId
         19 | 20 => {
             let (line, call_id, transaction) = pick(choices, calls);
             let (line, call_id) = (Some(line), (choices.below(5) != 0).then_some(call_id));
-            message(ServerMessage::Event(Box::new(Event { transaction: Some(transaction), line, call_id, body: body(choices) })))
+            message(ServerMessage::Event(Box::new(Event {
+                transaction: Some(transaction),
+                line,
+                call_id,
+                body: body(choices),
+            })))
         }
         21 => {
             let (line, call_id, transaction) = pick(choices, calls);
@@ -331,7 +339,12 @@ fn step(door: &mut Door, choices: &mut Choices<'_>, calls: &mut Vec<(u32, CallId
             let line = u32::from(choices.below(3));
             calls.push((line, call_id.clone(), "transaction-0".into()));
             let body = EventBody::IncomingCall(invitation(choices));
-            message(ServerMessage::Event(Box::new(Event { transaction: None, line: Some(line), call_id: Some(call_id), body })))
+            message(ServerMessage::Event(Box::new(Event {
+                transaction: None,
+                line: Some(line),
+                call_id: Some(call_id),
+                body,
+            })))
         }
         _ => {
             // The calls that the station makes can be spoken of too.

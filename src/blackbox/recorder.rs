@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::redact::Redaction;
+use super::redact::{Redaction, drop_tokens};
 use crate::core::{Input, LocalTime, Now, Random, Station, Time};
 
 /// How far back it reaches.
@@ -139,7 +139,8 @@ pub struct Dump {
 
 impl Dump {
     /// As text without secrets: numbers and codes are replaced by others, alike ones by the same, so
-    /// that the rules of the configuration still match; descriptions and tokens go. `seed` decides
+    /// that the rules of the configuration still match; descriptions go. Without a seed everything
+    /// stays but tokens and passwords. `seed` decides
     /// which digit stands for which, and must be forgotten.
     ///
     /// # Errors
@@ -147,6 +148,8 @@ impl Dump {
     /// What serde_json says; no input leads there.
     pub fn to_text(&self, seed: Option<u64>) -> Result<String, serde_json::Error> {
         let mut value = serde_json::to_value(self)?;
+        // Nobody needs these, whoever asks.
+        drop_tokens(&mut value);
         if let Some(seed) = seed {
             Redaction::new(&mut Random::new(seed)).apply(&mut value);
             if let Some(redacted) = value.get_mut("redacted") {

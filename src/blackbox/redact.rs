@@ -10,8 +10,10 @@ const NUMBERS: [&str; 8] = ["number", "numbers", "from", "caller", "callee", "lo
 const CODES: [&str; 3] = ["digits", "Digit", "Dtmf"];
 /// Fields that hold names of people.
 const NAMES: [&str; 3] = ["display_name", "caller_display_name", "identifier"];
-/// Fields that hold session descriptions, candidates and secrets.
-const SECRETS: [&str; 8] = ["sdp", "offer", "candidate", "ours", "credential", "username", "Token", "content"];
+/// Fields that hold session descriptions and candidates.
+const DESCRIPTIONS: [&str; 5] = ["sdp", "offer", "candidate", "username", "content"];
+/// Fields that hold what opens a session or a relay.
+const TOKENS: [&str; 2] = ["credential", "Token"];
 /// Digits of a number that have a substitution of their own; the rest shares the last.
 const PLACES: usize = 32;
 
@@ -60,7 +62,7 @@ impl Redaction {
             each_text(value, &mut |text| text.chars().map(|digit| substitute(&self.codes, digit)).collect());
         } else if NAMES.contains(&name) {
             each_text(value, &mut |_| "somebody".to_owned());
-        } else if SECRETS.contains(&name) {
+        } else if DESCRIPTIONS.contains(&name) {
             self.apply(value);
             each_text(value, &mut |text| format!("redacted, {} bytes", text.len()));
         } else {
@@ -84,6 +86,23 @@ impl Redaction {
             })
             .collect();
         format!("{head}{replaced}{tail}")
+    }
+}
+
+/// Takes tokens and passwords out of the whole tree.
+pub(super) fn drop_tokens(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                if TOKENS.contains(&name.as_str()) && field.is_string() {
+                    *field = "redacted".into();
+                } else {
+                    drop_tokens(field);
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_tokens),
+        _ => {}
     }
 }
 

@@ -28,13 +28,13 @@ pin = 23
 max_on_ms = 500
 "#;
 
-struct Daemon {
-    folder: tempfile::TempDir,
+pub struct Daemon {
+    pub folder: tempfile::TempDir,
     process: Process,
 }
 
 impl Daemon {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("callbox.toml"), ALONE).unwrap();
         let process = Process::start(callbox(folder.path(), &["run", "--config", "callbox.toml"]));
@@ -43,12 +43,12 @@ impl Daemon {
         daemon
     }
 
-    fn command(&self, arguments: &[&str]) -> (i32, String, String) {
+    pub fn command(&self, arguments: &[&str]) -> (i32, String, String) {
         let all: Vec<&str> = arguments.iter().copied().chain(["--config", "callbox.toml"]).collect();
         run(self.folder.path(), &all)
     }
 
-    fn status(&self) -> Value {
+    pub fn status(&self) -> Value {
         let (code, out, errors) = self.command(&["status", "--json"]);
         assert_eq!(code, 0, "{errors}");
         serde_json::from_str(&out).unwrap()

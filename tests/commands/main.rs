@@ -8,6 +8,7 @@
     unreachable_pub
 )]
 
+mod black_box;
 mod check;
 mod daemon;
 mod generated;

@@ -1,5 +1,12 @@
 //! The fuzzers' corpora, and whatever they found, on stable Rust.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs, unreachable_pub)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    unreachable_pub
+)]
 
 #[path = "../../fuzz/src/lib.rs"]
 mod targets;

@@ -89,7 +89,8 @@ async fn a_thousand_stations_come_back_without_a_stampede() {
     let mut seconds: BTreeMap<u64, usize> = BTreeMap::new();
     let mut last = Duration::ZERO;
     for _ in 0..STATIONS {
-        let (_, at) = tokio::time::timeout(Duration::from_secs(100), queue.recv()).await.expect("all come back").unwrap();
+        let (_, at) =
+            tokio::time::timeout(Duration::from_secs(100), queue.recv()).await.expect("all come back").unwrap();
         last = at.saturating_duration_since(back);
         *seconds.entry(last.as_secs()).or_default() += 1;
     }

@@ -78,7 +78,12 @@ pub async fn status(station: &StationHandle) -> FullStatus {
 }
 
 /// Waits; gives how long it took.
-pub async fn until(station: &StationHandle, what: &str, limit: Duration, fits: impl Fn(&FullStatus) -> bool) -> Duration {
+pub async fn until(
+    station: &StationHandle,
+    what: &str,
+    limit: Duration,
+    fits: impl Fn(&FullStatus) -> bool,
+) -> Duration {
     let start = Instant::now();
     while start.elapsed() < limit {
         if fits(&status(station).await) {

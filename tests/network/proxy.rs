@@ -104,7 +104,8 @@ async fn carry(
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     // A reset, not an orderly end, when they are dropped.
     let _ = (client.set_zero_linger(), server.set_zero_linger());
-    let ((mut from_client, mut to_client), (mut from_server, mut to_server)) = (client.into_split(), server.into_split());
+    let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
+        (client.into_split(), server.into_split());
     let up = pump(&mut from_client, &mut to_server, weather.clone(), false);
     let down = pump(&mut from_server, &mut to_client, weather, true);
     tokio::select! {

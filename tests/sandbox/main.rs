@@ -1,4 +1,4 @@
-//! The sandbox as a server: who may talk to it, what garbage does, and 200 calls in a row.
+//! The sandbox as a server: who may talk to it, what garbage does, and many calls in a row.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,9 +8,9 @@
     unreachable_pub
 )]
 
+mod calls_in_a_row;
 mod guard;
 mod http;
-mod two_hundred_calls;
 
 use std::net::SocketAddr;
 

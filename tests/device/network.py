@@ -1,0 +1,129 @@
+"""A call through a bad network, on a machine with a kernel and a network of its own.
+
+    python3 network.py CALLBOX
+
+The core server (callbox sandbox, with a station that answers by itself) and the station under test live in
+two network namespaces of the device, joined by a veth pair with 10 % loss and 200 ms delay each way. In
+mid-call the station's address goes and another one comes: the session must be back, and the call must have
+its sound again, both ways.
+"""
+import json
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+import time
+
+from device import Device
+
+CACHE = os.environ.get("DEVICE_CACHE", os.path.expanduser("~/.cache/callbox-device"))
+NETEM = "loss 10% delay 200ms"
+
+ACCOUNTS = "".join(f'[[account]]\nnumber = "{n}"\nname = "{n}"\npassword = "a long password"\n' for n in ("100", "door"))
+STATION = """
+[core]
+url = "https://10.9.0.1:8443"
+ca_file = "/tmp/data/ca.pem"
+login = "100"
+password_file = "/share/password"
+
+[audio]
+capture = "hw:Loopback,1,0"
+playback = "hw:Loopback,0,1"
+
+[control]
+socket = "/tmp/station.sock"
+"""
+
+
+def until(what, seconds, look):
+    """Waits for something true; gives it and how long it took."""
+    start = time.monotonic()
+    while time.monotonic() - start < seconds:
+        found = look()
+        if found:
+            return found, time.monotonic() - start
+        time.sleep(0.1)
+    raise AssertionError(f"waited {seconds} s for: {what}")
+
+
+def main(callbox):
+    with tempfile.TemporaryDirectory() as folder:
+        share = pathlib.Path(folder)
+        shutil.copy(callbox, share / "callbox")
+        (share / "accounts.toml").write_text(ACCOUNTS)
+        (share / "password").write_text("a long password\n")
+        (share / "station.toml").write_text(STATION)
+        with Device(CACHE, share) as device:
+            try:
+                run(device)
+            except AssertionError:
+                for log in ("core", "station"):
+                    print(f"--- {log}\n" + device.sh(f"tail -40 /tmp/{log}.log", check=False))
+                print(json.dumps(status(device, "/tmp/station.sock"), indent=1))
+                raise
+
+
+def status(device, socket):
+    text = device.sh(f"/share/callbox status --json --socket {socket}", check=False)
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def run(device):
+    sh = device.sh
+    sh("ip netns add core && ip link add core0 type veth peer name st0 && ip link set core0 netns core")
+    sh("ip -n core addr add 10.9.0.1/24 dev core0 && ip -n core link set core0 up && ip -n core link set lo up")
+    sh("ip addr add 10.9.0.2/24 dev st0 && ip link set st0 up && ip link set lo up")
+    sh("RUST_BACKTRACE=1 XDG_RUNTIME_DIR=/run ip netns exec core /share/callbox sandbox --listen 10.9.0.1:8443 "
+       "--accounts /share/accounts.toml --data /tmp/data --no-sound-card > /tmp/core.log 2>&1 &")
+    until("the core server", 30, lambda: sh("grep -c SHA-256 /tmp/core.log", check=False).strip() != "0")
+    # What the microphone hears.
+    sh("speaker-test -D hw:Loopback,0,0 -c 2 -r 48000 -F S16_LE -t sine -f 440 > /dev/null 2>&1 &")
+    sh("RUST_BACKTRACE=1 RUNTIME_DIRECTORY=/run /share/callbox run --config /share/station.toml > /tmp/station.log 2>&1 &")
+    station = lambda: status(device, "/tmp/station.sock")
+    door = lambda: status(device, "/run/callbox/control.sock")
+    registered = lambda: (s := station()) and s["session"]["state"] == "registered" and s
+    until("registration", 30, registered)
+
+    sh(f"tc qdisc add dev st0 root netem {NETEM}")
+    sh(f"ip netns exec core tc qdisc add dev core0 root netem {NETEM}")
+    sh("/share/callbox call door --socket /tmp/station.sock")
+
+    def talking():
+        lines = (station() or {}).get("lines", [])
+        return any(line["state"] == "established" and line["call"]["media_connected"] for line in lines)
+
+    def sounds(of):
+        s = of()
+        return s and s["sound"]["loudspeaker_dbfs"] > -50
+
+    _, took = until("the call", 40, talking)
+    print(f"a call through {NETEM}: up with media after {took:.1f} s")
+    until("the station hears the door", 20, lambda: sounds(station))
+    until("the door hears the station", 20, lambda: sounds(door))
+
+    sessions = station()["session"]["counters"]["sessions"]
+    sh("ip addr del 10.9.0.2/24 dev st0 && ip addr add 10.9.0.3/24 dev st0")
+    back = lambda: (s := registered()) and s["session"]["counters"]["sessions"] > sessions
+    _, session = until("the session under the new address", 30, back)
+    _, media = until("media under the new address", 40, talking)
+    print(f"another address in mid-call: the session is back after {session:.1f} s, media {media:.1f} s later")
+    time.sleep(3)
+    assert talking(), "the call is still up"
+    until("the station hears the door again", 20, lambda: sounds(station))
+    until("the door hears the station again", 20, lambda: sounds(door))
+    steps = sh("grep -o 'media repair.*' /tmp/station.log", check=False)
+    print("repairs:", steps.replace("\n", "; "))
+    attempt = sh("grep -n 'connecting\\|offline\\|registered' /tmp/station.log | tail -5", check=False)
+    print(attempt)
+    sh("/share/callbox hangup --socket /tmp/station.sock")
+    until("the end", 20, lambda: all(line["state"] == "idle" for line in station()["lines"]))
+    print("device network test passed")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
