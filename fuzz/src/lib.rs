@@ -130,7 +130,10 @@ impl Door {
     /// Whatever came: in the end every line is idle.
     fn rests(mut self) {
         self.input(Input::Shutdown);
-        self.pass(120_000);
+        let end = self.now_ms + 120_000;
+        while !self.station.is_at_rest() && self.now_ms < end {
+            self.pass(1_000);
+        }
         assert!(self.station.is_at_rest(), "it never comes to rest: {:?}", self.station.status().lines);
     }
 }

@@ -22,6 +22,8 @@ const SETUP_PATIENCE: Duration = Duration::from_secs(5);
 const HOLD_PATIENCE: Duration = Duration::from_secs(10);
 /// Each step of a repair has this long.
 pub(super) const STEP_PATIENCE: Duration = Duration::from_secs(5);
+/// An update that met one of the far end is tried again so often before the next step.
+const MAX_GLARES: u32 = 2;
 /// A dead call without a session waits so long for one: repairs need it.
 const OFFLINE_PATIENCE: Duration = Duration::from_secs(60);
 /// Connected, and no sound for so long in one direction: it is asked for once.
@@ -38,6 +40,8 @@ pub(super) struct Proof {
     sound_at: Time,
     /// The core server does not hear us since then (`ice_media`).
     unheard_since: Option<Time>,
+    /// How often the step's update has met one of the far end.
+    glares: u32,
     /// The one `update` for a silent call is spent.
     asked: bool,
     /// What people are told.
@@ -63,6 +67,7 @@ impl Proof {
             was_connected: connected,
             sound_at: now,
             unheard_since: None,
+            glares: 0,
             asked: false,
             missing: None,
         }
@@ -223,6 +228,24 @@ impl Station {
         }
     }
 
+    /// The far end's offer went down with the socket: it is answered first, and our own follows where
+    /// that has not helped.
+    pub(super) fn answer_before_repair(&mut self, line: usize, offer: String) {
+        let retry = self.after_glare();
+        self.reinvited(line, offer);
+        let connected = self.lines.call(line).is_some_and(|call| call.connected);
+        let Some(proof) = self.proof(line) else { return };
+        if connected && proof.step == Step::Watching {
+            return;
+        }
+        proof.step = Step::Repairing { step: RepairStep::IceRestart, until: retry + STEP_PATIENCE };
+        proof.glares = 0;
+        if let Some(call) = self.lines.call_mut(line) {
+            call.update = Update::RetryAt(retry);
+        }
+        self.tell_repair(line, RepairStep::IceRestart, RepairOutcome::Started);
+    }
+
     /// Does what is due on a line.
     pub(super) fn run_proof(&mut self, line: usize) {
         let now = self.now.at;
@@ -283,10 +306,15 @@ impl Station {
         }
     }
 
-    /// Two updates met, and ours comes again at `retry`: its step waits for that.
+    /// Two updates met, and ours comes again at `retry`: its step waits for that, but not for ever.
     pub(super) fn repair_delayed(&mut self, line: usize, retry: Time) {
-        if let Some(Proof { step: Step::Repairing { until, .. }, .. }) = self.proof(line) {
-            *until = retry + STEP_PATIENCE;
+        let Some(proof) = self.proof(line) else { return };
+        proof.glares += 1;
+        let stuck = proof.glares > MAX_GLARES;
+        match &mut proof.step {
+            Step::Repairing { .. } if stuck => self.repair_refused(line),
+            Step::Repairing { until, .. } => *until = retry + STEP_PATIENCE,
+            Step::Watching | Step::WaitingForSession { .. } => {}
         }
     }
 
@@ -318,6 +346,7 @@ impl Station {
         let until = self.now.at + STEP_PATIENCE;
         let Some(proof) = self.proof(line) else { return };
         proof.step = Step::Repairing { step, until };
+        proof.glares = 0;
         self.tell_repair(line, step, RepairOutcome::Started);
         match step {
             RepairStep::IceRestart => self.restart_ice(line),

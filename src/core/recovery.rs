@@ -32,6 +32,16 @@ impl ServerCall<'_> {
         }
     }
 
+    /// The far end's re-INVITE that nobody has answered yet.
+    fn open_offer(&self) -> Option<String> {
+        let newest = self.events().find_map(|event| match &event.body {
+            EventBody::UpdatingCall(invitation) => Some(invitation.jsep.as_ref()),
+            EventBody::Updated { .. } | EventBody::Accepted { .. } => Some(None),
+            _ => None,
+        });
+        newest.flatten().map(|jsep| jsep.sdp.clone())
+    }
+
     fn has_accepted(&self) -> bool {
         self.events().any(|event| matches!(event.body, EventBody::Accepted { .. }))
     }
@@ -103,7 +113,12 @@ impl Station {
                 // Our answer went down with the socket.
                 self.send_accept(line);
             }
-            self.repair_after_reconnect(line);
+            match theirs.open_offer() {
+                Some(offer) if self.lines.call(line).is_some_and(Call::is_established) => {
+                    self.answer_before_repair(line, offer);
+                }
+                _ => self.repair_after_reconnect(line),
+            }
         }
     }
 

@@ -268,12 +268,12 @@ impl Station {
     }
 
     /// When an update of ours that met one of the far end comes again.
-    fn after_glare(&mut self) -> Time {
+    pub(super) fn after_glare(&mut self) -> Time {
         self.now.at + self.random.between(GLARE.0, GLARE.1)
     }
 
     /// re-INVITE of the far end. Ours, if one is out, gives way and comes again.
-    fn reinvited(&mut self, line: usize, offer: String) {
+    pub(super) fn reinvited(&mut self, line: usize, offer: String) {
         let retry = self.after_glare();
         let Some(call) = self.lines.call_mut(line) else { return };
         let Some(media) = call.media else { return };

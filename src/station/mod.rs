@@ -1,6 +1,7 @@
 //! The one event loop: feeds the core and carries its outputs out.
 
 mod clock;
+mod feeder;
 mod handle;
 mod identifier;
 mod memory;

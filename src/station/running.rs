@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep_until;
 
 use super::clock::{Clock, wall_clock_ms};
+use super::feeder::Feeder;
 use super::handle::{Ask, StationHandle};
 use super::memory::Keeper;
 use crate::audio::{Audio, AudioStartError, CardChoice, SoundBank, SoundError};
@@ -210,7 +211,9 @@ impl Loop {
     async fn run(mut self, mut queues: Queues, mut stopped: oneshot::Receiver<()>) {
         self.feed(Input::Tick);
         let mut give_up = None;
+        let mut feeder = Feeder::new(self.clock.now().at);
         loop {
+            let feed_at = feeder.as_ref().map(Feeder::next);
             let deadline = self.station.next_deadline().map(|time| self.clock.instant(time));
             let input = tokio::select! {
                 Some(report) = queues.sockets.recv() => {
@@ -252,6 +255,12 @@ impl Loop {
                     Input::Shutdown
                 }
                 () = sleep_until(give_up.unwrap_or_else(far_future)) => break,
+                () = sleep_until(feed_at.unwrap_or_else(far_future)) => {
+                    if let Some(feeder) = &mut feeder {
+                        feeder.look(&self.audio.meters, self.clock.now().at);
+                    }
+                    continue;
+                }
             };
             self.feed(input);
             self.audio.collect();

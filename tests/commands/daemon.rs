@@ -137,3 +137,21 @@ fn a_second_daemon_on_the_same_socket_is_refused() {
     assert!(errors.contains("another callbox listens there"), "{errors}");
     daemon.status();
 }
+
+#[test]
+fn the_watchdog_is_fed_while_everything_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("callbox.toml"), ALONE).unwrap();
+    let notify = std::os::unix::net::UnixDatagram::bind(folder.path().join("notify")).unwrap();
+    notify.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
+    let mut command = callbox(folder.path(), &["run", "--config", "callbox.toml"]);
+    command.env("NOTIFY_SOCKET", folder.path().join("notify")).env("WATCHDOG_USEC", "900000");
+    let _daemon = Process::start(command);
+    let mut heard = Vec::new();
+    while heard.iter().filter(|word| *word == "WATCHDOG=1").count() < 5 {
+        let mut buffer = [0; 256];
+        let length = notify.recv(&mut buffer).expect("a word within 10 s");
+        heard.push(String::from_utf8_lossy(&buffer[..length]).trim().to_owned());
+    }
+    assert!(heard.contains(&"READY=1".to_owned()), "{heard:?}");
+}

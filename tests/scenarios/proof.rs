@@ -304,3 +304,57 @@ fn a_repair_that_the_loss_of_the_session_interrupted_begins_again() {
     door.state(vec![busy(&call_id.0, vec![accepted()]), None]);
     door.take_one("update");
 }
+
+#[test]
+fn an_offer_of_the_far_end_that_went_down_with_the_socket_is_answered_after_the_reconnect() {
+    let mut door = Door::online(BELL);
+    let request = door.talking_call();
+    let call_id = request.call_id.unwrap();
+    door.lose(1006);
+    door.lose_media();
+    let reoffer = EventBody::UpdatingCall(invitation("100", Some(Jsep::offer("their next offer"))));
+    door.reopen();
+    door.state(vec![busy(&call_id.0, vec![reoffer, accepted()]), None]);
+    // One of both: an offer of ours would only meet theirs.
+    let update = door.take_one("update");
+    assert!(matches!(update.body, RequestBody::Update { jsep } if jsep.kind == JsepKind::Answer));
+    door.media_connected();
+    door.advance(30_000);
+    assert!(
+        door.take("update")
+            .iter()
+            .all(|update| !matches!(&update.body, RequestBody::Update { jsep } if jsep.sdp == "our next offer"))
+    );
+    assert!(door.take("hangup").is_empty());
+}
+
+#[test]
+fn an_offer_that_was_answered_before_the_loss_is_not_answered_again() {
+    let mut door = Door::online(BELL);
+    let request = door.talking_call();
+    let call_id = request.call_id.unwrap();
+    door.lose(1006);
+    door.reopen();
+    let reoffer = EventBody::UpdatingCall(invitation("100", Some(Jsep::offer("their next offer"))));
+    door.state(vec![busy(&call_id.0, vec![EventBody::Updated { jsep: None }, reoffer, accepted()]), None]);
+    assert!(door.take("update").is_empty());
+}
+
+#[test]
+fn updates_that_meet_again_and_again_lead_to_the_next_step() {
+    let mut door = Door::online(BELL);
+    door.talking_call();
+    let old = media(&door);
+    door.lose_media();
+    let mut refused = 0;
+    while media(&door) == old {
+        for update in door.take("update") {
+            door.ack(&update);
+            door.event_of(&update, EventBody::Error { code: 491, reason: "Request Pending".into() });
+            refused += 1;
+        }
+        door.advance(500);
+        assert!(refused < 10, "for ever");
+    }
+    assert_eq!(refused, 3);
+}

@@ -35,6 +35,8 @@ pub struct Leg {
     pub description: Option<String>,
     pub station_holds: bool,
     pub far_end_holds: bool,
+    /// A re-INVITE of the far end waits for the station's answer until then; ours meets it.
+    offered_until: u64,
     pub muted: bool,
     answers_offerless: bool,
 }
@@ -205,6 +207,7 @@ impl Server {
             description: None,
             station_holds: false,
             far_end_holds: false,
+            offered_until: 0,
             muted: false,
             answers_offerless: offerless,
         });
@@ -324,6 +327,7 @@ impl Server {
             description: Some(jsep.sdp),
             station_holds: false,
             far_end_holds: false,
+            offered_until: 0,
             muted: false,
             answers_offerless: false,
         });
@@ -395,7 +399,7 @@ impl Server {
                 self.ack_and_event(&answer, &call_id, EventBody::Resuming {}, random);
             }
             (RequestBody::Update { jsep }, LegState::Up) if jsep.kind == JsepKind::Offer => {
-                if random.below(12) == 0 {
+                if now < leg.offered_until || random.below(12) == 0 {
                     self.ack(&answer, 0);
                     let body = EventBody::Error { code: 491, reason: "Request Pending".into() };
                     return self.event(5, line, &call_id, Some(answer.transaction), body);
@@ -412,6 +416,7 @@ impl Server {
             }
             (RequestBody::Update { jsep }, LegState::Up) => {
                 leg.description = Some(jsep.sdp);
+                leg.offered_until = 0;
                 self.ack_and_event(&answer, &call_id, EventBody::Updated { jsep: None }, random);
                 self.act(30, Doing::Media(serial));
             }
@@ -498,6 +503,8 @@ impl Server {
             (Timer::HangsUp, LegState::Up) => self.end(now, line, 200, "Session Terminated", random),
             (Timer::Reoffers { holds }, LegState::Up) => {
                 leg.far_end_holds = holds;
+                // SIP's transaction time-out (RFC 3261, timer B).
+                leg.offered_until = now + 32_000;
                 let number = leg.number.clone();
                 let direction = if holds { "sendonly" } else { "sendrecv" };
                 let invitation = Invitation {

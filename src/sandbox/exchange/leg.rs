@@ -1,6 +1,6 @@
 //! One account's side of a call.
 
-use crate::core::Direction;
+use crate::core::{Direction, Time};
 use crate::signaling::{CallId, CallLogEntry, Event, EventBody, LogMessage, Request, RequestBody};
 
 /// Entries of a call's log that are kept.
@@ -26,6 +26,8 @@ pub(super) struct PendingUpdate {
     pub(super) transaction: String,
     /// `update` with an offer of its own, rather than hold or unhold.
     pub(super) wants_answer: bool,
+    /// A far side that has not answered by then will not: its answer went down with its connection.
+    pub(super) until: Time,
 }
 
 #[derive(Debug, Clone)]

@@ -91,6 +91,7 @@ impl Exchange {
                 self.abandon(account);
             }
         }
+        self.expire_updates();
     }
 
     /// What is to be sent, in order.

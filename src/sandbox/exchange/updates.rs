@@ -1,9 +1,16 @@
 //! Renegotiation: hold, unhold, and updates with an offer of their own.
 
+use std::time::Duration;
+
 use crate::signaling::{EventBody, HoldDirection, Invitation, Jsep, JsepKind, response_code};
 
 use super::leg::{LegState, PendingUpdate, Seat};
 use super::{Answer, Exchange};
+
+/// An update has this long to be answered.
+const UPDATE_PATIENCE: Duration = Duration::from_secs(10);
+/// Lines of an account.
+const LINES: usize = 2;
 
 impl Exchange {
     pub(super) fn hold(&mut self, seat: Seat, answer: &Answer, direction: Option<HoldDirection>) {
@@ -55,10 +62,11 @@ impl Exchange {
             let body = EventBody::Error { code: 491, reason: "Request Pending".into() };
             return self.tell(seat, Some(&answer.transaction), body);
         }
-        let (caller, callee) = (self.number(seat.account), self.number(far.account));
+        let (caller, callee, now) = (self.number(seat.account), self.number(far.account), self.now);
         if let Some(leg) = self.leg_mut(seat) {
             leg.sdp = Some(sdp.clone());
-            leg.update = Some(PendingUpdate { transaction: answer.transaction.clone(), wants_answer });
+            let until = now + UPDATE_PATIENCE;
+            leg.update = Some(PendingUpdate { transaction: answer.transaction.clone(), wants_answer, until });
         }
         let invitation = Invitation {
             callee,
@@ -70,6 +78,23 @@ impl Exchange {
             jsep: Some(Jsep::offer(sdp)),
         };
         self.tell(far, None, EventBody::UpdatingCall(invitation));
+    }
+
+    /// Ends updates that nobody answers, as a SIP transaction ends (RFC 3261, 17.1.1.2, timer B).
+    pub(super) fn expire_updates(&mut self) {
+        for account in 0..self.accounts.len() {
+            for line in 0..LINES {
+                let seat = Seat { account, line };
+                let now = self.now;
+                let Some(leg) = self.leg_mut(seat) else { continue };
+                if leg.update.as_ref().is_some_and(|update| now >= update.until)
+                    && let Some(update) = leg.update.take()
+                {
+                    let body = EventBody::Error { code: 408, reason: "Request Timeout".into() };
+                    self.tell(seat, Some(&update.transaction), body);
+                }
+            }
+        }
     }
 
     /// The far side's answer to the offer that it was sent.
