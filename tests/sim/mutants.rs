@@ -67,20 +67,15 @@ const MUTANTS: [(&str, &str, &str, &str); 10] = [
 /// A copy of everything that the simulator is built from.
 fn copy(to: &Path) {
     let from = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for part in [
-        "Cargo.toml",
-        "Cargo.lock",
-        "src",
-        "tests/sim",
-        "tests/commands",
-        "tests/connection",
-        "tests/media",
-        "tests/sandbox",
-    ] {
-        let target = to.join(part);
+    // Cargo wants to see every test that its manifest names.
+    let tests =
+        ["commands", "connection", "fuzz", "media", "network", "sandbox", "sim"].map(|test| format!("tests/{test}"));
+    let parts = ["Cargo.toml", "Cargo.lock", "src"].map(str::to_owned).into_iter().chain(tests);
+    for part in parts {
+        let target = to.join(&part);
         std::fs::create_dir_all(target.parent().unwrap()).unwrap();
         let _ = std::fs::remove_dir_all(&target);
-        let done = Command::new("cp").arg("-r").arg(from.join(part)).arg(&target).status().unwrap();
+        let done = Command::new("cp").arg("-r").arg(from.join(&part)).arg(&target).status().unwrap();
         assert!(done.success());
     }
 }
