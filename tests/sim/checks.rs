@@ -10,6 +10,8 @@ use callbox::signaling::*;
 pub const STRIKE: usize = 0;
 pub const MAX_ON_MS: u64 = 8_000;
 const SIGN_MS: u64 = 2_000;
+/// `press_max_age_s`, and the time that a line, an offer and a slow network take.
+const PRESS_IS_OLD_MS: u64 = 15_000;
 /// A tick that comes at its deadline ends a state; this much is rounding.
 const SLACK_MS: u64 = 1_000;
 
@@ -37,6 +39,10 @@ pub struct Checks {
     lines: usize,
     pub violation: Option<Violation>,
     press_at: Option<u64>,
+    /// The press that the next call is for, until it is made.
+    wished_at: Option<u64>,
+    /// Media proof has said that it calls once more.
+    redial_announced: bool,
     live_outgoing: BTreeSet<CallId>,
     answered: bool,
     redials: u32,
@@ -63,6 +69,8 @@ impl Checks {
             lines: 2,
             violation: None,
             press_at: None,
+            wished_at: None,
+            redial_announced: false,
             live_outgoing: BTreeSet::new(),
             answered: false,
             redials: 0,
@@ -165,14 +173,14 @@ impl Checks {
                 }
                 self.scene(scene);
             }
-            Output::Send(ClientMessage::Request(request)) => self.sent(request),
+            Output::Send(ClientMessage::Request(request)) => self.sent(now, request),
             Output::Drive(callbox::config::OutputIndex(STRIKE), drive) => self.strike(now, *drive),
             Output::Fact(fact) => self.fact(now, fact),
             _ => {}
         }
     }
 
-    fn sent(&mut self, request: &Request) {
+    fn sent(&mut self, now: u64, request: &Request) {
         let line = request.line.unwrap_or(u32::MAX);
         if let Some(call_id) = &request.call_id {
             match &request.body {
@@ -180,7 +188,7 @@ impl Checks {
                     self.transactions.insert(request.transaction.clone(), call_id.clone());
                     self.line_calls.insert(line, call_id.clone());
                     self.bind(jsep, call_id);
-                    self.dials(call_id);
+                    self.dials(now, call_id);
                 }
                 RequestBody::Accept { jsep } | RequestBody::Update { jsep } => {
                     self.line_calls.insert(line, call_id.clone());
@@ -201,10 +209,14 @@ impl Checks {
     }
 
     /// Rule 1.
-    fn dials(&mut self, call_id: &CallId) {
+    fn dials(&mut self, now: u64, call_id: &CallId) {
         if !self.live_outgoing.insert(call_id.clone()) {
             // Sent again, since the first went down with its socket.
             return;
+        }
+        let redial = std::mem::take(&mut self.redial_announced);
+        if !redial && self.wished_at.take().is_some_and(|at| now > at + PRESS_IS_OLD_MS) {
+            return self.fail("no ghosts", "a press is dialled long after it was made");
         }
         if self.live_outgoing.len() > self.width {
             let live = &self.live_outgoing;
@@ -287,10 +299,13 @@ impl Checks {
             Fact::Press { .. } => {
                 self.press_at.get_or_insert(now);
                 if self.live_outgoing.is_empty() {
+                    self.wished_at = Some(now);
+                    self.redial_announced = false;
                     self.answered = false;
                     self.redials = 0;
                 }
             }
+            Fact::Repair { step: RepairStep::Redial, .. } => self.redial_announced = true,
             Fact::Call { call_id, state, direction, .. } => {
                 let call_id = CallId(call_id.clone());
                 if *direction == Direction::Outgoing && matches!(state, CallState::Established) {

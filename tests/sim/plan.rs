@@ -157,7 +157,7 @@ fn fault(random: &mut Random) -> Fault {
         15 => Fault::Takeover { ms: long, fights: random.below(3) == 0 },
         16 => Fault::TokenExpires { ms: long * 3 },
         17 => Fault::Unregistered { ms: long },
-        18 => Fault::MediaDead { ms: short },
+        18 => Fault::MediaDead { ms: if random.below(2) == 0 { short } else { long } },
         19 => Fault::MediaLate { ms: long },
         20 => Fault::NullCallIds,
         21 => Fault::NoCard { ms: long },
