@@ -370,7 +370,9 @@ impl Station {
     /// The last step: hang up, and call once more if it was us who called.
     fn redial_or_end(&mut self, line: usize) {
         let Some(call) = self.lines.call(line) else { return };
-        let again = call.direction == Direction::Outgoing && !call.redial && !self.shutting_down;
+        // Somebody who is served by another call wants no second one.
+        let alone = self.lines.active().all(|(other, _)| other == line);
+        let again = call.direction == Direction::Outgoing && !call.redial && alone && !self.shutting_down;
         let (number, origin, ring) = (call.number.clone(), call.origin, call.ring);
         if !again {
             return self.give_up(line);

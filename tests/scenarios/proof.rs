@@ -358,3 +358,21 @@ fn updates_that_meet_again_and_again_lead_to_the_next_step() {
     }
     assert_eq!(refused, 3);
 }
+
+#[test]
+fn a_call_without_media_is_not_dialled_again_beside_one_that_is_up() {
+    let mut door = Door::online(&format!("{BELL}[calls]\nsecond_call = \"mix\"\n"));
+    door.talking_call();
+    let dead = media(&door);
+    door.command(Command::Call { number: "101".into(), line: None }).unwrap();
+    let other = door.take_one("outgoing_call");
+    door.ack(&other);
+    door.answered(&other);
+    door.input(Input::Media(dead, MediaEvent::Disconnected));
+    for _ in 0..2 {
+        take_updates(&mut door);
+        door.advance(5_100);
+    }
+    door.take_one("hangup");
+    assert!(door.take("outgoing_call").is_empty());
+}

@@ -41,8 +41,8 @@ const MUTANTS: [(&str, &str, &str, &str); 10] = [
     ),
     (
         "proof.rs",
-        "let again = call.direction == Direction::Outgoing && !call.redial && !self.shutting_down;",
-        "let again = call.direction == Direction::Outgoing && !self.shutting_down;",
+        "let again = call.direction == Direction::Outgoing && !call.redial && alone && !self.shutting_down;",
+        "let again = call.direction == Direction::Outgoing && alone && !self.shutting_down;",
         "a call without media is dialled again and again",
     ),
     (
