@@ -10,8 +10,8 @@ use crate::audio::CardChoice;
 use crate::config::Config;
 use crate::control::ControlServer;
 use crate::sandbox::{
-    Account, STATION_NUMBER, Sandbox, SandboxOptions, ServerCertificate, default_accounts, default_station,
-    load_accounts,
+    Account, ConnectionLimits, STATION_NUMBER, Sandbox, SandboxOptions, ServerCertificate, default_accounts,
+    default_station, load_accounts,
 };
 
 #[derive(Debug, Args)]
@@ -95,6 +95,7 @@ async fn start(args: SandboxArgs) -> Result<(Sandbox, Option<ControlServer>), Ex
         station,
         card: if args.no_sound_card { CardChoice::Synthetic } else { CardChoice::AlsaOrSynthetic },
         certificate,
+        limits: ConnectionLimits::default(),
     };
     let sandbox = Sandbox::start(options).await.map_err(usage)?;
     let control = match (&socket, sandbox.station_handle()) {

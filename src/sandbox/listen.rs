@@ -20,10 +20,21 @@ use tokio_rustls::server::TlsStream;
 use super::SandboxError;
 use super::certificate::ServerCertificate;
 
-/// Connections at a time.
-const MAX_CONNECTIONS: usize = 256;
-/// Connections of one address at a time.
-const MAX_PER_ADDRESS: usize = 64;
+/// How many connections are served at a time; those beyond are turned away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    /// Of all clients together.
+    pub total: usize,
+    /// Of one address.
+    pub per_address: usize,
+}
+
+impl Default for ConnectionLimits {
+    /// A household.
+    fn default() -> Self {
+        Self { total: 256, per_address: 64 }
+    }
+}
 /// A client has this long for its first request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection on which nothing moves for so long is closed; a WebSocket moves more often.
@@ -62,11 +73,16 @@ struct Place {
 }
 
 impl Place {
-    fn take(address: IpAddr, taken: &Arc<Mutex<HashMap<IpAddr, usize>>>, places: &Arc<Semaphore>) -> Option<Self> {
+    fn take(
+        address: IpAddr,
+        taken: &Arc<Mutex<HashMap<IpAddr, usize>>>,
+        places: &Arc<Semaphore>,
+        per_address: usize,
+    ) -> Option<Self> {
         let permit = Arc::clone(places).try_acquire_owned().ok()?;
         let mut counts = taken.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(address).or_default();
-        if *count >= MAX_PER_ADDRESS {
+        if *count >= per_address {
             return None;
         }
         *count += 1;
@@ -105,6 +121,7 @@ impl Listener {
     pub(super) async fn bind(
         address: SocketAddr,
         certificate: Option<&ServerCertificate>,
+        limits: ConnectionLimits,
     ) -> Result<Self, SandboxError> {
         let tls = match certificate {
             Some(certificate) => Some(TlsAcceptor::from(certificate.server_config().map_err(SandboxError::Tls)?)),
@@ -114,7 +131,7 @@ impl Listener {
         let listener = TcpListener::bind(address).await.map_err(problem)?;
         let address = listener.local_addr().map_err(problem)?;
         let (sender, accepted) = mpsc::channel(16);
-        tokio::spawn(accept(listener, tls, sender));
+        tokio::spawn(accept(listener, tls, limits, sender));
         Ok(Self { address, accepted })
     }
 
@@ -124,8 +141,13 @@ impl Listener {
 }
 
 /// Accepts until nobody wants connections any more. A slow handshake holds nobody up.
-async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, accepted: mpsc::Sender<Connection>) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+async fn accept(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    limits: ConnectionLimits,
+    accepted: mpsc::Sender<Connection>,
+) {
+    let places = Arc::new(Semaphore::new(limits.total));
     let taken = Arc::default();
     loop {
         let connection = tokio::select! {
@@ -138,7 +160,7 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, accepted: mpsc:
         };
         let Ok(local) = stream.local_addr() else { continue };
         // A crowd is turned away rather than made to wait.
-        let Some(place) = Place::take(remote.ip(), &taken, &places) else { continue };
+        let Some(place) = Place::take(remote.ip(), &taken, &places, limits.per_address) else { continue };
         let _ = stream.set_nodelay(true);
         let (accepted, tls, ends) = (accepted.clone(), tls.clone(), Ends { local, remote });
         tokio::spawn(async move {

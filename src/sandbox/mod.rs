@@ -26,6 +26,7 @@ use tokio::task::JoinHandle;
 
 pub use accounts::{Account, AccountsError, default_accounts, load_accounts};
 pub use certificate::{CertificateError, ServerCertificate};
+pub use listen::ConnectionLimits;
 pub use station::{STATION_NUMBER, default_station};
 
 use crate::audio::CardChoice;
@@ -53,6 +54,8 @@ pub struct SandboxOptions {
     pub card: CardChoice,
     /// The server's certificate; needed off loopback.
     pub certificate: Option<ServerCertificate>,
+    /// Connections at a time.
+    pub limits: ConnectionLimits,
 }
 
 /// Why the sandbox cannot start.
@@ -93,7 +96,7 @@ pub struct Sandbox {
 impl Sandbox {
     /// Binds, starts the exchange and the station, and serves.
     pub async fn start(options: SandboxOptions) -> Result<Self, SandboxError> {
-        let SandboxOptions { listen, mut accounts, host_names, station, card, certificate } = options;
+        let SandboxOptions { listen, mut accounts, host_names, station, card, certificate, limits } = options;
         let loopback = listen.ip().is_loopback();
         if !loopback && certificate.is_none() {
             return Err(SandboxError::NoCertificate);
@@ -115,13 +118,13 @@ impl Sandbox {
             host_names,
             stopped: stopped.clone(),
         };
-        let listener = Listener::bind(listen, certificate.as_ref()).await?;
+        let listener = Listener::bind(listen, certificate.as_ref(), limits).await?;
         let address = listener.address();
         let mut tasks = Vec::new();
         let mut running = None;
         if let Some(config) = station {
             // The station has a door of its own: plain, and on loopback only.
-            let private = Listener::bind(SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 0), None).await?;
+            let private = Listener::bind(SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 0), None, limits).await?;
             let private_address = private.address();
             let private_shared = Shared { secure: false, panel_needs_login: true, ..shared.clone() };
             tasks.push(tokio::spawn(routes::serve(private, private_shared, stopped.clone())));

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use callbox::audio::CardChoice;
 use callbox::config::{Credentials, parse_without_core};
 use callbox::control::{Controlled, FullStatus, Reply, Request};
-use callbox::sandbox::{Sandbox, SandboxOptions, default_accounts, default_station};
+use callbox::sandbox::{ConnectionLimits, Sandbox, SandboxOptions, default_accounts, default_station};
 use callbox::signaling::{Endpoint, LoginRequest, SessionApi, client_config};
 use callbox::station::{RunningStation, StationHandle, StationOptions};
 
@@ -30,6 +30,7 @@ pub async fn sandbox(accounts: Vec<callbox::sandbox::Account>) -> Sandbox {
         station: Some(default_station(&default_accounts()).unwrap_or_else(|errors| panic!("{errors}"))),
         card: CardChoice::Synthetic,
         certificate: None,
+        limits: ConnectionLimits { total: 4096, per_address: 4096 },
     })
     .await
     .unwrap()

@@ -15,7 +15,7 @@ mod http;
 use std::net::SocketAddr;
 
 use callbox::audio::CardChoice;
-use callbox::sandbox::{Sandbox, SandboxOptions, default_accounts, default_station};
+use callbox::sandbox::{ConnectionLimits, Sandbox, SandboxOptions, default_accounts, default_station};
 
 pub async fn sandbox() -> Sandbox {
     Sandbox::start(SandboxOptions {
@@ -25,6 +25,7 @@ pub async fn sandbox() -> Sandbox {
         station: Some(default_station(&default_accounts()).unwrap_or_else(|errors| panic!("{errors}"))),
         card: CardChoice::Synthetic,
         certificate: None,
+        limits: ConnectionLimits::default(),
     })
     .await
     .unwrap()
