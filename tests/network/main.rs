@@ -8,6 +8,7 @@
     unreachable_pub
 )]
 
+mod crash;
 mod herd;
 mod proxy;
 mod weather;
