@@ -98,30 +98,9 @@ impl Recorder {
     }
 }
 
-/// About how many bytes an input holds.
+/// About how many bytes an input holds: as many as its text, and its fixed part.
 fn weight(input: &Input) -> usize {
-    use crate::core::{MediaEvent, SocketEvent};
-    use crate::signaling::{EventBody, ServerMessage};
-    let description = match input {
-        Input::Socket(SocketEvent::Message(message)) => match message.as_ref() {
-            ServerMessage::Event(event) => match &event.body {
-                EventBody::IncomingCall(invitation) | EventBody::UpdatingCall(invitation) => {
-                    invitation.jsep.as_ref().map_or(0, |jsep| jsep.sdp.len())
-                }
-                EventBody::Accepted { jsep, .. } | EventBody::Progress { jsep, .. } | EventBody::Updated { jsep } => {
-                    jsep.as_ref().map_or(0, |jsep| jsep.sdp.len())
-                }
-                EventBody::Notify { content, .. } => content.len(),
-                _ => 0,
-            },
-            // A log of a call: its descriptions are the bulk of it.
-            ServerMessage::State(state) => state.lines.iter().flatten().map(|line| line.call_logs.len() * 1024).sum(),
-            _ => 0,
-        },
-        Input::Media(_, MediaEvent::LocalOffer { sdp } | MediaEvent::LocalAnswer { sdp, .. }) => sdp.len(),
-        _ => 0,
-    };
-    size_of::<Entry>() + 64 + description
+    size_of::<Entry>() + serde_json::to_string(input).map_or(0, |text| text.len())
 }
 
 /// A recording, ready to be written.

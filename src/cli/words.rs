@@ -120,6 +120,7 @@ fn media_event(event: &MediaEvent) -> String {
         MediaEvent::Disconnected => "nothing for 2 s".into(),
         MediaEvent::Received => "sound comes".into(),
         MediaEvent::Digit(digit) => format!("digit {digit}"),
+        MediaEvent::UpdateRefused(words) => format!("a re-offer cannot be answered: {words}"),
         MediaEvent::NoCommonCodec => "no codec in common".into(),
         MediaEvent::Failed(words) => format!("failed: {words}"),
     }
@@ -145,6 +146,7 @@ pub(super) fn output(config: &Config, output: &Output) -> Option<String> {
         }
         Output::Probe(_) => "ask the first server whether it is there".into(),
         Output::ObtainToken => "log in".into(),
+        Output::TokenRefused => "put the token away".into(),
         Output::Remember(_) => return None,
         Output::Media(media, command) => {
             let what = match command {

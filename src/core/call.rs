@@ -67,7 +67,7 @@ pub struct Cause {
 
 impl Cause {
     pub(super) fn new(code: i64, text: impl Into<String>) -> Self {
-        Self { code, text: text.into() }
+        Self { code, text: crate::signaling::shortened(&text.into()) }
     }
 
     /// The tone that tells the person at the door why nobody answered.

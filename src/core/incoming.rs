@@ -151,7 +151,7 @@ impl Station {
 pub(super) fn bare_number(text: &str) -> String {
     let text = text.trim().trim_start_matches('<').trim_end_matches('>');
     let text = text.strip_prefix("sips:").or_else(|| text.strip_prefix("sip:")).unwrap_or(text);
-    text.split(['@', ';']).next().unwrap_or(text).to_owned()
+    crate::signaling::shortened(text.split(['@', ';']).next().unwrap_or(text))
 }
 
 #[cfg(test)]

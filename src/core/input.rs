@@ -110,6 +110,8 @@ pub enum TokenError {
     Refused(String),
     /// The server could not be asked.
     Failed(String),
+    /// The server's certificate is not valid yet, by our clock.
+    NotYetValid(String),
 }
 
 /// What a peer connection did.
@@ -141,6 +143,8 @@ pub enum MediaEvent {
     Digit(char),
     /// No codec that both sides know.
     NoCommonCodec,
+    /// A re-offer of the far end cannot be answered; the connection is as it was.
+    UpdateRefused(String),
     /// It cannot go on.
     Failed(String),
 }

@@ -45,6 +45,9 @@ impl Station {
             MediaEvent::Disconnected => self.media_connected(line, false),
             MediaEvent::Received => self.sound_received(line),
             MediaEvent::Digit(digit) => self.far_end_digit(line, digit),
+            MediaEvent::UpdateRefused(words) => {
+                self.fact(Fact::Protocol { problem: format!("a re-offer of the far end: {words}") });
+            }
             MediaEvent::NoCommonCodec => self.hang_up(line, Cause::new(488, "no codec that both sides know")),
             MediaEvent::Failed(words) if self.lines.call(line).is_some_and(Call::is_established) => {
                 self.fact(Fact::Protocol { problem: format!("the peer connection of a call: {words}") });

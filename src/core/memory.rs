@@ -40,6 +40,8 @@ pub struct RememberedCall {
     pub talk_ends_at: Time,
     /// We hold.
     pub held: bool,
+    /// By `second_call`, so that it is taken up again by itself.
+    pub held_for_other: bool,
     /// How long it was to ring, where the station called.
     pub ring: Option<Duration>,
     /// Wrong door codes so far.
@@ -79,6 +81,7 @@ impl Station {
             established_at: call.established_at.unwrap_or(call.started_at),
             talk_ends_at,
             held: call.held,
+            held_for_other: call.held_for_other,
             ring: call.ring,
             wrong_codes: call.code_entry.wrong_codes,
             redial: call.redial,

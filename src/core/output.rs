@@ -32,6 +32,8 @@ pub enum Output {
     Probe(ServerIndex),
     /// What must outlive this process, in place of what it remembered before.
     Remember(Memory),
+    /// The token that was used last is dead: another one, where there is one, is used from now on.
+    TokenRefused,
     /// Get a new token by the session API; answered by `Input::Token`.
     ObtainToken,
     /// Act on a peer connection.

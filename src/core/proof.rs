@@ -44,6 +44,8 @@ pub(super) struct Proof {
     glares: u32,
     /// The one `update` for a silent call is spent.
     asked: bool,
+    /// It could not be sent yet: again at this time.
+    ask_at: Option<Time>,
     /// What people are told.
     missing: Option<MissingSound>,
 }
@@ -69,6 +71,7 @@ impl Proof {
             unheard_since: None,
             glares: 0,
             asked: false,
+            ask_at: None,
             missing: None,
         }
     }
@@ -77,16 +80,22 @@ impl Proof {
     pub(super) fn deadline(&self, connected: bool, on_hold: bool) -> Option<Time> {
         match self.step {
             Step::WaitingForSession { until } | Step::Repairing { until, .. } => Some(until),
-            Step::Watching if connected => (!on_hold && self.missing.is_none()).then(|| self.silence_at()),
+            Step::Watching if connected && on_hold => None,
+            Step::Watching if connected => self.silence_at(),
             Step::Watching if on_hold => Some(self.lost_at + HOLD_PATIENCE),
             Step::Watching if self.was_connected => Some(self.lost_at),
             Step::Watching => Some(self.lost_at + SETUP_PATIENCE),
         }
     }
 
-    /// When silence is told, as things stand.
-    fn silence_at(&self) -> Time {
-        self.unheard_since.map_or(self.sound_at, |since| since.min(self.sound_at)) + SILENCE
+    /// When the next thing about silence is due: it is told, or asked about.
+    fn silence_at(&self) -> Option<Time> {
+        let told_down = matches!(self.missing, Some(MissingSound::Downlink | MissingSound::Both));
+        let told_up = matches!(self.missing, Some(MissingSound::Uplink | MissingSound::Both));
+        let down = (!told_down).then_some(self.sound_at + SILENCE);
+        let up = self.unheard_since.filter(|_| !told_up).map(|since| since + SILENCE);
+        let ask = self.ask_at.filter(|_| self.missing.is_some() && !self.asked);
+        [down, up, ask].into_iter().flatten().min()
     }
 
     fn missing_now(&self, now: Time) -> Option<MissingSound> {
@@ -150,6 +159,7 @@ impl Station {
         proof.was_connected = true;
         proof.sound_at = now;
         let step = std::mem::replace(&mut proof.step, Step::Watching);
+        self.settle_missing(line);
         if let Step::Repairing { step, .. } = step {
             self.tell_repair(line, step, RepairOutcome::Worked);
         }
@@ -196,7 +206,8 @@ impl Station {
         let connected = call.connected;
         if let Phase::Established { proof, .. } = &mut call.phase {
             let asked = proof.asked;
-            *proof = Proof { asked, ..Proof::new(connected, now) };
+            let unheard_since = (call.core_hears_us == Some(false)).then_some(now);
+            *proof = Proof { asked, unheard_since, ..Proof::new(connected, now) };
         }
     }
 
@@ -284,17 +295,39 @@ impl Station {
     /// ICE is connected and no sound comes: a far end may be muted. Asked for once, then only told.
     fn ask_for_sound(&mut self, line: usize) {
         let now = self.now.at;
-        let Some(missing) = self.proof(line).and_then(|proof| proof.missing_now(now)) else { return };
-        self.tell_missing(line, Some(missing));
+        let Some(proof) = self.proof(line) else { return };
+        proof.ask_at = None;
+        let missing = proof.missing_now(now);
+        if proof.missing != missing {
+            self.tell_missing(line, missing);
+        }
+        if missing.is_none() {
+            return;
+        }
         let Some(call) = self.lines.call_mut(line) else { return };
         let (media, idle) = (call.media, call.update == Update::Idle);
         let Phase::Established { proof, .. } = &mut call.phase else { return };
-        if !idle || !self.session.is_up() || std::mem::replace(&mut proof.asked, true) {
+        if !idle || !self.session.is_up() {
+            proof.ask_at = Some(now + SILENCE);
+            return;
+        }
+        if std::mem::replace(&mut proof.asked, true) {
             return;
         }
         call.update = Update::Preparing;
         if let Some(media) = media {
             self.push(Output::Media(media, MediaCommand::Offer));
+        }
+    }
+
+    /// The `update` for a silent call met one of the far end: it is not spent.
+    pub(super) fn ask_again(&mut self, line: usize, at: Time) {
+        if let Some(proof) = self.proof(line)
+            && proof.asked
+            && proof.step == Step::Watching
+        {
+            proof.asked = false;
+            proof.ask_at = Some(at + Duration::from_millis(1));
         }
     }
 
@@ -323,7 +356,15 @@ impl Station {
         match self.proof(line).and_then(|proof| proof.repairing()) {
             Some(RepairStep::NewPeerConnection) => self.step_failed(line, RepairStep::NewPeerConnection),
             _ if self.session.is_up() => self.repair(line, RepairStep::NewPeerConnection),
-            _ => self.give_up(line),
+            _ => {
+                let until = self.now.at + OFFLINE_PATIENCE;
+                if let Some(proof) = self.proof(line) {
+                    proof.step = Step::WaitingForSession { until };
+                }
+                if let Some(call) = self.lines.call_mut(line) {
+                    call.connected = false;
+                }
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use crate::signaling::{CallId, Event, EventBody, LineState, LogMessage, RequestB
 use super::call::{Call, Cause, Direction, Origin, Phase, Update};
 use super::output::MediaCommand;
 use super::station::Station;
+use super::transactions::ServerHas;
 
 /// A server call as its log tells it.
 struct ServerCall<'a> {
@@ -42,6 +43,11 @@ impl ServerCall<'_> {
         newest.flatten().map(|jsep| jsep.sdp.clone())
     }
 
+    /// An incoming call that nobody has answered.
+    fn rings(&self) -> bool {
+        self.invitation().is_some() && !self.has_accepted()
+    }
+
     fn has_accepted(&self) -> bool {
         self.events().any(|event| matches!(event.body, EventBody::Accepted { .. }))
     }
@@ -67,10 +73,16 @@ impl Station {
                 Some(ServerCall { line, call_id: state.call_id.as_ref()?, state })
             })
             .collect();
-        let live: Vec<CallId> =
-            server.iter().filter(|call| call.end().is_none()).map(|call| call.call_id.clone()).collect();
-        let said_goodbye: Vec<CallId> =
-            live.iter().filter(|call_id| self.session.has_farewell(call_id)).cloned().collect();
+        let live: Vec<ServerHas> = server
+            .iter()
+            .filter(|call| call.end().is_none())
+            .map(|call| ServerHas { call_id: call.call_id.clone(), rings: call.rings() })
+            .collect();
+        let said_goodbye: Vec<CallId> = live
+            .iter()
+            .map(|theirs| theirs.call_id.clone())
+            .filter(|call_id| self.session.has_farewell(call_id))
+            .collect();
         self.session.resend_farewells(&live, self.now.at, &mut self.outbox);
         self.compare_local_calls(&server);
         for call in &server {
@@ -143,7 +155,12 @@ impl Station {
             return;
         }
         let missed: Vec<Event> = theirs.events().rev().cloned().collect();
+        let id = self.lines.call(line).map(|call| call.id.clone());
         for event in missed {
+            // What ends the call may begin another one on its line.
+            if self.lines.call(line).map(|call| &call.id) != id.as_ref() {
+                return;
+            }
             if !matches!(event.body, EventBody::IncomingCall(_)) {
                 self.known_call_event(line, event);
             }
@@ -153,7 +170,8 @@ impl Station {
     /// Rule 4: a server call that we do not know.
     fn take_up(&mut self, theirs: &ServerCall<'_>) {
         let invitation = theirs.invitation().cloned();
-        let restorable = theirs.has_accepted() && self.lines.call(theirs.line).is_none() && !self.shutting_down;
+        let free = theirs.line < self.lines.len() && self.lines.call(theirs.line).is_none();
+        let restorable = theirs.has_accepted() && free && !self.shutting_down;
         let recalled = self.take_recalled(theirs.call_id).map(FormerLife::Remembered);
         if restorable && let Some(former) = recalled.or_else(|| self.former_life(theirs, invitation.as_ref())) {
             self.restore(theirs, former);
@@ -211,6 +229,7 @@ impl Station {
             *talk_ends_at = (*talk_ends_at).min(known.talk_ends_at);
             call.established_at = Some(known.established_at);
             call.held = known.held;
+            call.held_for_other = known.held_for_other;
         }
     }
 }

@@ -23,14 +23,16 @@ use super::random::Random;
 use super::servers::Servers;
 use super::takeover::Takeovers;
 use super::time::{Now, Time};
-use super::transactions::{Farewell, Pending, TRANSACTION_TIMEOUT, Transactions};
+use super::transactions::{Farewell, Pending, ServerHas, TRANSACTION_TIMEOUT, Transactions};
 
 /// The server must say `state` within this time of the upgrade.
 const STATE_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection attempt that the adapter does not end by itself.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// An attempt under a new address comes within this time, so that a street does not come at once.
-const NEW_ADDRESS_SPREAD: Duration = Duration::from_millis(300);
+const NEW_ADDRESS_SPREAD: Duration = Duration::from_millis(250);
+/// And not sooner than this after the last one, however often the kernel rings.
+const NEW_ADDRESS_REST: Duration = Duration::from_millis(200);
 /// Whether the clock is set is looked at so often.
 const CLOCK_POLL: Duration = Duration::from_secs(1);
 /// Shortest time between two connection attempts that presses ask for.
@@ -82,8 +84,6 @@ pub(super) enum News {
     Up(Box<StateHandshake>),
     /// The session is lost. Calls live on.
     Down,
-    /// 4610: the request with this call named a call that is gone.
-    CallGone(CallId),
     /// A request was answered.
     Answered(Pending, Result<(), Rejection>),
     /// A request was not answered in time; it may have been carried out all the same.
@@ -330,6 +330,10 @@ impl Session {
         let Some(before) = self.addresses.replace(addresses.clone()) else { return Vec::new() };
         let new = addresses.iter().any(|address| !address.is_loopback() && !before.contains(address));
         let any = addresses.iter().any(|address| !address.is_loopback());
+        if new {
+            // What failed before failed on another network.
+            self.backoff.reset();
+        }
         let mut news = Vec::new();
         match &self.phase {
             Phase::Up { local: Some(local), .. } | Phase::AwaitingState { local: Some(local), .. }
@@ -348,7 +352,8 @@ impl Session {
                 out.push_back(Output::Disconnect { code: 1000 });
                 self.connect(now, out);
             }
-            Phase::Waiting { .. } if new => self.hasten(now, random),
+            // A route may come a moment after its address.
+            Phase::Waiting { .. } if any => self.hasten(now, random),
             _ => {}
         }
         news
@@ -356,6 +361,7 @@ impl Session {
 
     /// There is a new way to the server. A wait that the server or a fault asked for stays.
     fn hasten(&mut self, now: Time, random: &mut Random) {
+        let now = self.last_attempt.map_or(now, |last| now.max(last + NEW_ADDRESS_REST));
         if let Phase::Waiting { until, hurry: true } = &mut self.phase {
             *until = (*until).min(now + random.between(Duration::ZERO, NEW_ADDRESS_SPREAD));
         }
@@ -363,11 +369,9 @@ impl Session {
 
     /// A person is waiting: try now rather than at the end of a back-off.
     pub(super) fn hurry(&mut self, now: Time) {
-        let rested = self.last_attempt.is_none_or(|last| now.since(last) >= HURRY_INTERVAL);
-        if let Phase::Waiting { until, hurry: true } = &mut self.phase
-            && rested
-        {
-            *until = now;
+        let rested = self.last_attempt.map_or(now, |last| now.max(last + HURRY_INTERVAL));
+        if let Phase::Waiting { until, hurry: true } = &mut self.phase {
+            *until = (*until).min(rested);
         }
     }
 
@@ -418,7 +422,7 @@ impl Session {
     }
 
     /// Rule 3: sends unacknowledged hangups again, of those calls that the server still has.
-    pub(super) fn resend_farewells(&mut self, server_has: &[CallId], now: Time, out: &mut VecDeque<Output>) {
+    pub(super) fn resend_farewells(&mut self, server_has: &[ServerHas], now: Time, out: &mut VecDeque<Output>) {
         for (farewell, body) in self.transactions.take_farewells(server_has) {
             self.request(Some(farewell.line), Some(farewell.call_id), body, now, out);
         }
@@ -466,10 +470,11 @@ impl Session {
     pub(super) fn token(
         &mut self,
         result: Result<(), TokenError>,
-        now: Time,
+        now: Now,
         random: &mut Random,
         out: &mut VecDeque<Output>,
     ) {
+        let Now { at: now, local: clock } = now;
         if !matches!(self.phase, Phase::ObtainingToken { .. }) {
             return;
         }
@@ -477,7 +482,11 @@ impl Session {
             Ok(()) => self.connect(now, out),
             Err(TokenError::NotConfigured) => self.refuse("there is no token, and nothing to log in with", now, random),
             Err(TokenError::Refused(words)) => self.refuse(&format!("login refused: {words}"), now, random),
-            Err(TokenError::Failed(words)) => {
+            Err(TokenError::NotYetValid(_)) if clock.is_none() => {
+                self.tried_renewal = false;
+                self.wait_for_time(now, random);
+            }
+            Err(TokenError::Failed(words) | TokenError::NotYetValid(words)) => {
                 // The next attempt has no token either, and logs in again.
                 self.tried_renewal = false;
                 self.retry_later(false, &format!("login failed: {words}"), now, random);

@@ -24,7 +24,6 @@ impl Station {
             match item {
                 News::Up(state) => self.recover(*state),
                 News::Down => self.session_lost(),
-                News::CallGone(call_id) => self.call_gone(&call_id, "the core server no longer knows the call"),
                 News::Answered(pending, result) => self.answered(&pending, result),
                 News::TimedOut(pending) => self.timed_out(&pending),
                 News::Event(event) => self.event(*event),
@@ -42,7 +41,7 @@ impl Station {
             }
             if let Phase::Dialing { sent: false, deadline } = &mut call.phase {
                 // As a press made offline.
-                *deadline = (*deadline).min(now + press_max_age);
+                *deadline = (*deadline).min(now.max(call.started_at + press_max_age));
             }
             if call.is_ending() {
                 // Its farewell is remembered by the session.
@@ -69,7 +68,13 @@ impl Station {
             ("hangup" | "decline", Ok(())) if ending => self.close_media(line),
             ("hangup" | "decline", Err(_)) if ending => self.finish(line, Cause::new(200, "ended")),
             ("update", Err(rejection)) if pending.is_offer && rejection.code != response_code::NO_SUCH_CALL => {
-                self.update_failed(line, rejection.code);
+                // One of an earlier step says nothing of the step in work.
+                let newest = self.lines.call(line).is_some_and(|call| {
+                    matches!(&call.update, Update::Sent { transaction, .. } if *transaction == pending.transaction)
+                });
+                if newest {
+                    self.update_failed(line, rejection.code);
+                }
             }
             (_, Err(rejection)) => self.request_rejected(line, pending, &rejection),
             (_, Ok(())) => {}
@@ -276,7 +281,6 @@ impl Station {
     pub(super) fn reinvited(&mut self, line: usize, offer: String) {
         let retry = self.after_glare();
         let Some(call) = self.lines.call_mut(line) else { return };
-        let Some(media) = call.media else { return };
         if !call.is_established() {
             return;
         }
@@ -284,7 +288,10 @@ impl Station {
             call.update = Update::RetryAt(retry);
             self.repair_delayed(line, retry);
         }
-        self.push(Output::Media(media, MediaCommand::AnswerUpdate { offer }));
+        // The delay may have been one too many, and the peer connection another one since.
+        if let Some(media) = self.lines.call(line).and_then(|call| call.media) {
+            self.push(Output::Media(media, MediaCommand::AnswerUpdate { offer }));
+        }
     }
 
     fn update_failed(&mut self, line: usize, code: i64) {
@@ -293,6 +300,7 @@ impl Station {
         if code == REQUEST_PENDING {
             call.update = Update::RetryAt(retry);
             self.repair_delayed(line, retry);
+            self.ask_again(line, retry);
         } else {
             call.update = Update::Idle;
             self.repair_refused(line);

@@ -145,7 +145,7 @@ impl Station {
                 self.take_news(news);
             }
             Input::Token(result) => {
-                self.session.token(result, self.now.at, &mut self.random, &mut self.outbox);
+                self.session.token(result, self.now, &mut self.random, &mut self.outbox);
             }
             Input::Media(media, event) => self.media_event(media, event),
             Input::Audio(event) => self.audio_event(event),

@@ -58,6 +58,13 @@ impl Farewell {
     }
 }
 
+/// A call that the server has, for the choice of its goodbye.
+pub(super) struct ServerHas {
+    pub(super) call_id: CallId,
+    /// It is an incoming call that nobody has answered.
+    pub(super) rings: bool,
+}
+
 /// Requests in flight and farewells.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Transactions {
@@ -131,6 +138,7 @@ impl Transactions {
     /// The connection is gone: everything in flight is void, farewells are kept.
     pub(super) fn void(&mut self) {
         self.pending.clear();
+        self.last = None;
     }
 
     /// A request is out for so long that a server of which nothing at all was heard since is not there.
@@ -162,11 +170,15 @@ impl Transactions {
     }
 
     /// Takes the goodbyes to say again, of those calls that the server still has.
-    pub(super) fn take_farewells(&mut self, server_has: &[CallId]) -> Vec<(Farewell, RequestBody)> {
+    /// A call that still rings is declined, whatever it was for us: a hangup would be ignored.
+    pub(super) fn take_farewells(&mut self, server_has: &[ServerHas]) -> Vec<(Farewell, RequestBody)> {
         let farewells = std::mem::take(&mut self.farewells).into_iter();
         farewells
-            .filter(|farewell| server_has.contains(&farewell.call_id))
-            .map(|farewell| (farewell.clone(), farewell.body()))
+            .filter_map(|farewell| {
+                let theirs = server_has.iter().find(|theirs| theirs.call_id == farewell.call_id)?;
+                let farewell = Farewell { decline: theirs.rings, ..farewell };
+                Some((farewell.clone(), farewell.body()))
+            })
             .collect()
     }
 

@@ -84,7 +84,6 @@ pub type Attach = Box<dyn Fn(MediaId, Option<Box<dyn CallSound>>) + Send + Sync>
 /// Carries media commands to the tasks of the calls.
 pub struct MediaAdapter {
     context: Arc<MediaContext>,
-    identity: Arc<peer::Identity>,
     events: mpsc::Sender<(MediaId, MediaEvent)>,
     tasks: HashMap<MediaId, mpsc::Sender<MediaCommand>>,
 }
@@ -92,12 +91,7 @@ pub struct MediaAdapter {
 impl MediaAdapter {
     /// An adapter that reports to `events`.
     pub fn new(context: MediaContext, events: mpsc::Sender<(MediaId, MediaEvent)>) -> Self {
-        Self {
-            context: Arc::new(context),
-            identity: Arc::new(peer::Identity::default()),
-            events,
-            tasks: HashMap::new(),
-        }
+        Self { context: Arc::new(context), events, tasks: HashMap::new() }
     }
 
     /// Carries out a command. `Offer` and `Answer` make the peer connection.
@@ -125,7 +119,9 @@ impl MediaAdapter {
     fn make(&mut self, media: MediaId) {
         let (commands, queue) = mpsc::channel(COMMANDS);
         let context = Arc::clone(&self.context);
-        let task = task::run(media, context, Arc::clone(&self.identity), queue, self.events.clone());
+        // A certificate of its own each: another fingerprint tells the far end that this is another endpoint.
+        let identity = Arc::new(peer::Identity::default());
+        let task = task::run(media, context, identity, queue, self.events.clone());
         tokio::spawn(task);
         self.tasks.insert(media, commands);
     }

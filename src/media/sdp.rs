@@ -5,6 +5,11 @@
 
 use crate::config::Codec;
 
+/// The certificate's fingerprint, wherever it stands (RFC 8122).
+pub(super) fn fingerprint(sdp: &str) -> Option<String> {
+    sdp.lines().find_map(|line| line.trim().strip_prefix("a=fingerprint:")).map(str::to_ascii_lowercase)
+}
+
 /// Direction of an m-line, as its writer sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SdpDirection {

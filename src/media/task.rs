@@ -24,6 +24,8 @@ use crate::signaling::Candidate;
 
 /// Candidates of the far end that wait for its description.
 const MAX_EARLY_CANDIDATES: usize = 64;
+/// Candidates of the far end in one peer connection; those beyond are dropped.
+const MAX_CANDIDATES: usize = 256;
 /// Shortest time between two words that sound comes in.
 const RECEIVED_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -60,8 +62,15 @@ pub(super) async fn run(
             command = commands.recv() => match command {
                 Some(MediaCommand::Close) | None => break,
                 Some(command) => {
-                    if let Err(error) = call.command(command).await {
-                        reporter.report(MediaEvent::Failed(error.to_string())).await;
+                    // The library rolls a re-offer that it cannot answer back.
+                    let reoffer = matches!(command, MediaCommand::AnswerUpdate { .. });
+                    if let Err(error) = Box::pin(call.command(command)).await {
+                        let words = error.to_string();
+                        let event = if reoffer { MediaEvent::UpdateRefused(words) } else { MediaEvent::Failed(words) };
+                        reporter.report(event).await;
+                    }
+                    if let Some(events) = call.new_events.take() {
+                        peer_events = events;
                     }
                 }
             },
@@ -89,6 +98,13 @@ struct CallMedia {
     receive_map: Arc<RwLock<PayloadMap>>,
     send_map: PayloadMap,
     early_candidates: VecDeque<Candidate>,
+    /// Candidates that the far end has trickled.
+    candidates: usize,
+    /// The far end's DTLS certificate.
+    fingerprint: Option<String>,
+    identity: Arc<Identity>,
+    /// Of a peer connection that took the place of another one.
+    new_events: Option<mpsc::Receiver<PeerEvent>>,
     described: bool,
     connected: bool,
     reader: Option<JoinHandle<()>>,
@@ -103,7 +119,7 @@ impl CallMedia {
     async fn new(
         media: MediaId,
         context: Arc<MediaContext>,
-        identity: &Identity,
+        identity: &Arc<Identity>,
         reporter: Reporter,
     ) -> Result<(Self, mpsc::Receiver<PeerEvent>), MediaError> {
         let mut random = [0_u8; 10];
@@ -111,7 +127,7 @@ impl CallMedia {
         let [s0, s1, s2, s3, t0, t1, t2, t3, q0, q1] = random;
         let ssrc = u32::from_be_bytes([s0, s1, s2, s3]).max(1);
         let (sound, network) = call_sound(context.rate_hz)?;
-        let (peer, events) = Box::pin(Peer::new(&context, identity, ssrc)).await?;
+        let (peer, events) = Box::pin(Peer::new(&context, identity.as_ref(), ssrc)).await?;
         let NetworkEnd { received, encoded, wake, codec } = network;
         let wake = pipe::Receiver::from_owned_fd(wake).map_err(|error| MediaError::System(error.to_string()))?;
         let call = Self {
@@ -127,6 +143,10 @@ impl CallMedia {
             receive_map: Arc::new(RwLock::new(PayloadMap::default())),
             send_map: PayloadMap::default(),
             early_candidates: VecDeque::new(),
+            candidates: 0,
+            fingerprint: None,
+            identity: Arc::clone(identity),
+            new_events: None,
             described: false,
             connected: false,
             reader: None,
@@ -149,9 +169,14 @@ impl CallMedia {
                 let sdp = self.peer.restart().await?;
                 self.reporter.report(MediaEvent::LocalOffer { sdp }).await;
             }
-            MediaCommand::Answer { offer } | MediaCommand::AnswerUpdate { offer } => self.answer(&offer).await?,
+            MediaCommand::Answer { offer } => self.answer(&offer, false).await?,
+            MediaCommand::AnswerUpdate { offer } => self.answer(&offer, true).await?,
             MediaCommand::ApplyAnswer { answer } => self.apply_answer(&answer).await?,
             MediaCommand::AddCandidate(candidate) => {
+                if self.candidates >= MAX_CANDIDATES {
+                    return Ok(());
+                }
+                self.candidates += 1;
                 if self.described {
                     self.peer.add_candidate(candidate).await;
                 } else if self.early_candidates.len() < MAX_EARLY_CANDIDATES {
@@ -164,15 +189,21 @@ impl CallMedia {
         Ok(())
     }
 
-    async fn answer(&mut self, offer: &str) -> Result<(), MediaError> {
+    async fn answer(&mut self, offer: &str, update: bool) -> Result<(), MediaError> {
         let common = super::sdp::Remote::parse(offer)
             .map_err(|error| MediaError::Sdp(error.to_string()))?
             .payloads()
             .preferred(&self.context.config.codecs);
         if common.is_none() {
-            self.reporter.report(MediaEvent::NoCommonCodec).await;
+            let none = MediaEvent::UpdateRefused("no codec that both sides know".into());
+            self.reporter.report(if update { none } else { MediaEvent::NoCommonCodec }).await;
             return Ok(());
         }
+        let fingerprint = super::sdp::fingerprint(offer);
+        if update && self.fingerprint.is_some() && fingerprint != self.fingerprint {
+            self.replace_peer().await?;
+        }
+        self.fingerprint = fingerprint;
         let answered = self.peer.answer(offer).await?;
         self.negotiated(answered.send, answered.receive, answered.theirs).await;
         let event = MediaEvent::LocalAnswer { sdp: answered.sdp, far_end_holds: answered.far_end_holds };
@@ -180,7 +211,25 @@ impl CallMedia {
         Ok(())
     }
 
+    /// A far end with another DTLS certificate is another endpoint (a process that started again): the
+    /// library cannot follow it, so a new peer connection answers.
+    async fn replace_peer(&mut self) -> Result<(), MediaError> {
+        let (peer, events) = Box::pin(Peer::new(&self.context, &self.identity, self.peer.ssrc)).await?;
+        std::mem::replace(&mut self.peer, peer).close().await;
+        if let Some(reader) = self.reader.take() {
+            reader.abort();
+        }
+        self.new_events = Some(events);
+        self.connected = false;
+        self.described = false;
+        self.candidates = 0;
+        Ok(())
+    }
+
     async fn apply_answer(&mut self, answer: &str) -> Result<(), MediaError> {
+        if self.fingerprint.is_none() {
+            self.fingerprint = super::sdp::fingerprint(answer);
+        }
         if let Some(applied) = self.peer.apply_answer(answer).await? {
             if applied.send.is_none() {
                 self.reporter.report(MediaEvent::NoCommonCodec).await;

@@ -8,14 +8,14 @@ use std::time::Duration;
 use nix::sys::socket::{AddressFamily, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, socket};
 use tokio::net::UnixDatagram;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::usable_addresses;
 
 /// A change comes as many messages: they are waited for, so that one change is told once.
 const SETTLE: Duration = Duration::from_millis(50);
-/// Rings that changed no address (a route, a renewed lease) are told at most so often.
-const QUIET: Duration = Duration::from_secs(10);
+/// Rings that changed no address (a route, a renewed lease) are told at most so often, and never lost.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_IFADDR, RTMGRP_IPV6_ROUTE (rtnetlink(7)).
 const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;
@@ -43,6 +43,9 @@ pub fn watch(changes: mpsc::Sender<Vec<IpAddr>>) -> Result<tokio::task::JoinHand
                         return;
                     }
                     told = Some((addresses, Instant::now()));
+                } else if let Some((_, at)) = &told {
+                    sleep_until(*at + QUIET).await;
+                    continue;
                 }
             }
             if bell.rings().await.is_err() {

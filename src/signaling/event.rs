@@ -96,9 +96,10 @@ pub enum EventBody {
     /// The account was refused.
     RegistrationFailed {
         /// SIP status.
+        #[serde(default, deserialize_with = "lenient::code")]
         code: i64,
         /// In words.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "lenient::text")]
         reason: String,
     },
     /// REGISTER with expiry 0 is out.
@@ -159,9 +160,10 @@ pub enum EventBody {
     /// A failure at session, line or call level.
     Error {
         /// 440 to 499, or a SIP status.
+        #[serde(default, deserialize_with = "lenient::code")]
         code: i64,
         /// In words.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "lenient::text")]
         reason: String,
     },
     /// Our INVITE is going out.

@@ -139,7 +139,7 @@ pub enum ReferId {
 }
 
 /// The state of the account's registration at the SIP side.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RegistrationStatus {
     /// In progress.
@@ -151,13 +151,15 @@ pub enum RegistrationStatus {
     /// Being withdrawn.
     Unregistering,
     /// Withdrawn.
+    #[default]
     Unregistered,
 }
 
 /// Registration as the `state` handshake tells it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registration {
-    /// Where it stands.
+    /// Where it stands; an unknown word counts as unregistered.
+    #[serde(default, deserialize_with = "lenient::status")]
     pub status: RegistrationStatus,
     /// SIP status of a failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -173,13 +175,15 @@ pub struct StateHandshake {
     /// Silence after which the client sends a keepalive, in milliseconds.
     pub keepalive_interval: u64,
     /// The server's clock, milliseconds since the epoch.
+    #[serde(default)]
     pub timestamp: i64,
     /// Registration of the account.
     pub registration: Registration,
-    /// One entry per line; `None` where idle.
+    /// One entry per line; `None` where idle, and where nothing can be made of it.
+    #[serde(deserialize_with = "lenient::lines")]
     pub lines: Vec<Option<LineState>>,
     /// The guest line.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::line")]
     pub guest_line: Option<LineState>,
 }
 
@@ -189,8 +193,36 @@ pub struct LineState {
     /// The call; `None` after a failed set-up, which means idle.
     pub call_id: Option<CallId>,
     /// What happened in this call, newest first.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::logs")]
     pub call_logs: Vec<CallLogEntry>,
+}
+
+/// One odd field must not make the whole handshake unreadable: the station would be unreachable.
+mod lenient {
+    use serde::{Deserialize, Deserializer};
+    use serde_json::Value;
+
+    use super::{CallLogEntry, LineState, RegistrationStatus};
+
+    pub(super) fn status<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RegistrationStatus, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        Ok(serde_json::from_value(value).unwrap_or_default())
+    }
+
+    pub(super) fn line<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<LineState>, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        Ok(serde_json::from_value(value).unwrap_or_default())
+    }
+
+    pub(super) fn lines<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Option<LineState>>, D::Error> {
+        let values = Vec::<Value>::deserialize(deserializer)?;
+        Ok(values.into_iter().map(|value| serde_json::from_value(value).unwrap_or_default()).collect())
+    }
+
+    pub(super) fn logs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<CallLogEntry>, D::Error> {
+        let values = Option::<Vec<Value>>::deserialize(deserializer)?.unwrap_or_default();
+        Ok(values.into_iter().filter_map(|value| serde_json::from_value(value).ok()).collect())
+    }
 }
 
 /// One entry of a line's history: time stamp in milliseconds, and the message.
@@ -354,6 +386,9 @@ pub enum FrameError {
     },
 }
 
+/// Characters of a foreign text that are kept.
+const MAX_TEXT: usize = 200;
+
 const DISCRIMINATORS: [&str; 4] = ["handshake", "request", "response", "event"];
 
 fn discriminator(value: &Value) -> Option<&'static str> {
@@ -378,8 +413,14 @@ fn fit<T: serde::de::DeserializeOwned>(kind: &'static str, name: &str, value: Va
     serde_json::from_value(value).map_err(|error| FrameError::Malformed {
         kind: kind.to_owned(),
         name: name.to_owned(),
-        problem: error.to_string(),
+        // serde quotes the offending value, however long it is.
+        problem: shortened(&error.to_string()),
     })
+}
+
+/// Text of a server or a far end, cut to what a person reads.
+pub(crate) fn shortened(text: &str) -> String {
+    text.chars().take(MAX_TEXT).collect()
 }
 
 fn transaction_of(value: &Value) -> Option<String> {

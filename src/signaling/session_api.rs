@@ -69,6 +69,9 @@ pub enum SessionApiError {
     /// The server said no.
     #[error("the server refused the login: {0}")]
     Refused(String),
+    /// The server's certificate is not valid yet, by our clock.
+    #[error("{0}")]
+    NotYetValid(String),
     /// No answer, or one that is none.
     #[error("{0}")]
     Failed(String),
@@ -120,9 +123,12 @@ impl SessionApi {
 
     async fn call(&self, method: Method, path: &str, body: Vec<u8>) -> Result<(StatusCode, Bytes), SessionApiError> {
         let failed = |words: String| SessionApiError::Failed(format!("{}: {words}", self.endpoint.shown()));
-        let opened = stream::open(&self.endpoint, &self.tls).await.map_err(|error| {
-            failed(certificate_problem(&error).map_or_else(|| error.to_string(), |problem| problem.words))
-        })?;
+        let opened =
+            stream::open(&self.endpoint, &self.tls).await.map_err(|error| match certificate_problem(&error) {
+                Some(problem) if problem.not_yet_valid => SessionApiError::NotYetValid(problem.words),
+                Some(problem) => failed(problem.words),
+                None => failed(error.to_string()),
+            })?;
         let request = Request::builder()
             .method(method)
             .uri(path)

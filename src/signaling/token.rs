@@ -19,7 +19,7 @@ pub struct TokenStore {
 struct State {
     last_used: Option<String>,
     refused: Option<String>,
-    /// A renewed token that could be written nowhere.
+    /// The newest renewed token.
     in_memory: Option<String>,
 }
 
@@ -57,14 +57,14 @@ impl TokenStore {
         state.refused = state.last_used.take();
     }
 
-    /// Keeps a renewed token: in the first folder that can be written, else in memory.
+    /// Keeps a renewed token: in the first folder that can be written, and in memory.
     pub async fn renew(&self, token: String) {
         for folder in &self.folders {
             if write_secret(&folder.join("token"), &token).await.is_ok() {
-                self.state.lock().await.in_memory = None;
-                return;
+                break;
             }
         }
+        // An older one may lie in a folder that can no longer be written.
         self.state.lock().await.in_memory = Some(token);
     }
 }

@@ -320,6 +320,10 @@ impl Loop {
                     tracing::warn!("a message could not be queued: the socket is gone or stands still");
                 }
             }
+            Output::TokenRefused => {
+                let tokens = Arc::clone(&self.tokens);
+                tokio::spawn(async move { tokens.refuse().await });
+            }
             Output::ObtainToken => self.obtain_token(),
             Output::Media(media, command) => self.media.command(media, command),
             Output::Scene(scene) => self.audio.set_scene(&scene),
@@ -442,6 +446,7 @@ async fn log_in(api: &SessionApi, credentials: Credentials, identifier: String) 
     api.login(&request).await.map(|response| response.token).map_err(|error| match error {
         SessionApiError::Refused(words) => TokenError::Refused(words),
         SessionApiError::Failed(words) => TokenError::Failed(words),
+        SessionApiError::NotYetValid(words) => TokenError::NotYetValid(words),
     })
 }
 

@@ -61,7 +61,13 @@ fn the_way_to_the_first_door_works_to_the_letter() {
     assert!(typed.iter().any(|command| command.starts_with("callbox login")), "{typed:?}");
     for command in typed {
         let command = command.replace("https://core.example.com", &url).replace("--user door", "--user 100");
-        let words: Vec<&str> = command.split_whitespace().skip(1).collect();
+        // As a shell does: quotes keep a word together.
+        let words: Vec<&str> = command
+            .split('"')
+            .enumerate()
+            .flat_map(|(part, text)| if part % 2 == 1 { vec![text] } else { text.split_whitespace().collect() })
+            .skip(1)
+            .collect();
         match words.first().copied() {
             Some("sandbox") => {}
             Some("run") => {

@@ -69,7 +69,7 @@ async fn a_thousand_stations_come_back_without_a_stampede() {
         .map(|number| Account { number: format!("{}", 1000 + number), name: "Door".into(), password: "callbox".into() })
         .collect();
     let sandbox = sandbox(accounts).await;
-    let proxy = Proxy::start(sandbox.address).await;
+    let proxy = Proxy::start(sandbox.address);
     let (registered, mut queue) = mpsc::unbounded_channel();
     let mut tasks = Vec::new();
     for number in 0..STATIONS {

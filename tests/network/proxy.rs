@@ -34,7 +34,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    pub async fn start(server: SocketAddr) -> Self {
+    pub fn start(server: SocketAddr) -> Self {
         let (weather, current) = watch::channel(Weather::Fine);
         let (resets, reset) = watch::channel(0);
         let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0)));

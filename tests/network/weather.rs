@@ -35,7 +35,7 @@ pub fn percentile(sorted: &[Duration], percent: usize) -> u128 {
 /// Resets the connection; gives the times until the session is registered again.
 async fn resets(count: usize) -> Vec<Duration> {
     let sandbox = sandbox(default_accounts()).await;
-    let proxy = Proxy::start(sandbox.address).await;
+    let proxy = Proxy::start(sandbox.address);
     let station = station(sandbox.address, &[url(proxy.address)]).await;
     until(&station.handle, "registration", SOON, registered).await;
     let mut times = Vec::new();
@@ -55,7 +55,7 @@ async fn resets(count: usize) -> Vec<Duration> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reset_is_followed_by_a_session_at_once() {
     let sandbox = sandbox(default_accounts()).await;
-    let proxy = Proxy::start(sandbox.address).await;
+    let proxy = Proxy::start(sandbox.address);
     let station = station(sandbox.address, &[url(proxy.address)]).await;
     until(&station.handle, "registration", SOON, registered).await;
     proxy.reset();
@@ -68,7 +68,7 @@ async fn a_reset_is_followed_by_a_session_at_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_outlives_its_session_and_its_sound_flows_on() {
     let sandbox = sandbox(default_accounts()).await;
-    let proxy = Proxy::start(sandbox.address).await;
+    let proxy = Proxy::start(sandbox.address);
     let station = station(sandbox.address, &[url(proxy.address)]).await;
     until(&station.handle, "registration", SOON, registered).await;
     assert_eq!(station.handle.request(press()).await, Reply::Ok(true));
@@ -94,8 +94,8 @@ async fn a_call_outlives_its_session_and_its_sound_flows_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_press_into_a_blackhole_is_dialled_over_a_new_connection() {
     let sandbox = sandbox(default_accounts()).await;
-    let proxy = Proxy::start(sandbox.address).await;
-    let way_round = Proxy::start(sandbox.address).await;
+    let proxy = Proxy::start(sandbox.address);
+    let way_round = Proxy::start(sandbox.address);
     let station = station(sandbox.address, &[url(proxy.address), url(way_round.address)]).await;
     until(&station.handle, "registration", SOON, registered).await;
     proxy.set(Weather::Blackhole);
@@ -110,7 +110,7 @@ async fn a_press_into_a_blackhole_is_dialled_over_a_new_connection() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_link_carries_a_call() {
     let sandbox = sandbox(default_accounts()).await;
-    let proxy = Proxy::start(sandbox.address).await;
+    let proxy = Proxy::start(sandbox.address);
     proxy.set(Weather::Throttled(4_000));
     let station = station(sandbox.address, &[url(proxy.address)]).await;
     until(&station.handle, "registration", SOON, registered).await;
@@ -123,7 +123,7 @@ async fn a_slow_link_carries_a_call() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn messages_that_overtake_each_other_make_no_difference() {
     let sandbox = sandbox(default_accounts()).await;
-    let proxy = Proxy::start(sandbox.address).await;
+    let proxy = Proxy::start(sandbox.address);
     let station = station(sandbox.address, &[url(proxy.address)]).await;
     until(&station.handle, "registration", SOON, registered).await;
     proxy.set(Weather::Swapped);
@@ -141,7 +141,7 @@ async fn messages_that_overtake_each_other_make_no_difference() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_next_server_is_used_when_the_first_is_gone() {
     let sandbox = sandbox(default_accounts()).await;
-    let (first, second) = (Proxy::start(sandbox.address).await, Proxy::start(sandbox.address).await);
+    let (first, second) = (Proxy::start(sandbox.address), Proxy::start(sandbox.address));
     first.set(Weather::Gone);
     tokio::time::sleep(Duration::from_millis(50)).await;
     let station = station(sandbox.address, &[url(first.address), url(second.address)]).await;
@@ -169,7 +169,7 @@ async fn reset_to_registered() {
 async fn blackhole_to_noticed() {
     let sandbox = sandbox(default_accounts()).await;
     let watch = async |offset: u64| {
-        let proxy = Proxy::start(sandbox.address).await;
+        let proxy = Proxy::start(sandbox.address);
         let station = station(sandbox.address, &[url(proxy.address)]).await;
         until(&station.handle, "registration", SOON, registered).await;
         tokio::time::sleep(Duration::from_secs(offset)).await;

@@ -38,6 +38,7 @@ pub struct Door {
     pub memory: Memory,
     pub disconnects: Vec<u16>,
     pub logins: usize,
+    pub tokens_refused: usize,
     pub replies: Vec<Result<(), Refusal>>,
     /// Peer connections answer at once.
     pub media_answers: bool,
@@ -75,6 +76,7 @@ impl Door {
             memory: Memory::default(),
             disconnects: Vec::new(),
             logins: 0,
+            tokens_refused: 0,
             replies: Vec::new(),
             media_answers: true,
             echoes: true,
@@ -174,6 +176,7 @@ impl Door {
                     self.sent.push(message);
                 }
                 Output::ObtainToken => self.logins += 1,
+                Output::TokenRefused => self.tokens_refused += 1,
                 Output::Media(media, command) => {
                     if self.media_answers {
                         answers.extend(answer(&command).into_iter().map(|event| (media, event)));

@@ -451,3 +451,60 @@ fn requests_without_any_answer_reveal_a_dead_link_before_the_keepalive_does() {
     door.advance(3_000);
     assert_eq!(door.disconnects, [4502]);
 }
+
+#[test]
+fn a_route_that_comes_a_moment_after_its_address_is_used_at_once() {
+    let mut door = online_at(BELL, "192.0.2.10");
+    door.advance(60_000);
+    door.input(addresses(&[]));
+    for _ in 0..12 {
+        let before = door.connects.len();
+        while door.connects.len() == before {
+            door.advance(100);
+        }
+        door.input(failed(ConnectFailureKind::Network));
+    }
+    let before = door.connects.len();
+    door.input(addresses(&["198.51.100.7"]));
+    door.advance(500);
+    assert_eq!(door.connects.len(), before + 1);
+    // No route yet; it comes, and rings with the same addresses.
+    door.input(failed(ConnectFailureKind::Network));
+    door.advance(100);
+    door.input(addresses(&["198.51.100.7"]));
+    door.advance(700);
+    assert_eq!(door.connects.len(), before + 2);
+}
+
+#[test]
+fn a_press_right_after_a_failed_attempt_is_tried_within_a_second() {
+    let mut door = Door::new(BELL);
+    door.advance(0);
+    for _ in 0..12 {
+        door.input(failed(ConnectFailureKind::Network));
+        let before = door.connects.len();
+        while door.connects.len() == before {
+            door.advance(100);
+        }
+    }
+    door.input(failed(ConnectFailureKind::Network));
+    let before = door.connects.len();
+    door.press();
+    door.advance(1_000);
+    assert_eq!(door.connects.len(), before + 1);
+}
+
+#[test]
+fn a_clock_that_is_not_set_is_waited_for_in_the_login_too() {
+    let password = tempfile::NamedTempFile::new().unwrap();
+    let text = format!(
+        "[core]\nurl = \"https://core.example.com\"\nlogin = \"door\"\npassword_file = \"{}\"\n",
+        password.path().display()
+    );
+    let mut door = Door::configured(callbox::config::parse("/t.toml", &text, &Default::default()).unwrap());
+    door.advance(0);
+    door.input(failed(ConnectFailureKind::NoToken));
+    assert_eq!(door.logins, 1);
+    door.input(Input::Token(Err(TokenError::NotYetValid("not valid yet".into()))));
+    assert_eq!(door.station.status().session.state, SessionState::WaitingForTime);
+}

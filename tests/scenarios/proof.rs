@@ -376,3 +376,41 @@ fn a_call_without_media_is_not_dialled_again_beside_one_that_is_up() {
     door.take_one("hangup");
     assert!(door.take("outgoing_call").is_empty());
 }
+
+#[test]
+fn a_re_offer_that_cannot_be_answered_leaves_the_call_as_it_was() {
+    let mut door = Door::online(BELL);
+    door.talking_call();
+    let old = media(&door);
+    door.input(Input::Media(old, MediaEvent::UpdateRefused("no audio".into())));
+    assert_eq!(media(&door), old);
+    assert!(door.take("hangup").is_empty() && door.take("update").is_empty());
+}
+
+#[test]
+fn a_late_word_of_an_older_update_does_not_fail_the_step_in_work() {
+    let mut door = Door::online(BELL);
+    door.talking_call();
+    door.lose_media();
+    let first = door.take_one("update");
+    door.advance(5_100);
+    door.take_one("update");
+    door.refuse(&first, 447);
+    assert!(door.take("hangup").is_empty());
+    assert_eq!(door.station.status().lines[0].call.as_ref().unwrap().repairing, Some(RepairStep::NewPeerConnection));
+}
+
+#[test]
+fn a_silent_call_is_asked_about_as_soon_as_there_is_a_session() {
+    let mut door = Door::online(BELL);
+    let request = door.talking_call();
+    let call_id = request.call_id.unwrap();
+    door.lose(1006);
+    door.advance(6_000);
+    door.reopen();
+    door.state(vec![busy(&call_id.0, vec![accepted()]), None]);
+    door.advance(6_000);
+    door.take_one("update");
+    door.advance(60_000);
+    assert!(door.take("update").is_empty());
+}

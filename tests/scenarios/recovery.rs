@@ -250,3 +250,47 @@ fn the_next_number_that_a_recovery_dials_is_dialled_once() {
     let next = door.take_one("outgoing_call");
     assert!(matches!(&next.body, RequestBody::OutgoingCall { number, .. } if number == "101"));
 }
+
+#[test]
+fn a_close_with_4610_drops_no_call_that_the_server_still_has() {
+    let list = BELL.replace("call = \"100\"", "call = [\"100\", \"101\"]");
+    let mut door = Door::online(&list);
+    let first = door.ringing_call();
+    door.advance(30_000);
+    door.take_one("hangup");
+    // The far end's hangup crosses ours, the next number is dialled, and then the server complains.
+    door.hung_up(&first, 486);
+    door.advance(1_600);
+    let second = door.take_one("outgoing_call");
+    door.ack(&second);
+    door.lose(4610);
+    back(&mut door, vec![None, busy(&second.call_id.clone().unwrap().0, vec![EventBody::Ringing {}])]);
+    assert_eq!(door.states()[1], CallState::Alerting);
+}
+
+#[test]
+fn a_call_that_still_rings_is_declined_whatever_was_said_offline() {
+    let mut door = Door::online(ANSWER);
+    door.incoming(0, "c1", "100");
+    door.advance(500);
+    door.take_one("accept");
+    door.lose(1006);
+    door.command(Command::Hangup { line: None }).unwrap();
+    let invited = EventBody::IncomingCall(invitation("100", Some(Jsep::offer("o"))));
+    back(&mut door, vec![busy("c1", vec![invited]), None]);
+    let decline = door.take_one("decline");
+    assert_eq!(decline.call_id, Some("c1".into()));
+    assert!(door.take("hangup").is_empty());
+}
+
+#[test]
+fn a_call_on_a_line_that_the_station_does_not_use_is_not_taken_up() {
+    let mut door = Door::online(ANSWER);
+    door.lose(1006);
+    let invited = EventBody::IncomingCall(invitation("100", Some(Jsep::offer("o"))));
+    let before = door.open_media();
+    back(&mut door, vec![None, None, None, busy("x", vec![accepted(), invited])]);
+    assert!(door.open_media() <= before + 1, "but the one that is kept warm");
+    assert!(door.scene.calls.is_empty());
+    door.take_one("hangup");
+}

@@ -194,6 +194,10 @@ fn a_glare_with_media_that_is_back_needs_no_second_offer() {
     door.ack(&update);
     door.event_of(&update, EventBody::Error { code: 491, reason: "Request Pending".into() });
     door.media_connected();
-    door.advance(30_000);
+    for _ in 0..30 {
+        door.advance(1_000);
+        let media = door.scene.calls[0].media;
+        door.input(Input::Media(media, MediaEvent::Received));
+    }
     assert!(door.take("update").is_empty());
 }

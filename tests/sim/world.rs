@@ -364,6 +364,7 @@ impl World {
             Output::Fact(Fact::Call { state: CallState::Established, .. }) => self.figures.calls_up += 1,
             Output::Fact(Fact::Repair { outcome: RepairOutcome::Started, .. }) => self.figures.repairs += 1,
             Output::Probe(_)
+            | Output::TokenRefused
             | Output::Scene(_)
             | Output::Play { .. }
             | Output::Drive(..)

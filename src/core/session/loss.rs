@@ -16,6 +16,8 @@ use crate::signaling::{CloseCause, RegistrationStatus};
 const SLOW_RETRY: (Duration, Duration) = (Duration::from_secs(240), Duration::from_secs(360));
 /// Wait while another connection holds the session.
 const ATTACHED_RETRY: (Duration, Duration) = (Duration::from_secs(25), Duration::from_secs(35));
+/// Those who were told to come back at one time spread over this, or over a quarter of the wait.
+const RETRY_AFTER_SPREAD: Duration = Duration::from_secs(5);
 
 impl Session {
     pub(super) fn connect_failed(
@@ -29,15 +31,13 @@ impl Session {
         if !matches!(self.phase, Phase::Connecting { .. }) {
             return;
         }
+        let asked = self.servers.current();
         match failure.kind {
             ConnectFailureKind::NoToken | ConnectFailureKind::Unauthorized => {
                 self.renew_token(&failure.words, now, random, out);
             }
             ConnectFailureKind::NotYetValid if !clock_is_set => {
-                let until = now + self.backoff.next_wait(false, random).max(CLOCK_POLL);
-                self.phase = Phase::WaitingForTime { until, poll: now + CLOCK_POLL };
-                let words = "the clock is not set, so no certificate can be judged: waiting for NTP";
-                self.set_state(SessionState::WaitingForTime, Some(words.to_owned()));
+                self.wait_for_time(now, random);
             }
             ConnectFailureKind::Unavailable => self.retry_later(true, &failure.words, now, random),
             ConnectFailureKind::Network
@@ -45,10 +45,24 @@ impl Session {
             | ConnectFailureKind::NotYetValid
             | ConnectFailureKind::Http => self.retry_later(false, &failure.words, now, random),
         }
-        if let (Some(retry_after), Phase::Waiting { until, hurry }) = (failure.retry_after, &mut self.phase) {
-            *until = now + retry_after + random.between(Duration::ZERO, Duration::from_secs(1));
+        // Another server knows nothing of this one's wish.
+        let same_server = self.servers.current() == asked;
+        if let (Some(retry_after), true, Phase::Waiting { until, hurry }) =
+            (failure.retry_after, same_server, &mut self.phase)
+        {
+            let spread = RETRY_AFTER_SPREAD.max(retry_after / 4);
+            // Never sooner than the back-off: a wish of no seconds must not become a storm.
+            *until = (*until).max(now + retry_after + random.between(Duration::ZERO, spread));
             *hurry = false;
         }
+    }
+
+    /// No certificate can be judged before the clock is set.
+    pub(super) fn wait_for_time(&mut self, now: Time, random: &mut Random) {
+        let until = now + self.backoff.next_wait(false, random).max(CLOCK_POLL);
+        self.phase = Phase::WaitingForTime { until, poll: now + CLOCK_POLL };
+        let words = "the clock is not set, so no certificate can be judged: waiting for NTP";
+        self.set_state(SessionState::WaitingForTime, Some(words.to_owned()));
     }
 
     /// The connection is gone: everything in flight is void, hangups are kept.
@@ -71,7 +85,7 @@ impl Session {
         let was_up = self.is_up();
         self.transactions.void();
         let words = format!("{} ({})", cause.words(), cause.code());
-        let mut news = if was_up { vec![News::Down] } else { Vec::new() };
+        let news = if was_up { vec![News::Down] } else { Vec::new() };
         match cause {
             CloseCause::SessionMissed | CloseCause::App(_) => self.renew_token(&words, now, random, out),
             CloseCause::Subscriber(_) => self.refuse(&words, now, random),
@@ -85,9 +99,6 @@ impl Session {
                 self.retry_later(true, &words, now, random);
             }
             CloseCause::KeepaliveTimeout | CloseCause::Request(_) | CloseCause::CallId => {
-                if let (CloseCause::CallId, Some((_, Some(call_id)))) = (cause, &self.transactions.last) {
-                    news.push(News::CallGone(call_id.clone()));
-                }
                 self.log_last_request(cause, out);
                 self.retry_at_once(&words, now, random);
             }
@@ -120,6 +131,8 @@ impl Session {
             self.set_state(SessionState::LoggingIn, Some(words.to_owned()));
             out.push_back(Output::ObtainToken);
         } else {
+            // Where there is another one it is used next time.
+            out.push_back(Output::TokenRefused);
             self.refuse(words, now, random);
         }
     }
