@@ -53,7 +53,7 @@ test('another address: a new session within half a second; one address more: the
   const registered = await until('the event', () => newest().state === 'registered' && newest());
   const took = registered.at_ms - added;
   console.log(`new address to registered: ${took} ms`);
-  assert.ok(took < 1000, `${took} ms: the attempt comes within 500 ms, the handshakes follow`);
+  assert.ok(took < 1500, `${took} ms: the attempt comes within 500 ms, the handshakes follow`);
   assert.equal(session().counters.sessions, 2);
 });
 

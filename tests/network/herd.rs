@@ -106,3 +106,41 @@ async fn a_thousand_stations_come_back_without_a_stampede() {
     assert!(last <= Duration::from_secs(90));
     sandbox.stop().await;
 }
+
+/// Percentile of sorted durations, in milliseconds.
+fn percentile(sorted: &[Duration], percent: usize) -> u128 {
+    sorted[(sorted.len() * percent / 100).min(sorted.len() - 1)].as_millis()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a figure, and minutes of waiting: make bench"]
+async fn reset_to_registered() {
+    const EACH: usize = 5;
+    let numbers = (0..40_usize).map(|number| format!("{}", 1000 + number));
+    let accounts = numbers.clone().map(|number| Account { number, name: "Door".into(), password: "callbox".into() });
+    let sandbox = sandbox(accounts.collect()).await;
+    let resets = numbers.enumerate().map(async |(number, login)| {
+        let token = token(sandbox.address, &login).await;
+        let proxy = Proxy::start(sandbox.address);
+        let (registered, mut queue) = mpsc::unbounded_channel();
+        let task = tokio::spawn(live(number, Endpoint::new(url(proxy.address), None), token, registered));
+        queue.recv().await.unwrap();
+        let mut times = Vec::new();
+        for _ in 0..EACH {
+            // A session that has been up for 30 s starts its back-off anew; they do not all go at once.
+            tokio::time::sleep(Duration::from_millis(30_500 + number as u64 * 137)).await;
+            let reset = Instant::now();
+            proxy.reset();
+            let (_, at) = tokio::time::timeout(Duration::from_secs(30), queue.recv()).await.unwrap().unwrap();
+            times.push(at - reset);
+        }
+        task.abort();
+        times
+    });
+    let mut times: Vec<Duration> = futures_util::future::join_all(resets).await.into_iter().flatten().collect();
+    times.sort();
+    let (p50, p99) = (percentile(&times, 50), percentile(&times, 99));
+    println!("reset to registered: p50 {p50} ms, p99 {p99} ms, of {} resets (aims 300 and 1500)", times.len());
+    assert!(p50 <= 300 && p99 <= 1_500, "p50 {p50} ms, p99 {p99} ms");
+    sandbox.stop().await;
+}

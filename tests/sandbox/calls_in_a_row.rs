@@ -124,8 +124,11 @@ async fn calls_leave_nothing_behind() {
     let settle = Duration::from_secs(3);
     tokio::time::sleep(settle).await;
     let before = measure();
-    for _ in WARM_UP..calls {
+    for call in WARM_UP..calls {
         one_call(&caller.handle, &door).await;
+        if (call + 1) % 100 == 0 {
+            println!("after {} calls: {:?}", call + 1, measure());
+        }
     }
     tokio::time::sleep(settle).await;
     status(&door).await;
