@@ -2,6 +2,7 @@
 //! after each kind of loss (`protocol.md`, "Connection", "Close codes", "Recovery").
 
 mod loss;
+mod messages;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -10,13 +11,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{CoreConfig, Credentials};
-use crate::signaling::{
-    CallId, ClientMessage, CloseCause, Event, EventBody, FrameError, Registration, RegistrationStatus, RequestBody,
-    Response, ResponseBody, ServerMessage, StateHandshake,
-};
+use crate::signaling::{CallId, ClientMessage, CloseCause, Event, RegistrationStatus, RequestBody, StateHandshake};
 
 use super::backoff::{Backoff, RESET_AFTER};
-use super::fact::Fact;
 use super::input::{SocketEvent, TokenError};
 use super::output::{Output, ServerIndex};
 use super::random::Random;
@@ -491,123 +488,6 @@ impl Session {
                 self.tried_renewal = false;
                 self.retry_later(false, &format!("login failed: {words}"), now, random);
             }
-        }
-    }
-
-    fn message(&mut self, message: ServerMessage, now: Time, out: &mut VecDeque<Output>) -> Vec<News> {
-        match message {
-            ServerMessage::State(state) => self.state_handshake(*state, now, out),
-            ServerMessage::Keepalive { transaction } => {
-                if let Phase::Up { keepalive, .. } = &mut self.phase
-                    && keepalive.as_ref().is_some_and(|(sent, _)| transaction.as_ref().is_none_or(|t| t == sent))
-                {
-                    *keepalive = None;
-                }
-                Vec::new()
-            }
-            ServerMessage::Response(response) => self.response(response, out),
-            ServerMessage::Event(event) => {
-                self.note_registration(&event);
-                vec![News::Event(event)]
-            }
-        }
-    }
-
-    fn state_handshake(&mut self, state: StateHandshake, now: Time, out: &mut VecDeque<Output>) -> Vec<News> {
-        let local = match &self.phase {
-            Phase::AwaitingState { local, .. } => *local,
-            Phase::Up { .. } => {
-                // It comes once in a connection: a second one is older than what we did since.
-                let problem = "a second state handshake on one connection".to_owned();
-                out.push_back(Output::Fact(Fact::Protocol { problem }));
-                return Vec::new();
-            }
-            Phase::Connecting { .. } => None,
-            Phase::Waiting { .. } | Phase::WaitingForTime { .. } | Phase::ObtainingToken { .. } => return Vec::new(),
-        };
-        self.phase = Phase::Up {
-            since: now,
-            local,
-            // A server that asks for nonsense must not make us flood it or fall silent.
-            keepalive_interval: Duration::from_millis(state.keepalive_interval.clamp(1_000, 3_600_000)),
-            last_sent: now,
-            keepalive: None,
-        };
-        self.counters.sessions += 1;
-        self.tried_renewal = false;
-        self.force = true;
-        self.server_lines = u32::try_from(state.lines.len()).unwrap_or(u32::MAX);
-        self.set_registration(state.registration.clone());
-        vec![News::Up(Box::new(state))]
-    }
-
-    fn set_registration(&mut self, registration: Registration) {
-        self.registration = registration.status;
-        if registration.status == RegistrationStatus::Registered {
-            self.set_state(SessionState::Registered, None);
-        } else {
-            let words = match (registration.code, registration.reason) {
-                (Some(code), Some(reason)) => format!("{code} {reason}"),
-                (Some(code), None) => code.to_string(),
-                (None, Some(reason)) => reason,
-                (None, None) => format!("{:?}", registration.status).to_lowercase(),
-            };
-            self.set_state(SessionState::Unregistered, Some(words));
-        }
-    }
-
-    fn note_registration(&mut self, event: &Event) {
-        let registration = |status, code, reason| Registration { status, code, reason };
-        let change = match &event.body {
-            EventBody::Registering {} => registration(RegistrationStatus::Registering, None, None),
-            EventBody::Registered { phrase } if phrase.as_deref() == Some("authorization_failure") => {
-                registration(RegistrationStatus::RegistrationFailed, None, phrase.clone())
-            }
-            EventBody::Registered { .. } => registration(RegistrationStatus::Registered, None, None),
-            EventBody::RegistrationFailed { code, reason } => {
-                registration(RegistrationStatus::RegistrationFailed, Some(*code), Some(reason.clone()))
-            }
-            EventBody::Unregistering {} => registration(RegistrationStatus::Unregistering, None, None),
-            EventBody::Unregistered {} => registration(RegistrationStatus::Unregistered, None, None),
-            _ => return,
-        };
-        // A registration that is being refreshed still takes calls.
-        if change.status == RegistrationStatus::Registering && self.registration == RegistrationStatus::Registered {
-            return;
-        }
-        if self.is_up() {
-            self.set_registration(change);
-        }
-    }
-
-    fn response(&mut self, response: Response, out: &mut VecDeque<Output>) -> Vec<News> {
-        let Some(pending) = response.transaction.as_ref().and_then(|of| self.transactions.close(of)) else {
-            self.counters.late_responses += 1;
-            let problem = "a response without its request: it came after the time-out".to_owned();
-            out.push_back(Output::Fact(Fact::Protocol { problem }));
-            return Vec::new();
-        };
-        let result = match response.body {
-            ResponseBody::Ack => Ok(()),
-            ResponseBody::Error { code, reason } => Err(Rejection { code, reason }),
-        };
-        vec![News::Answered(pending, result)]
-    }
-
-    fn count_bad_frame(&mut self, error: &FrameError, out: &mut VecDeque<Output>) {
-        let name = match error {
-            FrameError::Unknown { name, .. } => {
-                self.counters.unknown_messages += 1;
-                name.clone()
-            }
-            other => {
-                self.counters.malformed_frames += 1;
-                other.to_string()
-            }
-        };
-        if !self.unknown_names.contains(&name) && self.unknown_names.len() < MAX_UNKNOWN_NAMES {
-            self.unknown_names.push(name);
-            out.push_back(Output::Fact(Fact::Protocol { problem: error.to_string() }));
         }
     }
 
