@@ -120,7 +120,7 @@ fn print_status(status: &FullStatus) {
                 let way = if call.direction == Direction::Outgoing { "to" } else { "from" };
                 let name = call.name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
                 let talk = call.talk_s.map(|talk| format!(", {}", duration(talk))).unwrap_or_default();
-                let media = if call.media_connected { "" } else { ", no media yet" };
+                let media = words::media(call);
                 println!(
                     "line {}    {} {way} {}{name}{talk}{media}",
                     line.line,

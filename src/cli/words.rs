@@ -2,7 +2,10 @@
 
 use crate::config::Config;
 use crate::control::EventRecord;
-use crate::core::{CallState, Direction, Drive, Fact, Input, MediaCommand, MediaEvent, Output, SocketEvent};
+use crate::core::{
+    CallState, CallStatus, Direction, Drive, Fact, Input, MediaCommand, MediaEvent, MissingSound, Output, RepairStep,
+    SocketEvent,
+};
 use crate::signaling::{ClientMessage, ServerMessage};
 
 pub(super) fn state_words(state: CallState) -> &'static str {
@@ -15,6 +18,21 @@ pub(super) fn state_words(state: CallState) -> &'static str {
         CallState::Established => "in a call",
         CallState::Held => "held call",
         CallState::Ending => "ending call",
+    }
+}
+
+/// What is wrong with the media of a call, if anything is.
+pub(super) fn media(call: &CallStatus) -> &'static str {
+    match (call.repairing, call.silent) {
+        (Some(RepairStep::IceRestart), _) => ", its media is being repaired: ICE restart",
+        (Some(RepairStep::NewPeerConnection | RepairStep::Redial), _) => {
+            ", its media is being repaired: a new peer connection"
+        }
+        (None, Some(MissingSound::Downlink)) => ", no sound comes from the far end",
+        (None, Some(MissingSound::Uplink)) => ", the core server does not hear us",
+        (None, Some(MissingSound::Both)) => ", no sound in either direction",
+        (None, None) if !call.media_connected => ", no media yet",
+        (None, None) => "",
     }
 }
 

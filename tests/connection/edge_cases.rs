@@ -242,7 +242,8 @@ async fn retry_after_of_a_busy_server_is_honoured() {
     let start = tokio::time::Instant::now();
     server.session().await;
     let waited = start.elapsed();
-    assert!(waited >= Duration::from_millis(1900) && waited <= Duration::from_millis(3500), "{waited:?}");
+    // Two seconds, and up to five that spread those who were told the same.
+    assert!(waited >= Duration::from_millis(1900) && waited <= Duration::from_millis(8000), "{waited:?}");
     station.stop().await;
 }
 
