@@ -12,7 +12,7 @@ use crate::core::*;
 use crate::signaling::*;
 
 /// A press is followed no further than this.
-const HORIZON_MS: u64 = 15 * 60_000;
+const HORIZON_MS: u64 = 90 * 60_000;
 
 /// Why the last call ended: one line, and below it the evidence.
 pub(super) async fn last(daemon: &Daemon) -> Exit {
@@ -46,10 +46,15 @@ fn sentence(events: &[EventRecord]) -> Option<String> {
         Fact::Call { state: CallState::Established, .. } => Some(event.at_ms),
         _ => None,
     });
+    let begins = events.iter().any(|event| {
+        use CallState::{Answering, Dialing, Incoming};
+        matches!(&event.fact, Fact::Call { state: Dialing | Incoming | Answering, .. })
+    });
     let way = if direction == Direction::Outgoing { "to" } else { "from" };
     let length = match up_at {
         Some(up_at) => format!("after {:.1} s of talk", ended_at.saturating_sub(up_at) as f64 / 1000.0),
-        None => "before it was up".to_owned(),
+        None if begins => "before it was up".to_owned(),
+        None => "(its beginning is no longer known)".to_owned(),
     };
     let why = match meaning(cause.code) {
         Some(meaning) => format!("{meaning} ({} {})", cause.code, cause.text),
@@ -176,7 +181,8 @@ impl Rehearsal {
     }
 
     fn is_over(&self) -> bool {
-        self.station.is_at_rest() && self.station.backlog().get(2) == Some(&0) && self.answers.is_empty()
+        let [_, delayed, hunts, _] = self.station.backlog();
+        self.station.is_at_rest() && delayed == 0 && hunts == 0 && self.answers.is_empty()
     }
 
     fn pass(&mut self, ms: u64) {

@@ -10,8 +10,8 @@ use super::random::Random;
 pub(super) const BASE: Duration = Duration::from_secs(1);
 /// Upper bound of every wait.
 pub(super) const CAP: Duration = Duration::from_secs(60);
-/// Upper bound of the first wait after a loss.
-pub(super) const FIRST: Duration = Duration::from_millis(500);
+/// Upper bound of the first wait after a loss: the attempt comes within 500 ms, whatever delays it.
+pub(super) const FIRST: Duration = Duration::from_millis(400);
 /// Upper bound of the first wait when the server itself goes down, so that its clients spread.
 pub(super) const FIRST_AFTER_SERVER_RESTART: Duration = Duration::from_secs(5);
 /// A session that has been up for as long is healthy: the next loss starts from the beginning.

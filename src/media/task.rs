@@ -9,13 +9,14 @@ use rtrb::{Consumer, Producer};
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::sleep_until;
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 
 use super::call_sound::{NetworkEnd, call_sound};
 use super::dtmf::{DigitReceiver, DigitSender};
 use super::jitter::Packet;
-use super::peer::{Identity, Peer, PeerEvent};
+use super::peer::{Answered, ICE_DISCONNECTED, Identity, Peer, PeerEvent};
 use super::sdp::{Payload, PayloadMap};
 use super::send::{Encoded, SendCodec};
 use super::{MediaContext, MediaError};
@@ -75,6 +76,12 @@ pub(super) async fn run(
                 }
             },
             Some(event) = peer_events.recv() => call.peer_event(event).await,
+            () = sleep_until(call.proof_due.unwrap_or_else(tokio::time::Instant::now)), if call.proof_due.is_some() => {
+                call.proof_due = None;
+                if !call.connected {
+                    reporter.report(MediaEvent::Disconnected).await;
+                }
+            }
             _ = call.wake.readable() => {
                 // The bytes are only an alarm clock.
                 let _ = call.wake.try_read(&mut [0_u8; 64]);
@@ -103,6 +110,8 @@ struct CallMedia {
     /// The far end's DTLS certificate.
     fingerprint: Option<String>,
     identity: Arc<Identity>,
+    /// A peer connection that took the place of another one must be connected by then.
+    proof_due: Option<tokio::time::Instant>,
     /// Of a peer connection that took the place of another one.
     new_events: Option<mpsc::Receiver<PeerEvent>>,
     described: bool,
@@ -146,6 +155,7 @@ impl CallMedia {
             candidates: 0,
             fingerprint: None,
             identity: Arc::clone(identity),
+            proof_due: None,
             new_events: None,
             described: false,
             connected: false,
@@ -200,11 +210,10 @@ impl CallMedia {
             return Ok(());
         }
         let fingerprint = super::sdp::fingerprint(offer);
-        if update && self.fingerprint.is_some() && fingerprint != self.fingerprint {
-            self.replace_peer().await?;
-        }
-        self.fingerprint = fingerprint;
-        let answered = self.peer.answer(offer).await?;
+        let another = fingerprint.is_some() && self.fingerprint.is_some() && fingerprint != self.fingerprint;
+        let answered =
+            if update && another { self.replace_peer(offer).await? } else { self.peer.answer(offer).await? };
+        self.fingerprint = fingerprint.or(self.fingerprint.take());
         self.negotiated(answered.send, answered.receive, answered.theirs).await;
         let event = MediaEvent::LocalAnswer { sdp: answered.sdp, far_end_holds: answered.far_end_holds };
         self.reporter.report(event).await;
@@ -212,9 +221,16 @@ impl CallMedia {
     }
 
     /// A far end with another DTLS certificate is another endpoint (a process that started again): the
-    /// library cannot follow it, so a new peer connection answers.
-    async fn replace_peer(&mut self) -> Result<(), MediaError> {
-        let (peer, events) = Box::pin(Peer::new(&self.context, &self.identity, self.peer.ssrc)).await?;
+    /// library cannot follow it, so a new peer connection answers. The old one stays until that has worked.
+    async fn replace_peer(&mut self, offer: &str) -> Result<Answered, MediaError> {
+        let (mut peer, events) = Box::pin(Peer::new(&self.context, &self.identity, self.peer.ssrc)).await?;
+        let answered = match peer.answer(offer).await {
+            Ok(answered) => answered,
+            Err(error) => {
+                peer.close().await;
+                return Err(error);
+            }
+        };
         std::mem::replace(&mut self.peer, peer).close().await;
         if let Some(reader) = self.reader.take() {
             reader.abort();
@@ -223,7 +239,8 @@ impl CallMedia {
         self.connected = false;
         self.described = false;
         self.candidates = 0;
-        Ok(())
+        self.proof_due = Some(tokio::time::Instant::now() + ICE_DISCONNECTED);
+        Ok(answered)
     }
 
     async fn apply_answer(&mut self, answer: &str) -> Result<(), MediaError> {

@@ -44,7 +44,16 @@ pub fn watch(changes: mpsc::Sender<Vec<IpAddr>>) -> Result<tokio::task::JoinHand
                     }
                     told = Some((addresses, Instant::now()));
                 } else if let Some((_, at)) = &told {
-                    sleep_until(*at + QUIET).await;
+                    // Looked at again when it is due, or when it rings.
+                    tokio::select! {
+                        rung = bell.rings() => {
+                            if rung.is_err() {
+                                return;
+                            }
+                            sleep(SETTLE).await;
+                        }
+                        () = sleep_until(*at + QUIET) => {}
+                    }
                     continue;
                 }
             }

@@ -106,6 +106,10 @@ def run(device):
     until("the station hears the door", 20, lambda: sounds(station))
     until("the door hears the station", 20, lambda: sounds(door))
 
+    def call_id():
+        return next(line["call"]["call_id"] for line in station()["lines"] if line.get("call"))
+
+    call = call_id()
     sessions = station()["session"]["counters"]["sessions"]
     sh("ip addr del 10.9.0.2/24 dev st0 && ip addr add 10.9.0.3/24 dev st0")
     back = lambda: (s := registered()) and s["session"]["counters"]["sessions"] > sessions
@@ -113,7 +117,7 @@ def run(device):
     _, media = until("media under the new address", 40, talking)
     print(f"another address in mid-call: the session is back after {session:.1f} s, media {media:.1f} s later")
     time.sleep(3)
-    assert talking(), "the call is still up"
+    assert talking() and call_id() == call, "the same call is still up"
     until("the station hears the door again", 20, lambda: sounds(station))
     until("the door hears the station again", 20, lambda: sounds(door))
     steps = sh("grep -o 'media repair.*' /tmp/station.log", check=False)

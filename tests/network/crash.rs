@@ -99,6 +99,7 @@ async fn a_process_that_is_killed_in_a_call_takes_it_up_again() {
         took.as_millis(),
         if same { "the same call" } else { "called once more" }
     );
+    assert!(same, "the call itself, not another one");
     let number = |status: &FullStatus| {
         status.station.lines.iter().find_map(|line| line.call.as_ref().map(|call| call.number.clone()))
     };

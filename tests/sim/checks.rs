@@ -156,6 +156,9 @@ impl Checks {
             EventBody::Accepted { .. } => {
                 self.told_up.insert(call_id.clone());
             }
+            EventBody::Hangup { .. } => {
+                self.told_up.remove(call_id);
+            }
             EventBody::IncomingCall(invitation) => {
                 self.callers.insert(call_id.clone(), invitation.caller.clone());
             }
@@ -194,8 +197,9 @@ impl Checks {
                     self.line_calls.insert(line, call_id.clone());
                     self.bind(jsep, call_id);
                 }
-                RequestBody::Hangup {} => {
+                RequestBody::Hangup {} | RequestBody::Decline { refer_id: None } => {
                     self.live_outgoing.remove(call_id);
+                    self.told_up.remove(call_id);
                 }
                 _ => {}
             }
@@ -224,7 +228,7 @@ impl Checks {
         }
         if self.answered {
             self.redials += 1;
-            if self.redials > 1 {
+            if self.redials > 1 || !redial {
                 self.fail("one press, one call", format!("call {} after an answered one", call_id.0));
             }
         }

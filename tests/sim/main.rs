@@ -47,6 +47,8 @@ fn the_same_seed_gives_the_same_run_byte_for_byte() {
     let months = Months::new(number("SEED", 1));
     for index in 0..5 {
         let (first, second) = (months.run(index, true), months.run(index, true));
+        assert_eq!(first.hash, second.hash, "month {index}");
+        assert_eq!(first.figures, second.figures);
         assert!(first.story == second.story, "month {index}");
         assert!(!first.story.is_empty());
     }

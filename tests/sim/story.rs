@@ -91,6 +91,7 @@ pub struct Outcome {
     pub violation: Option<Violation>,
     pub figures: Figures,
     pub story: Vec<String>,
+    pub hash: u64,
 }
 
 impl Months {
@@ -112,7 +113,7 @@ impl Months {
         let mut world = World::new(Arc::clone(&door.config), door.width, self.seed_of(index), plan, tell);
         // The last fault has its time to heal.
         let violation = world.run(MONTH_MS + 1_800_000);
-        Outcome { violation, figures: world.figures, story: world.story().to_vec() }
+        Outcome { violation, figures: world.figures, story: world.story().to_vec(), hash: world.hash() }
     }
 
     /// The fewest stimuli that break the same rule (delta debugging, Zeller 1999).

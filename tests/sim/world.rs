@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -117,7 +118,7 @@ struct Troubles {
 }
 
 /// Figures of a run.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Figures {
     pub inputs: u64,
     pub presses: u64,
@@ -164,6 +165,7 @@ pub struct World {
     pub checks: Checks,
     pub figures: Figures,
     story: Option<Vec<String>>,
+    hash: DefaultHasher,
 }
 
 impl World {
@@ -196,6 +198,7 @@ impl World {
             checks: Checks::new(width),
             figures: Figures::default(),
             story: tell.then(Vec::new),
+            hash: DefaultHasher::new(),
         };
         for index in 0..world.plan.len() {
             let at = world.plan[index].at_ms;
@@ -244,13 +247,21 @@ impl World {
     fn tell(&mut self, line: impl FnOnce() -> String) {
         let at = self.now;
         if let Some(story) = &mut self.story {
+            let line = line();
+            // Every line counts, those too that are not kept.
+            (at, &line).hash(&mut self.hash);
             if story.len() >= STORY_LINES * 2 {
                 story.drain(..STORY_LINES);
             }
             let (days, rest) = (at / 86_400_000, at % 86_400_000);
             let (hours, minutes, ms) = (rest / 3_600_000, rest / 60_000 % 60, rest % 60_000);
-            story.push(format!("{days:2} {hours:02}:{minutes:02}:{:06.3}  {}", ms as f64 / 1000.0, line()));
+            story.push(format!("{days:2} {hours:02}:{minutes:02}:{:06.3}  {line}", ms as f64 / 1000.0));
         }
+    }
+
+    /// Of everything that was told, to the last byte.
+    pub fn hash(&self) -> u64 {
+        self.hash.finish()
     }
 
     fn at(&mut self, at: u64, what: Happening) {
@@ -907,7 +918,9 @@ impl World {
             Fault::TokenExpires { ms } => {
                 self.troubles.no_token = until(ms);
                 self.fault_now(if self.renewable { 0 } else { ms });
-                self.extend_grace(SLOW_RETRY_MS);
+                if !self.renewable {
+                    self.extend_grace(SLOW_RETRY_MS);
+                }
                 self.close_wire(5, 4201);
             }
             Fault::Unregistered { ms } => {
@@ -1012,7 +1025,8 @@ impl World {
         let theirs: std::collections::BTreeSet<CallId> =
             self.server.lines.iter().filter_map(|line| line.leg.as_ref()).map(|leg| leg.call_id.clone()).collect();
         let agree = theirs == self.checks.call_ids();
-        let registered = self.state == SessionState::Registered && self.held.is_some();
+        let wired = self.wire.as_ref().is_some_and(|wire| !wire.dead && Some(wire.number) == self.held);
+        let registered = self.state == SessionState::Registered && wired;
         if registered && agree {
             return;
         }
