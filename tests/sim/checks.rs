@@ -43,6 +43,11 @@ pub struct Checks {
     wished_at: Option<u64>,
     /// Media proof has said that it calls once more.
     redial_announced: bool,
+    local: Option<LocalTime>,
+    /// Whom a press is for first, by the hour at which it was made.
+    first_number: Option<&'static str>,
+    /// The door's rules have hours.
+    hours: bool,
     live_outgoing: BTreeSet<CallId>,
     answered: bool,
     redials: u32,
@@ -63,7 +68,7 @@ pub struct Checks {
 }
 
 impl Checks {
-    pub fn new(width: usize) -> Self {
+    pub fn new(width: usize, hours: bool) -> Self {
         Self {
             width,
             lines: 2,
@@ -71,6 +76,9 @@ impl Checks {
             press_at: None,
             wished_at: None,
             redial_announced: false,
+            local: None,
+            first_number: None,
+            hours,
             live_outgoing: BTreeSet::new(),
             answered: false,
             redials: 0,
@@ -97,11 +105,12 @@ impl Checks {
     /// The process died: what the kernel puts to rest is at rest, and what it knew is gone.
     pub fn died(&mut self) {
         let callers = std::mem::take(&mut self.callers);
-        *self = Self { callers, violation: self.violation.take(), ..Self::new(self.width) };
+        *self = Self { callers, violation: self.violation.take(), ..Self::new(self.width, self.hours) };
     }
 
     /// Before the station is given an input.
-    pub fn input(&mut self, now: u64, input: &Input) {
+    pub fn input(&mut self, now: u64, local: Option<LocalTime>, input: &Input) {
+        self.local = local;
         self.digit_now = None;
         match input {
             Input::Socket(SocketEvent::Message(message)) => self.told(message),
@@ -187,7 +196,12 @@ impl Checks {
         let line = request.line.unwrap_or(u32::MAX);
         if let Some(call_id) = &request.call_id {
             match &request.body {
-                RequestBody::OutgoingCall { jsep, .. } => {
+                RequestBody::OutgoingCall { jsep, number, .. } => {
+                    if let Some(first) = self.first_number.take_if(|_| !self.redial_announced)
+                        && first != number
+                    {
+                        self.fail("hours", format!("{number} is called, though {first} is on duty"));
+                    }
                     self.transactions.insert(request.transaction.clone(), call_id.clone());
                     self.line_calls.insert(line, call_id.clone());
                     self.bind(jsep, call_id);
@@ -304,6 +318,8 @@ impl Checks {
                 self.press_at.get_or_insert(now);
                 if self.live_outgoing.is_empty() {
                     self.wished_at = Some(now);
+                    let by_day = self.local.is_some_and(|local| (480..1200).contains(&local.minute_of_day));
+                    self.first_number = self.hours.then_some(if by_day { "100" } else { "101" });
                     self.redial_announced = false;
                     self.answered = false;
                     self.redials = 0;
@@ -312,7 +328,9 @@ impl Checks {
             Fact::Repair { step: RepairStep::Redial, .. } => self.redial_announced = true,
             Fact::Call { call_id, state, direction, .. } => {
                 let call_id = CallId(call_id.clone());
-                if *direction == Direction::Outgoing && matches!(state, CallState::Established) {
+                // One that a process before this one has made is of another press.
+                let own = *direction == Direction::Outgoing && self.live_outgoing.contains(&call_id);
+                if own && matches!(state, CallState::Established) {
                     self.answered = true;
                 }
                 if matches!(state, CallState::Ending | CallState::Idle) {

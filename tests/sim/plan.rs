@@ -62,8 +62,10 @@ pub enum Fault {
     NoCard { ms: u64 },
     /// The audio thread stands still.
     CardStalls { ms: u64 },
-    /// The wall clock jumps or is lost.
-    ClockLost { ms: u64 },
+    /// The wall clock is lost, and certificates seem to be of the future, or not.
+    ClockLost { ms: u64, certificates: bool },
+    /// The wall clock jumps by so many minutes.
+    ClockJumps { ms: u64, minutes: u64 },
     /// The button is held down by a leaf.
     StuckButton { ms: u64 },
     /// The process dies, with the power or without.
@@ -162,7 +164,8 @@ fn fault(random: &mut Random) -> Fault {
         20 => Fault::NullCallIds,
         21 => Fault::NoCard { ms: long },
         22 => Fault::CardStalls { ms: short },
-        23 => Fault::ClockLost { ms: long },
+        23 if random.below(2) == 0 => Fault::ClockLost { ms: long, certificates: random.below(2) == 0 },
+        23 => Fault::ClockJumps { ms: long * 20, minutes: random.below(7 * 1440) },
         24 => Fault::StuckButton { ms: long * 10 },
         _ => Fault::Crash { ms: between(random, 500, 30_000), power: random.below(3) == 0 },
     }

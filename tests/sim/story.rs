@@ -64,17 +64,22 @@ fn doors() -> Vec<Door> {
     let password = std::env::temp_dir().join("callbox-sim-password");
     std::fs::write(&password, "secret").unwrap();
     let login = format!("login = \"door\"\npassword_file = \"{}\"", password.display());
+    let by_day = "press = [{ hours = \"08:00-20:00\", call = [\"100\", \"101\"], ring_s = 30 }, \
+                  { call = [\"101\", \"100\"], ring_s = 30 }]";
     let door = |credentials: &str, takeover: &str, order: &str, second: &str| {
         let text = format!(
             "[core]\nurl = \"https://core.example.com\"\n{credentials}\ntakeover = \"{takeover}\"\n{}\n[calls]\nring_timeout_s = 30\nsecond_call = \"{second}\"\n",
-            REST.replace("ORDER", &format!("order = \"{order}\""))
+            match order {
+                "by day" => REST.replace("press = { call = [\"100\", \"101\"], ring_s = 30, ORDER }", by_day),
+                order => REST.replace("ORDER", &format!("order = \"{order}\"")),
+            }
         );
         let config = parse("/sim.toml", &text, &Default::default()).unwrap_or_else(|errors| panic!("{errors}"));
         Door { config: Arc::new(config), width: if order == "parallel" { 2 } else { 1 } }
     };
     vec![
-        door("token = \"t\"", "never", "serial", "reject"),
-        door(&login, "once", "serial", "hold"),
+        door("token = \"t\"", "never", "by day", "reject"),
+        door(&login, "once", "by day", "hold"),
         door("token = \"t\"", "always", "parallel", "reject"),
         door(&login, "never", "serial", "replace"),
         door("token = \"t\"", "never", "serial", "mix"),

@@ -44,6 +44,12 @@ enum Happening {
     FaultEnds(u64),
     WellAgain(u64, u64),
     MustAnswer(u64, u64),
+    /// A press on a button that was at rest is one press, however it bounced.
+    PressCounted {
+        life: u32,
+        before: u64,
+        hands: u64,
+    },
     Restart(bool),
     Sweep,
 }
@@ -114,6 +120,8 @@ struct Troubles {
     no_media: u64,
     media_late: u64,
     clock_lost: u64,
+    /// Until when, and by how many minutes.
+    clock_jumped: (u64, u64),
     certificate_of_the_future: bool,
 }
 
@@ -164,12 +172,16 @@ pub struct World {
     watchdog: Watchdog,
     pub checks: Checks,
     pub figures: Figures,
+    /// Stimuli at the button so far.
+    hands: u64,
+    button_down_until: u64,
     story: Option<Vec<String>>,
     hash: DefaultHasher,
 }
 
 impl World {
     pub fn new(config: Arc<Config>, width: usize, seed: u64, plan: Vec<Planned>, tell: bool) -> Self {
+        let hours = config.buttons.iter().any(|button| button.press.rules.len() > 1);
         let renewable = matches!(config.core.credentials, callbox::config::Credentials::Login { .. });
         let mut world = Self {
             now: 0,
@@ -195,8 +207,10 @@ impl World {
             grace: 0,
             state: SessionState::Offline,
             watchdog: Watchdog::new(Time(0)),
-            checks: Checks::new(width),
+            checks: Checks::new(width, hours),
             figures: Figures::default(),
+            hands: 0,
+            button_down_until: 0,
             story: tell.then(Vec::new),
             hash: DefaultHasher::new(),
         };
@@ -283,7 +297,8 @@ impl World {
     }
 
     fn local_time(&self) -> Option<LocalTime> {
-        let minute = self.now / 60_000;
+        let (until, by) = self.troubles.clock_jumped;
+        let minute = self.now / 60_000 + if self.now < until { by } else { 0 };
         let weekday = Weekday::ALL[usize::try_from(minute / 1440 % 7).unwrap_or(0)];
         let minute_of_day = u16::try_from(minute % 1440).unwrap_or(0);
         (self.now >= self.troubles.clock_lost).then_some(LocalTime { weekday, minute_of_day })
@@ -334,7 +349,8 @@ impl World {
             return;
         }
         self.tell(|| format!("-> {input:?}"));
-        self.checks.input(self.now, &input);
+        let local = self.local_time();
+        self.checks.input(self.now, local, &input);
         self.figures.inputs += 1;
         let now = Now { at: Time(self.now), local: self.local_time() };
         if let Some(station) = &mut self.station {
@@ -695,6 +711,13 @@ impl World {
                     self.checks.fail("can be called", "a call that a rule answers rings for 3 s at an idle station");
                 }
             }
+            Happening::PressCounted { life, before, hands } => {
+                let told = self.figures.presses - before;
+                // Another hand may have come in between.
+                if life == self.life && self.station.is_some() && (told == 0 || (hands == self.hands && told != 1)) {
+                    self.checks.fail("one press, one call", format!("a press was told {told} times"));
+                }
+            }
             Happening::Restart(power) => {
                 self.tell(|| "the process starts".into());
                 if power {
@@ -786,6 +809,12 @@ impl World {
         match what {
             Stimulus::Press { bounces, held_ms } => {
                 let pin = Pin::Button(0);
+                self.hands += 1;
+                if self.station.is_some() && self.now > self.button_down_until + 500 {
+                    let (life, before, hands) = (self.life, self.figures.presses, self.hands);
+                    self.after(bounces * 3 + 60, Happening::PressCounted { life, before, hands });
+                }
+                self.button_down_until = self.button_down_until.max(self.now + bounces * 3 + held_ms + 100);
                 for bounce in 0..bounces {
                     self.input_after(bounce * 3, Input::Edge { pin, active: true });
                     self.input_after(bounce * 3 + 1, Input::Edge { pin, active: false });
@@ -950,13 +979,19 @@ impl World {
                 self.input_after(ms, Input::Audio(AudioEvent::Ready));
             }
             Fault::CardStalls { ms } => self.card_stalls(ms),
-            Fault::ClockLost { ms } => {
+            Fault::ClockLost { ms, certificates } => {
                 self.troubles.clock_lost = until(ms);
-                self.troubles.certificate_of_the_future = false;
+                self.troubles.certificate_of_the_future = certificates;
                 self.fault_now(ms);
+            }
+            Fault::ClockJumps { ms, minutes } => {
+                self.troubles.clock_jumped = (until(ms), minutes);
+                self.fault_now(0);
             }
             Fault::StuckButton { ms } => {
                 self.fault_now(0);
+                self.hands += 1;
+                self.button_down_until = self.button_down_until.max(now + ms + 100);
                 self.input_after(0, Input::Edge { pin: Pin::Button(0), active: true });
                 self.input_after(ms, Input::Edge { pin: Pin::Button(0), active: false });
             }
