@@ -317,9 +317,11 @@ impl Checks {
             Fact::Press { .. } => {
                 self.press_at.get_or_insert(now);
                 if self.live_outgoing.is_empty() {
-                    self.wished_at = Some(now);
+                    // While a call still ends its list may go on: then this press is of that wish.
+                    let new = self.calls.is_empty();
+                    self.wished_at = new.then_some(now);
                     let by_day = self.local.is_some_and(|local| (480..1200).contains(&local.minute_of_day));
-                    self.first_number = self.hours.then_some(if by_day { "100" } else { "101" });
+                    self.first_number = (self.hours && new).then_some(if by_day { "100" } else { "101" });
                     self.redial_announced = false;
                     self.answered = false;
                     self.redials = 0;
