@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::action::Trigger;
+use super::action::{Action, Trigger};
 use super::hours::Hours;
 use super::number::NumberPattern;
 
@@ -253,6 +253,17 @@ pub struct Button {
     pub double: Duration,
     /// A press while its own call is up.
     pub again: Again,
+}
+
+impl Button {
+    /// Whether any gesture at it, at any hour, calls this number.
+    pub fn calls(&self, number: &str) -> bool {
+        let triggers = [Some(&self.press), self.long_press.as_ref(), self.double_press.as_ref()];
+        let mut steps = triggers.into_iter().flatten().flat_map(|trigger| &trigger.rules).flat_map(|rule| &rule.steps);
+        steps.any(
+            |step| matches!(&step.action, Action::Call(call) if call.numbers.iter().any(|called| called == number)),
+        )
+    }
 }
 
 /// `again`

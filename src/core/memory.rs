@@ -99,4 +99,11 @@ impl Station {
             .and_then(|name| self.config.buttons.iter().position(|button| button.name == name))
             .map_or(Origin::FarEnd, Origin::Button)
     }
+
+    /// Where nobody remembers who made a call: the first button that calls this number, for it is its visitor
+    /// who stands at the door.
+    pub(super) fn origin_calling(&self, number: &str) -> Origin {
+        let button = self.config.buttons.iter().position(|button| button.calls(number));
+        button.map_or(Origin::FarEnd, Origin::Button)
+    }
 }

@@ -50,4 +50,4 @@ pub use station::Station;
 pub use status::{AudioStatus, CallStatus, LineStatus, OutputStatus, SessionStatus, Status};
 pub use time::{LocalTime, Now, Time, Weekday};
 pub use transactions::Farewell;
-pub use watchdog::{Part, Watchdog};
+pub use watchdog::Watchdog;

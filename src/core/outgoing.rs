@@ -186,6 +186,10 @@ impl Station {
         let waiting: Vec<HuntId> =
             self.hunts.iter().filter(|hunt| hunt.waits_until.is_some()).map(|hunt| hunt.id).collect();
         for id in waiting {
+            if self.has_its_call(id) {
+                self.hunts.retain(|hunt| hunt.id != id);
+                continue;
+            }
             let line = self.hunts.iter().find(|hunt| hunt.id == id).map(|hunt| hunt.line);
             let free = line.is_some_and(|line| self.lines.choose(line, self.now.at).is_some());
             if !self.session.is_registered() || !free || self.make_way_for_second_call().is_err() {
@@ -197,6 +201,15 @@ impl Station {
             }
             self.advance_hunt(id);
         }
+    }
+
+    /// A call of the same button has come back with the session: the visitor who pressed is in it.
+    fn has_its_call(&self, id: HuntId) -> bool {
+        let pressed = self.hunts.iter().find(|hunt| hunt.id == id && !hunt.redial).map(|hunt| hunt.origin);
+        pressed.is_some_and(|origin| {
+            matches!(origin, Origin::Button(_))
+                && self.lines.active().any(|(_, call)| call.origin == origin && call.hunt != Some(id))
+        })
     }
 
     fn dial(&mut self, line: usize, number: String, origin: Origin, hunt: Option<HuntId>, deadline: super::time::Time) {

@@ -213,7 +213,11 @@ impl Station {
                 call
             }
             FormerLife::Logged { direction, mode, number } => {
-                let mut call = Call::new(id, *direction, number.clone(), Origin::FarEnd, phase, now);
+                let origin = match direction {
+                    Direction::Incoming => Origin::FarEnd,
+                    Direction::Outgoing => self.origin_calling(number),
+                };
+                let mut call = Call::new(id, *direction, number.clone(), origin, phase, now);
                 call.mode = *mode;
                 call
             }

@@ -4,41 +4,28 @@ use std::time::Duration;
 
 use super::time::Time;
 
-/// Something that must not stand still.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// The event loop: what it does, it does at once.
-    Loop,
-    /// The audio thread: sound flows, or it tries to open the card.
-    Audio,
-}
-
-/// When each part last made progress.
+/// When the event loop looks at the count of frames that the audio thread has carried.
 #[derive(Debug, Clone)]
 pub struct Watchdog {
-    looped: Time,
-    sounded: Time,
+    frames: u64,
+    progress_at: Time,
 }
 
 impl Watchdog {
-    /// A part that made no progress for longer stands still.
+    /// A thread that made no progress for longer stands still.
     pub const PATIENCE: Duration = Duration::from_secs(10);
 
     /// Everything runs at the start.
     pub fn new(now: Time) -> Self {
-        Self { looped: now, sounded: now }
+        Self { frames: 0, progress_at: now }
     }
 
-    /// A part did something.
-    pub fn progress(&mut self, part: Part, now: Time) {
-        match part {
-            Part::Loop => self.looped = now,
-            Part::Audio => self.sounded = now,
+    /// Whether the watchdog may be fed. The event loop asks, and therefore runs; the audio thread counts
+    /// frames, and attempts to open the card while there is none.
+    pub fn look(&mut self, frames: u64, now: Time) -> bool {
+        if frames != std::mem::replace(&mut self.frames, frames) {
+            self.progress_at = now;
         }
-    }
-
-    /// Whether everything makes progress.
-    pub fn may_feed(&self, now: Time) -> bool {
-        now.since(self.looped.min(self.sounded)) <= Self::PATIENCE
+        now.since(self.progress_at) <= Self::PATIENCE
     }
 }

@@ -7,7 +7,7 @@ use sd_notify::NotifyState;
 use tokio::time::Instant;
 
 use crate::audio::Meters;
-use crate::core::{Part, Time, Watchdog};
+use crate::core::{Time, Watchdog};
 
 /// Progress is looked at so often, where the watchdog allows more.
 const LOOK: Duration = Duration::from_secs(2);
@@ -17,7 +17,6 @@ pub(super) struct Feeder {
     watchdog: Watchdog,
     every: Duration,
     next: Instant,
-    frames: u64,
 }
 
 impl Feeder {
@@ -25,7 +24,7 @@ impl Feeder {
     pub(super) fn new(now: Time) -> Option<Self> {
         let limit = sd_notify::watchdog_enabled()?;
         let every = (limit / 3).min(LOOK);
-        Some(Self { watchdog: Watchdog::new(now), every, next: Instant::now() + every, frames: 0 })
+        Some(Self { watchdog: Watchdog::new(now), every, next: Instant::now() + every })
     }
 
     /// When to look next.
@@ -36,12 +35,7 @@ impl Feeder {
     /// Called by the event loop, which therefore runs; looks whether the audio thread does.
     pub(super) fn look(&mut self, meters: &Meters, now: Time) {
         self.next = Instant::now() + self.every;
-        self.watchdog.progress(Part::Loop, now);
-        let frames = meters.frames.load(Ordering::Relaxed);
-        if frames != std::mem::replace(&mut self.frames, frames) {
-            self.watchdog.progress(Part::Audio, now);
-        }
-        if self.watchdog.may_feed(now) {
+        if self.watchdog.look(meters.frames.load(Ordering::Relaxed), now) {
             // Without systemd there is nobody to tell.
             let _ = sd_notify::notify(&[NotifyState::Watchdog]);
         }

@@ -126,6 +126,38 @@ async fn an_ice_restart_keeps_the_sound() {
 }
 
 #[tokio::test]
+async fn a_far_end_that_started_again_is_heard_and_one_that_could_not_changes_nothing() {
+    let (mut one, mut other) = (End::new(&ALL, Vec::new()), End::new(&ALL, Vec::new()));
+    call(&mut one, &mut other, Trickle::AfterTheAnswer).await;
+    // A process that started again has another certificate.
+    let mut again = End::new(&ALL, Vec::new());
+    again.command(MediaCommand::Offer);
+    let offer = again.offer().await;
+    let ours = again.candidates().await;
+    other.command(MediaCommand::AnswerUpdate { offer: offer.replace("a=ice-ufrag", "a=nothing") });
+    other
+        .event("the refusal", |event| match event {
+            MediaEvent::UpdateRefused(_) => Some(()),
+            MediaEvent::LocalAnswer { .. } => panic!("an offer without ICE was answered"),
+            _ => None,
+        })
+        .await;
+    assert_both_hear(&mut one, &mut other).await;
+    other.command(MediaCommand::AnswerUpdate { offer });
+    let answer = other.answer().await;
+    let theirs = other.candidates().await;
+    again.command(MediaCommand::ApplyAnswer { answer });
+    for candidate in ours {
+        other.command(MediaCommand::AddCandidate(candidate));
+    }
+    for candidate in theirs {
+        again.command(MediaCommand::AddCandidate(candidate));
+    }
+    again.connected().await;
+    assert_both_hear(&mut again, &mut other).await;
+}
+
+#[tokio::test]
 async fn after_a_hold_and_a_resume_the_sound_is_back() {
     let (mut one, mut other) = (End::new(&ALL, Vec::new()), End::new(&ALL, Vec::new()));
     one.command(MediaCommand::Offer);

@@ -340,6 +340,45 @@ fn a_restarted_process_takes_its_call_up_again_as_it_was() {
 }
 
 #[test]
+fn a_call_that_was_answered_while_no_process_ran_is_still_the_call_of_its_button() {
+    let config = format!("{BELL}[calls]\nsecond_call = \"hold\"\n");
+    let mut door = Door::online(&config);
+    door.press();
+    let request = door.take_one("outgoing_call");
+    // The power goes, and with it what was remembered; the server's log says who was called.
+    door.memory = Memory::default();
+    let asked = LogMessage::Request(request.clone());
+    let mut line = busy(&request.call_id.unwrap().0, vec![accepted()]);
+    line.as_mut().unwrap().call_logs.push(CallLogEntry(0, asked));
+    let mut after = restarted(&door, &config);
+    after.state(vec![line, None]);
+    after.take_one("update");
+    after.press();
+    assert!(after.take("outgoing_call").is_empty(), "a second call of the same bell");
+    assert!(after.take("hold").is_empty());
+}
+
+#[test]
+fn a_press_made_offline_is_of_the_call_that_comes_back() {
+    let config = format!("{BELL}[calls]\nsecond_call = \"hold\"\n");
+    let mut door = Door::online(&config);
+    let request = door.talking_call();
+    let mut after = restarted(&door, &config);
+    // The process runs again and has no session yet: its visitor presses.
+    after.press();
+    after.state(vec![busy(&request.call_id.unwrap().0, vec![accepted()]), None]);
+    let update = after.take_one("update");
+    assert!(after.take("outgoing_call").is_empty(), "a second call of the same visitor");
+    assert!(after.take("hold").is_empty());
+    after.ack(&update);
+    after.event_of(&update, accepted());
+    after.media_connected();
+    after.hung_up(&update, 200);
+    after.advance(30_000);
+    assert!(after.take("outgoing_call").is_empty(), "nor after it");
+}
+
+#[test]
 fn a_hangup_made_offline_is_sent_even_by_the_next_process() {
     let mut door = Door::online(BELL);
     let request = door.talking_call();

@@ -3,11 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use callbox::config::Sound;
 use callbox::core::*;
 use callbox::signaling::*;
 
 /// Output 0 of the configuration.
 pub const STRIKE: usize = 0;
+/// Output 1.
+const LAMP: usize = 1;
 pub const MAX_ON_MS: u64 = 8_000;
 const SIGN_MS: u64 = 2_000;
 /// `press_max_age_s`, and the time that a line, an offer and a slow network take.
@@ -49,6 +52,8 @@ pub struct Checks {
     /// The door's rules have hours.
     hours: bool,
     live_outgoing: BTreeSet<CallId>,
+    /// Made by the process before this one.
+    restored_outgoing: BTreeSet<CallId>,
     answered: bool,
     redials: u32,
     calls: BTreeMap<CallId, Known>,
@@ -65,6 +70,9 @@ pub struct Checks {
     typed: BTreeMap<u32, Vec<(char, u64)>>,
     digit_now: Option<u32>,
     strike_on_since: Option<u64>,
+    /// There is a sound card.
+    card: bool,
+    lamp: Drive,
 }
 
 impl Checks {
@@ -80,6 +88,7 @@ impl Checks {
             first_number: None,
             hours,
             live_outgoing: BTreeSet::new(),
+            restored_outgoing: BTreeSet::new(),
             answered: false,
             redials: 0,
             calls: BTreeMap::new(),
@@ -93,6 +102,8 @@ impl Checks {
             typed: BTreeMap::new(),
             digit_now: None,
             strike_on_since: None,
+            card: true,
+            lamp: Drive::Off,
         }
     }
 
@@ -113,6 +124,7 @@ impl Checks {
         self.local = local;
         self.digit_now = None;
         match input {
+            Input::Audio(event) => self.card = *event == AudioEvent::Ready,
             Input::Socket(SocketEvent::Message(message)) => self.told(message),
             Input::Media(media, MediaEvent::Digit(digit)) => {
                 self.typed.entry(media.0).or_default().push((*digit, now));
@@ -178,13 +190,17 @@ impl Checks {
     /// What the station asked for.
     pub fn output(&mut self, now: u64, output: &Output) {
         match output {
-            Output::Play { .. } => self.press_at = None,
+            // A sound is no sign where there is no card; what it says must be about the press.
+            Output::Play { sound: Sound::Connecting | Sound::Busy | Sound::NoConnection, .. } if self.card => {
+                self.press_at = None;
+            }
             Output::Scene(scene) => {
-                if scene.tone.is_some() {
+                if self.card && scene.tone.is_some() {
                     self.press_at = None;
                 }
                 self.scene(scene);
             }
+            Output::Drive(callbox::config::OutputIndex(LAMP), drive) => self.lamp = *drive,
             Output::Send(ClientMessage::Request(request)) => self.sent(now, request),
             Output::Drive(callbox::config::OutputIndex(STRIKE), drive) => self.strike(now, *drive),
             Output::Fact(fact) => self.fact(now, fact),
@@ -213,6 +229,7 @@ impl Checks {
                 }
                 RequestBody::Hangup {} | RequestBody::Decline { refer_id: None } => {
                     self.live_outgoing.remove(call_id);
+                    self.restored_outgoing.remove(call_id);
                     self.told_up.remove(call_id);
                 }
                 _ => {}
@@ -236,8 +253,9 @@ impl Checks {
         if !redial && self.wished_at.take().is_some_and(|at| now > at + PRESS_IS_OLD_MS) {
             return self.fail("no ghosts", "a press is dialled long after it was made");
         }
-        if self.live_outgoing.len() > self.width {
-            let live = &self.live_outgoing;
+        // A call of the life before this one is up as well.
+        let live: Vec<&CallId> = self.live_outgoing.iter().chain(&self.restored_outgoing).collect();
+        if live.len() > self.width {
             return self.fail("one press, one call", format!("calls up at a time: {live:?}"));
         }
         if self.answered {
@@ -269,9 +287,12 @@ impl Checks {
 
     /// Rule 2.
     fn scene(&mut self, scene: &Scene) {
+        let mut unbound = 0;
         for call in scene.calls.iter().filter(|call| call.microphone) {
-            // One that is being restored carries nothing yet.
-            let Some(call_id) = self.bound.get(&call.media.0).cloned() else { continue };
+            let Some(call_id) = self.bound.get(&call.media.0).cloned() else {
+                unbound += 1;
+                continue;
+            };
             if !self.told_up.contains(&call_id) {
                 self.fail("microphone", format!("open in {call_id:?}, which is not up"));
             }
@@ -279,6 +300,14 @@ impl Checks {
                 let what = format!("open for {caller}, which no rule admits");
                 self.fail("microphone", what);
             }
+        }
+        // A new peer connection of a call that is up, after a restart or for its repair, is not described yet.
+        let described: BTreeSet<&CallId> =
+            scene.calls.iter().filter_map(|call| self.bound.get(&call.media.0)).collect();
+        let replaced = self.told_up.iter().filter(|call| !described.contains(call)).count();
+        if unbound > replaced {
+            let what = format!("open for {unbound} calls that nobody described, {replaced} may be");
+            self.fail("microphone", what);
         }
         if scene.calls.len() > self.lines {
             self.fail("microphone", "more calls than lines");
@@ -337,6 +366,9 @@ impl Checks {
                 }
                 if matches!(state, CallState::Ending | CallState::Idle) {
                     self.live_outgoing.remove(&call_id);
+                    self.restored_outgoing.remove(&call_id);
+                } else if *direction == Direction::Outgoing && !own && is_up(*state) {
+                    self.restored_outgoing.insert(call_id.clone());
                 }
                 self.check_call(now, &call_id);
                 if *state == CallState::Idle {
@@ -372,6 +404,11 @@ impl Checks {
 
     /// What needs no change to be wrong.
     pub fn after_step(&mut self, now: u64) {
+        // Where nothing can be heard the lamp tells: it blinks for a call that goes out, is lit in one, and
+        // has its own pattern while no call can go out.
+        if !self.card && self.lamp != Drive::Off {
+            self.press_at = None;
+        }
         if self.press_at.is_some_and(|at| now > at + SIGN_MS) {
             self.fail("a sign within 2 s", "the visitor saw and heard nothing");
         }

@@ -163,6 +163,7 @@ impl Months {
             "IceTrickle",
             "Received",
             ", Offer)",
+            ", Close)",
             "LocalOffer",
             "-> Tick",
         ];

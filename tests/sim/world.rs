@@ -20,9 +20,20 @@ const WELL_AGAIN_MS: u64 = 90_000;
 /// An outage that TCP survives.
 const TCP_PATIENCE_MS: u64 = 15_000;
 /// The slow retry, at most.
-const SLOW_RETRY_MS: u64 = 362_000;
+const SLOW_RETRY_MS: u64 = 360_000;
+/// How long another client is left alone, at most, that has the session, or that took it.
+const LET_BE_MS: u64 = 36_000;
+const AFTER_TAKEOVER_MS: u64 = 60_000;
+/// So that not all stations of a server come back in the same second: this, or a quarter of the wait.
+const RETRY_AFTER_SPREAD_MS: u64 = 5_000;
+/// To connect and to shake hands.
+const SLACK_MS: u64 = 2_000;
+/// What stands still for longer is not covered up.
+const WATCHDOG_PATIENCE_MS: u64 = 10_000;
 /// So many ticks at one moment are work; more are a core that never comes to rest.
 const TICKS_AT_ONCE: u32 = 10;
+/// A handshake with two lines asks for about half as much.
+const OUTPUTS_OF_ONE_INPUT: usize = 64;
 /// Lines of the story that are kept.
 const STORY_LINES: usize = 400;
 
@@ -42,7 +53,7 @@ enum Happening {
     MediaLost(u32, u32, u64),
     Sound(u32, u32),
     FaultEnds(u64),
-    WellAgain(u64, u64),
+    WellAgain(u64),
     MustAnswer(u64, u64),
     /// A press on a button that was at rest is one press, however it bounced.
     PressCounted {
@@ -167,9 +178,9 @@ pub struct World {
     troubles: Troubles,
     faults: u64,
     fault_ends: u64,
-    grace: u64,
+    /// The server has asked the station to come back no sooner.
+    wait_ends: u64,
     state: SessionState,
-    watchdog: Watchdog,
     pub checks: Checks,
     pub figures: Figures,
     /// Stimuli at the button so far.
@@ -204,9 +215,8 @@ impl World {
             troubles: Troubles::default(),
             faults: 0,
             fault_ends: 0,
-            grace: 0,
+            wait_ends: 0,
             state: SessionState::Offline,
-            watchdog: Watchdog::new(Time(0)),
             checks: Checks::new(width, hours),
             figures: Figures::default(),
             hands: 0,
@@ -356,15 +366,17 @@ impl World {
         if let Some(station) = &mut self.station {
             station.handle(now, input);
         }
+        let mut outputs = 0;
         while let Some(output) = self.station.as_mut().and_then(Station::poll_output) {
+            outputs += 1;
             self.tell(|| format!("        {output:?}"));
             self.checks.output(self.now, &output);
             self.carry_out(output);
         }
         if let Some(station) = &self.station {
-            let [transactions, delayed, hunts, outbox] = station.backlog();
-            if transactions > 96 || delayed > 64 || hunts > 17 || outbox > 0 {
-                let what = format!("{transactions} transactions, {delayed} delayed, {hunts} hunts, {outbox} outputs");
+            let [transactions, delayed, hunts, _] = station.backlog();
+            if transactions > 96 || delayed > 64 || hunts > 17 || outputs > OUTPUTS_OF_ONE_INPUT {
+                let what = format!("{transactions} transactions, {delayed} delayed, {hunts} hunts, {outputs} outputs");
                 self.checks.fail("bounds", what);
             }
         }
@@ -421,7 +433,7 @@ impl World {
         } else if self.now < self.troubles.server_away {
             Some(match self.troubles.retry_after {
                 Some(seconds) => {
-                    self.extend_grace(seconds * 1000 + 1_000);
+                    self.asked_to_wait(self.now + latency, seconds * 1000 + (seconds * 250).max(RETRY_AFTER_SPREAD_MS));
                     fail(ConnectFailureKind::Unavailable, latency, Some(seconds))
                 }
                 None => fail(ConnectFailureKind::Network, latency, None),
@@ -430,7 +442,7 @@ impl World {
             Some(fail(ConnectFailureKind::NotYetValid, latency, None))
         } else if self.now < self.troubles.no_token {
             if !self.renewable {
-                self.extend_grace(SLOW_RETRY_MS);
+                self.asked_to_wait(self.now + latency, SLOW_RETRY_MS);
             }
             Some(fail(ConnectFailureKind::Unauthorized, latency, None))
         } else {
@@ -443,13 +455,11 @@ impl World {
         let opened = SocketEvent::Opened { local: Some(self.address) };
         self.after(latency, Happening::Socket(life, number, opened));
         if self.now < self.troubles.other_client && !force {
-            self.extend_grace(36_000);
             self.close_wire(latency + 5, 4431);
             return;
         }
         if self.now < self.troubles.other_client && self.troubles.fights {
             // It takes the session back.
-            self.extend_grace(62_000 + 36_000);
             self.close_wire(latency + 3_000, 4441);
         } else {
             self.troubles.other_client = self.troubles.other_client.min(self.now);
@@ -548,6 +558,12 @@ impl World {
         }
         let closed = SocketEvent::Closed(CloseCause::from_code(code));
         let at = wire.down_at.max(self.now.max(back) + ms);
+        match code {
+            4201 | 4300..=4302 | 4410..=4412 => self.asked_to_wait(at, SLOW_RETRY_MS),
+            4431 | 4432 => self.asked_to_wait(at, LET_BE_MS),
+            4441 => self.asked_to_wait(at, AFTER_TAKEOVER_MS),
+            _ => {}
+        }
         self.at(at, Happening::Socket(life, number, closed));
     }
 
@@ -704,7 +720,7 @@ impl World {
             }
             Happening::Sound(life, media) if life == self.life => self.sound(media),
             Happening::FaultEnds(fault) => self.fault_ends(fault),
-            Happening::WellAgain(fault, deadline) => self.well_again(fault, deadline),
+            Happening::WellAgain(fault) => self.well_again(fault),
             Happening::MustAnswer(serial, faults) => {
                 let rings = self.server.leg(serial).is_some_and(|leg| leg.state == LegState::Inviting);
                 if rings && faults == self.faults {
@@ -824,8 +840,7 @@ impl World {
             }
             Stimulus::Call { from, gives_up_ms, offerless } => {
                 let mut random = Random::new(self.random.next_u64());
-                let quiet =
-                    self.state == SessionState::Registered && self.now > self.fault_ends + self.grace + WELL_AGAIN_MS;
+                let quiet = self.state == SessionState::Registered && self.now > self.well_by();
                 let idle = self.checks.is_idle() && self.held.is_some();
                 let serial = self.server.invite(from, gives_up_ms, offerless, &mut random);
                 if let (Some(serial), true, "100", true) = (serial, quiet && idle, from, gives_up_ms > 5_000) {
@@ -840,9 +855,6 @@ impl World {
 
     /// A fault that lasts so long from now on.
     fn fault_now(&mut self, ms: u64) {
-        if self.now > self.fault_ends + self.grace + WELL_AGAIN_MS {
-            self.grace = 0;
-        }
         self.faults += 1;
         self.figures.faults += 1;
         self.fault_ends = self.fault_ends.max(self.now + ms);
@@ -851,9 +863,14 @@ impl World {
         self.at(at, Happening::FaultEnds(fault));
     }
 
-    /// The server's last word asks for a longer wait.
-    fn extend_grace(&mut self, ms: u64) {
-        self.grace = self.grace.max(ms);
+    /// The server's last word, which arrives at this time, asks for a wait.
+    fn asked_to_wait(&mut self, at: u64, ms: u64) {
+        self.wait_ends = self.wait_ends.max(at + ms + SLACK_MS);
+    }
+
+    /// When everything must be well again.
+    fn well_by(&self) -> u64 {
+        self.wait_ends.max(self.fault_ends + WELL_AGAIN_MS)
     }
 
     fn fault(&mut self, fault: Fault) {
@@ -920,12 +937,6 @@ impl World {
             }
             Fault::Close(code) => {
                 self.fault_now(0);
-                match code {
-                    4201 | 4300..=4302 | 4410..=4412 => self.extend_grace(SLOW_RETRY_MS),
-                    4431 | 4432 => self.extend_grace(36_000),
-                    4441 => self.extend_grace(62_000),
-                    _ => {}
-                }
                 self.close_wire(5, code);
             }
             Fault::ServerRestart { ms, forgets, retry_after_s, code } => {
@@ -941,15 +952,11 @@ impl World {
                 self.troubles.other_client = until(ms);
                 self.troubles.fights = fights;
                 self.fault_now(ms);
-                self.extend_grace(62_000 + 36_000);
                 self.close_wire(5, 4441);
             }
             Fault::TokenExpires { ms } => {
                 self.troubles.no_token = until(ms);
                 self.fault_now(if self.renewable { 0 } else { ms });
-                if !self.renewable {
-                    self.extend_grace(SLOW_RETRY_MS);
-                }
                 self.close_wire(5, 4201);
             }
             Fault::Unregistered { ms } => {
@@ -1005,23 +1012,30 @@ impl World {
         }
     }
 
-    /// Rule 6: the watchdog is fed only while everything makes progress.
+    /// Rule 6: the watchdog is fed only while everything makes progress. The loop looks every 2 s, and the
+    /// card counts a frame every 20 ms, except while it stands still.
     fn card_stalls(&mut self, ms: u64) {
         self.fault_now(ms);
-        self.watchdog.progress(Part::Loop, Time(self.now));
-        self.watchdog.progress(Part::Audio, Time(self.now));
-        for second in 1..=ms / 1000 {
-            let at = Time(self.now + second * 1000);
-            self.watchdog.progress(Part::Loop, at);
-            let fed = self.watchdog.may_feed(at);
-            let stalled = Duration::from_secs(second) > Watchdog::PATIENCE;
-            if fed == stalled {
-                self.checks.fail("watchdog", format!("fed: {fed}, though the card stands still for {second} s"));
+        let (start, end) = (self.now, self.now + ms);
+        let mut watchdog = Watchdog::new(Time(start.saturating_sub(4_000)));
+        let frames_at = |at: u64| (at.min(start) + at.max(end) - end) / 20;
+        let looks = (start.saturating_sub(4_000)..end + 4_000).step_by(2_000).chain([end + 4_000]);
+        for at in looks {
+            let fed = watchdog.look(frames_at(at), Time(at));
+            let stalled_for = if frames_at(at) == frames_at(start) { at.saturating_sub(start) } else { 0 };
+            // Between the last frame and the first look that misses one there are two seconds.
+            if fed && stalled_for > WATCHDOG_PATIENCE_MS + 2_000 {
+                self.checks.fail("watchdog", format!("fed, though the card stands still for {stalled_for} ms"));
+            }
+            if !fed && stalled_for < WATCHDOG_PATIENCE_MS {
+                self.checks.fail("watchdog", format!("not fed after {stalled_for} ms without a frame"));
             }
         }
-        let back = Time(self.now + ms);
-        self.watchdog.progress(Part::Audio, back);
-        if !self.watchdog.may_feed(back) {
+        // A loop that did not look has not fed either; when it looks again, it runs.
+        if watchdog.look(frames_at(end + 4_000), Time(end + 60_000)) {
+            self.checks.fail("watchdog", "fed, though no frame came in a minute");
+        }
+        if !watchdog.look(frames_at(end + 60_000), Time(end + 60_000)) {
             self.checks.fail("watchdog", "not fed though everything runs");
         }
     }
@@ -1046,17 +1060,14 @@ impl World {
             let life = self.life;
             self.after(100, Happening::TryMedia(life, media, 10));
         }
-        let deadline = self.now + WELL_AGAIN_MS + self.grace;
-        self.at(deadline - 60_000, Happening::WellAgain(fault, deadline));
+        self.after(1_000, Happening::WellAgain(fault));
     }
 
     /// Rule 5, looked at each second until it holds or the time is over.
-    fn well_again(&mut self, fault: u64, deadline: u64) {
+    fn well_again(&mut self, fault: u64) {
         if fault != self.faults {
             return;
         }
-        // The server's last word may have come while the station was on its way back.
-        let deadline = deadline.max(self.fault_ends + self.grace + WELL_AGAIN_MS);
         let theirs: std::collections::BTreeSet<CallId> =
             self.server.lines.iter().filter_map(|line| line.leg.as_ref()).map(|leg| leg.call_id.clone()).collect();
         let agree = theirs == self.checks.call_ids();
@@ -1065,8 +1076,8 @@ impl World {
         if registered && agree {
             return;
         }
-        if self.now < deadline {
-            self.after(1_000, Happening::WellAgain(fault, deadline));
+        if self.now < self.well_by() {
+            self.after(1_000, Happening::WellAgain(fault));
             return;
         }
         let ours = self.checks.call_ids();
