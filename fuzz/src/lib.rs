@@ -254,7 +254,17 @@ fn step(door: &mut Door, choices: &mut Choices<'_>, calls: &mut Vec<(u32, CallId
         0 => return door.pass(u64::from(choices.byte()) * 7),
         1 => return door.pass(u64::from(choices.byte()) * 997),
         2 => Input::Edge { pin: Pin::Button(0), active: choices.below(2) == 0 },
-        3 => Input::Edge { pin: Pin::Sensor(0), active: choices.below(2) == 0 },
+        3 => {
+            let pin = [Pin::Button(0), Pin::Sensor(0)][usize::from(choices.below(2))];
+            match choices.below(6) {
+                way @ 0..2 => Input::Edge { pin, active: way == 0 },
+                way @ 2..4 => Input::Level { pin, active: way == 2, debounced: choices.below(2) == 0 },
+                way => {
+                    let fault = (way == 4).then(|| "held".to_owned());
+                    Input::PinFault { pin: AnyPin::Input(pin), fault }
+                }
+            }
+        }
         4 => Input::Socket(SocketEvent::Opened { local: None }),
         5 => {
             let code = [1000, 1001, 1006, 4201, 4402, 4410, 4431, 4441, 4502, 4600, 4610, 4999];

@@ -1,14 +1,19 @@
 //! `callbox check`: every error, or what will happen.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::{Exit, complain, load};
 use crate::audio::{self, SoundBank};
 use crate::config::{
-    Action, AnswerAction, CallAction, Config, Credentials, HangupTarget, Order, OutputKind, Rule, Trigger,
+    Action, AnswerAction, CallAction, Config, Credentials, GpioBackend, HangupTarget, Order, OutputKind, Rule, Trigger,
 };
 use crate::core::OutputChange;
+use crate::gpio::{self, PinError};
 use crate::signaling::{Endpoint, client_config};
+
+/// `WatchdogSec=` and `TimeoutAbortSec=` of systemd/callbox.service.
+const HANG_TO_REST: Duration = Duration::from_secs(6);
 
 pub(super) fn check(path: &Path) -> Exit {
     let config = match load(path) {
@@ -24,7 +29,40 @@ pub(super) fn check(path: &Path) -> Exit {
         return Exit::Usage;
     }
     print_summary(path, &config);
-    Exit::Done
+    check_pins(&config)
+}
+
+/// Every pin, with its line at the kernel or what is in its way.
+fn check_pins(config: &Config) -> Exit {
+    if config.gpio.backend == GpioBackend::Simulated {
+        println!("pins      simulated: no button of this configuration is a real one");
+        return Exit::Done;
+    }
+    if config.gpio.backend == GpioBackend::Rppal {
+        match gpio::raspberry_pi_model() {
+            Some(model) => println!("pins      registers of the {model}"),
+            None => println!("pins      not now: this is no Raspberry Pi; write backend = \"cdev\""),
+        }
+        return Exit::Done;
+    }
+    if config.gpio.backend == GpioBackend::Auto && gpio::chips().is_empty() {
+        println!("pins      not now: {} (the station keeps looking)", PinError::NoChips);
+        return Exit::Done;
+    }
+    let buttons = config.buttons.iter().map(|button| ("button", &button.name, &button.input.pin));
+    let sensors = config.sensors.iter().map(|sensor| ("sensor", &sensor.name, &sensor.input.pin));
+    let outputs = config.outputs.iter().map(|output| ("output", &output.name, &output.pin));
+    let mut result = Exit::Done;
+    for (kind, name, pin) in buttons.chain(sensors).chain(outputs) {
+        match gpio::inspect(&config.gpio, pin, name) {
+            Ok(line) => println!("pin       of {kind} {name}: {line}"),
+            Err(error) => {
+                complain(format!("the pin of {kind} \"{name}\": {error}"));
+                result = Exit::Usage;
+            }
+        }
+    }
+    result
 }
 
 fn print_summary(path: &Path, config: &Config) {
@@ -53,7 +91,6 @@ fn print_summary(path: &Path, config: &Config) {
         Ok(()) => println!("          both can be opened"),
         Err(error) => println!("          not now: {error} (the station keeps trying)"),
     }
-    println!("pins      simulated: hardware pins are not built yet");
     for button in &config.buttons {
         println!("button    {}: {}", button.name, trigger(config, &button.press));
         for (what, found) in [("long", &button.long_press), ("double", &button.double_press)] {
@@ -73,7 +110,13 @@ fn print_summary(path: &Path, config: &Config) {
     for output in &config.outputs {
         match &output.kind {
             OutputKind::Relay { max_on } => {
-                println!("relay     {}: on for {} ms at most", output.name, max_on.as_millis())
+                println!("relay     {}: on for {} ms at most", output.name, max_on.as_millis());
+                if *max_on < HANG_TO_REST {
+                    let (seconds, name) = (HANG_TO_REST.as_secs(), &output.name);
+                    println!(
+                        "          a daemon that hangs is ended after {seconds} s: the {name} may be on for so long"
+                    );
+                }
             }
             OutputKind::Led { show } => println!("led       {}: shows {} states", output.name, show.len()),
         }

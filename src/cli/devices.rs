@@ -4,16 +4,17 @@ use serde::Serialize;
 
 use super::{Exit, complain};
 use crate::audio::{self, CardDescription, PcmDescription};
+use crate::gpio::{self, ChipDescription};
 
 #[derive(Serialize)]
 struct Devices {
     cards: Vec<CardDescription>,
     pcms: Vec<PcmDescription>,
-    gpio_chips: Vec<String>,
+    gpio_chips: Vec<ChipDescription>,
 }
 
 pub(super) fn devices(json: bool) -> Exit {
-    let devices = Devices { cards: audio::cards(), pcms: audio::pcms(), gpio_chips: gpio_chips() };
+    let devices = Devices { cards: audio::cards(), pcms: audio::pcms(), gpio_chips: gpio::chips() };
     if json {
         return match serde_json::to_string_pretty(&devices) {
             Ok(text) => {
@@ -45,24 +46,22 @@ pub(super) fn devices(json: bool) -> Exit {
     if devices.pcms.is_empty() {
         println!("  none");
     }
-    println!("GPIO chips (hardware pins are not built yet: pins are simulated)");
+    println!("GPIO chips");
     for chip in &devices.gpio_chips {
-        println!("  {chip}");
+        match &chip.problem {
+            Some(problem) => println!("  {}  {problem}", chip.name),
+            None => println!("  {} [{}]  {} lines", chip.name, chip.label, chip.lines.len()),
+        }
+        for line in chip.lines.iter().filter(|line| !line.name.is_empty() || line.held_by.is_some()) {
+            let held = line.held_by.as_ref().map(|by| format!("  held by {by}")).unwrap_or_default();
+            println!("    {:>3}  {}{held}", line.offset, line.name);
+        }
     }
     if devices.gpio_chips.is_empty() {
         println!("  none");
     }
+    if let Some(model) = gpio::raspberry_pi_model() {
+        println!("This is a {model}: pins may be written as BCM numbers or as \"GPIO17\"");
+    }
     Exit::Done
-}
-
-/// Character devices of the kernel's GPIO subsystem.
-fn gpio_chips() -> Vec<String> {
-    let Ok(entries) = std::fs::read_dir("/dev") else { return Vec::new() };
-    let mut chips: Vec<String> = entries
-        .filter_map(Result::ok)
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .filter(|name| name.starts_with("gpiochip"))
-        .collect();
-    chips.sort();
-    chips
 }

@@ -1,5 +1,7 @@
 //! Log events: to the journal under systemd, to standard error elsewhere.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt};
@@ -19,6 +21,10 @@ pub(crate) fn start(level: &str) {
     let journal = std::env::var_os("JOURNAL_STREAM").and_then(|_| tracing_journald::layer().ok());
     let _ = match journal {
         Some(journal) => registry.with(journal.with_field_prefix(None)).try_init(),
-        None => registry.with(fmt::layer().with_writer(std::io::stderr).with_target(false)).try_init(),
+        None => {
+            let colours = std::io::stderr().is_terminal();
+            let lines = fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(colours);
+            registry.with(lines).try_init()
+        }
     };
 }

@@ -8,6 +8,7 @@ mod explain;
 mod generate;
 mod logging;
 mod login;
+mod outputs_off;
 mod run;
 mod sandbox;
 mod words;
@@ -66,6 +67,12 @@ enum Command {
     },
     /// Validate the configuration and print what will happen
     Check {
+        /// Configuration file
+        #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
+        config: PathBuf,
+    },
+    /// Drive every output to rest: before the daemon starts, and after it ended in any way
+    OutputsOff {
         /// Configuration file
         #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
         config: PathBuf,
@@ -263,6 +270,7 @@ async fn dispatch(command: Command) -> Exit {
     match command {
         Command::Run { config } => run::run(&config).await,
         Command::Check { config } => check::check(&config),
+        Command::OutputsOff { config } => outputs_off::outputs_off(&config),
         Command::Devices { json } => devices::devices(json),
         Command::Login(args) => login::login(args).await,
         Command::Sandbox(args) => sandbox::sandbox(args).await,

@@ -51,6 +51,8 @@ pub(super) fn fact(fact: &Fact) -> String {
     match fact {
         Fact::Session { state, reason } => format!("session {state}{}", because(reason)),
         Fact::Press { button, gesture } => format!("button {button}: {gesture:?}").to_lowercase(),
+        Fact::Pin { name, fault: Some(fault) } => format!("pin of {name}: {fault}"),
+        Fact::Pin { name, fault: None } => format!("pin of {name} works"),
         Fact::Sensor { sensor, opened } => format!("sensor {sensor} {}", if *opened { "opened" } else { "closed" }),
         Fact::PressRefused { button, reason } => format!("button {button}: no call: {reason}"),
         Fact::Call { line, direction, number, state, cause, .. } => {
@@ -85,6 +87,11 @@ pub(super) fn input(input: &Input) -> String {
     match input {
         Input::Tick => "a deadline".into(),
         Input::Edge { pin, active } => format!("{pin:?} {}", if *active { "active" } else { "at rest" }),
+        Input::Level { pin, active, .. } => {
+            format!("{pin:?} is opened and {}", if *active { "active" } else { "at rest" })
+        }
+        Input::PinFault { pin, fault: Some(fault) } => format!("{pin:?}: {fault}"),
+        Input::PinFault { pin, fault: None } => format!("{pin:?} works"),
         Input::Command(_, command) => format!("command: {command:?}"),
         Input::Socket(SocketEvent::Opened { .. }) => "the socket is open".into(),
         Input::Socket(SocketEvent::Failed(failure)) => format!("no connection: {}", failure.words),

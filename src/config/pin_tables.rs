@@ -9,27 +9,19 @@ use super::trigger::read_trigger;
 use crate::core::Drive;
 
 pub(super) fn read_gpio(section: Section<'_>) -> GpioConfig {
-    const BACKENDS: [(&str, Option<GpioBackend>); 4] = [
-        ("auto", Some(GpioBackend::Auto)),
-        ("simulated", Some(GpioBackend::Simulated)),
-        ("cdev", None),
-        ("rppal", None),
+    const BACKENDS: [(&str, GpioBackend); 4] = [
+        ("auto", GpioBackend::Auto),
+        ("cdev", GpioBackend::Cdev),
+        ("rppal", GpioBackend::Rppal),
+        ("simulated", GpioBackend::Simulated),
     ];
-    let backend = match section.choice("backend", &BACKENDS) {
-        Some(None) => {
-            section.error("backend", "hardware pins are not built yet", "write \"simulated\"");
-            GpioBackend::Simulated
-        }
-        Some(Some(backend)) => backend,
-        None => GpioBackend::Auto,
-    };
-    if let Some(chip) = section.filled_string("chip")
-        && chip != "gpiochip0"
-    {
-        section.error("chip", format!("\"{chip}\": hardware pins are not built yet"), "leave it out");
+    let backend = section.choice("backend", &BACKENDS).unwrap_or(GpioBackend::Auto);
+    let chip = section.filled_string("chip").filter(|chip| chip != "gpiochip0");
+    if chip.is_some() && backend == GpioBackend::Rppal {
+        section.error("chip", "rppal has one chip: the Raspberry Pi's", "leave it out, or write backend = \"cdev\"");
     }
     section.finish();
-    GpioConfig { backend }
+    GpioConfig { backend, chip }
 }
 
 fn read_name(section: &Section<'_>, what: &str) -> Option<String> {
@@ -61,7 +53,8 @@ fn read_input(section: &Section<'_>) -> Option<InputPin> {
     let pull =
         section.choice("pull", &[("up", Pull::Up), ("down", Pull::Down), ("off", Pull::Off)]).unwrap_or(Pull::Up);
     let debounce = section.duration_ms("debounce_ms", 0, 1_000).unwrap_or(Duration::from_millis(20));
-    Some(InputPin { pin: pin?, active, pull, debounce })
+    let min_pulse = section.duration_ms("min_pulse_ms", 0, 1_000).unwrap_or_default();
+    Some(InputPin { pin: pin?, active, pull, debounce, min_pulse })
 }
 
 pub(super) fn read_button(section: Section<'_>, outputs: &[OutputPin]) -> Option<Button> {

@@ -176,17 +176,23 @@ pub enum Echo {
 }
 
 /// `[gpio]`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GpioConfig {
     /// Where the pins are.
     pub backend: GpioBackend,
+    /// `chip`: name, label or path; `gpiochip0` where absent.
+    pub chip: Option<String>,
 }
 
 /// `gpio.backend`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum GpioBackend {
-    /// The best there is; simulated while no hardware backend is built.
+    /// The character device, and on a Raspberry Pi the chip behind its header, whatever its number.
     Auto,
+    /// The Linux GPIO character device.
+    Cdev,
+    /// A Raspberry Pi's registers.
+    Rppal,
     /// Pins in memory, driven by commands and the front panel.
     Simulated,
 }
@@ -232,6 +238,8 @@ pub struct InputPin {
     pub pull: Pull,
     /// A level counts once it has lasted so long.
     pub debounce: Duration,
+    /// `min_pulse_ms`: a press, or an opening, that is shorter is a spike on the wire.
+    pub min_pulse: Duration,
 }
 
 /// `[[button]]`

@@ -89,6 +89,14 @@ pub enum Fact {
         /// Its active state: opened.
         opened: bool,
     },
+    /// A pin cannot be used, or a button is stuck; or it is well again.
+    Pin {
+        /// The name of the button, sensor or output.
+        name: String,
+        /// What is wrong; nothing any more where absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fault: Option<String>,
+    },
     /// A press was not followed by a call.
     PressRefused {
         /// The button's name.

@@ -1,55 +1,31 @@
-//! From edges to gestures: debounce, press, long press, double press.
+//! From levels to gestures: press, long press, double press, and a button that is stuck.
 
 use serde::{Deserialize, Serialize};
 
 use std::time::Duration;
 
 use super::command::Gesture;
+use super::contact::{Contact, Settling};
 use super::time::Time;
 
-/// Times and wishes of one input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// A button that is down for so long is stuck: a leaf, ice, a cut wire.
+pub(super) const STUCK_AFTER: Duration = Duration::from_secs(60);
+
+/// Times and wishes of one button.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct GestureTimes {
-    pub(super) debounce: Duration,
     /// Where a long press means something.
     pub(super) long: Option<Duration>,
     /// Where a double press means something.
     pub(super) double: Option<Duration>,
 }
 
-/// A level that counts once it has lasted.
+/// One button.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(super) struct Debounce {
-    raw: bool,
-    changed_at: Time,
-    stable: bool,
-}
-
-impl Debounce {
-    /// A pin that is at this level when the station starts: no edge, no event.
-    pub(super) fn edge(&mut self, active: bool, now: Time) {
-        if active != self.raw {
-            self.raw = active;
-            self.changed_at = now;
-        }
-    }
-
-    pub(super) fn deadline(&self, debounce: Duration) -> Option<Time> {
-        (self.raw != self.stable).then(|| self.changed_at + debounce)
-    }
-
-    /// The new level, once.
-    pub(super) fn settle(&mut self, debounce: Duration, now: Time) -> Option<bool> {
-        let due = self.deadline(debounce).is_some_and(|deadline| now >= deadline);
-        due.then(|| {
-            self.stable = self.raw;
-            self.stable
-        })
-    }
-
-    pub(super) fn is_active(&self) -> bool {
-        self.stable
-    }
+pub(super) struct ButtonInput {
+    pub(super) contact: Contact,
+    phase: Phase,
+    stuck: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -64,33 +40,34 @@ enum Phase {
     Counted,
 }
 
-/// One button.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(super) struct ButtonInput {
-    debounce: Debounce,
-    phase: Phase,
-}
-
 impl ButtonInput {
-    pub(super) fn edge(&mut self, active: bool, now: Time) {
-        self.debounce.edge(active, now);
+    /// The level at the opening of the pin is nobody's press: a finger that was there before has been
+    /// there for unknown reasons.
+    pub(super) fn found(&mut self, active: bool, by_kernel: bool, now: Time) {
+        self.contact.start_at(active, by_kernel, now);
+        self.phase = if active { Phase::Counted } else { Phase::Idle };
+        self.stuck = false;
     }
 
-    pub(super) fn is_active(&self) -> bool {
-        self.debounce.is_active()
+    pub(super) fn is_stuck(&self) -> bool {
+        self.stuck
     }
 
-    pub(super) fn deadline(&self, times: GestureTimes) -> Option<Time> {
+    fn stuck_at(&self) -> Option<Time> {
+        (self.contact.is_active() && !self.stuck).then(|| self.contact.settled_at() + STUCK_AFTER)
+    }
+
+    pub(super) fn deadline(&self, times: GestureTimes, settling: Settling) -> Option<Time> {
         let gesture = match self.phase {
             Phase::Down { since, .. } => times.long.map(|long| since + long),
             Phase::Between { until } => Some(until),
             Phase::Idle | Phase::Counted => None,
         };
-        [gesture, self.debounce.deadline(times.debounce)].into_iter().flatten().min()
+        [gesture, self.contact.deadline(settling), self.stuck_at()].into_iter().flatten().min()
     }
 
     /// What has come to an end by now.
-    pub(super) fn settle(&mut self, times: GestureTimes, now: Time) -> Option<Gesture> {
+    pub(super) fn settle(&mut self, times: GestureTimes, settling: Settling, now: Time) -> Option<Gesture> {
         let expired = match self.phase {
             Phase::Down { since, .. } if times.long.is_some_and(|long| now >= since + long) => {
                 self.phase = Phase::Counted;
@@ -102,7 +79,11 @@ impl ButtonInput {
             }
             _ => None,
         };
-        let moved = match self.debounce.settle(times.debounce, now) {
+        if self.stuck_at().is_some_and(|at| now >= at) {
+            self.stuck = true;
+            self.phase = Phase::Counted;
+        }
+        let moved = match self.contact.settle(settling, now) {
             Some(true) => self.down(times, now),
             Some(false) => self.up(times, now),
             None => None,
@@ -126,6 +107,7 @@ impl ButtonInput {
     }
 
     fn up(&mut self, times: GestureTimes, now: Time) -> Option<Gesture> {
+        self.stuck = false;
         match (self.phase, times.double) {
             (Phase::Down { second: true, .. }, _) => {
                 self.phase = Phase::Idle;
@@ -151,14 +133,10 @@ impl ButtonInput {
 mod tests {
     use super::*;
 
-    const DEBOUNCE: Duration = Duration::from_millis(20);
+    const SETTLING: Settling = Settling { on: Duration::from_millis(20), off: Duration::from_millis(20) };
 
     fn times(long_ms: Option<u64>, double_ms: Option<u64>) -> GestureTimes {
-        GestureTimes {
-            debounce: DEBOUNCE,
-            long: long_ms.map(Duration::from_millis),
-            double: double_ms.map(Duration::from_millis),
-        }
+        GestureTimes { long: long_ms.map(Duration::from_millis), double: double_ms.map(Duration::from_millis) }
     }
 
     /// Runs edges in virtual time, millisecond by millisecond, and tells what came and when.
@@ -167,10 +145,10 @@ mod tests {
         let mut seen = Vec::new();
         for ms in 0..until {
             for (_, active) in edges.iter().filter(|(at, _)| *at == ms) {
-                input.edge(*active, Time(ms));
+                input.contact.edge(*active, Time(ms));
             }
-            if input.deadline(times).is_some_and(|deadline| Time(ms) >= deadline)
-                && let Some(gesture) = input.settle(times, Time(ms))
+            if input.deadline(times, SETTLING).is_some_and(|deadline| Time(ms) >= deadline)
+                && let Some(gesture) = input.settle(times, SETTLING, Time(ms))
             {
                 seen.push((ms, gesture));
             }
@@ -215,5 +193,21 @@ mod tests {
             run(double, &[(100, true), (200, false), (700, true), (800, false)], 2000),
             [(570, Gesture::Press), (1170, Gesture::Press)]
         );
+    }
+
+    #[test]
+    fn a_stuck_button_gives_nothing_when_it_lets_go() {
+        let double = times(None, Some(350));
+        assert_eq!(run(double, &[(100, true), (61_000, false)], 63_000), []);
+        assert_eq!(run(double, &[(100, true), (59_000, false)], 63_000), [(59_370, Gesture::Press)]);
+    }
+
+    #[test]
+    fn a_finger_that_was_there_at_the_start_is_no_press() {
+        let mut input = ButtonInput::default();
+        input.found(true, false, Time(0));
+        input.contact.edge(false, Time(500));
+        assert_eq!(input.settle(times(Some(800), None), SETTLING, Time(520)), None);
+        assert!(!input.contact.is_active());
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::OutputIndex;
 use crate::signaling::{Candidate, CloseCause, FrameError, ServerMessage};
 
 use super::command::{Command, CommandId};
@@ -21,6 +22,22 @@ pub enum Input {
         pin: Pin,
         /// The new level, after `active` has been applied.
         active: bool,
+    },
+    /// A pin was opened, at the start or again, and this is its level: nobody's edge.
+    Level {
+        /// Which.
+        pin: Pin,
+        /// The level, after `active` has been applied.
+        active: bool,
+        /// The kernel debounces its edges by the configured time.
+        debounced: bool,
+    },
+    /// A pin cannot be used, or can be again; retried by the adapter.
+    PinFault {
+        /// Which.
+        pin: AnyPin,
+        /// What is wrong, in words.
+        fault: Option<String>,
     },
     /// Somebody asks for something; answered by one `Output::Reply`.
     Command(CommandId, Command),
@@ -51,6 +68,15 @@ pub enum Pin {
     Button(usize),
     /// The n-th `[[sensor]]`.
     Sensor(usize),
+}
+
+/// A pin by its place in the configuration, input or output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum AnyPin {
+    /// A button or a sensor.
+    Input(Pin),
+    /// The n-th `[[output]]`.
+    Output(OutputIndex),
 }
 
 /// What the WebSocket did.

@@ -52,7 +52,7 @@ impl Station {
         let talking = self.lines.active().any(|(_, call)| call.is_established());
         let calling = self.lines.active().any(|(_, call)| !call.is_established())
             || self.hunts.iter().any(|hunt| hunt.waits_until.is_some());
-        let fault = !self.session.is_registered() || self.audio_fault.is_some();
+        let fault = !self.session.is_registered() || self.audio_fault.is_some() || self.has_pin_fault();
         [
             (door_open, ShownState::DoorOpen),
             (talking, ShownState::Talking),

@@ -11,14 +11,16 @@ use crate::config::{Action, Config, Sound};
 use crate::signaling::{CallId, RequestBody};
 
 use super::call::{CallState, Direction, HuntId, Origin};
+use super::contact::Contact;
 use super::fact::Fact;
-use super::gesture::{ButtonInput, Debounce, GestureTimes};
+use super::gesture::ButtonInput;
 use super::hunt::Hunt;
-use super::input::{AudioEvent, Input, Pin};
+use super::input::{AudioEvent, Input};
 use super::lines::Lines;
 use super::memory::{Memory, RememberedCall};
 use super::output::{MediaCommand, MediaId, Output, Scene};
 use super::outputs::OutputState;
+use super::pins::PinFaults;
 use super::random::Random;
 use super::session::{Session, SessionState};
 use super::time::{Now, Time};
@@ -68,7 +70,8 @@ pub struct Station {
     pub(super) warm: Option<Warm>,
     pub(super) warm_retry_at: Option<Time>,
     pub(super) buttons: Vec<ButtonInput>,
-    pub(super) sensors: Vec<Debounce>,
+    pub(super) sensors: Vec<Contact>,
+    pub(super) pin_faults: PinFaults,
     pub(super) outputs: Vec<OutputState>,
     pub(super) delayed: Vec<Delayed>,
     pub(super) audio_fault: Option<String>,
@@ -103,7 +106,8 @@ impl Station {
             warm: None,
             warm_retry_at: None,
             buttons: vec![ButtonInput::default(); config.buttons.len()],
-            sensors: vec![Debounce::default(); config.sensors.len()],
+            sensors: vec![Contact::default(); config.sensors.len()],
+            pin_faults: PinFaults::new(&config),
             outputs: vec![OutputState::default(); config.outputs.len()],
             delayed: Vec::new(),
             audio_fault: None,
@@ -136,6 +140,8 @@ impl Station {
         match input {
             Input::Tick => {}
             Input::Edge { pin, active } => self.edge(pin, active),
+            Input::Level { pin, active, debounced } => self.pin_found(pin, active, debounced),
+            Input::PinFault { pin, fault } => self.pin_fault(pin, fault),
             Input::Command(id, command) => {
                 let result = self.command(command);
                 self.push(Output::Reply(id, result));
@@ -163,23 +169,10 @@ impl Station {
 
     /// When [`Input::Tick`] is next needed.
     pub fn next_deadline(&self) -> Option<Time> {
-        let gestures = self
-            .config
-            .buttons
-            .iter()
-            .zip(&self.buttons)
-            .filter_map(|(button, input)| input.deadline(gesture_times(button)));
-        let sensors = self
-            .config
-            .sensors
-            .iter()
-            .zip(&self.sensors)
-            .filter_map(|(sensor, input)| input.deadline(sensor.input.debounce));
         self.session
             .next_deadline()
             .into_iter()
-            .chain(gestures)
-            .chain(sensors)
+            .chain(self.pins_deadline())
             .chain(self.outputs.iter().filter_map(OutputState::deadline))
             .chain(self.delayed.iter().map(|delayed| delayed.at))
             .chain(self.hunts.iter().filter_map(|hunt| hunt.waits_until))
@@ -239,22 +232,6 @@ impl Station {
         if self.delayed.len() < MAX_DELAYED {
             self.delayed.push(delayed);
         }
-    }
-
-    fn edge(&mut self, pin: Pin, active: bool) {
-        match pin {
-            Pin::Button(index) => {
-                if let Some(input) = self.buttons.get_mut(index) {
-                    input.edge(active, self.now.at);
-                }
-            }
-            Pin::Sensor(index) => {
-                if let Some(input) = self.sensors.get_mut(index) {
-                    input.edge(active, self.now.at);
-                }
-            }
-        }
-        self.settle_pins();
     }
 
     fn audio_event(&mut self, event: AudioEvent) {
@@ -319,24 +296,6 @@ impl Station {
         }
     }
 
-    fn settle_pins(&mut self) {
-        let config = Arc::clone(&self.config);
-        for (index, button) in config.buttons.iter().enumerate() {
-            let gesture =
-                self.buttons.get_mut(index).and_then(|input| input.settle(gesture_times(button), self.now.at));
-            if let Some(gesture) = gesture {
-                self.gesture(index, gesture);
-            }
-        }
-        for (index, sensor) in config.sensors.iter().enumerate() {
-            let moved = self.sensors.get_mut(index).and_then(|input| input.settle(sensor.input.debounce, self.now.at));
-            if let Some(opened) = moved {
-                self.fact(Fact::Sensor { sensor: sensor.name.clone(), opened });
-                self.run_trigger(if opened { &sensor.opened } else { &sensor.closed }, Origin::Station);
-            }
-        }
-    }
-
     /// Brings everything that follows from the state in line with it.
     fn settle(&mut self) {
         self.settle_warm();
@@ -346,6 +305,7 @@ impl Station {
             self.push(Output::Scene(scene));
         }
         self.settle_outputs();
+        self.tell_pins();
         self.tell_session();
         self.tell_lines();
         let memory = self.compose_memory();
@@ -448,13 +408,5 @@ impl Station {
             state: CallState::Idle,
             cause: Some(cause.clone()),
         });
-    }
-}
-
-pub(super) fn gesture_times(button: &crate::config::Button) -> GestureTimes {
-    GestureTimes {
-        debounce: button.input.debounce,
-        long: button.long_press.is_some().then_some(button.long),
-        double: button.double_press.is_some().then_some(button.double),
     }
 }

@@ -3,11 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::call::{CallState, Cause, Direction};
+use super::contact::Contact;
 use super::fact::{MissingSound, RepairStep};
+use super::input::{AnyPin, Pin};
 use super::output::Drive;
 use super::proof::Proof;
 use super::session::{SessionCounters, SessionState};
 use super::station::Station;
+use crate::config::OutputIndex;
 
 /// Everything a person asks first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -125,6 +128,9 @@ pub struct OutputStatus {
     pub kind: String,
     /// What it does.
     pub drive: Drive,
+    /// Why its pin cannot be driven.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
 }
 
 /// One input pin.
@@ -134,6 +140,15 @@ pub struct PinStatus {
     pub name: String,
     /// Pressed, or open.
     pub active: bool,
+    /// Why it cannot be read, or that it is stuck.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
+    /// Changes of its level since the start.
+    pub edges: u64,
+    /// Pulses that did not last `debounce_ms`; where the kernel debounces nobody sees them.
+    pub bounces: u64,
+    /// The kernel debounces.
+    pub debounced_by_kernel: bool,
 }
 
 impl Station {
@@ -159,7 +174,9 @@ impl Station {
                 .outputs
                 .iter()
                 .zip(&self.outputs)
-                .map(|(pin, output)| OutputStatus {
+                .enumerate()
+                .map(|(index, (pin, output))| OutputStatus {
+                    fault: self.pin_faults.told(AnyPin::Output(OutputIndex(index))),
                     name: pin.name.clone(),
                     kind: match pin.kind {
                         crate::config::OutputKind::Relay { .. } => "relay".into(),
@@ -173,20 +190,34 @@ impl Station {
                 .buttons
                 .iter()
                 .zip(&self.buttons)
-                .map(|(button, input)| PinStatus { name: button.name.clone(), active: input.is_active() })
+                .enumerate()
+                .map(|(index, (button, input))| self.pin_status(Pin::Button(index), &button.name, &input.contact))
                 .collect(),
             sensors: self
                 .config
                 .sensors
                 .iter()
                 .zip(&self.sensors)
-                .map(|(sensor, input)| PinStatus { name: sensor.name.clone(), active: input.is_active() })
+                .enumerate()
+                .map(|(index, (sensor, contact))| self.pin_status(Pin::Sensor(index), &sensor.name, contact))
                 .collect(),
             missed_calls: self.missed_calls,
             last_end: self
                 .last_end
                 .as_ref()
                 .map(|(call_id, cause)| EndStatus { call_id: call_id.0.clone(), cause: cause.clone() }),
+        }
+    }
+
+    fn pin_status(&self, pin: Pin, name: &str, contact: &Contact) -> PinStatus {
+        let (edges, bounces) = contact.statistics();
+        PinStatus {
+            name: name.to_owned(),
+            active: contact.is_active(),
+            fault: self.pin_faults.told(AnyPin::Input(pin)),
+            edges,
+            bounces,
+            debounced_by_kernel: contact.is_debounced_by_kernel(),
         }
     }
 

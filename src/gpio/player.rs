@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use tokio::task::JoinHandle;
 
-use super::OutputPins;
+use super::Pins;
 use crate::core::Drive;
 
 /// Plays one pattern per output. Dropping it puts every output to rest.
 pub struct OutputPlayer {
-    pins: Arc<dyn OutputPins>,
+    pins: Arc<dyn Pins>,
     patterns: Vec<Option<JoinHandle<()>>>,
 }
 
 impl OutputPlayer {
     /// A player for this many outputs, all at rest.
-    pub fn new(pins: Arc<dyn OutputPins>, outputs: usize) -> Self {
+    pub fn new(pins: Arc<dyn Pins>, outputs: usize) -> Self {
         let player = Self { pins, patterns: (0..outputs).map(|_| None).collect() };
         (0..outputs).for_each(|output| player.pins.set(output, false));
         player
@@ -61,9 +61,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_blinking_led_is_on_and_off_by_turns_and_rests_when_told() {
-        let (edges, _keep) = tokio::sync::mpsc::channel(1);
-        let pins = Arc::new(SimulatedPins::new(1, edges));
-        let mut player = OutputPlayer::new(Arc::clone(&pins) as Arc<dyn OutputPins>, 1);
+        let (reports, _keep) = tokio::sync::mpsc::channel(1);
+        let pins = Arc::new(SimulatedPins::new(1, reports));
+        let mut player = OutputPlayer::new(Arc::clone(&pins) as Arc<dyn Pins>, 1);
         let levels = pins.levels();
         player.drive(0, Drive::Blink);
         let mut seen = Vec::new();

@@ -2,24 +2,19 @@
 
 use tokio::sync::{mpsc, watch};
 
-use super::OutputPins;
+use super::{PinReport, Pins};
 use crate::core::Pin;
 
 /// Simulated inputs and outputs.
 pub struct SimulatedPins {
     outputs: watch::Sender<Vec<bool>>,
-    edges: mpsc::Sender<(Pin, bool)>,
+    reports: mpsc::Sender<PinReport>,
 }
 
 impl SimulatedPins {
-    /// Pins at rest. Edges of inputs go to `edges`.
-    pub fn new(outputs: usize, edges: mpsc::Sender<(Pin, bool)>) -> Self {
-        Self { outputs: watch::Sender::new(vec![false; outputs]), edges }
-    }
-
-    /// Moves an input, as a finger or a door would.
-    pub async fn set_input(&self, pin: Pin, active: bool) {
-        let _ = self.edges.send((pin, active)).await;
+    /// Pins at rest. Edges of inputs go to `reports`.
+    pub fn new(outputs: usize, reports: mpsc::Sender<PinReport>) -> Self {
+        Self { outputs: watch::Sender::new(vec![false; outputs]), reports }
     }
 
     /// The levels of all outputs, and their changes.
@@ -28,7 +23,7 @@ impl SimulatedPins {
     }
 }
 
-impl OutputPins for SimulatedPins {
+impl Pins for SimulatedPins {
     fn set(&self, output: usize, active: bool) {
         self.outputs.send_if_modified(|levels| match levels.get_mut(output) {
             Some(level) if *level != active => {
@@ -37,5 +32,15 @@ impl OutputPins for SimulatedPins {
             }
             _ => false,
         });
+    }
+
+    fn move_input(&self, pin: Pin, active: bool) -> bool {
+        // A loop that stands still loses edges, as a wire does.
+        let _ = self.reports.try_send(PinReport::edge(pin, active, None));
+        true
+    }
+
+    fn backend(&self) -> &'static str {
+        "simulated"
     }
 }

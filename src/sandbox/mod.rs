@@ -30,7 +30,7 @@ pub use listen::ConnectionLimits;
 pub use station::{STATION_NUMBER, default_station};
 
 use crate::audio::CardChoice;
-use crate::config::{Config, Credentials};
+use crate::config::{Config, Credentials, GpioBackend};
 use crate::station::{RunningStation, StartError, StationHandle, StationOptions, machine_identifier};
 use auth::Auth;
 use hub::Hub;
@@ -171,6 +171,10 @@ fn start_station(
     config.core.client_certificate = None;
     config.core.credentials = Credentials::Token(token);
     let extra_addresses = if loopback { vec![SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 0)] } else { Vec::new() };
+    // A desk has no door: its pins are those of the front panel, unless the configuration wants real ones.
+    if config.gpio.backend == GpioBackend::Auto {
+        config.gpio.backend = GpioBackend::Simulated;
+    }
     let identifier = config.core.identifier.clone().unwrap_or_else(machine_identifier);
     RunningStation::start(StationOptions {
         config,

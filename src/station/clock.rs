@@ -30,6 +30,11 @@ impl Clock {
         Now { at: self.start_at + self.start.elapsed(), local: local_time() }
     }
 
+    /// A time of CLOCK_MONOTONIC.
+    pub(super) fn time(&self, monotonic: std::time::Duration) -> Time {
+        Time(u64::try_from(monotonic.as_millis()).unwrap_or(u64::MAX))
+    }
+
     /// The moment at which a deadline of the core comes.
     pub(super) fn instant(&self, time: Time) -> tokio::time::Instant {
         tokio::time::Instant::from_std(self.start + time.since(self.start_at))

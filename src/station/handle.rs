@@ -8,7 +8,7 @@ use crate::blackbox::Dump;
 use crate::config::{Config, OutputIndex};
 use crate::control::{Controlled, ErrorKind, EventRecord, FullStatus, OutputRequest, Reply, ReplyError, Request};
 use crate::core::{Command, OutputChange, Pin, Refusal};
-use crate::gpio::SimulatedPins;
+use crate::gpio::Pins;
 
 /// Length of a pulse that nobody gave a length.
 const DEFAULT_PULSE_MS: u64 = 3000;
@@ -27,7 +27,7 @@ pub struct StationHandle {
     pub(super) config: Arc<Config>,
     pub(super) asks: mpsc::Sender<Ask>,
     pub(super) events: broadcast::Sender<EventRecord>,
-    pub(super) pins: Arc<SimulatedPins>,
+    pub(super) pins: Arc<dyn Pins>,
 }
 
 fn error(kind: ErrorKind, message: impl Into<String>) -> Reply {
@@ -103,14 +103,15 @@ impl StationHandle {
         }
     }
 
-    async fn input(&self, name: &str, active: bool) -> Reply {
+    fn input(&self, name: &str, active: bool) -> Reply {
         let button = self.config.buttons.iter().position(|button| button.name == name).map(Pin::Button);
         let sensor = self.config.sensors.iter().position(|sensor| sensor.name == name).map(Pin::Sensor);
         match button.or(sensor) {
-            Some(pin) => {
-                self.pins.set_input(pin, active).await;
-                Reply::Ok(true)
-            }
+            Some(pin) if self.pins.move_input(pin, active) => Reply::Ok(true),
+            Some(_) => error(
+                ErrorKind::Refused,
+                format!("the pin of \"{name}\" is a real one; `callbox press` presses a button"),
+            ),
             None => error(ErrorKind::Usage, format!("there is no button or sensor \"{name}\"")),
         }
     }
@@ -180,7 +181,7 @@ impl Controlled for StationHandle {
     async fn request(&self, request: Request) -> Reply {
         match request {
             Request::Status => self.status().await,
-            Request::Input { name, active } => self.input(&name, active).await,
+            Request::Input { name, active } => self.input(&name, active),
             Request::Explain => self.explain().await,
             Request::Dump { unredacted } => self.dump(unredacted).await,
             request => match command_of(&self.config, request) {

@@ -17,10 +17,10 @@ use super::handle::{Ask, StationHandle};
 use super::memory::Keeper;
 use crate::audio::{Audio, AudioStartError, CardChoice, SoundBank, SoundError};
 use crate::blackbox::Recorder;
-use crate::config::{Config, Credentials, GpioBackend};
+use crate::config::{Config, Credentials};
 use crate::control::{EventRecord, FullStatus, SoundStatus};
-use crate::core::{AudioEvent, Fact, Input, MediaEvent, MediaId, Output, Pin, ServerIndex, Station, TokenError};
-use crate::gpio::{OutputPins, OutputPlayer, SimulatedPins};
+use crate::core::{AudioEvent, Fact, Input, MediaEvent, MediaId, Now, Output, ServerIndex, Station, TokenError};
+use crate::gpio::{OutputPlayer, PinReport, Pins, take_pins};
 use crate::media::{MediaAdapter, MediaContext};
 use crate::network;
 use crate::signaling::{
@@ -94,12 +94,13 @@ impl RunningStation {
             rate_hz: config.audio.rate_hz,
             attach: Box::new(move |media, sound| attached.attach(media, sound)),
         };
-        let (edges, edge_queue) = mpsc::channel(QUEUE);
-        let pins = Arc::new(SimulatedPins::new(config.outputs.len(), edges));
-        let player = OutputPlayer::new(Arc::clone(&pins) as Arc<dyn OutputPins>, config.outputs.len());
+        let (pin_reports, pin_queue) = mpsc::channel(QUEUE);
+        let pins = take_pins(&config, pin_reports);
+        let player = OutputPlayer::new(Arc::clone(&pins), config.outputs.len());
         let (asks, ask_queue) = mpsc::channel(QUEUE);
         let (events, _) = broadcast::channel(EVENTS);
-        let handle = StationHandle { config: Arc::clone(&config), asks, events: events.clone(), pins };
+        let handle =
+            StationHandle { config: Arc::clone(&config), asks, events: events.clone(), pins: Arc::clone(&pins) };
         let (stop, stopped) = oneshot::channel();
         let clock = Clock::new();
         let transaction_seed = wall_clock_ms().saturating_mul(1000);
@@ -130,6 +131,7 @@ impl RunningStation {
             clock,
             station,
             audio,
+            pins: Arc::clone(&pins),
             player,
             socket: None,
             generation: 0,
@@ -149,7 +151,7 @@ impl RunningStation {
             probes: probe_queue,
             media: media_queue,
             audio: audio_queue,
-            edges: edge_queue,
+            pins: pin_queue,
             asks: ask_queue,
         };
         let task = tokio::spawn(event_loop.run(queues, stopped));
@@ -176,7 +178,7 @@ struct Queues {
     probes: mpsc::Receiver<bool>,
     media: mpsc::Receiver<(MediaId, MediaEvent)>,
     audio: mpsc::Receiver<AudioEvent>,
-    edges: mpsc::Receiver<(Pin, bool)>,
+    pins: mpsc::Receiver<PinReport>,
     asks: mpsc::Receiver<Ask>,
 }
 
@@ -194,6 +196,7 @@ struct Loop {
     station: Station,
     audio: Arc<Audio>,
     media: MediaAdapter,
+    pins: Arc<dyn Pins>,
     player: OutputPlayer,
     socket: Option<Socket>,
     generation: u64,
@@ -228,7 +231,13 @@ impl Loop {
                 Some(answered) = queues.probes.recv() => Input::Probed { answered },
                 Some((media, event)) = queues.media.recv() => Input::Media(media, event),
                 Some(event) = queues.audio.recv() => Input::Audio(event),
-                Some((pin, active)) = queues.edges.recv() => Input::Edge { pin, active },
+                Some(report) = queues.pins.recv() => {
+                    // An edge counts from when it was, however late it is told.
+                    let now = self.clock.now();
+                    let at = report.at.map_or(now.at, |at| self.clock.time(at)).min(now.at);
+                    self.feed_at(Now { at, ..now }, report.input);
+                    Input::Tick
+                }
                 Some(ask) = queues.asks.recv() => match ask {
                     Ask::Status(reply) => {
                         let _ = reply.send(self.status());
@@ -282,7 +291,10 @@ impl Loop {
     }
 
     fn feed(&mut self, input: Input) {
-        let now = self.clock.now();
+        self.feed_at(self.clock.now(), input);
+    }
+
+    fn feed_at(&mut self, now: Now, input: Input) {
         self.recorder.record(&self.station, now, &input);
         self.station.handle(now, input);
         while let Some(output) = self.station.poll_output() {
@@ -401,9 +413,7 @@ impl Loop {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             server: self.endpoint(self.server).map(|endpoint| endpoint.shown()).unwrap_or_default(),
             identifier: self.identifier.clone(),
-            gpio_backend: match self.config.gpio.backend {
-                GpioBackend::Auto | GpioBackend::Simulated => "simulated".into(),
-            },
+            gpio_backend: self.pins.backend().to_owned(),
             uptime_s: self.clock.uptime_s(),
             sound: SoundStatus {
                 microphone_dbfs: meters.microphone_dbfs(),
@@ -458,6 +468,8 @@ fn log(fact: &Fact) {
         }
         Fact::Press { button, gesture } => tracing::info!(button, ?gesture, "press"),
         Fact::Sensor { sensor, opened } => tracing::info!(sensor, opened, "sensor"),
+        Fact::Pin { name, fault: Some(fault) } => tracing::warn!(name, fault, "pin fault"),
+        Fact::Pin { name, fault: None } => tracing::info!(name, "pin works"),
         Fact::PressRefused { button, reason } => tracing::warn!(button, reason, "press refused"),
         Fact::Call { call_id, line, direction, number, state, cause } => {
             let (code, text) = cause.as_ref().map_or((0, ""), |cause| (cause.code, cause.text.as_str()));

@@ -38,6 +38,9 @@ fn a_good_configuration_says_what_will_happen() {
     assert!(out.contains("bell: call 100, 101 in turn, ringing for 20 s"), "{out}");
     assert!(out.contains("strike: on for 8000 ms at most"), "{out}");
     assert!(out.contains("call from anybody else: declined"), "{out}");
+    assert!(!out.contains("a daemon that hangs"), "{out}");
+    let (_, out, _) = check(&GOOD.replace("pin = 23", "pin = 23\nmax_on_ms = 2000"));
+    assert!(out.contains("a daemon that hangs is ended after 6 s: the strike may be on for so long"), "{out}");
 }
 
 #[test]
@@ -101,9 +104,16 @@ fn a_missing_address_and_a_missing_token_are_told_with_what_to_write() {
 }
 
 #[test]
+fn a_pin_that_is_not_there_is_named_with_what_there_is() {
+    // This machine may have chips of its own; none is called like this.
+    let (code, _, errors) = check(&format!("{GOOD}[gpio]\nbackend = \"cdev\"\nchip = \"no-such-chip\"\n"));
+    assert_eq!(code, 2);
+    assert!(errors.contains("the pin of button \"bell\": there is no GPIO chip"), "{errors}");
+}
+
+#[test]
 fn what_is_not_built_yet_is_refused_as_such() {
     for (text, words) in [
-        ("[gpio]\nbackend = \"cdev\"\n", "hardware pins are not built yet"),
         ("[control]\nhttp = \"127.0.0.1:8080\"\n", "the status page is not built yet"),
         ("[control]\nmqtt_url = \"mqtts://broker\"\n", "MQTT is not built yet"),
         ("[audio]\necho = \"half-duplex\"\n", "not built yet"),

@@ -15,6 +15,7 @@ mod incoming;
 mod network;
 mod outgoing;
 mod outputs;
+mod pins;
 mod proof;
 mod recovery;
 mod session;

@@ -1,0 +1,102 @@
+//! A contact: which level counts, and how much it bounces.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::time::Time;
+use crate::config::InputPin;
+
+/// How long a level must last to count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Settling {
+    /// Pressed, or open.
+    pub(super) on: Duration,
+    /// Back at rest.
+    pub(super) off: Duration,
+}
+
+/// A level that counts once it has lasted.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Contact {
+    raw: bool,
+    changed_at: Time,
+    stable: bool,
+    settled_at: Time,
+    /// The level at the opening of the pin is known.
+    known: bool,
+    /// The kernel debounces: what it tells has lasted.
+    by_kernel: bool,
+    edges: u64,
+    bounces: u64,
+}
+
+impl Contact {
+    pub(super) fn settling(&self, pin: &InputPin) -> Settling {
+        let done = if self.by_kernel { pin.debounce } else { Duration::ZERO };
+        Settling { on: pin.debounce.max(pin.min_pulse).saturating_sub(done), off: pin.debounce.saturating_sub(done) }
+    }
+
+    /// The pin changed its level.
+    pub(super) fn edge(&mut self, active: bool, now: Time) {
+        if active == self.raw {
+            return;
+        }
+        self.edges += 1;
+        if self.raw != self.stable {
+            self.bounces += 1;
+        }
+        self.raw = active;
+        self.changed_at = now;
+    }
+
+    /// The level at the opening of the pin. One that was known before and has changed meanwhile counts
+    /// as a change; the first one does not.
+    pub(super) fn found(&mut self, active: bool, by_kernel: bool, now: Time) {
+        if self.known {
+            self.by_kernel = by_kernel;
+            self.edge(active, now);
+        } else {
+            self.start_at(active, by_kernel, now);
+        }
+    }
+
+    /// This is the level, and no change of it.
+    pub(super) fn start_at(&mut self, active: bool, by_kernel: bool, now: Time) {
+        (self.raw, self.stable) = (active, active);
+        (self.changed_at, self.settled_at) = (now, now);
+        self.known = true;
+        self.by_kernel = by_kernel;
+    }
+
+    pub(super) fn deadline(&self, settling: Settling) -> Option<Time> {
+        (self.raw != self.stable).then(|| self.changed_at + if self.raw { settling.on } else { settling.off })
+    }
+
+    /// The new level, once.
+    pub(super) fn settle(&mut self, settling: Settling, now: Time) -> Option<bool> {
+        let due = self.deadline(settling).is_some_and(|deadline| now >= deadline);
+        due.then(|| {
+            self.stable = self.raw;
+            self.settled_at = now;
+            self.stable
+        })
+    }
+
+    pub(super) fn is_active(&self) -> bool {
+        self.stable
+    }
+
+    pub(super) fn settled_at(&self) -> Time {
+        self.settled_at
+    }
+
+    /// Changes of the level, and pulses that did not last.
+    pub(super) fn statistics(&self) -> (u64, u64) {
+        (self.edges, self.bounces)
+    }
+
+    pub(super) fn is_debounced_by_kernel(&self) -> bool {
+        self.by_kernel
+    }
+}

@@ -1,0 +1,358 @@
+//! The Linux GPIO character device (gpio-v2 uAPI, `linux/gpio.h`), by `gpiocdev`: any board.
+//!
+//! One request and one task a pin: a pin that is held by somebody else, or a chip that goes away, is a fault
+//! of that pin alone. The kernel wakes a waiting request when its chip goes.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use gpiocdev::Request;
+use gpiocdev::line::{Bias, EdgeDetection, EdgeKind, EventClock, Value};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::find::{PinError, Place, find, holder};
+use super::{PinReport, Pins, consumer};
+use crate::config::{Active, Config, InputPin, OutputIndex, OutputPin, Pull};
+use crate::core::{AnyPin, Pin};
+
+/// Between two attempts to take a pin: doubled up to the last. No jitter: a machine has no herd of chips.
+const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
+/// Kernels before 6.7 do not say that a chip went.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// Pins of character devices.
+pub(super) struct CdevPins {
+    outputs: Vec<Arc<OutputLine>>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl CdevPins {
+    /// Takes every pin that is there, and goes on trying for those that are not.
+    pub(super) fn take(config: Arc<Config>, reports: mpsc::Sender<PinReport>) -> Self {
+        let mut tasks = Vec::new();
+        let buttons = config.buttons.iter().enumerate();
+        let buttons = buttons.map(|(index, button)| (Pin::Button(index), &button.name, &button.input));
+        let sensors = config.sensors.iter().enumerate();
+        let sensors = sensors.map(|(index, sensor)| (Pin::Sensor(index), &sensor.name, &sensor.input));
+        for (pin, name, wiring) in buttons.chain(sensors) {
+            let input =
+                InputLine { pin, consumer: consumer(name), wiring: wiring.clone(), config: Arc::clone(&config) };
+            tasks.push(tokio::spawn(input.run(reports.clone())));
+        }
+        let mut outputs = Vec::new();
+        for (index, wiring) in config.outputs.iter().enumerate() {
+            let line = Arc::new(OutputLine {
+                index: OutputIndex(index),
+                consumer: consumer(&wiring.name),
+                wiring: wiring.clone(),
+                config: Arc::clone(&config),
+                driven: Mutex::new(Driven { active: false, request: None }),
+                lost: Notify::new(),
+            });
+            tasks.push(tokio::spawn(Arc::clone(&line).run(reports.clone())));
+            outputs.push(line);
+        }
+        Self { outputs, tasks }
+    }
+}
+
+impl Pins for CdevPins {
+    fn set(&self, output: usize, active: bool) {
+        if let Some(line) = self.outputs.get(output) {
+            line.set(active);
+        }
+    }
+
+    fn move_input(&self, _: Pin, _: bool) -> bool {
+        false
+    }
+
+    fn backend(&self) -> &'static str {
+        "cdev"
+    }
+}
+
+impl Drop for CdevPins {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+        // At rest first, then given back: what a released line does is the kernel's choice.
+        for line in &self.outputs {
+            line.set(false);
+            line.driven.lock().unwrap_or_else(PoisonError::into_inner).request = None;
+        }
+    }
+}
+
+/// A fault is told when its words change.
+struct Told {
+    pin: AnyPin,
+    fault: Option<String>,
+    reports: mpsc::Sender<PinReport>,
+    wait: Duration,
+}
+
+impl Told {
+    fn new(pin: AnyPin, reports: mpsc::Sender<PinReport>) -> Self {
+        Self { pin, fault: None, reports, wait: RETRY.0 }
+    }
+
+    async fn tell(&mut self, fault: Option<String>) {
+        if fault.is_none() {
+            self.wait = RETRY.0;
+        }
+        if fault != self.fault {
+            self.fault.clone_from(&fault);
+            let _ = self.reports.send(PinReport::fault(self.pin, fault)).await;
+        }
+    }
+
+    async fn pause(&mut self) {
+        tokio::time::sleep(self.wait).await;
+        self.wait = (self.wait * 2).min(RETRY.1);
+    }
+}
+
+/// The kernel's files may take their time: not on a thread of the runtime.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, PinError> + Send + 'static,
+) -> Result<T, PinError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(PinError::Kernel { what: "GPIO".into(), words: error.to_string() }),
+    }
+}
+
+/// Waits for a request's events, and for the end of its chip.
+#[allow(unsafe_code, reason = "the descriptor's owner must vouch for it")]
+fn watch(request: Arc<Request>, place: &Place) -> Result<AsyncFd<Arc<Request>>, PinError> {
+    // SAFETY: a request owns its file, never replaces it, and lives in the `Arc` as long as the `AsyncFd`.
+    let watched = unsafe { AsyncFd::register_with_interest(request, Interest::READABLE) };
+    watched.map_err(|error| PinError::Kernel { what: place.shown(), words: error.to_string() })
+}
+
+/// What a refused request was refused for.
+fn refused(place: &Place, error: &gpiocdev::Error) -> PinError {
+    holder(place).unwrap_or_else(|| place.kernel(error))
+}
+
+struct InputLine {
+    pin: Pin,
+    consumer: String,
+    wiring: InputPin,
+    config: Arc<Config>,
+}
+
+/// An input that is open.
+struct Opened {
+    request: AsyncFd<Arc<Request>>,
+    place: Place,
+    debounced: bool,
+}
+
+impl InputLine {
+    async fn run(self, reports: mpsc::Sender<PinReport>) {
+        let mut told = Told::new(AnyPin::Input(self.pin), reports.clone());
+        loop {
+            let error = match self.open().await {
+                Ok(opened) => {
+                    told.tell(None).await;
+                    self.follow(&opened, &reports).await
+                }
+                Err(error) => error,
+            };
+            told.tell(Some(error.to_string())).await;
+            told.pause().await;
+        }
+    }
+
+    async fn open(&self) -> Result<Opened, PinError> {
+        let (consumer, wiring, config) = (self.consumer.clone(), self.wiring.clone(), Arc::clone(&self.config));
+        let (request, place, debounced) = blocking(move || {
+            let place = find(&config.gpio, &wiring.pin)?;
+            match request_input(&place, &consumer, &wiring, true) {
+                Ok(request) => Ok((request, place, !wiring.debounce.is_zero())),
+                Err(_) if holder(&place).is_none() => request_input(&place, &consumer, &wiring, false)
+                    .map(|request| (request, place.clone(), false))
+                    .map_err(|error| refused(&place, &error)),
+                Err(error) => Err(refused(&place, &error)),
+            }
+        })
+        .await?;
+        let request = watch(Arc::new(request), &place)?;
+        Ok(Opened { request, place, debounced })
+    }
+
+    /// Reports every edge until the line is lost.
+    async fn follow(&self, opened: &Opened, reports: &mpsc::Sender<PinReport>) -> PinError {
+        let line: &Request = opened.request.get_ref();
+        let mut level = match line.lone_value() {
+            Ok(value) => value == Value::Active,
+            Err(error) => return opened.place.kernel(&error),
+        };
+        let _ = reports.send(PinReport::level(self.pin, level, opened.debounced)).await;
+        loop {
+            match timeout(LOOK, opened.request.readable()).await {
+                Ok(Ok(mut guard)) => guard.clear_ready(),
+                Ok(Err(error)) => {
+                    return PinError::Kernel { what: opened.place.shown(), words: error.to_string() };
+                }
+                Err(_) => {}
+            }
+            loop {
+                match line.has_edge_event() {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(error) => return opened.place.kernel(&error),
+                }
+                let edge = match line.read_edge_event() {
+                    Ok(edge) => edge,
+                    Err(error) => return opened.place.kernel(&error),
+                };
+                level = edge.kind == EdgeKind::Rising;
+                let at = Duration::from_nanos(edge.timestamp_ns);
+                let _ = reports.send(PinReport::edge(self.pin, level, Some(at))).await;
+            }
+            // Edges that found no room in the kernel's queue are lost; the level is not.
+            match line.lone_value() {
+                Ok(value) if (value == Value::Active) != level => {
+                    level = !level;
+                    let _ = reports.send(PinReport::edge(self.pin, level, None)).await;
+                }
+                Ok(_) => {}
+                Err(error) => return opened.place.kernel(&error),
+            }
+        }
+    }
+}
+
+fn request_input(
+    place: &Place,
+    consumer: &str,
+    wiring: &InputPin,
+    kernel_debounces: bool,
+) -> Result<Request, gpiocdev::Error> {
+    let mut builder = Request::builder();
+    builder.on_chip(&place.chip).with_consumer(consumer).with_line(place.offset).as_input();
+    match wiring.active {
+        Active::Low => builder.as_active_low(),
+        Active::High => builder.as_active_high(),
+    };
+    builder.with_bias(match wiring.pull {
+        Pull::Up => Bias::PullUp,
+        Pull::Down => Bias::PullDown,
+        Pull::Off => Bias::Disabled,
+    });
+    builder.with_edge_detection(EdgeDetection::BothEdges).with_event_clock(EventClock::Monotonic);
+    if kernel_debounces && !wiring.debounce.is_zero() {
+        builder.with_debounce_period(wiring.debounce);
+    }
+    builder.request()
+}
+
+struct OutputLine {
+    index: OutputIndex,
+    consumer: String,
+    wiring: OutputPin,
+    config: Arc<Config>,
+    driven: Mutex<Driven>,
+    /// The kernel took no level.
+    lost: Notify,
+}
+
+struct Driven {
+    active: bool,
+    request: Option<Arc<Request>>,
+}
+
+fn value(active: bool) -> Value {
+    if active { Value::Active } else { Value::Inactive }
+}
+
+impl OutputLine {
+    fn set(&self, active: bool) {
+        let mut driven = self.driven.lock().unwrap_or_else(PoisonError::into_inner);
+        driven.active = active;
+        let failed = driven.request.as_ref().is_some_and(|request| request.set_lone_value(value(active)).is_err());
+        if failed {
+            driven.request = None;
+            self.lost.notify_one();
+        }
+    }
+
+    async fn run(self: Arc<Self>, reports: mpsc::Sender<PinReport>) {
+        let mut told = Told::new(AnyPin::Output(self.index), reports);
+        loop {
+            let error = match self.open().await {
+                Ok((request, place)) => {
+                    told.tell(None).await;
+                    let error = self.watch(request, &place).await;
+                    self.driven.lock().unwrap_or_else(PoisonError::into_inner).request = None;
+                    error
+                }
+                Err(error) => error,
+            };
+            told.tell(Some(error.to_string())).await;
+            told.pause().await;
+        }
+    }
+
+    async fn open(self: &Arc<Self>) -> Result<(Arc<Request>, Place), PinError> {
+        let line = Arc::clone(self);
+        blocking(move || {
+            let place = find(&line.config.gpio, &line.wiring.pin)?;
+            // Nobody may change the level between the request and its taking over.
+            let mut driven = line.driven.lock().unwrap_or_else(PoisonError::into_inner);
+            let request = request_output(&place, &line.consumer, &line.wiring, driven.active)
+                .map_err(|error| refused(&place, &error))?;
+            let request = Arc::new(request);
+            driven.request = Some(Arc::clone(&request));
+            Ok((request, place))
+        })
+        .await
+    }
+
+    /// Returns when the line is lost.
+    async fn watch(&self, request: Arc<Request>, place: &Place) -> PinError {
+        let watched = match watch(request, place) {
+            Ok(watched) => watched,
+            Err(error) => return error,
+        };
+        loop {
+            tokio::select! {
+                () = self.lost.notified() => {}
+                // An output has no events: it is readable when its chip is gone.
+                _ = timeout(LOOK, watched.readable()) => {}
+            }
+            if let Err(error) = watched.get_ref().lone_value() {
+                return place.kernel(&error);
+            }
+            // Readable, and yet there: nothing that a short pause would not show.
+            tokio::time::sleep(RETRY.0).await;
+        }
+    }
+}
+
+fn request_output(place: &Place, consumer: &str, wiring: &OutputPin, active: bool) -> Result<Request, gpiocdev::Error> {
+    let mut builder = Request::builder();
+    builder.on_chip(&place.chip).with_consumer(consumer).with_line(place.offset);
+    match wiring.active {
+        Active::Low => builder.as_active_low(),
+        Active::High => builder.as_active_high(),
+    };
+    builder.as_output(value(active)).request()
+}
+
+/// Drives every output to rest and lets it go: for kernels that keep the level of a line whose holder died.
+/// What each came to, by name.
+pub fn put_outputs_to_rest(config: &Config) -> Vec<(String, Result<(), PinError>)> {
+    let rest = |output: &OutputPin| {
+        let place = find(&config.gpio, &output.pin)?;
+        let request = request_output(&place, &consumer(&output.name), output, false);
+        request.map(drop).map_err(|error| refused(&place, &error))
+    };
+    config.outputs.iter().map(|output| (output.name.clone(), rest(output))).collect()
+}

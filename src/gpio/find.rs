@@ -1,0 +1,236 @@
+//! Finds chips and lines: by number, name, label or path, and says what is in the way.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use gpiocdev::Chip;
+
+use super::board::{bcm_number, is_header_chip, raspberry_pi_model};
+use super::consumer;
+use crate::config::{GpioBackend, GpioConfig, PinName};
+
+/// Why a pin cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PinError {
+    /// The machine has no GPIO.
+    #[error("there is no GPIO chip on this machine (no /dev/gpiochip*)")]
+    NoChips,
+    /// The configured chip is not there.
+    #[error("there is no GPIO chip \"{chip}\"; there are: {known}")]
+    NoChip {
+        /// As configured.
+        chip: String,
+        /// Names and labels.
+        known: String,
+    },
+    /// The offset is beyond the chip.
+    #[error("{chip} has no line {offset}: its lines are 0 to {last}")]
+    NoLine {
+        /// The chip.
+        chip: String,
+        /// As configured.
+        offset: u32,
+        /// The highest offset.
+        last: u32,
+    },
+    /// No line has this name.
+    #[error("no line is called \"{0}\"; `callbox devices` lists the names")]
+    NoName(String),
+    /// Somebody else has it.
+    #[error("{line} of {chip} is held by {by}; end that, or take another pin")]
+    Held {
+        /// The chip.
+        chip: String,
+        /// `line 17`.
+        line: String,
+        /// The consumer's name.
+        by: String,
+    },
+    /// The file may not be opened.
+    #[error("{0} may not be opened by this user; it takes the group gpio (see docs/install.md)")]
+    NotAllowed(PathBuf),
+    /// The kernel, in its own words.
+    #[error("{what}: {words}")]
+    Kernel {
+        /// The chip and line.
+        what: String,
+        /// Its words.
+        words: String,
+    },
+}
+
+/// Where a line is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) chip: PathBuf,
+    pub(super) offset: u32,
+}
+
+impl Place {
+    pub(super) fn shown(&self) -> String {
+        format!("line {} of {}", self.offset, self.chip.display())
+    }
+
+    pub(super) fn kernel(&self, error: &gpiocdev::Error) -> PinError {
+        PinError::Kernel { what: self.shown(), words: error.to_string() }
+    }
+}
+
+/// A chip, for `callbox devices`.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct ChipDescription {
+    /// `gpiochip0`; changes when chips come in another order.
+    pub name: String,
+    /// What it is; does not change.
+    pub label: String,
+    /// Its lines.
+    pub lines: Vec<LineDescription>,
+    /// Why it cannot be looked into.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+/// A line of a chip.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct LineDescription {
+    /// Its place on the chip.
+    pub offset: u32,
+    /// Its name, where the board gives it one.
+    pub name: String,
+    /// Who holds it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_by: Option<String>,
+}
+
+/// All chips of the machine.
+pub fn chips() -> Vec<ChipDescription> {
+    paths().iter().map(|path| describe(path)).collect()
+}
+
+fn paths() -> Vec<PathBuf> {
+    gpiocdev::chip::chips().unwrap_or_default()
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+fn describe(path: &Path) -> ChipDescription {
+    let name = file_name(path);
+    let chip = match open(path) {
+        Ok(chip) => chip,
+        Err(error) => {
+            return ChipDescription { name, label: String::new(), lines: Vec::new(), problem: Some(error.to_string()) };
+        }
+    };
+    let label = chip.info().map(|info| info.label).unwrap_or_default();
+    let infos = chip.line_info_iter().into_iter().flatten().filter_map(Result::ok);
+    let lines = infos
+        .map(|info| LineDescription {
+            offset: info.offset,
+            held_by: info.used.then(|| if info.consumer.is_empty() { "the kernel".into() } else { info.consumer }),
+            name: info.name,
+        })
+        .collect();
+    ChipDescription { name, label, lines, problem: None }
+}
+
+fn open(path: &Path) -> Result<Chip, PinError> {
+    // The library's own error does not tell this from anything else.
+    if let Err(error) = std::fs::File::open(path)
+        && error.kind() == ErrorKind::PermissionDenied
+    {
+        return Err(PinError::NotAllowed(path.to_owned()));
+    }
+    let words =
+        |error: gpiocdev::Error| PinError::Kernel { what: path.display().to_string(), words: error.to_string() };
+    Chip::from_path(path).map_err(words)
+}
+
+fn label(path: &Path) -> Option<String> {
+    Some(open(path).ok()?.info().ok()?.label)
+}
+
+fn find_chip(gpio: &GpioConfig) -> Result<PathBuf, PinError> {
+    let all = paths();
+    let on_a_pi = gpio.chip.is_none() && gpio.backend == GpioBackend::Auto && raspberry_pi_model().is_some();
+    if on_a_pi && let Some(path) = all.iter().find(|path| label(path).is_some_and(|label| is_header_chip(&label))) {
+        return Ok(path.clone());
+    }
+    let wanted = gpio.chip.as_deref().unwrap_or("gpiochip0");
+    if wanted.starts_with('/') {
+        let path = PathBuf::from(wanted);
+        if path.exists() {
+            return Ok(path);
+        }
+    }
+    let named = all.iter().find(|path| file_name(path) == wanted);
+    let labelled = || all.iter().find(|path| label(path).is_some_and(|label| label == wanted));
+    named.or_else(labelled).cloned().ok_or_else(|| {
+        if all.is_empty() {
+            return PinError::NoChips;
+        }
+        let known: Vec<String> =
+            all.iter().map(|path| format!("{} [{}]", file_name(path), label(path).unwrap_or_default())).collect();
+        PinError::NoChip { chip: wanted.to_owned(), known: known.join(", ") }
+    })
+}
+
+/// Where a pin of the configuration is.
+pub(super) fn find(gpio: &GpioConfig, pin: &PinName) -> Result<Place, PinError> {
+    let path = find_chip(gpio)?;
+    let chip = open(&path)?;
+    let info =
+        chip.info().map_err(|error| PinError::Kernel { what: path.display().to_string(), words: error.to_string() })?;
+    let offset = match pin {
+        PinName::Offset(offset) => *offset,
+        PinName::Name(name) => {
+            if let Some(line) = chip.find_line_info(name) {
+                line.offset
+            } else if let Some(number) = bcm_number(name).filter(|_| is_header_chip(&info.label)) {
+                number
+            } else if let Some(found) = gpiocdev::find_named_line(name).filter(|_| gpio.chip.is_none()) {
+                return Ok(Place { chip: found.chip, offset: found.info.offset });
+            } else {
+                return Err(PinError::NoName(name.clone()));
+            }
+        }
+    };
+    if offset >= info.num_lines {
+        let chip = format!("{} [{}]", info.name, info.label);
+        return Err(PinError::NoLine { chip, offset, last: info.num_lines.saturating_sub(1) });
+    }
+    Ok(Place { chip: path, offset })
+}
+
+/// Who holds a line, where somebody does.
+pub(super) fn holder(place: &Place) -> Option<PinError> {
+    let chip = open(&place.chip).ok()?;
+    let info = chip.line_info(place.offset).ok().filter(|info| info.used)?;
+    let line = if info.name.is_empty() {
+        format!("line {}", info.offset)
+    } else {
+        format!("line {} ({})", info.offset, info.name)
+    };
+    let by = if info.consumer.is_empty() { "the kernel".to_owned() } else { format!("\"{}\"", info.consumer) };
+    Some(PinError::Held { chip: file_name(&place.chip), line, by })
+}
+
+/// Whether a pin can be used by the thing of this name, without touching it: `callbox check`. A line that a
+/// running daemon holds for it is its own.
+///
+/// # Errors
+///
+/// It is not there, not allowed, or held by another process.
+pub fn inspect(gpio: &GpioConfig, pin: &PinName, name: &str) -> Result<String, PinError> {
+    let place = find(gpio, pin)?;
+    let chip = open(&place.chip)?;
+    let info = chip.line_info(place.offset).map_err(|error| place.kernel(&error))?;
+    let line_name = if info.name.is_empty() { String::new() } else { format!(" ({})", info.name) };
+    let shown = format!("{} line {}{line_name}", file_name(&place.chip), place.offset);
+    match holder(&place) {
+        Some(_) if info.consumer == consumer(name) => Ok(format!("{shown}, in use by the running daemon")),
+        Some(held) => Err(held),
+        None => Ok(shown),
+    }
+}

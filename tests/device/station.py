@@ -1,0 +1,77 @@
+"""A station in the device: the core server with its web phone's stand-in, a configuration, and what to ask of both."""
+import json
+import time
+
+# The phone answers by itself, and sends what it is told to.
+PHONE = """
+[core]
+url = "http://127.0.0.1:8642"
+allow_insecure = true
+login = "100"
+password_file = "/share/password"
+
+[media]
+bind = ["127.0.0.1"]
+
+[audio]
+capture = "hw:Loopback,1,4"
+playback = "hw:Loopback,0,5"
+
+[gpio]
+backend = "simulated"
+
+[[answer]]
+action = "answer"
+after_ms = 300
+
+[control]
+socket = "/tmp/phone.sock"
+"""
+
+
+def until(what, seconds, look):
+    """Waits for something true; gives it and how long it took."""
+    start = time.monotonic()
+    while time.monotonic() - start < seconds:
+        found = look()
+        if found:
+            return found, time.monotonic() - start
+        time.sleep(0.1)
+    raise AssertionError(f"waited {seconds} s for: {what}")
+
+
+def status(device, socket):
+    text = device.sh(f"/share/callbox status --json --socket {socket}", check=False)
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def call_state(status):
+    """The state of the first call that is not idle."""
+    lines = (status or {}).get("lines", [])
+    return next((line["state"] for line in lines if line["state"] != "idle"), "idle")
+
+
+def talking(status):
+    lines = (status or {}).get("lines", [])
+    return any(line["state"] == "established" and line["call"]["media_connected"] for line in lines)
+
+
+def write_share(share):
+    (share / "password").write_text("callbox\n")
+    (share / "phone.toml").write_text(PHONE)
+
+
+def start_core(device):
+    """The core server, and a phone that answers by itself."""
+    device.sh("ip link set lo up")
+    device.sh("XDG_RUNTIME_DIR=/tmp/core /share/callbox sandbox --no-station --listen 127.0.0.1:8642 --data /tmp/data > /tmp/core.log 2>&1 &")
+    until("the core server", 30, lambda: device.sh("grep -c 8642 /tmp/core.log", check=False).strip() not in ("", "0"))
+
+
+def start_phone(device):
+    device.sh("/share/callbox run --config /share/phone.toml > /tmp/phone.log 2>&1 &")
+    registered = lambda: (s := status(device, "/tmp/phone.sock")) and s["session"]["state"] == "registered"
+    until("the phone's registration", 30, registered)
