@@ -7,6 +7,8 @@ use alsa::pcm::{Access, Format, Frames, HwParams, PCM};
 use alsa::{Direction, ValueOr};
 
 use super::card::{Card, CardError};
+use super::usb::alsa_name;
+use crate::config::PcmName;
 use crate::sound::{Resampler, frame_samples};
 
 /// Rates that a card is asked for, best first, after the configured one.
@@ -106,13 +108,14 @@ impl Stream {
 }
 
 impl AlsaCard {
-    pub(super) fn open(capture: &str, playback: &str, rate_hz: u32) -> Result<Self, CardError> {
+    pub(super) fn open(capture: &PcmName, playback: &PcmName, rate_hz: u32) -> Result<Self, CardError> {
+        let (capture, playback) = (alsa_name(capture)?, alsa_name(playback)?);
         // alsa-lib writes to standard error by itself; our own error says what matters. Made anew
         // at each attempt, since its buffer only grows.
         let _ = alsa::Output::local_error_handler();
         Ok(Self {
-            playback: Stream::open(playback, Direction::Playback, rate_hz)?,
-            capture: Stream::open(capture, Direction::Capture, rate_hz)?,
+            playback: Stream::open(&playback, Direction::Playback, rate_hz)?,
+            capture: Stream::open(&capture, Direction::Capture, rate_hz)?,
             lead_periods: LEAD_PERIODS.0,
             xruns: 0,
             started: false,
@@ -182,6 +185,38 @@ impl AlsaCard {
             Err(error) => self.recover_capture(error),
         }
     }
+}
+
+/// Whether a PCM gives or takes sound for a tenth of a second: `callbox devices`.
+pub(super) fn try_for_100_ms(name: &str, direction: Direction) -> Result<(), String> {
+    let _ = alsa::Output::local_error_handler();
+    let words = |error: CardError| error.to_string();
+    let mut stream = Stream::open(name, direction, FALLBACK_RATES_HZ[0]).map_err(words)?;
+    let what = if direction == Direction::Capture { "capture" } else { "playback" };
+    let failed = |stream: &Stream, error: alsa::Error| stream.error(what, &error).to_string();
+    if direction == Direction::Capture {
+        stream.pcm.start().map_err(|error| failed(&stream, error))?;
+    }
+    for period in 0..10 {
+        let result = stream.pcm.io_i16().and_then(|io| match direction {
+            Direction::Capture => io.readi(&mut stream.interleaved),
+            Direction::Playback => io.writei(&stream.interleaved),
+        });
+        let started = direction == Direction::Playback && period == 1;
+        let result = match result {
+            Err(error) if error.errno().abs() == libc_eagain() => match stream.pcm.wait(Some(STALL_MS)) {
+                Ok(true) => Ok(()),
+                Ok(false) => return Err(format!("{name}: {what}: the card gives no sound")),
+                Err(error) => Err(error),
+            },
+            result => result.map(drop),
+        };
+        result.map_err(|error| failed(&stream, error))?;
+        if started {
+            stream.pcm.start().map_err(|error| failed(&stream, error))?;
+        }
+    }
+    Ok(())
 }
 
 /// `EAGAIN`, by its name in rustix.

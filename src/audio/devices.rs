@@ -3,7 +3,9 @@
 use alsa::Direction;
 use alsa::device_name::HintIter;
 
-use super::alsa_card::AlsaCard;
+use super::alsa_card::{AlsaCard, try_for_100_ms};
+use super::usb::usb_cards;
+use crate::config::PcmName;
 
 /// A sound card.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -14,6 +16,9 @@ pub struct CardDescription {
     pub id: String,
     /// Its name.
     pub name: String,
+    /// `usb:VENDOR:PRODUCT[:SERIAL]`: its name in any socket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usb: Option<String>,
 }
 
 /// A PCM name that can be configured.
@@ -27,18 +32,24 @@ pub struct PcmDescription {
     pub capture: bool,
     /// Can play back.
     pub playback: bool,
+    /// Why it does not work now, by an attempt of 100 ms in each direction that it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }
 
 /// All sound cards of the machine.
 pub fn cards() -> Vec<CardDescription> {
+    let usb = usb_cards();
     alsa::card::Iter::new()
         .filter_map(Result::ok)
         .filter_map(|card| {
             let control = alsa::Ctl::from_card(&card, true).ok()?;
             let info = control.card_info().ok()?;
+            let id = info.get_id().unwrap_or_default().to_owned();
             Some(CardDescription {
                 index: card.get_index(),
-                id: info.get_id().unwrap_or_default().to_owned(),
+                usb: usb.iter().find(|plugged| plugged.id == id).map(|plugged| plugged.usb.to_string()),
+                id,
                 name: card.get_longname().unwrap_or_default(),
             })
         })
@@ -51,8 +62,16 @@ pub fn pcms() -> Vec<PcmDescription> {
     hints
         .filter_map(|hint| {
             let direction = hint.direction;
+            let name = hint.name?;
+            let tried = [Direction::Capture, Direction::Playback].into_iter();
+            let tried = tried.filter(|tried| direction.is_none() || direction == Some(*tried));
+            // A PCM that has both directions works where one of them does: a microphone need not play.
+            let problems: Vec<_> = tried.map(|direction| try_for_100_ms(&name, direction)).collect();
+            let problem =
+                problems.iter().all(Result::is_err).then(|| problems.into_iter().find_map(Result::err)).flatten();
             Some(PcmDescription {
-                name: hint.name?,
+                problem,
+                name,
                 description: hint.desc.unwrap_or_default().replace('\n', ", "),
                 capture: direction != Some(Direction::Playback),
                 playback: direction != Some(Direction::Capture),
@@ -62,6 +81,6 @@ pub fn pcms() -> Vec<PcmDescription> {
 }
 
 /// Opens a pair of PCMs and closes them again.
-pub fn probe(capture: &str, playback: &str, rate_hz: u32) -> Result<(), String> {
+pub fn probe(capture: &PcmName, playback: &PcmName, rate_hz: u32) -> Result<(), String> {
     AlsaCard::open(capture, playback, rate_hz).map(|_| ()).map_err(|error| error.to_string())
 }

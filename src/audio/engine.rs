@@ -274,8 +274,8 @@ mod tests {
 
     fn rig() -> Rig {
         let config = AudioConfig {
-            capture: String::new(),
-            playback: String::new(),
+            capture: crate::config::PcmName::Alsa(String::new()),
+            playback: crate::config::PcmName::Alsa(String::new()),
             rate_hz: 48_000,
             period_ms: 10,
             echo: Echo::Off,

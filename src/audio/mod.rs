@@ -11,6 +11,7 @@ mod sounds;
 mod synthetic;
 mod thread;
 mod tones;
+mod usb;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -80,8 +80,8 @@ mod tests {
 
     fn config(echo: Echo) -> AudioConfig {
         AudioConfig {
-            capture: String::new(),
-            playback: String::new(),
+            capture: crate::config::PcmName::Alsa(String::new()),
+            playback: crate::config::PcmName::Alsa(String::new()),
             rate_hz: 16_000,
             period_ms: 10,
             echo,

@@ -1,12 +1,16 @@
 //! Commands that talk to a running daemon.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub(super) use super::Daemon;
 use super::{Exit, complain, words};
 use crate::control::usual_sockets;
 use crate::control::{ClientError, ControlClient, ErrorKind, FullStatus, OutputRequest, Reply, Request};
-use crate::core::Direction;
+use crate::core::{CallState, Direction};
+
+/// Between two looks whether a call is up.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// What an output is to do.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -87,6 +91,26 @@ pub(super) async fn request(daemon: &Daemon, request: Request) -> Exit {
     }
 }
 
+/// Returns at the first moment without a call.
+pub(super) async fn wait_idle(daemon: &Daemon, patience: Duration) -> Exit {
+    let wait = async {
+        loop {
+            match ask(daemon, &Request::Status).await {
+                Ok(Reply::Status(status)) if status.station.lines.iter().all(|line| line.state == CallState::Idle) => {
+                    return Exit::Done;
+                }
+                Ok(Reply::Status(_)) => tokio::time::sleep(LOOK_AGAIN).await,
+                Ok(reply) => return refused(reply),
+                Err(exit) => return exit,
+            }
+        }
+    };
+    tokio::time::timeout(patience, wait).await.unwrap_or_else(|_| {
+        complain(format!("a call is still up after {} s", patience.as_secs()));
+        Exit::Failed
+    })
+}
+
 pub(super) async fn status(daemon: &Daemon, json: bool) -> Exit {
     let status = match ask(daemon, &Request::Status).await {
         Ok(Reply::Status(status)) => status,
@@ -115,18 +139,13 @@ fn print_status(status: &FullStatus) {
     println!("session   {}{}", station.session.state, reason(&station.session.reason));
     for line in &station.lines {
         match &line.call {
-            None => println!("line {}    {}", line.line, words::state_words(line.state)),
+            None => println!("line {}    {}", line.line, line.state),
             Some(call) => {
                 let way = if call.direction == Direction::Outgoing { "to" } else { "from" };
                 let name = call.name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
                 let talk = call.talk_s.map(|talk| format!(", {}", duration(talk))).unwrap_or_default();
                 let media = words::media(call);
-                println!(
-                    "line {}    {} {way} {}{name}{talk}{media}",
-                    line.line,
-                    words::state_words(line.state),
-                    call.number
-                );
+                println!("line {}    {} {way} {}{name}{talk}{media}", line.line, line.state, call.number);
             }
         }
     }
@@ -181,7 +200,7 @@ pub(super) async fn events(daemon: &Daemon, json: bool) -> Exit {
                 Ok(text) => println!("{text}"),
                 Err(error) => complain(error),
             },
-            Ok(Some(event)) => println!("{}  {}", words::time_of(&event), words::fact(&event.fact)),
+            Ok(Some(event)) => println!("{}  {}", words::time_of(&event), event.fact),
             Ok(None) => {
                 complain("the daemon has stopped");
                 return Exit::Unreachable;

@@ -29,7 +29,8 @@ pub(super) fn devices(json: bool) -> Exit {
     }
     println!("Sound cards");
     for card in &devices.cards {
-        println!("  hw:CARD={}  {}", card.id, card.name);
+        let usb = card.usb.as_ref().map(|usb| format!("  {usb}")).unwrap_or_default();
+        println!("  plughw:CARD={}{usb}  {}", card.id, card.name);
     }
     if devices.cards.is_empty() {
         println!("  none");
@@ -41,7 +42,10 @@ pub(super) fn devices(json: bool) -> Exit {
             (true, false) => "capture",
             _ => "playback",
         };
-        println!("  {}  ({what}) {}", pcm.name, pcm.description);
+        match &pcm.problem {
+            None => println!("  {}  ({what}, works) {}", pcm.name, pcm.description),
+            Some(problem) => println!("  {}  ({what}) not now: {problem}", pcm.name),
+        }
     }
     if devices.pcms.is_empty() {
         println!("  none");

@@ -21,7 +21,7 @@ pub(super) async fn last(daemon: &Daemon) -> Exit {
             Some(sentence) => {
                 println!("{sentence}");
                 for event in &events {
-                    println!("  {}  {}", words::time_of(event), words::fact(&event.fact));
+                    println!("  {}  {}", words::time_of(event), event.fact);
                 }
                 Exit::Done
             }

@@ -1,7 +1,11 @@
 //! Log events: to the journal under systemd, to standard error elsewhere.
 
+use std::fmt::Debug;
 use std::io::IsTerminal;
 
+use tracing::field::Field;
+use tracing_subscriber::field::MakeExt;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt};
@@ -24,7 +28,17 @@ pub(crate) fn start(level: &str) {
         None => {
             let colours = std::io::stderr().is_terminal();
             let lines = fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(colours);
+            let lines = lines.fmt_fields(debug_fn(write_field).delimited(" "));
             registry.with(lines).try_init()
         }
     };
+}
+
+/// The words of a fact say what its fields say.
+fn write_field(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> std::fmt::Result {
+    match field.name() {
+        "message" => write!(writer, "{value:?}"),
+        name if name.starts_with("fact.") => Ok(()),
+        name => write!(writer, "{name}={value:?}"),
+    }
 }

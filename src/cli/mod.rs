@@ -16,6 +16,7 @@ mod words;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -90,6 +91,14 @@ enum Command {
         /// The typed snapshot
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        daemon: Daemon,
+    },
+    /// Wait until no call is up: before an upgrade or a reboot
+    WaitIdle {
+        /// Give up after so many seconds
+        #[arg(long, value_name = "N", default_value_t = 600)]
+        timeout_s: u64,
         #[command(flatten)]
         daemon: Daemon,
     },
@@ -285,6 +294,7 @@ async fn dispatch(command: Command) -> Exit {
         Command::Schema { of } => generate::schema(of),
         Command::Status { json, daemon } => client::status(&daemon, json).await,
         Command::Events { json, daemon } => client::events(&daemon, json).await,
+        Command::WaitIdle { timeout_s, daemon } => client::wait_idle(&daemon, Duration::from_secs(timeout_s)).await,
         Command::Press { name, long, double, daemon } => {
             let gesture = match (long, double) {
                 (true, _) => Gesture::Long,

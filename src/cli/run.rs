@@ -1,6 +1,7 @@
 //! `callbox run`: the daemon.
 
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
@@ -8,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{Exit, complain, load, logging};
 use crate::audio::CardChoice;
 use crate::control::ControlServer;
-use crate::station::{RunningStation, StationOptions, machine_identifier};
+use crate::station::{RunningStation, StationHandle, StationOptions, machine_identifier};
 
 pub(super) async fn run(path: &Path) -> Exit {
     let config = match load(path) {
@@ -44,12 +45,48 @@ pub(super) async fn run(path: &Path) -> Exit {
     // Without systemd there is nobody to tell.
     let _ = sd_notify::notify(&[NotifyState::Ready]);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), socket = %control.path().display(), "started");
-    wait_for_signal().await;
+    reload_until_stopped(path, &station.handle).await;
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
     drop(control);
     station.stop().await;
     tracing::info!("stopped");
     Exit::Done
+}
+
+/// Reads the configuration again at each SIGHUP; returns at SIGTERM or SIGINT.
+async fn reload_until_stopped(path: &Path, station: &StationHandle) {
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return wait_for_signal().await };
+    let mut stop = pin!(wait_for_signal());
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            _ = hangup.recv() => {}
+        }
+        let mut state = vec![NotifyState::Reloading];
+        state.extend(NotifyState::monotonic_usec_now().ok());
+        let _ = sd_notify::notify(&state);
+        reload(path, station).await;
+        let _ = sd_notify::notify(&[NotifyState::Ready]);
+    }
+}
+
+async fn reload(path: &Path, station: &StationHandle) {
+    let errors = match crate::config::load(path, &super::environment()) {
+        Ok(config) => {
+            let waits = station.reload(config).await;
+            if waits.is_empty() {
+                tracing::info!(file = %path.display(), "configuration reloaded");
+            } else {
+                let keys = waits.join(", ");
+                tracing::warn!(file = %path.display(), keys, "configuration reloaded, but these keys wait for a restart");
+            }
+            return;
+        }
+        Err(errors) => errors,
+    };
+    for error in errors.0 {
+        tracing::error!(%error, "the new configuration is wrong; the old one stays");
+    }
 }
 
 /// `$STATE_DIRECTORY`, then `$RUNTIME_DIRECTORY` (systemd.exec(5)); of each list the first.

@@ -2,24 +2,8 @@
 
 use crate::config::Config;
 use crate::control::EventRecord;
-use crate::core::{
-    CallState, CallStatus, Direction, Drive, Fact, Input, MediaCommand, MediaEvent, MissingSound, Output, RepairStep,
-    SocketEvent,
-};
+use crate::core::{CallStatus, Drive, Input, MediaCommand, MediaEvent, MissingSound, Output, RepairStep, SocketEvent};
 use crate::signaling::{ClientMessage, ServerMessage};
-
-pub(super) fn state_words(state: CallState) -> &'static str {
-    match state {
-        CallState::Idle => "idle",
-        CallState::Dialing => "dialing",
-        CallState::Alerting => "ringing",
-        CallState::Incoming => "incoming call",
-        CallState::Answering => "answering call",
-        CallState::Established => "in a call",
-        CallState::Held => "held call",
-        CallState::Ending => "ending call",
-    }
-}
 
 /// What is wrong with the media of a call, if anything is.
 pub(super) fn media(call: &CallStatus) -> &'static str {
@@ -43,43 +27,6 @@ pub(super) fn time_of(event: &EventRecord) -> String {
         .and_then(|at| jiff::Timestamp::from_millisecond(at).ok())
         .map(|at| at.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S%.3f").to_string())
         .unwrap_or_default()
-}
-
-/// What happened, in one line.
-pub(super) fn fact(fact: &Fact) -> String {
-    let because = |reason: &Option<String>| reason.as_ref().map(|words| format!(": {words}")).unwrap_or_default();
-    match fact {
-        Fact::Session { state, reason } => format!("session {state}{}", because(reason)),
-        Fact::Press { button, gesture } => format!("button {button}: {gesture:?}").to_lowercase(),
-        Fact::Pin { name, fault: Some(fault) } => format!("pin of {name}: {fault}"),
-        Fact::Pin { name, fault: None } => format!("pin of {name} works"),
-        Fact::Sensor { sensor, opened } => format!("sensor {sensor} {}", if *opened { "opened" } else { "closed" }),
-        Fact::PressRefused { button, reason } => format!("button {button}: no call: {reason}"),
-        Fact::Call { line, direction, number, state, cause, .. } => {
-            let way = if *direction == Direction::Outgoing { "to" } else { "from" };
-            let end = cause.as_ref().map(|cause| format!(": {} {}", cause.code, cause.text)).unwrap_or_default();
-            let state = if cause.is_some() { "call ended" } else { state_words(*state) };
-            format!("line {line}: {state} {way} {number}{end}")
-        }
-        Fact::Media { connected: true, .. } => "media connected".into(),
-        Fact::Media { connected: false, .. } => "media lost".into(),
-        Fact::Silence { call_id, missing: Some(missing) } => format!("call {call_id}: no sound, {missing:?}"),
-        Fact::Silence { call_id, missing: None } => format!("call {call_id}: sound again"),
-        Fact::Repair { call_id, step, outcome } => {
-            format!("call {call_id}: repair of its media, {step:?}: {outcome:?}")
-        }
-        Fact::CoreHears { receiving: true, .. } => "the core server hears us".into(),
-        Fact::CoreHears { receiving: false, .. } => "the core server does not hear us".into(),
-        Fact::SlowLink { line, lost, .. } => format!("line {line}: {lost} packets lost"),
-        Fact::MissedCall { caller } => format!("missed call from {caller}"),
-        Fact::Dtmf { matched: true, .. } => "code accepted".into(),
-        Fact::Dtmf { locked: true, .. } => "wrong code: codes are off for this call".into(),
-        Fact::Dtmf { .. } => "wrong code".into(),
-        Fact::Output { output, drive } => format!("output {output} {}", format!("{drive:?}").to_lowercase()),
-        Fact::Audio { ready: true, .. } => "sound card ready".into(),
-        Fact::Audio { reason, .. } => format!("sound card fault{}", because(reason)),
-        Fact::Protocol { problem } => format!("protocol: {problem}"),
-    }
 }
 
 /// What came, in one line.
@@ -199,7 +146,7 @@ pub(super) fn output(config: &Config, output: &Output) -> Option<String> {
         }
         Output::Reply(_, Ok(())) => "the command is carried out".into(),
         Output::Reply(_, Err(refusal)) => format!("the command is refused: {refusal}"),
-        Output::Fact(fact) => format!("({})", self::fact(fact)),
+        Output::Fact(fact) => format!("({})", fact),
     })
 }
 

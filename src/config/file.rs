@@ -90,12 +90,16 @@ impl Context<'_> {
 }
 
 /// Files for secrets resolve against `$CREDENTIALS_DIRECTORY` first, then against the
-/// configuration's folder.
+/// configuration's folder. A file `secrets/token` is the credential `secrets_token`, as systemd names the
+/// files of a folder that it loads (systemd.exec(5), `LoadCredential=`).
 pub fn resolve_secret_file(text: &str, credentials: Option<&Path>, folder: &Path) -> PathBuf {
-    credentials
-        .map(|credentials| credentials.join(text))
-        .filter(|path| path.exists())
-        .unwrap_or_else(|| folder.join(text))
+    let loaded = |credentials: &Path| {
+        [text.to_owned(), text.replace('/', "_")]
+            .map(|name| credentials.join(name))
+            .into_iter()
+            .find(|path| path.exists())
+    };
+    credentials.and_then(loaded).unwrap_or_else(|| folder.join(text))
 }
 
 fn read_config(root: &Section<'_>, context: &Context<'_>) -> Option<Config> {

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::file::Context;
+use super::pcm_name::{PcmName, PcmNameError};
 use super::read::Section;
 use super::station::*;
 
@@ -84,18 +85,15 @@ fn read_ice_server(section: Section<'_>, context: &Context<'_>) -> Option<IceSer
 
 pub(super) fn read_audio(section: Section<'_>) -> AudioConfig {
     let pcm = |key: &'static str| {
-        let name = section.filled_string(key).unwrap_or_else(|| "default".into());
-        if name.starts_with("usb:") {
+        let text = section.filled_string(key).unwrap_or_else(|| "default".into());
+        text.parse().unwrap_or_else(|error: PcmNameError| {
             section.error(
                 key,
-                format!("\"{name}\": usb: names are not built yet"),
-                "write an ALSA PCM name; `callbox devices` lists them",
+                error.to_string(),
+                "write usb:VENDOR:PRODUCT or an ALSA PCM name; `callbox devices` lists both",
             );
-        }
-        if name.contains('\0') {
-            section.error(key, "the name has a NUL character", "write an ALSA PCM name");
-        }
-        name
+            PcmName::Alsa("default".into())
+        })
     };
     let rate = section.integer("rate", 8_000, 192_000).unwrap_or(48_000);
     if !matches!(rate, 48_000 | 16_000) {

@@ -10,6 +10,7 @@ use url::Url;
 use super::action::{Action, Trigger};
 use super::hours::Hours;
 use super::number::NumberPattern;
+use super::pcm_name::PcmName;
 
 /// A whole, valid configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -146,10 +147,10 @@ impl std::fmt::Debug for IceServer {
 /// `[audio]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AudioConfig {
-    /// ALSA PCM name.
-    pub capture: String,
-    /// ALSA PCM name.
-    pub playback: String,
+    /// The microphone's device.
+    pub capture: PcmName,
+    /// The loudspeaker's device.
+    pub playback: PcmName,
     /// 48000 or 16000, samples per second.
     pub rate_hz: u32,
     /// Milliseconds per period; 10.

@@ -46,6 +46,21 @@ pub enum CallState {
     Ending,
 }
 
+impl std::fmt::Display for CallState {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Idle => "idle",
+            Self::Dialing => "dialing",
+            Self::Alerting => "ringing",
+            Self::Incoming => "incoming call",
+            Self::Answering => "answering call",
+            Self::Established => "in a call",
+            Self::Held => "held call",
+            Self::Ending => "ending call",
+        })
+    }
+}
+
 /// Who started the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -57,6 +57,11 @@ impl Fact {
         }
     }
 
+    /// What a person is told in one line about the station has changed with it.
+    pub fn changes_summary(&self) -> bool {
+        matches!(self, Self::Session { .. } | Self::Call { .. } | Self::Audio { .. } | Self::Pin { .. })
+    }
+
     /// A call is over with it.
     pub fn ends_call(&self) -> bool {
         matches!(self, Self::Call { cause: Some(_), .. })
@@ -194,4 +199,44 @@ pub enum Fact {
         /// What.
         problem: String,
     },
+}
+
+/// What happened, in one line.
+impl std::fmt::Display for Fact {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let because = |reason: &Option<String>| reason.as_ref().map(|words| format!(": {words}")).unwrap_or_default();
+        let words = match self {
+            Self::Session { state, reason } => format!("session {state}{}", because(reason)),
+            Self::Press { button, gesture } => format!("button {button}: {gesture:?}").to_lowercase(),
+            Self::Pin { name, fault: Some(fault) } => format!("pin of {name}: {fault}"),
+            Self::Pin { name, fault: None } => format!("pin of {name} works"),
+            Self::Sensor { sensor, opened } => format!("sensor {sensor} {}", if *opened { "opened" } else { "closed" }),
+            Self::PressRefused { button, reason } => format!("button {button}: no call: {reason}"),
+            Self::Call { line, direction, number, state, cause, .. } => {
+                let way = if *direction == Direction::Outgoing { "to" } else { "from" };
+                let end = cause.as_ref().map(|cause| format!(": {} {}", cause.code, cause.text)).unwrap_or_default();
+                let state = if cause.is_some() { "call ended".to_owned() } else { state.to_string() };
+                format!("line {line}: {state} {way} {number}{end}")
+            }
+            Self::Media { connected: true, .. } => "media connected".into(),
+            Self::Media { connected: false, .. } => "media lost".into(),
+            Self::Silence { call_id, missing: Some(missing) } => format!("call {call_id}: no sound, {missing:?}"),
+            Self::Silence { call_id, missing: None } => format!("call {call_id}: sound again"),
+            Self::Repair { call_id, step, outcome } => {
+                format!("call {call_id}: repair of its media, {step:?}: {outcome:?}")
+            }
+            Self::CoreHears { receiving: true, .. } => "the core server hears us".into(),
+            Self::CoreHears { receiving: false, .. } => "the core server does not hear us".into(),
+            Self::SlowLink { line, lost, .. } => format!("line {line}: {lost} packets lost"),
+            Self::MissedCall { caller } => format!("missed call from {caller}"),
+            Self::Dtmf { matched: true, .. } => "code accepted".into(),
+            Self::Dtmf { locked: true, .. } => "wrong code: codes are off for this call".into(),
+            Self::Dtmf { .. } => "wrong code".into(),
+            Self::Output { output, drive } => format!("output {output} {}", format!("{drive:?}").to_lowercase()),
+            Self::Audio { ready: true, .. } => "sound card ready".into(),
+            Self::Audio { reason, .. } => format!("sound card fault{}", because(reason)),
+            Self::Protocol { problem } => format!("protocol: {problem}"),
+        };
+        formatter.write_str(&words)
+    }
 }

@@ -187,6 +187,16 @@ impl Station {
         Arc::clone(&self.config)
     }
 
+    /// Decides by another configuration from now on. Its pins are those of the one before; see
+    /// [`crate::config::reload`]. Outputs may follow.
+    pub fn reconfigure(&mut self, config: Arc<Config>) {
+        if config.audio.volume != self.config.audio.volume {
+            self.volume = config.audio.volume;
+        }
+        self.config = config;
+        self.settle();
+    }
+
     /// How many things wait in the core's queues, each of which has a bound: requests in flight with
     /// goodbyes, delayed actions, wishes to call, and outputs that were not drained.
     pub fn backlog(&self) -> [usize; 4] {
@@ -234,14 +244,16 @@ impl Station {
         }
     }
 
+    /// Told when the card comes or goes; an attempt that fails for another reason is only in the status.
     fn audio_event(&mut self, event: AudioEvent) {
         let (ready, fault) = match event {
             AudioEvent::Ready => (true, None),
             AudioEvent::Fault(words) => (false, Some(words)),
         };
-        if (ready, &fault) != (self.audio_ready, &self.audio_fault) {
-            self.audio_ready = ready;
-            self.audio_fault.clone_from(&fault);
+        let told = (ready, fault.is_some()) != (self.audio_ready, self.audio_fault.is_some());
+        self.audio_ready = ready;
+        self.audio_fault.clone_from(&fault);
+        if told {
             self.fact(Fact::Audio { ready, reason: fault });
         }
     }

@@ -19,6 +19,7 @@ pub(super) enum Ask {
     Status(oneshot::Sender<FullStatus>),
     Explain(oneshot::Sender<Vec<EventRecord>>),
     Dump(oneshot::Sender<Option<Dump>>),
+    Reload(Box<Config>, oneshot::Sender<Vec<&'static str>>),
 }
 
 /// Talks to a running station. Cheap to clone.
@@ -44,6 +45,15 @@ impl StationHandle {
     /// The configuration it runs with.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Takes over what can change while calls go on, and tells which keys wait for the next start.
+    pub async fn reload(&self, config: Config) -> Vec<&'static str> {
+        let (reply, answer) = oneshot::channel();
+        if self.asks.send(Ask::Reload(Box::new(config), reply)).await.is_err() {
+            return Vec::new();
+        }
+        answer.await.unwrap_or_default()
     }
 
     async fn command(&self, command: Command) -> Reply {

@@ -143,6 +143,7 @@ impl RunningStation {
             probe_results,
             recorder: Recorder::default(),
             history: VecDeque::new(),
+            told_summary: String::new(),
         };
         let queues = Queues {
             sockets: socket_queue,
@@ -208,6 +209,8 @@ struct Loop {
     probe_results: mpsc::Sender<bool>,
     recorder: Recorder,
     history: VecDeque<EventRecord>,
+    /// `STATUS=` at systemd.
+    told_summary: String,
 }
 
 impl Loop {
@@ -249,6 +252,10 @@ impl Loop {
                     }
                     Ask::Dump(reply) => {
                         let _ = reply.send(self.recorder.dump());
+                        continue;
+                    }
+                    Ask::Reload(config, reply) => {
+                        let _ = reply.send(self.reload(*config));
                         continue;
                     }
                     Ask::Command(command, reply) => {
@@ -302,6 +309,18 @@ impl Loop {
         }
     }
 
+    /// The black box begins anew: what it holds was decided by other rules.
+    fn reload(&mut self, config: Config) -> Vec<&'static str> {
+        let (config, waits) = crate::config::reload(&self.config, config);
+        self.config = Arc::new(config);
+        self.station.reconfigure(Arc::clone(&self.config));
+        while let Some(output) = self.station.poll_output() {
+            self.carry_out(output);
+        }
+        self.recorder = Recorder::default();
+        waits
+    }
+
     fn carry_out(&mut self, output: Output) {
         match output {
             Output::Connect { server, force } => {
@@ -353,6 +372,14 @@ impl Loop {
 
     fn tell(&mut self, fact: Fact) {
         log(&fact);
+        if fact.changes_summary() {
+            let words = super::feeder::summary(&self.station.status());
+            if words != self.told_summary {
+                // Without systemd there is nobody to tell.
+                let _ = sd_notify::notify(&[sd_notify::NotifyState::Status(&words)]);
+                self.told_summary = words;
+            }
+        }
         let record = EventRecord { at_ms: wall_clock_ms(), fact };
         if self.history.len() >= HISTORY {
             self.history.pop_front();
@@ -460,34 +487,43 @@ async fn log_in(api: &SessionApi, credentials: Credentials, identifier: String) 
     })
 }
 
-/// A fact as a log event with fields, at the level of its weight.
+/// A fact as a log event, at the level of its weight: words for people, and for programs the fields in the
+/// journal, whose names begin with `fact.` (a terminal leaves them out).
 fn log(fact: &Fact) {
     match fact {
-        Fact::Session { state, reason } => {
-            tracing::info!(%state, reason = reason.as_deref().unwrap_or_default(), "session");
-        }
-        Fact::Press { button, gesture } => tracing::info!(button, ?gesture, "press"),
-        Fact::Sensor { sensor, opened } => tracing::info!(sensor, opened, "sensor"),
-        Fact::Pin { name, fault: Some(fault) } => tracing::warn!(name, fault, "pin fault"),
-        Fact::Pin { name, fault: None } => tracing::info!(name, "pin works"),
-        Fact::PressRefused { button, reason } => tracing::warn!(button, reason, "press refused"),
+        Fact::Session { state, .. } => tracing::info!(fact.state = %state, "{fact}"),
+        Fact::Press { button, gesture } => tracing::info!(fact.button = button, fact.gesture = ?gesture, "{fact}"),
+        Fact::Sensor { sensor, opened } => tracing::info!(fact.sensor = sensor, fact.opened = opened, "{fact}"),
+        Fact::Pin { name, fault: Some(_) } => tracing::warn!(fact.pin = name, "{fact}"),
+        Fact::Pin { name, fault: None } => tracing::info!(fact.pin = name, "{fact}"),
+        Fact::PressRefused { button, .. } => tracing::warn!(fact.button = button, "{fact}"),
         Fact::Call { call_id, line, direction, number, state, cause } => {
-            let (code, text) = cause.as_ref().map_or((0, ""), |cause| (cause.code, cause.text.as_str()));
-            tracing::info!(call_id, line, ?direction, number, ?state, code, text, "call");
+            let code = cause.as_ref().map_or(0, |cause| cause.code);
+            tracing::info!(fact.call_id = call_id, fact.line = line, fact.direction = ?direction, fact.number = number, fact.state = ?state, fact.code = code, "{fact}");
         }
-        Fact::Media { call_id, connected } => tracing::info!(call_id, connected, "media"),
-        Fact::Silence { call_id, missing: Some(missing) } => tracing::warn!(call_id, ?missing, "no sound"),
-        Fact::Silence { call_id, missing: None } => tracing::info!(call_id, "sound again"),
-        Fact::Repair { call_id, step, outcome } => tracing::warn!(call_id, ?step, ?outcome, "media repair"),
-        Fact::CoreHears { call_id, receiving } => tracing::info!(call_id, receiving, "core hears us"),
-        Fact::SlowLink { line, uplink, lost } => tracing::warn!(line, uplink, lost, "packets are lost"),
-        Fact::MissedCall { caller } => tracing::info!(caller, "missed call"),
-        Fact::Dtmf { call_id, matched, locked } => tracing::info!(call_id, matched, locked, "code"),
-        Fact::Output { output, drive } => tracing::info!(output, ?drive, "output"),
-        Fact::Audio { ready: true, .. } => tracing::info!("sound card ready"),
-        Fact::Audio { ready: false, reason } => {
-            tracing::warn!(reason = reason.as_deref().unwrap_or_default(), "sound card fault");
+        Fact::Media { call_id, connected } => {
+            tracing::info!(fact.call_id = call_id, fact.connected = connected, "{fact}")
         }
-        Fact::Protocol { problem } => tracing::warn!(problem, "protocol"),
+        Fact::Silence { call_id, missing: Some(missing) } => {
+            tracing::warn!(fact.call_id = call_id, fact.missing = ?missing, "{fact}")
+        }
+        Fact::Silence { call_id, missing: None } => tracing::info!(fact.call_id = call_id, "{fact}"),
+        Fact::Repair { call_id, step, outcome } => {
+            tracing::warn!(fact.call_id = call_id, fact.step = ?step, fact.outcome = ?outcome, "{fact}");
+        }
+        Fact::CoreHears { call_id, receiving } => {
+            tracing::info!(fact.call_id = call_id, fact.receiving = receiving, "{fact}")
+        }
+        Fact::SlowLink { line, uplink, lost } => {
+            tracing::warn!(fact.line = line, fact.uplink = uplink, fact.lost = lost, "{fact}")
+        }
+        Fact::MissedCall { caller } => tracing::info!(fact.caller = caller, "{fact}"),
+        Fact::Dtmf { call_id, matched, locked } => {
+            tracing::info!(fact.call_id = call_id, fact.matched = matched, fact.locked = locked, "{fact}")
+        }
+        Fact::Output { output, drive } => tracing::info!(fact.output = output, fact.drive = ?drive, "{fact}"),
+        Fact::Audio { ready: true, .. } => tracing::info!(fact.ready = true, "{fact}"),
+        Fact::Audio { ready: false, .. } => tracing::warn!(fact.ready = false, "{fact}"),
+        Fact::Protocol { .. } => tracing::warn!(fact.protocol = true, "{fact}"),
     }
 }

@@ -112,12 +112,20 @@ fn a_pin_that_is_not_there_is_named_with_what_there_is() {
 }
 
 #[test]
+fn half_a_usb_name_is_refused_with_the_whole_form() {
+    let error = error(&format!("{GOOD}[audio]\ncapture = \"usb:0d8c\"\n"));
+    assert!(error.contains("audio.capture: \"usb:0d8c\" is no USB card; write usb:VENDOR:PRODUCT"), "{error}");
+    let (code, out, _) = check(&format!("{GOOD}[audio]\ncapture = \"usb:dead:beef\"\n"));
+    assert_eq!(code, 0);
+    assert!(out.contains("not now: usb:dead:beef is not plugged in"), "{out}");
+}
+
+#[test]
 fn what_is_not_built_yet_is_refused_as_such() {
     for (text, words) in [
         ("[control]\nhttp = \"127.0.0.1:8080\"\n", "the status page is not built yet"),
         ("[control]\nmqtt_url = \"mqtts://broker\"\n", "MQTT is not built yet"),
         ("[audio]\necho = \"half-duplex\"\n", "not built yet"),
-        ("[audio]\ncapture = \"usb:0d8c:0014\"\n", "not built yet"),
         ("[[dtmf]]\ndigits = \"5#\"\nin_band = true\nrun = { play = \"busy\" }\n", "not built yet"),
     ] {
         let message = error(&format!("{GOOD}\n{text}"));

@@ -1,0 +1,87 @@
+//! What a running station takes over from a new configuration, and what has to wait for its next start.
+
+use super::station::{Config, OutputKind, OutputPin};
+
+/// The configuration to go on with, and the keys whose change needs a restart.
+///
+/// Rules, times, volumes and what a lamp shows change live; what an adapter was started with does not.
+pub fn reload(old: &Config, new: Config) -> (Config, Vec<&'static str>) {
+    let mut waits = Vec::new();
+    let mut config = new;
+    // Each of these was given to an adapter at its start.
+    keep("[core]", &old.core, &mut config.core, &mut waits);
+    keep("[media]", &old.media, &mut config.media, &mut waits);
+    let volume = std::mem::replace(&mut config.audio.volume, old.audio.volume);
+    keep("[audio]", &old.audio, &mut config.audio, &mut waits);
+    config.audio.volume = volume;
+    keep("[gpio]", &old.gpio, &mut config.gpio, &mut waits);
+    keep("[sounds]", &old.sounds, &mut config.sounds, &mut waits);
+    keep("[control]", &old.control, &mut config.control, &mut waits);
+    keep("[log]", &old.log, &mut config.log, &mut waits);
+    if !same_wiring(old, &config) {
+        // Actions name outputs by their place: with the wiring they stay as a whole.
+        waits.push("pins of [[button]], [[sensor]] and [[output]], with their actions and [[dtmf]]");
+        config.buttons.clone_from(&old.buttons);
+        config.sensors.clone_from(&old.sensors);
+        config.outputs.clone_from(&old.outputs);
+        config.dtmf.clone_from(&old.dtmf);
+    }
+    (config, waits)
+}
+
+fn keep<T: Clone + PartialEq>(key: &'static str, old: &T, new: &mut T, waits: &mut Vec<&'static str>) {
+    if old != new {
+        waits.push(key);
+        new.clone_from(old);
+    }
+}
+
+fn same_wiring(old: &Config, new: &Config) -> bool {
+    let buttons = |config: &Config| -> Vec<_> {
+        config.buttons.iter().map(|button| (button.name.clone(), button.input.clone())).collect()
+    };
+    let sensors = |config: &Config| -> Vec<_> {
+        config.sensors.iter().map(|sensor| (sensor.name.clone(), sensor.input.clone())).collect()
+    };
+    let wired = |output: &OutputPin| {
+        let is_relay = matches!(output.kind, OutputKind::Relay { .. });
+        (output.name.clone(), output.pin.clone(), output.active, is_relay)
+    };
+    let outputs = |config: &Config| -> Vec<_> { config.outputs.iter().map(wired).collect() };
+    buttons(old) == buttons(new) && sensors(old) == sensors(new) && outputs(old) == outputs(new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::parse;
+
+    const OLD: &str = "[core]\nurl = \"https://core.example.com\"\ntoken = \"t\"\n\
+                       [audio]\nvolume = 80\n\
+                       [[button]]\nname = \"bell\"\npin = 17\npress = { call = \"100\" }\n";
+
+    fn config(text: &str) -> Config {
+        parse("callbox.toml", text, &Default::default()).unwrap_or_else(|errors| panic!("{errors}"))
+    }
+
+    #[test]
+    fn rules_and_volumes_change_live() {
+        let new = OLD.replace("\"100\"", "\"200\"").replace("volume = 80", "volume = 40");
+        let (merged, waits) = reload(&config(OLD), config(&new));
+        assert_eq!(waits, Vec::<&str>::new());
+        assert!(merged == config(&new));
+    }
+
+    #[test]
+    fn what_an_adapter_was_started_with_stays_and_is_named() {
+        let new = OLD
+            .replace("volume = 80", "volume = 40\ncapture = \"hw:1\"")
+            .replace("pin = 17", "pin = 18")
+            .replace("core.example.com", "other.example.com");
+        let (merged, waits) = reload(&config(OLD), config(&new));
+        assert_eq!(waits.len(), 3, "{waits:?}");
+        assert!(waits[0] == "[core]" && waits[1] == "[audio]" && waits[2].contains("[[button]]"));
+        assert_eq!(merged.audio.volume, 40);
+        assert!(merged.core == config(OLD).core && merged.buttons == config(OLD).buttons);
+    }
+}
