@@ -4,7 +4,6 @@ use std::fmt::Debug;
 use std::io::IsTerminal;
 
 use tracing::field::Field;
-use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -28,7 +27,7 @@ pub(crate) fn start(level: &str) {
         None => {
             let colours = std::io::stderr().is_terminal();
             let lines = fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(colours);
-            let lines = lines.fmt_fields(debug_fn(write_field).delimited(" "));
+            let lines = lines.fmt_fields(debug_fn(write_field));
             registry.with(lines).try_init()
         }
     };
@@ -39,6 +38,6 @@ fn write_field(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> std
     match field.name() {
         "message" => write!(writer, "{value:?}"),
         name if name.starts_with("fact.") => Ok(()),
-        name => write!(writer, "{name}={value:?}"),
+        name => write!(writer, " {name}={value:?}"),
     }
 }

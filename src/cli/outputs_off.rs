@@ -5,20 +5,27 @@
 
 use std::path::Path;
 
-use super::{Exit, complain, load};
-use crate::config::GpioBackend;
+use super::{Exit, complain, environment};
+use crate::config::{GpioBackend, load_outputs};
 use crate::gpio::put_outputs_to_rest;
 
 pub(super) fn outputs_off(path: &Path) -> Exit {
-    let config = match load(path) {
-        Ok(config) => config,
-        Err(exit) => return exit,
+    let found = match load_outputs(path, &environment()) {
+        Ok(found) => found,
+        Err(errors) => {
+            eprintln!("{errors}");
+            return Exit::Usage;
+        }
     };
-    if config.gpio.backend == GpioBackend::Simulated {
-        return Exit::Done;
-    }
     let mut result = Exit::Done;
-    for (name, outcome) in put_outputs_to_rest(&config) {
+    for error in &found.errors {
+        complain(error);
+        result = Exit::Usage;
+    }
+    if found.gpio.backend == GpioBackend::Simulated {
+        return result;
+    }
+    for (name, outcome) in put_outputs_to_rest(&found.gpio, &found.outputs) {
         match outcome {
             Ok(()) => println!("{name}: at rest"),
             Err(error) => {

@@ -14,15 +14,19 @@ use super::station::*;
 
 /// Reads a configuration file with the overrides of the environment.
 pub fn load(file: &Path, environment: &BTreeMap<String, String>) -> Result<Config, ConfigErrors> {
-    let text = std::fs::read_to_string(file).map_err(|error| {
+    let text = read_file(file)?;
+    parse(&file.display().to_string(), &text, environment)
+}
+
+fn read_file(file: &Path) -> Result<String, ConfigErrors> {
+    std::fs::read_to_string(file).map_err(|error| {
         ConfigErrors(vec![ConfigError {
             place: Place::File(file.display().to_string()),
             key: String::new(),
             problem: format!("cannot be read: {error}"),
             remedy: "name the file with --config, or write one (see README.md)".into(),
         }])
-    })?;
-    parse(&file.display().to_string(), &text, environment)
+    })
 }
 
 /// Reads a configuration text; `file` gives its name in errors and the folder of relative paths.
@@ -39,6 +43,33 @@ pub fn parse(file: &str, text: &str, environment: &BTreeMap<String, String>) -> 
         Some(config) if errors.is_empty() => Ok(config),
         _ => Err(ConfigErrors(errors)),
     }
+}
+
+/// What it takes to put relays to rest.
+#[derive(Debug)]
+pub struct OutputsOnly {
+    /// `[gpio]`
+    pub gpio: GpioConfig,
+    /// Those of `[[output]]` that could be read.
+    pub outputs: Vec<OutputPin>,
+    /// What is wrong with the others.
+    pub errors: Vec<ConfigError>,
+}
+
+/// Reads the outputs and nothing else: when they are put to rest no secret need be there, and no other part
+/// of the configuration need be right.
+///
+/// # Errors
+///
+/// The file cannot be read, or is no TOML.
+pub fn load_outputs(file: &Path, environment: &BTreeMap<String, String>) -> Result<OutputsOnly, ConfigErrors> {
+    let text = read_file(file)?;
+    let sources = merge(&file.display().to_string(), &text, environment)?;
+    let reader = Reader::new(sources.origins);
+    let root = Section::new(&reader, String::new(), sources.values);
+    let gpio = read_gpio(root.section("gpio"));
+    let outputs = root.sections("output").into_iter().filter_map(read_output).collect();
+    Ok(OutputsOnly { gpio, outputs, errors: reader.into_errors() })
 }
 
 /// Reads a configuration whose `[core]` somebody else provides: it may be absent or incomplete.

@@ -21,7 +21,7 @@ mod trigger;
 
 pub use action::{Action, CallAction, HangupTarget, LineChoice, Order, Rule, Step, Trigger};
 pub use error::{ConfigError, ConfigErrors, Place};
-pub use file::{load, parse, parse_without_core, resolve_secret_file};
+pub use file::{OutputsOnly, load, load_outputs, parse, parse_without_core, resolve_secret_file};
 pub use hours::{Hours, HoursError};
 pub use number::NumberPattern;
 pub use pcm_name::{PcmName, PcmNameError, UsbCard};

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use super::find::{PinError, Place, find, holder};
 use super::{PinReport, Pins, consumer};
-use crate::config::{Active, Config, InputPin, OutputIndex, OutputPin, Pull};
+use crate::config::{Active, Config, GpioConfig, InputPin, OutputIndex, OutputPin, Pull};
 use crate::core::{AnyPin, Pin};
 
 /// Between two attempts to take a pin: doubled up to the last. No jitter: a machine has no herd of chips.
@@ -348,11 +348,11 @@ fn request_output(place: &Place, consumer: &str, wiring: &OutputPin, active: boo
 
 /// Drives every output to rest and lets it go: for kernels that keep the level of a line whose holder died.
 /// What each came to, by name.
-pub fn put_outputs_to_rest(config: &Config) -> Vec<(String, Result<(), PinError>)> {
+pub fn put_outputs_to_rest(gpio: &GpioConfig, outputs: &[OutputPin]) -> Vec<(String, Result<(), PinError>)> {
     let rest = |output: &OutputPin| {
-        let place = find(&config.gpio, &output.pin)?;
+        let place = find(gpio, &output.pin)?;
         let request = request_output(&place, &consumer(&output.name), output, false);
         request.map(drop).map_err(|error| refused(&place, &error))
     };
-    config.outputs.iter().map(|output| (output.name.clone(), rest(output))).collect()
+    outputs.iter().map(|output| (output.name.clone(), rest(output))).collect()
 }

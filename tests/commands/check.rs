@@ -112,6 +112,19 @@ fn a_pin_that_is_not_there_is_named_with_what_there_is() {
 }
 
 #[test]
+fn outputs_are_put_to_rest_whatever_else_is_wrong_with_the_configuration() {
+    let text = GOOD.replace("token = \"t\"", "login = \"door\"\npassword_file = \"/nowhere\"\nnonsense = 1");
+    let text = format!("{text}[gpio]\nbackend = \"cdev\"\nchip = \"no-such-chip\"\n");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("callbox.toml"), text).unwrap();
+    let (code, _, errors) = run(folder.path(), &["outputs-off", "--config", "callbox.toml"]);
+    // It got as far as the chip, which this machine does not have.
+    assert_eq!(code, 1, "{errors}");
+    assert!(errors.contains("the output \"strike\": there is no GPIO chip"), "{errors}");
+    assert!(!errors.contains("nonsense") && !errors.contains("/nowhere"), "{errors}");
+}
+
+#[test]
 fn half_a_usb_name_is_refused_with_the_whole_form() {
     let error = error(&format!("{GOOD}[audio]\ncapture = \"usb:0d8c\"\n"));
     assert!(error.contains("audio.capture: \"usb:0d8c\" is no USB card; write usb:VENDOR:PRODUCT"), "{error}");
