@@ -5,7 +5,7 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 VIRTCARD := $(TARGET)/virtcard/libasound_module_pcm_virtcard.so
 
-.PHONY: deny demo-test demo test ci bench sim mutants fuzz soak test-sim test-sim-century test-device tools packages-demo packages-test lint test-rust test-npm test-browser test-lan doc clean
+.PHONY: deny demo-test demo test ci bench sim mutants fuzz soak test-sim test-sim-century test-device test-arm arm64 armhf deb lint-unit lint-deb tools packages-demo packages-test lint test-rust test-npm test-browser test-lan doc clean
 
 ## Start a core server, a web phone and a station on this machine
 demo: packages-demo
@@ -17,7 +17,7 @@ test: packages-test lint test-rust test-sim test-npm test-browser test-lan
 	@echo "All tests passed. Pictures of both pages: $(TARGET)/artifacts/"
 
 ## What runs before anything lands
-ci: test doc deny demo-test test-sim-century mutants test-device
+ci: test doc deny demo-test test-sim-century mutants lint-unit test-device test-arm lint-deb
 
 lint:
 	$(CARGO) fmt --check
@@ -79,9 +79,37 @@ test-device: packages-device
 	$(CARGO) build --release
 	tests/device/build.sh
 	python3 tests/device/network.py $(TARGET)/release/callbox
+	python3 tests/device/pins.py $(TARGET)/release/callbox
+	scripts/deb amd64
+	python3 tests/device/service.py target/debian/callbox_*-1_amd64.deb $(TARGET)/release/callbox
 
 packages-device:
 	scripts/install-packages python3 mmdebstrap e2fsprogs build-essential flex bison bc xz-utils
+
+## For ARM, on a plain Debian 12 machine; with containers: cross build (see docs/install.md)
+arm64 armhf:
+	scripts/arm-build $@
+
+## The ARM programs under emulation: check, and a whole call with its sound
+test-arm: packages-demo
+	$(CARGO) build --release
+	scripts/arm-test arm64 $(TARGET)/release/callbox
+	scripts/arm-test armhf $(TARGET)/release/callbox
+
+## Debian packages in target/debian: amd64, arm64, armhf
+deb: packages-demo
+	scripts/deb amd64
+	scripts/deb arm64
+	scripts/deb armhf
+
+lint-deb: deb
+	scripts/install-packages lintian
+	lintian --allow-root --fail-on error target/debian/*-1_*.deb
+
+# Exposure of the unit: 0 is none, 100 all; known daemons of this kind have 80 to 96.
+lint-unit:
+	scripts/install-packages systemd
+	systemd-analyze security --offline=true --threshold=18 systemd/callbox.service >/dev/null
 
 ## Figures, not gates: release build, beside Debian's baresip
 bench: packages-test $(VIRTCARD)

@@ -14,8 +14,8 @@ use crate::config::AudioConfig;
 use crate::core::AudioEvent;
 use crate::sound::frame_samples;
 
-/// Frames between two attempts to open a card: half a second.
-const RETRY_FRAMES: u32 = 50;
+/// Frames between two attempts to open a card: a quarter of a second.
+const RETRY_FRAMES: u32 = 25;
 
 pub(super) struct Runner {
     config: AudioConfig,

@@ -170,6 +170,12 @@ fn find_chip(gpio: &GpioConfig) -> Result<PathBuf, PinError> {
         if all.is_empty() {
             return PinError::NoChips;
         }
+        // One that may not be opened may be the one.
+        if let Some(closed) =
+            all.iter().find_map(|path| open(path).err()).filter(|error| matches!(error, PinError::NotAllowed(_)))
+        {
+            return closed;
+        }
         let known: Vec<String> =
             all.iter().map(|path| format!("{} [{}]", file_name(path), label(path).unwrap_or_default())).collect();
         PinError::NoChip { chip: wanted.to_owned(), known: known.join(", ") }

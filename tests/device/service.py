@@ -143,7 +143,8 @@ def main(package, callbox):
 
 def run(device, share):
     sh = device.sh
-    before = sh("find /etc /usr /var/lib -xdev -newer /etc/hostname 2>/dev/null | wc -l")
+    # What the test itself writes is not on the disk.
+    sh("mount -t tmpfs none /tmp")
     said = sh("dpkg -i /share/callbox.deb 2>&1")
     assert "systemctl enable --now callbox" in said, said
     door = Door(device, None)
@@ -200,7 +201,7 @@ def run(device, share):
     assert talking(door.status()), "the call lives without its card"
     sh(f"echo snd_aloop.0 > {driver}/bind")
     _, back = until("the card", 5, lambda: door.status()["audio"]["ready"])
-    assert back < 1.5, back
+    assert back < 1.0, back
     assert door.journal("sound card fault") == faults + 1, "one line for one loss"
     assert talking(door.status())
     door.hang_up()
@@ -234,17 +235,18 @@ def run(device, share):
 
     # No network at boot.
     sh("ip link set lo down")
-    presses = door.journal("button bell: press")
+    presses, dialled = door.journal("button bell: press"), door.journal("dialing to 100")
     door.systemctl("start callbox")
     until("the status", 5, lambda: door.status())
     assert not door.registered()
     door.press()
     until("the press", 3, lambda: door.journal("button bell: press") == presses + 1)
+    # Older than press_max_age_s by now: it is given up, and nobody is rung later.
+    time.sleep(6)
     sh("ip link set lo up")
     _, took = until("registration", 10, door.registered)
-    # The press was young: it is dialled.
-    until("the call of the press", 10, lambda: talking(door.status()))
-    door.hang_up()
+    until("the phone", 10, lambda: status(device, "/tmp/phone.sock")["session"]["state"] == "registered")
+    assert call_state(door.status()) == "idle" and door.journal("dialing to 100") == dialled
     step(f"no network at boot: started all the same, registered {took:.1f} s after there is one")
 
     # Reload: rules change, the call goes on, and nonsense changes nothing.
@@ -293,7 +295,9 @@ def run(device, share):
 
     # A read-only root; and no writes while idle or in a call.
     # The token lives in memory then.
-    sh("mkdir -p /var/lib/callbox && mount -t tmpfs -o mode=700 none /var/lib/callbox && chown callbox:callbox /var/lib/callbox; mount -t tmpfs none /tmp/data 2>/dev/null; sync; mount -o remount,ro /", check=False)
+    sh("mkdir -p /var/lib/callbox && mount -t tmpfs -o mode=700 none /var/lib/callbox && chown callbox:callbox /var/lib/callbox; sync")
+    # Whoever holds a file open for writing is not asked.
+    sh("mount -o remount,ro / || echo u > /proc/sysrq-trigger; sleep 1")
     read_only = sh("touch /etc/x 2>&1; true")
     assert "Read-only" in read_only, read_only
     door.systemctl("restart callbox")
