@@ -25,7 +25,7 @@ use crate::config::{AudioConfig, Sound};
 use crate::core::{AudioEvent, MediaId, Scene};
 use crate::sound::CallSound;
 
-pub use devices::{CardDescription, PcmDescription, cards, pcms, probe};
+pub use devices::{CardDescription, PcmDescription, cards, pcms, probe, try_pcm};
 pub use sounds::{SoundBank, SoundError};
 
 /// Commands that wait for the audio thread, which takes them every 10 ms.

@@ -1,10 +1,16 @@
 //! `callbox devices`: sound cards, PCM names, GPIO chips.
 
+use std::process::Stdio;
+use std::time::Duration;
+
 use serde::Serialize;
 
 use super::{Exit, complain};
 use crate::audio::{self, CardDescription, PcmDescription};
 use crate::gpio::{self, ChipDescription};
+
+/// A PCM that neither works nor fails.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 #[derive(Serialize)]
 struct Devices {
@@ -13,8 +19,11 @@ struct Devices {
     gpio_chips: Vec<ChipDescription>,
 }
 
-pub(super) fn devices(json: bool) -> Exit {
-    let devices = Devices { cards: audio::cards(), pcms: audio::pcms(), gpio_chips: gpio::chips() };
+pub(super) async fn devices(json: bool) -> Exit {
+    let mut devices = Devices { cards: audio::cards(), pcms: audio::pcms(), gpio_chips: gpio::chips() };
+    for pcm in &mut devices.pcms {
+        pcm.problem = try_in_child(pcm).await;
+    }
     if json {
         return match serde_json::to_string_pretty(&devices) {
             Ok(text) => {
@@ -68,4 +77,46 @@ pub(super) fn devices(json: bool) -> Exit {
         println!("This is a {model}: pins may be written as BCM numbers or as \"GPIO17\"");
     }
     Exit::Done
+}
+
+/// Why a PCM works in none of its directions; a microphone need not play.
+async fn try_in_child(pcm: &PcmDescription) -> Option<String> {
+    let mut problem = None;
+    for (has, capture) in [(pcm.capture, true), (pcm.playback, false)] {
+        if !has {
+            continue;
+        }
+        match child(&pcm.name, capture).await {
+            Ok(()) => return None,
+            Err(words) => problem = problem.or(Some(words)),
+        }
+    }
+    problem
+}
+
+async fn child(name: &str, capture: bool) -> Result<(), String> {
+    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    let mut command = tokio::process::Command::new(program);
+    command.args(["try-pcm", name]).args(capture.then_some("--capture"));
+    command.stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    let output = match tokio::time::timeout(PATIENCE, command.output()).await {
+        Ok(output) => output.map_err(|error| error.to_string())?,
+        Err(_) => return Err(format!("no answer after {} s", PATIENCE.as_secs())),
+    };
+    if output.status.success() {
+        return Ok(());
+    }
+    let words = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    Err(if words.is_empty() { format!("its plug-in ends the program ({})", output.status) } else { words })
+}
+
+/// The child's side: what is wrong goes to standard output.
+pub(super) fn try_pcm(name: &str, capture: bool) -> Exit {
+    match audio::try_pcm(name, capture) {
+        Ok(()) => Exit::Done,
+        Err(words) => {
+            println!("{words}");
+            Exit::Failed
+        }
+    }
 }

@@ -84,6 +84,15 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Try one PCM for 100 ms: `devices` calls it, since a plug-in of alsa-lib may crash
+    #[command(hide = true)]
+    TryPcm {
+        /// ALSA PCM name
+        name: String,
+        /// The microphone's direction
+        #[arg(long)]
+        capture: bool,
+    },
     /// Get a session token from the core server
     Login(login::LoginArgs),
     /// Show the running station on one screen
@@ -280,7 +289,8 @@ async fn dispatch(command: Command) -> Exit {
         Command::Run { config } => run::run(&config).await,
         Command::Check { config } => check::check(&config),
         Command::OutputsOff { config } => outputs_off::outputs_off(&config),
-        Command::Devices { json } => devices::devices(json),
+        Command::Devices { json } => devices::devices(json).await,
+        Command::TryPcm { name, capture } => devices::try_pcm(&name, capture),
         Command::Login(args) => login::login(args).await,
         Command::Sandbox(args) => sandbox::sandbox(args).await,
         Command::Explain { press: Some(name), at, offline, daemon, .. } => {

@@ -92,7 +92,8 @@ class Door:
         until("the end of the call", 10, lambda: call_state(self.status()) == "idle")
 
     def pid(self):
-        return self.systemctl("show --value -p MainPID callbox")
+        # The kernel may say something on the console as well.
+        return self.systemctl("show --value -p MainPID callbox").split()[-1]
 
     def journal(self, pattern):
         return int(self.device.sh(f"journalctl -q -u callbox --no-pager | grep -c '{pattern}'", check=False).strip() or 0)
