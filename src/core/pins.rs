@@ -165,8 +165,10 @@ impl Station {
             let seconds = STUCK_AFTER.as_secs();
             let stuck = stuck.then(|| format!("stuck: it is pressed for more than {seconds} s; it calls nobody"));
             let now = known.fault.clone().or(stuck);
-            if now != known.told {
-                known.told.clone_from(&now);
+            // An attempt that fails for another reason is only in the status.
+            let changed = now.is_some() != known.told.is_some();
+            known.told.clone_from(&now);
+            if changed {
                 self.fact(Fact::Pin { name: name.clone(), fault: now });
             }
         }
