@@ -80,6 +80,7 @@ test-device: packages-device
 	tests/device/build.sh
 	python3 tests/device/network.py $(TARGET)/release/callbox
 	python3 tests/device/pins.py $(TARGET)/release/callbox
+	python3 tests/device/raspberry.py $(TARGET)/release/callbox
 	scripts/deb amd64
 	python3 tests/device/service.py target/debian/callbox_*-1_amd64.deb $(TARGET)/release/callbox
 
