@@ -81,8 +81,7 @@ test-device: packages-device
 	python3 tests/device/network.py $(TARGET)/release/callbox
 	python3 tests/device/pins.py $(TARGET)/release/callbox
 	python3 tests/device/raspberry.py $(TARGET)/release/callbox
-	scripts/deb amd64
-	python3 tests/device/service.py target/debian/callbox_*-1_amd64.deb $(TARGET)/release/callbox
+	python3 tests/device/service.py $$(scripts/deb amd64 | tail -1) $(TARGET)/release/callbox
 
 packages-device:
 	scripts/install-packages python3 mmdebstrap e2fsprogs build-essential flex bison bc xz-utils
@@ -99,6 +98,7 @@ test-arm: packages-demo
 
 ## Debian packages in target/debian: amd64, arm64, armhf
 deb: packages-demo
+	rm -f target/debian/*.deb
 	scripts/deb amd64
 	scripts/deb arm64
 	scripts/deb armhf

@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 use std::pin::pin;
 
 use sd_notify::NotifyState;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::outputs_off::{HELD_OUTPUTS, HeldOutputs};
 use super::{Exit, complain, load, logging};
 use crate::audio::CardChoice;
+use crate::config::Config;
 use crate::control::ControlServer;
-use crate::station::{RunningStation, StationHandle, StationOptions, machine_identifier};
+use crate::station::{RunningStation, StartError, StationHandle, StationOptions, machine_identifier};
 
 pub(super) async fn run(path: &Path) -> Exit {
     let config = match load(path) {
@@ -19,6 +21,7 @@ pub(super) async fn run(path: &Path) -> Exit {
     logging::start(&config.log.level);
     let socket = config.control.socket.clone();
     let identifier = config.core.identifier.clone().unwrap_or_else(machine_identifier);
+    remember_outputs(&config);
     let options = StationOptions {
         config,
         card: CardChoice::Alsa,
@@ -30,8 +33,13 @@ pub(super) async fn run(path: &Path) -> Exit {
     let station = match RunningStation::start(options) {
         Ok(station) => station,
         Err(error) => {
+            // Only what the configuration names stays wrong until somebody mends it: systemd tries the rest again.
+            let exit = match error {
+                StartError::Tls(_) | StartError::Sound(_) => Exit::Usage,
+                StartError::Audio(_) | StartError::Random(_) => Exit::Failed,
+            };
             complain(error);
-            return Exit::Usage;
+            return exit;
         }
     };
     let control = match ControlServer::bind_configured(socket.as_deref(), station.handle.clone()).await {
@@ -39,13 +47,14 @@ pub(super) async fn run(path: &Path) -> Exit {
         Err(error) => {
             complain(error);
             station.stop().await;
-            return Exit::Usage;
+            return Exit::Failed;
         }
     };
+    let mut hangup = signal(SignalKind::hangup()).ok();
     // Without systemd there is nobody to tell.
     let _ = sd_notify::notify(&[NotifyState::Ready]);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), socket = %control.path().display(), "started");
-    reload_until_stopped(path, &station.handle).await;
+    reload_until_stopped(path, &station.handle, hangup.as_mut()).await;
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
     drop(control);
     station.stop().await;
@@ -54,8 +63,8 @@ pub(super) async fn run(path: &Path) -> Exit {
 }
 
 /// Reads the configuration again at each SIGHUP; returns at SIGTERM or SIGINT.
-async fn reload_until_stopped(path: &Path, station: &StationHandle) {
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return wait_for_signal().await };
+async fn reload_until_stopped(path: &Path, station: &StationHandle, hangup: Option<&mut Signal>) {
+    let Some(hangup) = hangup else { return wait_for_signal().await };
     let mut stop = pin!(wait_for_signal());
     loop {
         tokio::select! {
@@ -89,12 +98,23 @@ async fn reload(path: &Path, station: &StationHandle) {
     }
 }
 
+/// Which lines are about to be driven, for `callbox outputs-off` after this process: the file may be another by then.
+fn remember_outputs(config: &Config) {
+    let Some(folder) = first_folder("RUNTIME_DIRECTORY") else { return };
+    let held = HeldOutputs { gpio: config.gpio.clone(), outputs: config.outputs.clone() };
+    let result = serde_json::to_string(&held).map_err(std::io::Error::from);
+    let result = result.and_then(|text| std::fs::write(folder.join(HELD_OUTPUTS), text));
+    if let Err(error) = result {
+        tracing::warn!(folder = %folder.display(), %error, "outputs-off will know the outputs by the configuration alone");
+    }
+}
+
 /// `$STATE_DIRECTORY`, then `$RUNTIME_DIRECTORY` (systemd.exec(5)); of each list the first.
 fn token_folders() -> Vec<PathBuf> {
     ["STATE_DIRECTORY", "RUNTIME_DIRECTORY"].into_iter().filter_map(first_folder).collect()
 }
 
-fn first_folder(name: &str) -> Option<PathBuf> {
+pub(super) fn first_folder(name: &str) -> Option<PathBuf> {
     let value = std::env::var(name).ok()?;
     value.split(':').next().filter(|first| !first.is_empty()).map(PathBuf::from)
 }

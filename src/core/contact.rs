@@ -33,8 +33,12 @@ pub(super) struct Contact {
 
 impl Contact {
     pub(super) fn settling(&self, pin: &InputPin) -> Settling {
-        let done = if self.by_kernel { pin.debounce } else { Duration::ZERO };
-        Settling { on: pin.debounce.max(pin.min_pulse).saturating_sub(done), off: pin.debounce.saturating_sub(done) }
+        if self.by_kernel {
+            // Both edges come late by the debounce, so a pulse keeps its length.
+            let spike = if pin.min_pulse > pin.debounce { pin.min_pulse } else { Duration::ZERO };
+            return Settling { on: spike, off: Duration::ZERO };
+        }
+        Settling { on: pin.debounce.max(pin.min_pulse), off: pin.debounce }
     }
 
     /// The pin changed its level.

@@ -92,6 +92,7 @@ impl Station {
             Phase::Established { .. } => {
                 let id = call.id.clone();
                 self.send(line, Some(id), RequestBody::Update { jsep: Jsep::answer(sdp) });
+                self.negotiated(line);
                 if resumed {
                     self.proof_starts_again(line);
                 }

@@ -37,6 +37,13 @@ impl OutputState {
         self.off_at = [wanted, limit].into_iter().flatten().min();
     }
 
+    /// The longest time on has changed: one that is on is bound by it as well.
+    pub(super) fn limit(&mut self, kind: &OutputKind) {
+        if let (OutputKind::Relay { max_on }, Some(since)) = (kind, self.on_since) {
+            self.off_at = [self.off_at, Some(since + *max_on)].into_iter().flatten().min();
+        }
+    }
+
     pub(super) fn deadline(&self) -> Option<Time> {
         self.off_at
     }

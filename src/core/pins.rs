@@ -96,6 +96,13 @@ impl Station {
     }
 
     pub(super) fn pin_fault(&mut self, pin: AnyPin, fault: Option<String>) {
+        // A finger that nobody sees any more has not pressed; the level at the reopening decides anew.
+        if let (AnyPin::Input(Pin::Button(index)), true) = (pin, fault.is_some())
+            && let Some(input) = self.buttons.get_mut(index)
+        {
+            let by_kernel = input.contact.is_debounced_by_kernel();
+            input.found(false, by_kernel, self.now.at);
+        }
         if let Some(known) = self.pin_faults.of(pin) {
             known.fault = fault;
         }

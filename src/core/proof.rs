@@ -24,6 +24,8 @@ const HOLD_PATIENCE: Duration = Duration::from_secs(10);
 pub(super) const STEP_PATIENCE: Duration = Duration::from_secs(5);
 /// An update that met one of the far end is tried again so often before the next step.
 const MAX_GLARES: u32 = 2;
+/// So often a new description gives its step the whole time again: on a bad network signaling takes most of it.
+const MAX_NEGOTIATIONS: u32 = 3;
 /// A dead call without a session waits so long for one: repairs need it.
 const OFFLINE_PATIENCE: Duration = Duration::from_secs(60);
 /// Connected, and no sound for so long in one direction: it is asked for once.
@@ -42,6 +44,8 @@ pub(super) struct Proof {
     unheard_since: Option<Time>,
     /// How often the step's update has met one of the far end.
     glares: u32,
+    /// Offers and answers exchanged in this step.
+    negotiations: u32,
     /// The one `update` for a silent call is spent.
     asked: bool,
     /// It could not be sent yet: again at this time.
@@ -70,6 +74,7 @@ impl Proof {
             sound_at: now,
             unheard_since: None,
             glares: 0,
+            negotiations: 0,
             asked: false,
             ask_at: None,
             missing: None,
@@ -351,6 +356,18 @@ impl Station {
         }
     }
 
+    /// Both descriptions of a call that is up are exchanged, whoever offered: ICE starts only now.
+    pub(super) fn negotiated(&mut self, line: usize) {
+        let from_now = self.now.at + STEP_PATIENCE;
+        let Some(proof) = self.proof(line) else { return };
+        if let Step::Repairing { until, .. } = &mut proof.step
+            && proof.negotiations < MAX_NEGOTIATIONS
+        {
+            proof.negotiations += 1;
+            *until = from_now.max(*until);
+        }
+    }
+
     /// The peer connection of a call that is up cannot go on: a new one.
     pub(super) fn media_broke(&mut self, line: usize) {
         match self.proof(line).and_then(|proof| proof.repairing()) {
@@ -388,6 +405,7 @@ impl Station {
         let Some(proof) = self.proof(line) else { return };
         proof.step = Step::Repairing { step, until };
         proof.glares = 0;
+        proof.negotiations = 0;
         self.tell_repair(line, step, RepairOutcome::Started);
         match step {
             RepairStep::IceRestart => self.restart_ice(line),

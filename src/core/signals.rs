@@ -269,6 +269,7 @@ impl Station {
         if let (Some(answer), Some(media)) = (answer, call.media) {
             call.update = Update::Idle;
             self.push(Output::Media(media, MediaCommand::ApplyAnswer { answer }));
+            self.negotiated(line);
         }
     }
 

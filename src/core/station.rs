@@ -193,6 +193,9 @@ impl Station {
         if config.audio.volume != self.config.audio.volume {
             self.volume = config.audio.volume;
         }
+        for (output, pin) in self.outputs.iter_mut().zip(&config.outputs) {
+            output.limit(&pin.kind);
+        }
         self.config = config;
         self.settle();
     }

@@ -323,7 +323,11 @@ impl OutputLine {
         };
         loop {
             tokio::select! {
-                () = self.lost.notified() => {}
+                // The line may answer, and yet takes no level: it is opened again, at the level that is wanted.
+                () = self.lost.notified() => {
+                    let words = "the kernel did not take a level".to_owned();
+                    return PinError::Kernel { what: place.shown(), words };
+                }
                 // An output has no events: it is readable when its chip is gone.
                 _ = timeout(LOOK, watched.readable()) => {}
             }

@@ -153,9 +153,11 @@ fn label(path: &Path) -> Option<String> {
 
 fn find_chip(gpio: &GpioConfig) -> Result<PathBuf, PinError> {
     let all = paths();
-    let on_a_pi = gpio.chip.is_none() && gpio.backend == GpioBackend::Auto && raspberry_pi_model().is_some();
-    if on_a_pi && let Some(path) = all.iter().find(|path| label(path).is_some_and(|label| is_header_chip(&label))) {
-        return Ok(path.clone());
+    let header = matches!(gpio.backend, GpioBackend::Auto | GpioBackend::Rppal) && gpio.chip.is_none();
+    if header && raspberry_pi_model().is_some() {
+        let found = all.iter().find(|path| label(path).is_some_and(|label| is_header_chip(&label)));
+        // Never another one in its place: its lines are other lines.
+        return found.cloned().ok_or_else(|| no_chip(&all, "of the Raspberry Pi's header"));
     }
     let wanted = gpio.chip.as_deref().unwrap_or("gpiochip0");
     if wanted.starts_with('/') {
@@ -166,20 +168,21 @@ fn find_chip(gpio: &GpioConfig) -> Result<PathBuf, PinError> {
     }
     let named = all.iter().find(|path| file_name(path) == wanted);
     let labelled = || all.iter().find(|path| label(path).is_some_and(|label| label == wanted));
-    named.or_else(labelled).cloned().ok_or_else(|| {
-        if all.is_empty() {
-            return PinError::NoChips;
-        }
-        // One that may not be opened may be the one.
-        if let Some(closed) =
-            all.iter().find_map(|path| open(path).err()).filter(|error| matches!(error, PinError::NotAllowed(_)))
-        {
-            return closed;
-        }
-        let known: Vec<String> =
-            all.iter().map(|path| format!("{} [{}]", file_name(path), label(path).unwrap_or_default())).collect();
-        PinError::NoChip { chip: wanted.to_owned(), known: known.join(", ") }
-    })
+    named.or_else(labelled).cloned().ok_or_else(|| no_chip(&all, wanted))
+}
+
+fn no_chip(all: &[PathBuf], wanted: &str) -> PinError {
+    if all.is_empty() {
+        return PinError::NoChips;
+    }
+    // One that may not be opened may be the one.
+    let closed = all.iter().find_map(|path| open(path).err());
+    if let Some(closed) = closed.filter(|error| matches!(error, PinError::NotAllowed(_))) {
+        return closed;
+    }
+    let known: Vec<String> =
+        all.iter().map(|path| format!("{} [{}]", file_name(path), label(path).unwrap_or_default())).collect();
+    PinError::NoChip { chip: wanted.to_owned(), known: known.join(", ") }
 }
 
 /// Where a pin of the configuration is.

@@ -77,7 +77,7 @@ fn a_pulse_that_is_too_short_is_a_spike_whoever_debounces() {
         let mut door = Door::online(&config);
         level(&mut door, BELL_PIN, false, debounced);
         edge(&mut door, BELL_PIN, true);
-        door.advance(70);
+        door.advance(95);
         edge(&mut door, BELL_PIN, false);
         door.advance(1_000);
         assert!(door.take("outgoing_call").is_empty());
@@ -127,4 +127,32 @@ fn a_door_that_was_opened_while_its_pin_was_away_is_noticed_and_one_that_is_open
     level(&mut door, Pin::Sensor(0), false, true);
     level(&mut door, Pin::Sensor(0), true, true);
     door.take_one("hangup");
+}
+
+#[test]
+fn a_chip_that_goes_under_a_finger_presses_nothing() {
+    let long = "[[button]]\nname = \"bell\"\npin = 17\npress = { call = \"100\" }\nlong_press = { call = \"200\" }\n";
+    let mut door = Door::online(long);
+    level(&mut door, BELL_PIN, false, true);
+    edge(&mut door, BELL_PIN, true);
+    door.advance(300);
+    door.input(Input::PinFault { pin: AnyPin::Input(BELL_PIN), fault: Some("gone".into()) });
+    door.advance(70_000);
+    assert!(door.take("outgoing_call").is_empty());
+    assert_eq!(door.station.status().buttons[0].fault.as_deref(), Some("gone"));
+}
+
+#[test]
+fn a_shorter_limit_holds_for_a_relay_that_is_on() {
+    let relay =
+        |limit: u32| format!("{BELL}[[output]]\nname = \"strike\"\nkind = \"relay\"\npin = 23\nmax_on_ms = {limit}\n");
+    let mut door = Door::online(&relay(60_000));
+    let output = callbox::config::OutputIndex(0);
+    door.command(Command::Output { output, change: OutputChange::On }).unwrap();
+    door.advance(1_000);
+    door.station.reconfigure(std::sync::Arc::new(configuration(&relay(4_000))));
+    door.advance(2_900);
+    assert_eq!(door.drives.get(&0), Some(&Drive::On));
+    door.advance(200);
+    assert_eq!(door.drives.get(&0), Some(&Drive::Off));
 }
