@@ -82,6 +82,32 @@ fn the_second_step_is_a_new_peer_connection_and_the_old_one_is_closed() {
 }
 
 #[test]
+fn a_repair_whose_answer_took_long_has_its_time_from_then_and_not_for_ever() {
+    let mut door = Door::online(BELL);
+    door.talking_call();
+    let old = media(&door);
+    door.lose_media();
+    let update = door.take_one("update");
+    door.ack(&update);
+    // A bad network: the answer comes when the step is nearly over, and ICE starts only now.
+    door.advance(4_500);
+    let answer = Jsep { kind: JsepKind::Answer, sdp: "late".into() };
+    door.event_of(&update, EventBody::Accepted { jsep: Some(answer), callee: None, is_focus: None });
+    door.advance(4_900);
+    assert_eq!(media(&door), old);
+    door.advance(200);
+    assert_ne!(media(&door), old, "the next step");
+    // A far end that offers again and again does not keep a dead call.
+    let mut waited = 0;
+    while door.take("hangup").is_empty() {
+        door.input(Input::Media(media(&door), MediaEvent::LocalAnswer { sdp: "again".into(), far_end_holds: false }));
+        door.advance(1_000);
+        waited += 1;
+        assert!(waited < 30, "it stays for ever");
+    }
+}
+
+#[test]
 fn an_update_that_the_server_refuses_leads_to_the_next_step_at_once() {
     let mut door = Door::online(BELL);
     door.talking_call();
