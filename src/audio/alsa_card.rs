@@ -3,10 +3,11 @@
 //! Capture is the clock: each frame read is followed by one frame written, and playback keeps a
 //! small lead. Rates and channels that the card lacks are converted here.
 
-use alsa::pcm::{Access, Format, Frames, HwParams, PCM};
+use alsa::pcm::{Access, Format, Frames, HwParams, PCM, State};
 use alsa::{Direction, ValueOr};
 
 use super::card::{Card, CardError};
+use super::levels::CardNumbers;
 use super::usb::alsa_name;
 use crate::config::PcmName;
 use crate::sound::{Resampler, frame_samples};
@@ -24,6 +25,8 @@ const STALL_MS: u32 = 1000;
 struct Stream {
     pcm: PCM,
     name: String,
+    /// `capture` or `playback`, for people.
+    what: &'static str,
     channels: usize,
     /// Frames of 10 ms at the card's rate.
     period: usize,
@@ -93,6 +96,7 @@ impl Stream {
         Ok(Self {
             pcm,
             name: name.to_owned(),
+            what,
             channels,
             period,
             buffer,
@@ -102,8 +106,8 @@ impl Stream {
         })
     }
 
-    fn error(&self, what: &str, error: &alsa::Error) -> CardError {
-        failed(&self.name, what, error)
+    fn error(&self, error: &alsa::Error) -> CardError {
+        failed(&self.name, self.what, error)
     }
 }
 
@@ -122,10 +126,19 @@ impl AlsaCard {
         })
     }
 
+    /// The kernel's numbers of the cards behind the PCMs, where there is one.
+    pub(super) fn numbers(&self) -> CardNumbers {
+        let number = |stream: &Stream| stream.pcm.info().ok().map(|info| info.get_card()).filter(|card| *card >= 0);
+        [number(&self.playback), number(&self.capture)]
+    }
+
     fn start(&mut self) -> Result<(), CardError> {
         self.started = true;
+        for stream in [&self.playback, &self.capture] {
+            stream.pcm.prepare().map_err(|error| stream.error(&error))?;
+        }
         self.start_playback()?;
-        self.capture.pcm.start().map_err(|error| self.capture.error("capture", &error))
+        self.capture.pcm.start().map_err(|error| self.capture.error(&error))
     }
 
     /// Fills the lead with silence and starts.
@@ -133,26 +146,26 @@ impl AlsaCard {
         let playback = &mut self.playback;
         playback.interleaved.fill(0);
         {
-            let io = playback.pcm.io_i16().map_err(|error| playback.error("playback", &error))?;
+            let io = playback.pcm.io_i16().map_err(|error| playback.error(&error))?;
             for _ in 0..self.lead_periods {
-                io.writei(&playback.interleaved).map_err(|error| playback.error("playback", &error))?;
+                io.writei(&playback.interleaved).map_err(|error| playback.error(&error))?;
             }
         }
-        playback.pcm.start().map_err(|error| playback.error("playback", &error))
+        playback.pcm.start().map_err(|error| playback.error(&error))
     }
 
     /// Brings a stream back after an over- or underrun; anything else is the end of the card.
     fn recover_capture(&mut self, error: alsa::Error) -> Result<(), CardError> {
         self.xruns += 1;
         let capture = &self.capture;
-        capture.pcm.try_recover(error, true).map_err(|error| capture.error("capture", &error))?;
-        capture.pcm.start().map_err(|error| capture.error("capture", &error))
+        capture.pcm.try_recover(error, true).map_err(|error| capture.error(&error))?;
+        capture.pcm.start().map_err(|error| capture.error(&error))
     }
 
     fn recover_playback(&mut self, error: alsa::Error) -> Result<(), CardError> {
         self.xruns += 1;
         self.lead_periods = (self.lead_periods + 1).min(LEAD_PERIODS.1);
-        self.playback.pcm.try_recover(error, true).map_err(|error| self.playback.error("playback", &error))?;
+        self.playback.pcm.try_recover(error, true).map_err(|error| self.playback.error(&error))?;
         self.start_playback()
     }
 
@@ -193,7 +206,7 @@ pub(super) fn try_for_100_ms(name: &str, direction: Direction) -> Result<(), Str
     let words = |error: CardError| error.to_string();
     let mut stream = Stream::open(name, direction, FALLBACK_RATES_HZ[0]).map_err(words)?;
     let what = if direction == Direction::Capture { "capture" } else { "playback" };
-    let failed = |stream: &Stream, error: alsa::Error| stream.error(what, &error).to_string();
+    let failed = |stream: &Stream, error: alsa::Error| stream.error(&error).to_string();
     if direction == Direction::Capture {
         stream.pcm.start().map_err(|error| failed(&stream, error))?;
     }
@@ -262,6 +275,23 @@ impl Card for AlsaCard {
             Err(error) if error.errno().abs() == libc_eagain() => Ok(()),
             Err(error) => self.recover_playback(error),
         }
+    }
+
+    fn rest(&mut self) -> Result<(), CardError> {
+        self.started = false;
+        for stream in [&self.playback, &self.capture] {
+            stream.pcm.drop().map_err(|error| stream.error(&error))?;
+        }
+        Ok(())
+    }
+
+    fn look(&mut self) -> Result<(), CardError> {
+        for stream in [&self.playback, &self.capture] {
+            if stream.pcm.state_raw() == State::Disconnected as i32 {
+                return Err(CardError(format!("{}: {}: the card is gone", stream.name, stream.what)));
+            }
+        }
+        Ok(())
     }
 
     fn take_xruns(&mut self) -> u64 {

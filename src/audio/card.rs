@@ -13,6 +13,10 @@ pub(super) trait Card {
     fn read(&mut self, frame: &mut [f32]) -> Result<(), CardError>;
     /// Gives the next frame to the loudspeaker, without waiting.
     fn write(&mut self, frame: &[f32]) -> Result<(), CardError>;
+    /// Stops the streams, which the next frame starts again.
+    fn rest(&mut self) -> Result<(), CardError>;
+    /// Whether a resting card is still there.
+    fn look(&mut self) -> Result<(), CardError>;
     /// Over- and underruns since the last question.
     fn take_xruns(&mut self) -> u64;
 }
@@ -34,7 +38,7 @@ impl Pace {
         if let Some(rest) = self.next.checked_duration_since(now) {
             std::thread::sleep(rest);
         } else if now.duration_since(self.next) > TICK * 10 {
-            // The machine slept: do not catch up.
+            // The machine slept, or the card rested: do not catch up.
             self.next = now;
         }
         self.next += TICK;
@@ -58,6 +62,14 @@ impl Card for NoCard {
     }
 
     fn write(&mut self, _: &[f32]) -> Result<(), CardError> {
+        Ok(())
+    }
+
+    fn rest(&mut self) -> Result<(), CardError> {
+        Ok(())
+    }
+
+    fn look(&mut self) -> Result<(), CardError> {
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use alsa::Direction;
 use alsa::device_name::HintIter;
 
 use super::alsa_card::{AlsaCard, try_for_100_ms};
+use super::mixer;
 use super::usb::usb_cards;
 use crate::config::PcmName;
 
@@ -19,6 +20,12 @@ pub struct CardDescription {
     /// `usb:VENDOR:PRODUCT[:SERIAL]`: its name in any socket.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usb: Option<String>,
+    /// The control of its mixer that `audio.volume` sets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub playback_control: Option<String>,
+    /// The control of its mixer that `audio.capture_gain_db` sets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capture_control: Option<String>,
 }
 
 /// A PCM name that can be configured.
@@ -46,7 +53,10 @@ pub fn cards() -> Vec<CardDescription> {
             let control = alsa::Ctl::from_card(&card, true).ok()?;
             let info = control.card_info().ok()?;
             let id = info.get_id().unwrap_or_default().to_owned();
+            let (playback_control, capture_control) = mixer::controls(card.get_index());
             Some(CardDescription {
+                playback_control,
+                capture_control,
                 index: card.get_index(),
                 usb: usb.iter().find(|plugged| plugged.id == id).map(|plugged| plugged.usb.to_string()),
                 id,

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 
 use rtrb::{Consumer, Producer};
 
+use super::levels::Levels;
 use super::processor::Processor;
 use super::sounds::SoundBank;
 use super::{Command, Meters};
@@ -19,13 +20,15 @@ const MAX_CALLS: usize = 8;
 /// -100 dBFS, alternating: keeps the filters out of denormal numbers after digital silence.
 const DITHER: f32 = 1e-5;
 
+/// The level of no sound at all, and of a card that rests.
+const SILENCE_DBFS: i32 = -99;
+
 /// A [`Scene`] of fixed size: the audio thread must not free a vector.
 #[derive(Clone, Copy, Default)]
 pub(super) struct FixedScene {
     calls: [Option<SceneCall>; MAX_CALLS],
     mixed: bool,
     tone: Option<Sound>,
-    volume: u8,
     muted: bool,
 }
 
@@ -35,7 +38,7 @@ impl FixedScene {
         for (slot, call) in calls.iter_mut().zip(&scene.calls) {
             *slot = Some(*call);
         }
-        Self { calls, mixed: scene.mixed, tone: scene.tone, volume: scene.volume, muted: scene.muted }
+        Self { calls, mixed: scene.mixed, tone: scene.tone, muted: scene.muted }
     }
 
     fn call(&self, media: MediaId) -> Option<SceneCall> {
@@ -61,6 +64,7 @@ struct Playing {
 pub(super) struct Engine {
     commands: Consumer<Command>,
     garbage: Producer<Box<dyn CallSound>>,
+    levels: Arc<Levels>,
     meters: Arc<Meters>,
     sounds: SoundBank,
     processor: Processor,
@@ -80,16 +84,18 @@ impl Engine {
         sounds: SoundBank,
         commands: Consumer<Command>,
         garbage: Producer<Box<dyn CallSound>>,
+        levels: Arc<Levels>,
         meters: Arc<Meters>,
     ) -> Self {
         let frame = frame_samples(config.rate_hz);
         Self {
             commands,
             garbage,
+            levels,
             meters,
             sounds,
             processor: Processor::new(config, frame),
-            scene: FixedScene { volume: config.volume, ..FixedScene::default() },
+            scene: FixedScene::default(),
             calls: Vec::with_capacity(MAX_CALLS),
             spare: vec![vec![0.0; frame]; MAX_CALLS],
             once: None,
@@ -107,7 +113,8 @@ impl Engine {
         self.note_level(captured, &self.meters.microphone_dbfs);
         if in_call {
             self.dither = -self.dither;
-            captured.iter_mut().for_each(|sample| *sample += self.dither);
+            let factor = self.levels.capture_factor();
+            captured.iter_mut().for_each(|sample| *sample = *sample * factor + self.dither);
             self.processor.captured(captured);
         }
         let tone_to_calls = self.render_tones();
@@ -118,14 +125,25 @@ impl Engine {
                 add(playback, &call.heard);
             }
         }
-        let gain = (f32::from(self.scene.volume) / 100.0).powi(2);
-        playback.iter_mut().for_each(|sample| *sample = limit(*sample * gain));
+        let factor = self.levels.playback_factor();
+        playback.iter_mut().for_each(|sample| *sample = limit(*sample * factor));
         self.send(captured, tone_to_calls);
         if in_call {
             self.processor.played(playback);
         }
         self.note_level(playback, &self.meters.loudspeaker_dbfs);
-        self.meters.frames.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Nothing is to be heard or said, and nobody has asked for anything.
+    pub(super) fn is_quiet(&self) -> bool {
+        let no_calls = self.calls.is_empty() && self.scene.calls.iter().all(Option::is_none);
+        no_calls && self.once.is_none() && self.tone.is_none() && self.commands.is_empty()
+    }
+
+    /// The card rests: there are no levels.
+    pub(super) fn rest(&self) {
+        self.meters.microphone_dbfs.store(SILENCE_DBFS, Ordering::Relaxed);
+        self.meters.loudspeaker_dbfs.store(SILENCE_DBFS, Ordering::Relaxed);
     }
 
     /// What each call hears: the microphone where it is open, prompts, and the other calls where
@@ -194,35 +212,38 @@ impl Engine {
         self.tone_frame.fill(0.0);
         if let Some(playing) = &mut self.once {
             let to_calls = playing.to_calls;
-            let over = render(self.sounds.samples(playing.sound), playing, &mut self.tone_frame, false);
+            let over = render(&self.sounds, playing, &mut self.tone_frame, false);
             if over {
                 self.once = None;
             }
             return to_calls;
         }
         if let Some(playing) = &mut self.tone {
-            render(self.sounds.samples(playing.sound), playing, &mut self.tone_frame, true);
+            render(&self.sounds, playing, &mut self.tone_frame, true);
         }
         false
     }
 
     fn note_level(&self, frame: &[f32], meter: &std::sync::atomic::AtomicI32) {
         let power = frame.iter().map(|sample| sample * sample).sum::<f32>() / frame.len().max(1) as f32;
-        let dbfs = if power > 1e-10 { (10.0 * power.log10()) as i32 } else { -99 };
+        let dbfs = if power > 1e-10 { (10.0 * power.log10()) as i32 } else { SILENCE_DBFS };
         meter.store(dbfs, Ordering::Relaxed);
     }
 }
 
-/// Copies the next samples of a sound; gives whether it is over.
-fn render(samples: &[f32], playing: &mut Playing, frame: &mut [f32], repeat: bool) -> bool {
+/// Plays the next samples of a sound; gives whether it is over.
+fn render(sounds: &SoundBank, playing: &mut Playing, frame: &mut [f32], repeat: bool) -> bool {
     for to in frame {
-        if repeat && playing.position >= samples.len() {
+        let mut sample = sounds.sample(playing.sound, playing.position);
+        if sample.is_none() && repeat {
             playing.position = 0;
+            sample = sounds.sample(playing.sound, 0);
         }
-        *to = samples.get(playing.position).copied().unwrap_or_default();
+        let Some(sample) = sample else { return true };
+        *to = sample;
         playing.position += 1;
     }
-    playing.position >= samples.len() && !repeat
+    false
 }
 
 fn add(sum: &mut [f32], part: &[f32]) {
@@ -287,7 +308,11 @@ mod tests {
         let (commands, queue) = RingBuffer::new(16);
         let (bin, garbage) = RingBuffer::new(16);
         let sounds = SoundBank::new(48_000, &[]).unwrap();
-        Rig { engine: Engine::new(&config, sounds, queue, bin, Arc::default()), commands, garbage }
+        Rig {
+            engine: Engine::new(&config, sounds, queue, bin, Arc::new(Levels::new(100, 0)), Arc::default()),
+            commands,
+            garbage,
+        }
     }
 
     impl Rig {

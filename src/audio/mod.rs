@@ -1,11 +1,14 @@
 //! The sound card: one thread owns capture and playback, with the echo canceller between them.
 //!
-//! Calls are attached as [`CallSound`]s; what is heard where is the core's [`Scene`].
+//! Between calls the card stays open, so that it stays ours, but does not run: nobody listens, and nothing wakes
+//! the processor. Calls are attached as [`CallSound`]s; what is heard where is the core's [`Scene`].
 
 mod alsa_card;
 mod card;
 mod devices;
 mod engine;
+mod levels;
+mod mixer;
 mod processor;
 mod sounds;
 mod synthetic;
@@ -17,6 +20,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::{JoinHandle, Thread};
 
 use rtrb::{Consumer, Producer, RingBuffer};
 use tokio::sync::mpsc;
@@ -24,8 +28,10 @@ use tokio::sync::mpsc;
 use crate::config::{AudioConfig, Sound};
 use crate::core::{AudioEvent, MediaId, Scene};
 use crate::sound::CallSound;
+use levels::Levels;
 
 pub use devices::{CardDescription, PcmDescription, cards, pcms, probe, try_pcm};
+pub use mixer::CardControl;
 pub use sounds::{SoundBank, SoundError};
 
 /// Commands that wait for the audio thread, which takes them every 10 ms.
@@ -53,19 +59,42 @@ pub struct Meters {
     loudspeaker_dbfs: AtomicI32,
     /// Buffer over- and underruns since the start.
     pub xruns: AtomicU64,
-    /// Frames of 10 ms since the start.
-    pub frames: AtomicU64,
+    /// Signs of life of the audio thread: frames of 10 ms, attempts to open a card, looks at one that rests.
+    pub beats: AtomicU64,
+    /// A card is being opened, which may take a while: a USB device that does not answer has 5 s for each
+    /// question of the kernel.
+    pub opening: AtomicBool,
     /// The built-in microphone is in use.
     pub synthetic: AtomicBool,
+    controls: Mutex<CardControls>,
+}
+
+/// The controls that the card's own mixer has, and where they stand.
+#[derive(Debug, Clone, Default)]
+pub struct CardControls {
+    /// Of the loudspeaker.
+    pub playback: Option<CardControl>,
+    /// Of the microphone.
+    pub capture: Option<CardControl>,
 }
 
 impl Meters {
-    /// RMS of the last frame at the microphone, in dBFS, -99 for silence.
+    /// The controls of the card's own mixer. Never taken by the audio thread.
+    pub fn controls(&self) -> MutexGuard<'_, CardControls> {
+        self.controls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts one more sign of life of the audio thread.
+    fn beat(&self) {
+        self.beats.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// RMS of the last frame at the microphone, in dBFS, -99 for silence and while the card rests.
     pub fn microphone_dbfs(&self) -> i32 {
         self.microphone_dbfs.load(Ordering::Relaxed)
     }
 
-    /// RMS of the last frame at the loudspeaker, in dBFS, -99 for silence.
+    /// RMS of the last frame at the loudspeaker, in dBFS, -99 for silence and while the card rests.
     pub fn loudspeaker_dbfs(&self) -> i32 {
         self.loudspeaker_dbfs.load(Ordering::Relaxed)
     }
@@ -113,7 +142,9 @@ pub struct Audio {
     stop: Arc<AtomicBool>,
     /// Levels and counters.
     pub meters: Arc<Meters>,
-    thread: Option<std::thread::JoinHandle<()>>,
+    levels: Arc<Levels>,
+    thread: Option<JoinHandle<()>>,
+    mixer: Thread,
 }
 
 /// Why there is no audio thread.
@@ -133,24 +164,41 @@ impl Audio {
         let (bin, garbage) = RingBuffer::new(GARBAGE);
         let stop = Arc::new(AtomicBool::new(false));
         let meters = Arc::new(Meters::default());
-        let engine = engine::Engine::new(config, sounds, queue, bin, Arc::clone(&meters));
-        let runner =
-            thread::Runner::new(config.clone(), choice, engine, events, Arc::clone(&stop), Arc::clone(&meters));
-        let thread = std::thread::Builder::new()
-            .name("audio".into())
-            .spawn(move || runner.run())
-            .map_err(|error| AudioStartError(error.to_string()))?;
+        let levels = Arc::new(Levels::new(config.volume, config.capture_gain_db));
+        let failed = |error: std::io::Error| AudioStartError(error.to_string());
+        let mixer = {
+            let (levels, meters, stop) = (Arc::clone(&levels), Arc::clone(&meters), Arc::clone(&stop));
+            let mixer = std::thread::Builder::new().name("mixer".into());
+            mixer.spawn(move || mixer::run(&levels, &meters, &stop)).map_err(failed)?.thread().clone()
+        };
+        let engine = engine::Engine::new(config, sounds, queue, bin, Arc::clone(&levels), Arc::clone(&meters));
+        let runner = thread::Runner::new(thread::Start {
+            config: config.clone(),
+            choice,
+            engine,
+            events,
+            stop: Arc::clone(&stop),
+            meters: Arc::clone(&meters),
+            levels: Arc::clone(&levels),
+            mixer: mixer.clone(),
+        });
+        let thread = std::thread::Builder::new().name("audio".into()).spawn(move || runner.run());
         Ok(Self {
             commands: Mutex::new(Outgoing { ring: commands, waiting: VecDeque::new() }),
             garbage: Mutex::new(garbage),
             stop,
             meters,
-            thread: Some(thread),
+            levels,
+            thread: Some(thread.map_err(failed)?),
+            mixer,
         })
     }
 
     /// What is heard where, from the next frame on.
     pub fn set_scene(&self, scene: &Scene) {
+        if self.levels.set_volume(scene.volume) {
+            self.mixer.unpark();
+        }
         self.command(Command::Scene(engine::FixedScene::new(scene)));
     }
 
@@ -170,6 +218,14 @@ impl Audio {
     fn command(&self, command: Command) {
         self.outgoing().push(Some(command));
         self.collect();
+        self.wake();
+    }
+
+    /// The thread may be at rest.
+    fn wake(&self) {
+        if let Some(thread) = &self.thread {
+            thread.thread().unpark();
+        }
     }
 
     fn outgoing(&self) -> MutexGuard<'_, Outgoing> {
@@ -187,8 +243,58 @@ impl Audio {
 impl Drop for Audio {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
+        self.wake();
+        // Not waited for: it may be in the middle of a card that does not answer.
+        self.mixer.unpark();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Echo, PcmName};
+    use std::time::{Duration, Instant};
+
+    fn beats_within(audio: &Audio, time: Duration) -> u64 {
+        let before = audio.meters.beats.load(Ordering::Relaxed);
+        std::thread::sleep(time);
+        audio.meters.beats.load(Ordering::Relaxed) - before
+    }
+
+    #[test]
+    fn the_card_rests_while_nobody_speaks_and_runs_when_somebody_does() {
+        let config = AudioConfig {
+            capture: PcmName::Alsa(String::new()),
+            playback: PcmName::Alsa(String::new()),
+            rate_hz: 16_000,
+            period_ms: 10,
+            echo: Echo::Off,
+            noise_suppression: false,
+            gain_control: false,
+            capture_gain_db: 0,
+            volume: 80,
+        };
+        let sounds = SoundBank::new(config.rate_hz, &[]).unwrap();
+        let (events, mut told) = mpsc::channel(8);
+        let audio = Audio::start(&config, sounds, CardChoice::Synthetic, events).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while beats_within(&audio, Duration::from_millis(500)) > 1 {
+            assert!(Instant::now() < deadline, "the card does not come to rest");
+        }
+        assert_eq!(audio.meters.microphone_dbfs(), -99);
+        audio.play(Sound::DoorOpen, false);
+        let woken = Instant::now();
+        while audio.meters.loudspeaker_dbfs() < -40 {
+            assert!(woken.elapsed() < Duration::from_secs(1), "no sound");
+            std::thread::yield_now();
+        }
+        while beats_within(&audio, Duration::from_millis(500)) > 1 {
+            assert!(Instant::now() < deadline, "the card does not come to rest again");
+        }
+        assert_eq!(told.try_recv().ok(), Some(AudioEvent::Ready));
+        assert!(told.try_recv().is_err(), "ready was told twice");
     }
 }

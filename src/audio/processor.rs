@@ -1,4 +1,4 @@
-//! Echo cancellation, noise suppression and gain on the capture path.
+//! Echo cancellation, noise suppression and gain control on the capture path.
 //!
 //! `sonora` is a port of WebRTC's audio processing (AEC3, NS, AGC2). It allocates in each frame,
 //! which the audio thread should not do; a canceller of our own replaces it (see ARCHITECTURE.md).
@@ -18,7 +18,6 @@ const LOOP_DELAY_MS: i32 = 40;
 pub(super) struct Processor {
     processing: Option<AudioProcessing>,
     scratch: Vec<f32>,
-    gain: f32,
 }
 
 impl Processor {
@@ -32,7 +31,7 @@ impl Processor {
                 .render_config(stream)
                 .build()
         });
-        Self { processing, scratch: vec![0.0; frame], gain: 10.0_f32.powf(config.capture_gain_db as f32 / 20.0) }
+        Self { processing, scratch: vec![0.0; frame] }
     }
 
     /// What the loudspeaker will play.
@@ -44,9 +43,6 @@ impl Processor {
 
     /// What the microphone heard; the echo is taken out of it.
     pub(super) fn captured(&mut self, frame: &mut [f32]) {
-        for sample in frame.iter_mut() {
-            *sample *= self.gain;
-        }
         if let Some(processing) = &mut self.processing {
             // An error only says that the value was clamped.
             let _ = processing.set_stream_delay_ms(LOOP_DELAY_MS);
@@ -122,13 +118,5 @@ mod tests {
         let (with, without) = (residual_db(Echo::Full), residual_db(Echo::Off));
         assert!(with < -25.0, "{with} dB");
         assert!(without > -3.0, "{without} dB");
-    }
-
-    #[test]
-    fn capture_gain_is_a_factor() {
-        let mut processor = Processor::new(&AudioConfig { capture_gain_db: 20, ..config(Echo::Off) }, 160);
-        let mut frame = vec![0.01; 160];
-        processor.captured(&mut frame);
-        assert!((frame[0] - 0.1).abs() < 1e-4);
     }
 }

@@ -1,4 +1,4 @@
-//! All sounds of the station in memory: built-in tones, or WAV files in their place.
+//! All sounds of the station: built-in tones, or WAV files in their place.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rubato::audioadapter_buffers::direct::SequentialSlice;
 use rubato::{Fft, FixedSync, Resampler as _};
 
-use super::tones;
+use super::tones::Tone;
 use crate::config::Sound;
 
 /// Why a sound file cannot be used.
@@ -17,27 +17,43 @@ pub struct SoundError {
     problem: String,
 }
 
-/// Samples of every sound at the card's rate.
+/// Every sound at the card's rate.
 #[derive(Clone)]
-pub struct SoundBank(Vec<(Sound, Arc<[f32]>)>);
+pub struct SoundBank(Vec<(Sound, Stored)>);
+
+/// A sound that can be played.
+#[derive(Clone)]
+enum Stored {
+    Tone(Tone),
+    /// Half of full scale is 16,384: as in the file.
+    File(Arc<[i16]>),
+}
 
 impl SoundBank {
     /// Built-in tones, with files in place of some.
     pub fn new(rate_hz: u32, files: &[(Sound, PathBuf)]) -> Result<Self, SoundError> {
         let bank = Sound::ALL.into_iter().map(|sound| {
             let file = files.iter().find(|(of, _)| *of == sound).map(|(_, path)| path);
-            let samples = match file {
-                Some(path) => load(path, rate_hz)?,
-                None => tones::synthesize(sound, rate_hz),
+            let stored = match file {
+                Some(path) => Stored::File(load(path, rate_hz)?.into_iter().map(to_i16).collect()),
+                None => Stored::Tone(Tone::new(sound, rate_hz)),
             };
-            Ok((sound, samples.into()))
+            Ok((sound, stored))
         });
         bank.collect::<Result<_, _>>().map(Self)
     }
 
-    pub(super) fn samples(&self, sound: Sound) -> &[f32] {
-        self.0.iter().find(|(of, _)| *of == sound).map(|(_, samples)| &**samples).unwrap_or_default()
+    /// The sample of a sound at a position; `None` after its end.
+    pub(super) fn sample(&self, sound: Sound, position: usize) -> Option<f32> {
+        match self.0.iter().find(|(of, _)| *of == sound).map(|(_, stored)| stored)? {
+            Stored::Tone(tone) => tone.sample(position),
+            Stored::File(samples) => samples.get(position).map(|sample| f32::from(*sample) / 32_768.0),
+        }
     }
+}
+
+fn to_i16(sample: f32) -> i16 {
+    (sample * 32_768.0).round().clamp(-32_768.0, 32_767.0) as i16
 }
 
 fn load(path: &Path, rate_hz: u32) -> Result<Vec<f32>, SoundError> {
@@ -108,12 +124,13 @@ mod tests {
         }
         writer.finalize().unwrap();
         let bank = SoundBank::new(16_000, &[(Sound::Ringback, path)]).unwrap();
-        let samples = bank.samples(Sound::Ringback);
+        let all = |sound| (0..).map_while(|position| bank.sample(sound, position)).collect::<Vec<_>>();
+        let samples = all(Sound::Ringback);
         assert_eq!(samples.len(), 16_000);
         let middle = &samples[4_000..12_000];
         let level = (middle.iter().map(|sample| sample * sample).sum::<f32>() / middle.len() as f32).sqrt();
         assert!((level - 0.3535).abs() < 0.01, "{level}");
-        assert!(!bank.samples(Sound::Busy).is_empty());
+        assert!(!all(Sound::Busy).is_empty());
     }
 
     #[test]

@@ -43,6 +43,14 @@ impl Card for Synthetic {
         Ok(())
     }
 
+    fn rest(&mut self) -> Result<(), CardError> {
+        Ok(())
+    }
+
+    fn look(&mut self) -> Result<(), CardError> {
+        Ok(())
+    }
+
     fn take_xruns(&mut self) -> u64 {
         0
     }

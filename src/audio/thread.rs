@@ -1,106 +1,160 @@
-//! The audio thread: opens the card, drives the engine by its clock, and tries again when it goes.
+//! The audio thread: opens the card, drives the engine by its clock, lets it rest while nobody speaks, and
+//! tries again when it goes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::Thread;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use super::alsa_card::AlsaCard;
 use super::card::{Card, CardError, NoCard};
 use super::engine::Engine;
+use super::levels::{CardNumbers, Levels};
 use super::synthetic::Synthetic;
 use super::{CardChoice, Meters};
 use crate::config::AudioConfig;
 use crate::core::AudioEvent;
 use crate::sound::frame_samples;
 
-/// Frames between two attempts to open a card: a quarter of a second.
+/// Frames between two attempts to open a card in a call: a quarter of a second.
 const RETRY_FRAMES: u32 = 25;
+/// Frames for which a card runs on after the last sound: what it holds is played, and a call that follows at
+/// once finds it running.
+const LINGER_FRAMES: u32 = 50;
+/// A resting card is looked at so often, and a missing one tried again.
+const REST: Duration = Duration::from_secs(4);
+
+/// What a card has been driven for.
+struct Driven {
+    frames: u32,
+    /// Frames since there was last something to hear or to say.
+    quiet: u32,
+}
+
+/// What the thread is started with.
+pub(super) struct Start {
+    pub(super) config: AudioConfig,
+    pub(super) choice: CardChoice,
+    pub(super) engine: Engine,
+    pub(super) events: mpsc::Sender<AudioEvent>,
+    pub(super) stop: Arc<AtomicBool>,
+    pub(super) meters: Arc<Meters>,
+    pub(super) levels: Arc<Levels>,
+    /// To be unparked when a card is opened.
+    pub(super) mixer: Thread,
+}
 
 pub(super) struct Runner {
-    config: AudioConfig,
-    choice: CardChoice,
-    engine: Engine,
-    events: mpsc::Sender<AudioEvent>,
-    stop: Arc<AtomicBool>,
-    meters: Arc<Meters>,
+    start: Start,
+    /// The last that was told.
+    fault: Option<CardError>,
     captured: Vec<f32>,
     playback: Vec<f32>,
 }
 
 impl Runner {
-    pub(super) fn new(
-        config: AudioConfig,
-        choice: CardChoice,
-        engine: Engine,
-        events: mpsc::Sender<AudioEvent>,
-        stop: Arc<AtomicBool>,
-        meters: Arc<Meters>,
-    ) -> Self {
-        let frame = frame_samples(config.rate_hz);
-        Self { config, choice, engine, events, stop, meters, captured: vec![0.0; frame], playback: vec![0.0; frame] }
+    pub(super) fn new(start: Start) -> Self {
+        let frame = frame_samples(start.config.rate_hz);
+        Self { start, fault: None, captured: vec![0.0; frame], playback: vec![0.0; frame] }
     }
 
     pub(super) fn run(mut self) {
-        if self.choice == CardChoice::Synthetic {
+        if self.start.choice == CardChoice::Synthetic {
             return self.run_synthetic();
         }
-        let mut last_fault = None;
-        while !self.stop.load(Ordering::Relaxed) {
-            let (capture, playback) = (self.config.capture.clone(), self.config.playback.clone());
-            let error = match AlsaCard::open(&capture, &playback, self.config.rate_hz) {
-                Ok(mut card) => match self.run_card(&mut card, None, &mut last_fault) {
+        while !self.is_stopped() {
+            let (capture, playback) = (self.start.config.capture.clone(), self.start.config.playback.clone());
+            self.start.meters.opening.store(true, Ordering::Relaxed);
+            let card = AlsaCard::open(&capture, &playback, self.start.config.rate_hz);
+            self.start.meters.opening.store(false, Ordering::Relaxed);
+            if let Ok(card) = &card {
+                self.use_mixer_of(card.numbers());
+            }
+            let error = match card {
+                Ok(mut card) => match self.use_card(&mut card) {
                     Ok(()) => return,
                     Err(error) => error,
                 },
-                Err(_) if self.choice == CardChoice::AlsaOrSynthetic && last_fault.is_none() => {
+                Err(_) if self.start.choice == CardChoice::AlsaOrSynthetic && self.fault.is_none() => {
                     return self.run_synthetic();
                 }
                 Err(error) => error,
             };
             // Once per change of state, not per attempt.
-            if last_fault.as_ref() != Some(&error) {
+            if self.fault.as_ref() != Some(&error) {
+                self.use_mixer_of([None; 2]);
                 self.tell(AudioEvent::Fault(error.to_string()));
-                last_fault = Some(error);
+                self.fault = Some(error);
             }
-            let _ = self.run_card(&mut NoCard::new(), Some(RETRY_FRAMES), &mut None);
+            // Calls live on in silence until the next attempt.
+            let _ = self.drive(&mut NoCard::new(), |driven| driven.frames >= RETRY_FRAMES || driven.quiet > 0);
+            if self.start.engine.is_quiet() {
+                self.rest();
+            }
         }
     }
 
     fn run_synthetic(&mut self) {
-        self.meters.synthetic.store(true, Ordering::Relaxed);
-        let mut card = Synthetic::new(self.config.rate_hz);
-        let _ = self.run_card(&mut card, None, &mut None);
+        self.start.meters.synthetic.store(true, Ordering::Relaxed);
+        let mut card = Synthetic::new(self.start.config.rate_hz);
+        let _ = self.use_card(&mut card);
     }
 
-    /// Drives the engine until the card fails, the thread is to stop, or `frames` are done.
-    /// A card is ready once it has given its first frame.
-    fn run_card(
-        &mut self,
-        card: &mut dyn Card,
-        frames: Option<u32>,
-        last_fault: &mut Option<CardError>,
-    ) -> Result<(), CardError> {
-        let mut done = 0;
-        while !self.stop.load(Ordering::Relaxed) && frames.is_none_or(|frames| done < frames) {
-            card.read(&mut self.captured)?;
-            if done == 0 && frames.is_none() {
-                *last_fault = None;
-                self.tell(AudioEvent::Ready);
-            }
-            done = done.saturating_add(1);
-            self.engine.process(&mut self.captured, &mut self.playback);
-            card.write(&self.playback)?;
-            let xruns = card.take_xruns();
-            if xruns > 0 {
-                self.meters.xruns.fetch_add(xruns, Ordering::Relaxed);
+    /// Drives a card while there is something to hear or to say and lets it rest in between, until it fails or
+    /// the thread is to stop. A card is ready once it has given its first frame.
+    fn use_card(&mut self, card: &mut dyn Card) -> Result<(), CardError> {
+        self.drive(card, |driven| driven.frames > 0)?;
+        self.fault = None;
+        self.tell(AudioEvent::Ready);
+        while !self.is_stopped() {
+            self.drive(card, |driven| driven.quiet >= LINGER_FRAMES)?;
+            card.rest()?;
+            self.start.engine.rest();
+            while !self.is_stopped() && self.start.engine.is_quiet() {
+                self.rest();
+                card.look()?;
             }
         }
         Ok(())
     }
 
+    /// Carries frames until enough of them are carried, the card fails, or the thread is to stop.
+    fn drive(&mut self, card: &mut dyn Card, enough: impl Fn(&Driven) -> bool) -> Result<(), CardError> {
+        let mut driven = Driven { frames: 0, quiet: 0 };
+        while !self.is_stopped() && !enough(&driven) {
+            card.read(&mut self.captured)?;
+            self.start.engine.process(&mut self.captured, &mut self.playback);
+            card.write(&self.playback)?;
+            self.start.meters.beat();
+            let xruns = card.take_xruns();
+            if xruns > 0 {
+                self.start.meters.xruns.fetch_add(xruns, Ordering::Relaxed);
+            }
+            driven.frames = driven.frames.saturating_add(1);
+            driven.quiet = if self.start.engine.is_quiet() { driven.quiet + 1 } else { 0 };
+        }
+        Ok(())
+    }
+
+    /// Sleeps until somebody has a command, and a moment at most.
+    fn rest(&self) {
+        self.start.meters.beat();
+        std::thread::park_timeout(REST);
+    }
+
+    fn use_mixer_of(&self, cards: CardNumbers) {
+        self.start.levels.opened(cards);
+        self.start.mixer.unpark();
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.start.stop.load(Ordering::Relaxed)
+    }
+
     fn tell(&self, event: AudioEvent) {
         // The station drains this all the time; if it does not, the watchdog has more to say.
-        let _ = self.events.try_send(event);
+        let _ = self.start.events.try_send(event);
     }
 }

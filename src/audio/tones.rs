@@ -36,21 +36,33 @@ fn parts(sound: Sound) -> &'static [Part] {
     }
 }
 
-/// The samples of a sound, mono, at a rate.
-pub(super) fn synthesize(sound: Sound, rate_hz: u32) -> Vec<f32> {
-    let rate = rate_hz as f32;
-    let mut samples = Vec::new();
-    for (frequencies, length_s) in parts(sound) {
-        let count = (length_s * rate) as usize;
-        let level = LEVEL / frequencies.len().max(1) as f32;
-        samples.extend((0..count).map(|index| {
-            let (time, rest) = (index as f32 / rate, (count - index) as f32 / rate);
-            let ramp = (time / RAMP_S).min(rest / RAMP_S).min(1.0);
-            let wave: f32 = frequencies.iter().map(|hertz| (std::f32::consts::TAU * hertz * time).sin()).sum();
-            wave * level * ramp
-        }));
+/// A built-in sound, made as it is played: it takes no memory.
+#[derive(Clone, Copy)]
+pub(super) struct Tone {
+    parts: &'static [Part],
+    rate_hz: f32,
+}
+
+impl Tone {
+    pub(super) fn new(sound: Sound, rate_hz: u32) -> Self {
+        Self { parts: parts(sound), rate_hz: rate_hz as f32 }
     }
-    samples
+
+    /// The sample at a position; `None` after the end.
+    pub(super) fn sample(&self, position: usize) -> Option<f32> {
+        let mut index = position;
+        for (frequencies, length_s) in self.parts {
+            let count = (length_s * self.rate_hz) as usize;
+            if index < count {
+                let (time, rest) = (index as f32 / self.rate_hz, (count - index) as f32 / self.rate_hz);
+                let ramp = (time / RAMP_S).min(rest / RAMP_S).min(1.0);
+                let wave: f32 = frequencies.iter().map(|hertz| (std::f32::consts::TAU * hertz * time).sin()).sum();
+                return Some(wave * ramp * LEVEL / frequencies.len().max(1) as f32);
+            }
+            index -= count;
+        }
+        None
+    }
 }
 
 #[cfg(test)]
@@ -60,7 +72,8 @@ mod tests {
     #[test]
     fn no_sound_clips_or_clicks() {
         for sound in Sound::ALL {
-            let samples = synthesize(sound, 48_000);
+            let tone = Tone::new(sound, 48_000);
+            let samples: Vec<f32> = (0..).map_while(|position| tone.sample(position)).collect();
             assert!(samples.iter().all(|sample| sample.abs() <= LEVEL * 1.01), "{sound:?}");
             let step = samples.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f32::max);
             assert!(step < 0.05, "{sound:?} steps by {step}");

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 pub(super) use super::Daemon;
 use super::{Exit, complain, words};
+use crate::audio::CardControl;
 use crate::control::usual_sockets;
 use crate::control::{ClientError, ControlClient, ErrorKind, FullStatus, OutputRequest, Reply, Request};
 use crate::core::{CallState, Direction};
@@ -149,17 +150,26 @@ fn print_status(status: &FullStatus) {
             }
         }
     }
-    let sound = if status.sound.synthetic { "built-in microphone: there is no sound card" } else { "ready" };
+    let source = if status.sound.synthetic { "built-in microphone: there is no sound card" } else { "ready" };
     match &station.audio.fault {
         Some(fault) => println!("sound     fault: {fault}"),
         None if !station.audio.ready => println!("sound     starting"),
-        None => println!(
-            "sound     {sound}, microphone {} dBFS, loudspeaker {} dBFS, volume {}{}",
-            status.sound.microphone_dbfs,
-            status.sound.loudspeaker_dbfs,
-            station.audio.volume,
-            if station.audio.muted { ", muted" } else { "" }
-        ),
+        None => {
+            let sound = &status.sound;
+            // Between calls the card rests.
+            let levels = station.lines.iter().any(|line| line.call.is_some()).then(|| {
+                format!(", microphone {} dBFS, loudspeaker {} dBFS", sound.microphone_dbfs, sound.loudspeaker_dbfs)
+            });
+            let control = |control: &CardControl| format!(", {} {:.1} dB", control.name, control.db);
+            let controls = [&sound.playback_control, &sound.capture_control].into_iter().flatten().map(control);
+            println!(
+                "sound     {source}{}, volume {}{}{}",
+                levels.unwrap_or_default(),
+                station.audio.volume,
+                controls.collect::<String>(),
+                if station.audio.muted { ", muted" } else { "" }
+            );
+        }
     }
     println!("pins      {}", status.gpio_backend);
     for output in &station.outputs {

@@ -40,6 +40,12 @@ pub(super) async fn devices(json: bool) -> Exit {
     for card in &devices.cards {
         let usb = card.usb.as_ref().map(|usb| format!("  {usb}")).unwrap_or_default();
         println!("  plughw:CARD={}{usb}  {}", card.id, card.name);
+        let controls = [("loudspeaker", &card.playback_control), ("microphone", &card.capture_control)];
+        let controls = controls.iter().filter_map(|(what, control)| Some(format!("{} ({what})", control.as_ref()?)));
+        let controls = controls.collect::<Vec<_>>().join(", ");
+        if !controls.is_empty() {
+            println!("    levels by {controls}");
+        }
     }
     if devices.cards.is_empty() {
         println!("  none");

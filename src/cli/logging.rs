@@ -4,21 +4,25 @@ use std::fmt::Debug;
 use std::io::IsTerminal;
 
 use tracing::field::Field;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, fmt};
 
 /// The WebRTC library logs each packet that it cannot send; the states that matter are facts of
 /// our own.
-const LIBRARIES: [&str; 5] = ["webrtc=off", "rtc=off", "ice=off", "dtls=off", "rustls_platform_verifier=error"];
+const LIBRARIES: [(&str, LevelFilter); 5] = [
+    ("webrtc", LevelFilter::OFF),
+    ("rtc", LevelFilter::OFF),
+    ("ice", LevelFilter::OFF),
+    ("dtls", LevelFilter::OFF),
+    ("rustls_platform_verifier", LevelFilter::ERROR),
+];
 
-/// Starts logging at a level. A second call has no effect.
+/// Starts logging at a level, or at one per target. A second call has no effect.
 pub(crate) fn start(level: &str) {
-    let filter = LIBRARIES.iter().fold(EnvFilter::new(level), |filter, directive| match directive.parse() {
-        Ok(directive) => filter.add_directive(directive),
-        Err(_) => filter,
-    });
+    let filter = level.parse::<Targets>().unwrap_or_default().with_targets(LIBRARIES);
     let registry = tracing_subscriber::registry().with(filter);
     // The journal shows a service's standard error as well: one of the two.
     let journal = std::env::var_os("JOURNAL_STREAM").and_then(|_| tracing_journald::layer().ok());

@@ -129,7 +129,7 @@ pub(super) fn read_log(section: Section<'_>) -> LogConfig {
     // A single word is a level; anything with "=" is a directive, and any other word would be taken
     // for the name of a module and log nothing.
     let known = if level.contains('=') {
-        level.parse::<tracing_subscriber::EnvFilter>().is_ok()
+        level.parse::<tracing_subscriber::filter::Targets>().is_ok()
     } else {
         level.parse::<tracing::level_filters::LevelFilter>().is_ok()
     };

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::audio::CardControl;
 use crate::core::{Fact, Gesture, Status};
 
 /// What can be asked of a running station.
@@ -154,16 +155,22 @@ pub struct FullStatus {
 }
 
 /// Levels and counters of the sound card.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SoundStatus {
-    /// RMS at the microphone, dBFS, -99 for silence.
+    /// RMS at the microphone, dBFS, -99 for silence and between calls, when the card rests.
     pub microphone_dbfs: i32,
-    /// RMS at the loudspeaker, dBFS, -99 for silence.
+    /// RMS at the loudspeaker, dBFS, -99 for silence and between calls.
     pub loudspeaker_dbfs: i32,
     /// Buffer over- and underruns since the start.
     pub xruns: u64,
     /// The built-in microphone is in use: there is no sound card.
     pub synthetic: bool,
+    /// The control of the card's own mixer that does the volume, as far as its steps go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub playback_control: Option<CardControl>,
+    /// The control of the card's own mixer that does the microphone's gain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capture_control: Option<CardControl>,
 }
 
 /// Something that happened, with its time.

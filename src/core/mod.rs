@@ -54,4 +54,4 @@ pub use station::Station;
 pub use status::{AudioStatus, CallStatus, LineStatus, OutputStatus, PinStatus, SessionStatus, Status};
 pub use time::{LocalTime, Now, Time, Weekday};
 pub use transactions::Farewell;
-pub use watchdog::Watchdog;
+pub use watchdog::{AudioProgress, Watchdog};

@@ -182,6 +182,11 @@ impl Station {
             .min()
     }
 
+    /// When the session has something to do next, at the latest: it always has, offline too.
+    pub fn session_due(&self) -> Option<Time> {
+        self.session.next_deadline()
+    }
+
     /// The configuration it decides by.
     pub fn config(&self) -> Arc<Config> {
         Arc::clone(&self.config)

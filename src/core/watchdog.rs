@@ -4,28 +4,69 @@ use std::time::Duration;
 
 use super::time::Time;
 
-/// When the event loop looks at the count of frames that the audio thread has carried.
+/// What of the audio thread is seen from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AudioProgress {
+    /// Counts its signs of life.
+    pub beats: u64,
+    /// It is opening a card.
+    pub opening: bool,
+}
+
+/// When the event loop looks at what the others have done.
 #[derive(Debug, Clone)]
 pub struct Watchdog {
-    frames: u64,
+    beats: u64,
     progress_at: Time,
 }
 
 impl Watchdog {
-    /// A thread that made no progress for longer stands still.
+    /// An audio thread that made no progress for longer stands still.
     pub const PATIENCE: Duration = Duration::from_secs(10);
+    /// While it opens a card: a USB device that does not answer has 5 s for each question of the kernel, and
+    /// a restart would only ask it again.
+    pub const PATIENCE_WITH_CARD: Duration = Duration::from_secs(60);
 
     /// Everything runs at the start.
     pub fn new(now: Time) -> Self {
-        Self { frames: 0, progress_at: now }
+        Self { beats: 0, progress_at: now }
     }
 
-    /// Whether the watchdog may be fed. The event loop asks, and therefore runs; the audio thread counts
-    /// frames, and attempts to open the card while there is none.
-    pub fn look(&mut self, frames: u64, now: Time) -> bool {
-        if frames != std::mem::replace(&mut self.frames, frames) {
+    /// Whether the watchdog may be fed. The event loop asks, and therefore runs; `session_due` is
+    /// [`super::Station::session_due`], which a session that lives never lets pass by much.
+    pub fn look(&mut self, audio: AudioProgress, session_due: Option<Time>, now: Time) -> bool {
+        if audio.beats != std::mem::replace(&mut self.beats, audio.beats) {
             self.progress_at = now;
         }
-        now.since(self.progress_at) <= Self::PATIENCE
+        let patience = if audio.opening { Self::PATIENCE_WITH_CARD } else { Self::PATIENCE };
+        let session_lives = session_due.is_some_and(|due| now.since(due) <= Self::PATIENCE);
+        session_lives && now.since(self.progress_at) <= patience
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OPENING: AudioProgress = AudioProgress { beats: 1, opening: true };
+    const SOON: Option<Time> = Some(Time(1_000_000));
+
+    #[test]
+    fn a_card_that_takes_long_to_open_is_waited_for_but_not_for_ever() {
+        let mut watchdog = Watchdog::new(Time(0));
+        assert!(watchdog.look(OPENING, SOON, Time(2_000)));
+        assert!(watchdog.look(OPENING, SOON, Time(60_000)));
+        assert!(!watchdog.look(AudioProgress { opening: false, ..OPENING }, SOON, Time(60_000)));
+        assert!(!watchdog.look(OPENING, SOON, Time(63_000)));
+    }
+
+    #[test]
+    fn a_session_that_does_not_do_what_is_due_is_dead_and_so_is_one_with_nothing_ahead() {
+        let mut watchdog = Watchdog::new(Time(0));
+        let running = |beats| AudioProgress { beats, opening: false };
+        assert!(watchdog.look(running(1), Some(Time(1_000)), Time(9_000)));
+        assert!(!watchdog.look(running(2), Some(Time(1_000)), Time(12_000)));
+        assert!(watchdog.look(running(3), Some(Time(30_000)), Time(12_500)));
+        assert!(!watchdog.look(running(4), None, Time(13_000)));
     }
 }

@@ -1,6 +1,6 @@
 //! Turns what an output is to do into levels over time.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::task::JoinHandle;
 
@@ -10,13 +10,35 @@ use crate::core::Drive;
 /// Plays one pattern per output. Dropping it puts every output to rest.
 pub struct OutputPlayer {
     pins: Arc<dyn Pins>,
-    patterns: Vec<Option<JoinHandle<()>>>,
+    patterns: Vec<Pattern>,
+}
+
+/// What an output plays.
+#[derive(Default)]
+struct Pattern {
+    task: Option<JoinHandle<()>>,
+    /// How often the output was told something. A task that was told to end may still be in the middle of a
+    /// step on another thread: it sets the output only while its own turn lasts.
+    turn: Arc<Mutex<u64>>,
+}
+
+impl Pattern {
+    /// Ends the task that plays, and sets the output in its place.
+    fn replace(&mut self, set: impl FnOnce()) -> u64 {
+        if let Some(running) = self.task.take() {
+            running.abort();
+        }
+        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        *turn += 1;
+        set();
+        *turn
+    }
 }
 
 impl OutputPlayer {
     /// A player for this many outputs, all at rest.
     pub fn new(pins: Arc<dyn Pins>, outputs: usize) -> Self {
-        let player = Self { pins, patterns: (0..outputs).map(|_| None).collect() };
+        let player = Self { pins, patterns: (0..outputs).map(|_| Pattern::default()).collect() };
         (0..outputs).for_each(|output| player.pins.set(output, false));
         player
     }
@@ -24,18 +46,22 @@ impl OutputPlayer {
     /// What an output does from now on.
     pub fn drive(&mut self, output: usize, drive: Drive) {
         let Some(pattern) = self.patterns.get_mut(output) else { return };
-        if let Some(running) = pattern.take() {
-            running.abort();
-        }
         let steps = drive.steps();
         if steps.is_empty() {
-            self.pins.set(output, drive == Drive::On);
+            pattern.replace(|| self.pins.set(output, drive == Drive::On));
             return;
         }
-        let pins = Arc::clone(&self.pins);
-        *pattern = Some(tokio::spawn(async move {
+        let own = pattern.replace(|| {});
+        let (turn, pins) = (Arc::clone(&pattern.turn), Arc::clone(&self.pins));
+        pattern.task = Some(tokio::spawn(async move {
             for (active, length) in steps.iter().cycle() {
-                pins.set(output, *active);
+                {
+                    let turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+                    if *turn != own {
+                        return;
+                    }
+                    pins.set(output, *active);
+                }
                 tokio::time::sleep(*length).await;
             }
         }));
@@ -45,10 +71,7 @@ impl OutputPlayer {
 impl Drop for OutputPlayer {
     fn drop(&mut self) {
         for (output, pattern) in self.patterns.iter_mut().enumerate() {
-            if let Some(running) = pattern.take() {
-                running.abort();
-            }
-            self.pins.set(output, false);
+            pattern.replace(|| self.pins.set(output, false));
         }
     }
 }
@@ -77,5 +100,23 @@ mod tests {
         assert!(levels.borrow()[0]);
         drop(player);
         assert!(!levels.borrow()[0]);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_led_that_was_told_to_rest_is_not_lit_once_more_by_its_pattern() {
+        let (reports, _keep) = tokio::sync::mpsc::channel(1);
+        let pins = Arc::new(SimulatedPins::new(1, reports));
+        let mut player = OutputPlayer::new(Arc::clone(&pins) as Arc<dyn Pins>, 1);
+        let levels = pins.levels();
+        for round in 0..2_000 {
+            player.drive(0, Drive::Blink);
+            if round % 2 == 0 {
+                std::thread::yield_now();
+            }
+            player.drive(0, Drive::Off);
+            assert!(!levels.borrow()[0]);
+            tokio::task::yield_now().await;
+            assert!(!levels.borrow()[0], "lit in round {round}");
+        }
     }
 }

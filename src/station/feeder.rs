@@ -1,44 +1,79 @@
 //! What systemd is told (sd_notify(3)): the watchdog is fed while everything makes progress, and the status
 //! is one line in words.
 
+use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
+};
 use sd_notify::NotifyState;
-use tokio::time::Instant;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 use crate::audio::Meters;
-use crate::core::{Status, Time, Watchdog};
+use crate::core::{AudioProgress, Status, Time, Watchdog};
 
 /// Progress is looked at so often, where the watchdog allows more.
-const LOOK: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(2500);
 
 /// Where systemd has asked for it, in `WATCHDOG_USEC`.
 pub(super) struct Feeder {
     watchdog: Watchdog,
-    every: Duration,
-    next: Instant,
+    timer: Timer,
 }
 
 impl Feeder {
-    /// `None` where nobody watches.
+    /// Fed at half the limit, as sd_watchdog_enabled(3) has it. `None` where nobody watches.
     pub(super) fn new(now: Time) -> Option<Self> {
-        let limit = sd_notify::watchdog_enabled()?;
-        let every = (limit / 3).min(LOOK);
-        Some(Self { watchdog: Watchdog::new(now), every, next: Instant::now() + every })
+        let every = (sd_notify::watchdog_enabled()? / 2).min(LOOK);
+        match Timer::new(every) {
+            Ok(timer) => Some(Self { watchdog: Watchdog::new(now), timer }),
+            Err(error) => {
+                tracing::error!(%error, "no timer for the watchdog: systemd will start this process again");
+                None
+            }
+        }
     }
 
-    /// When to look next.
-    pub(super) fn next(&self) -> Instant {
-        self.next
+    /// Returns when it is time to look.
+    pub(super) async fn due(&self) {
+        self.timer.tick().await;
     }
 
-    /// Called by the event loop, which therefore runs; looks whether the audio thread does.
-    pub(super) fn look(&mut self, meters: &Meters, now: Time) {
-        self.next = Instant::now() + self.every;
-        if self.watchdog.look(meters.frames.load(Ordering::Relaxed), now) {
+    /// Called by the event loop, which therefore runs; looks whether the audio thread and the session do.
+    pub(super) fn look(&mut self, meters: &Meters, session_due: Option<Time>, now: Time) {
+        let audio = AudioProgress {
+            beats: meters.beats.load(Ordering::Relaxed),
+            opening: meters.opening.load(Ordering::Relaxed),
+        };
+        if self.watchdog.look(audio, session_due, now) {
             // Without systemd there is nobody to tell.
             let _ = sd_notify::notify(&[NotifyState::Watchdog]);
+        }
+    }
+}
+
+/// A timer of the kernel's (timerfd_create(2)) that returns. It wakes the process once a turn, where a wait of
+/// seconds in the runtime's wheel of timers takes two or three.
+struct Timer(AsyncFd<OwnedFd>);
+
+impl Timer {
+    #[allow(unsafe_code, reason = "the descriptor's owner must vouch for it")]
+    fn new(every: Duration) -> std::io::Result<Self> {
+        let fd = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
+        let every = Timespec::try_from(every).map_err(std::io::Error::other)?;
+        timerfd_settime(&fd, TimerfdTimerFlags::empty(), &Itimerspec { it_interval: every, it_value: every })?;
+        // SAFETY: an `OwnedFd` is its own descriptor for as long as it lives, and it lives in the `AsyncFd`.
+        Ok(Self(unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }?))
+    }
+
+    async fn tick(&self) {
+        let read = |fd: &OwnedFd| Ok(rustix::io::read(fd, &mut [0; 8])?);
+        // A timer that is broken never ticks, and the watchdog is not fed.
+        if self.0.async_io(Interest::READABLE, read).await.is_err() {
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -15,7 +15,7 @@ use super::clock::{Clock, wall_clock_ms};
 use super::feeder::Feeder;
 use super::handle::{Ask, StationHandle};
 use super::memory::Keeper;
-use crate::audio::{Audio, AudioStartError, CardChoice, SoundBank, SoundError};
+use crate::audio::{Audio, AudioStartError, CardChoice, CardControls, SoundBank, SoundError};
 use crate::blackbox::Recorder;
 use crate::config::{Config, Credentials};
 use crate::control::{EventRecord, FullStatus, SoundStatus};
@@ -219,7 +219,6 @@ impl Loop {
         let mut give_up = None;
         let mut feeder = Feeder::new(self.clock.now().at);
         loop {
-            let feed_at = feeder.as_ref().map(Feeder::next);
             let deadline = self.station.next_deadline().map(|time| self.clock.instant(time));
             let input = tokio::select! {
                 Some(report) = queues.sockets.recv() => {
@@ -235,10 +234,7 @@ impl Loop {
                 Some((media, event)) = queues.media.recv() => Input::Media(media, event),
                 Some(event) = queues.audio.recv() => Input::Audio(event),
                 Some(report) = queues.pins.recv() => {
-                    // An edge counts from when it was, however late it is told.
-                    let now = self.clock.now();
-                    let at = report.at.map_or(now.at, |at| self.clock.time(at)).min(now.at);
-                    self.feed_at(Now { at, ..now }, report.input);
+                    self.feed_pin(report);
                     Input::Tick
                 }
                 Some(ask) = queues.asks.recv() => match ask {
@@ -265,15 +261,21 @@ impl Loop {
                         Input::Command(id, command)
                     }
                 },
-                () = sleep_until(deadline.unwrap_or_else(far_future)) => Input::Tick,
+                () = sleep_until(deadline.unwrap_or_else(far_future)) => {
+                    // After a stall: a finger that was lifted in time is not held for long.
+                    while let Ok(report) = queues.pins.try_recv() {
+                        self.feed_pin(report);
+                    }
+                    Input::Tick
+                }
                 _ = &mut stopped, if give_up.is_none() => {
                     give_up = Some(tokio::time::Instant::now() + SHUTDOWN_PATIENCE);
                     Input::Shutdown
                 }
                 () = sleep_until(give_up.unwrap_or_else(far_future)) => break,
-                () = sleep_until(feed_at.unwrap_or_else(far_future)) => {
+                () = due(feeder.as_ref()) => {
                     if let Some(feeder) = &mut feeder {
-                        feeder.look(&self.audio.meters, self.clock.now().at);
+                        feeder.look(&self.audio.meters, self.station.session_due(), self.clock.now().at);
                     }
                     continue;
                 }
@@ -299,6 +301,13 @@ impl Loop {
 
     fn feed(&mut self, input: Input) {
         self.feed_at(self.clock.now(), input);
+    }
+
+    /// An edge counts from when it was, however late it is told.
+    fn feed_pin(&mut self, report: PinReport) {
+        let now = self.clock.now();
+        let at = report.at.map_or(now.at, |at| self.clock.time(at)).min(now.at);
+        self.feed_at(Now { at, ..now }, report.input);
     }
 
     fn feed_at(&mut self, now: Now, input: Input) {
@@ -436,6 +445,7 @@ impl Loop {
 
     fn status(&self) -> FullStatus {
         let meters = &self.audio.meters;
+        let CardControls { playback, capture } = meters.controls().clone();
         FullStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             server: self.endpoint(self.server).map(|endpoint| endpoint.shown()).unwrap_or_default(),
@@ -447,9 +457,19 @@ impl Loop {
                 loudspeaker_dbfs: meters.loudspeaker_dbfs(),
                 xruns: meters.xruns.load(std::sync::atomic::Ordering::Relaxed),
                 synthetic: meters.synthetic.load(std::sync::atomic::Ordering::Relaxed),
+                playback_control: playback,
+                capture_control: capture,
             },
             station: self.station.status(),
         }
+    }
+}
+
+/// Never where nobody watches.
+async fn due(feeder: Option<&Feeder>) {
+    match feeder {
+        Some(feeder) => feeder.due().await,
+        None => std::future::pending().await,
     }
 }
 

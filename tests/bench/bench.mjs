@@ -1,6 +1,6 @@
 // Figures, not gates: callbox and baresip on the same sound card in user space, in the same run.
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -11,6 +11,8 @@ const folder = mkdtempSync(path.join(tmpdir(), 'callbox-bench-'));
 const children = [];
 const VIRTCARD = path.resolve(TARGET, 'virtcard', 'libasound_module_pcm_virtcard.so');
 const figures = [];
+/** How long a station is watched doing nothing. */
+const IDLE_S = 60;
 
 const now = () => Number(process.hrtime.bigint()) / 1e6;
 const say = (who, what, value, aim = '') => { figures.push([who, what, value, aim]); console.log(`${who.padEnd(8)} ${what.padEnd(44)} ${value.padStart(12)}  ${aim}`); };
@@ -51,6 +53,12 @@ function cards(name) {
 const rss = (pid) => Number(readFileSync(`/proc/${pid}/status`, 'utf8').match(/VmRSS:\s+(\d+)/)[1]) / 1024;
 const cpuMs = (pid) => { const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' '); return (Number(fields[11]) + Number(fields[12])) * 10; };
 
+/** Context switches of all threads, those that waited and those that were interrupted. */
+const switches = (pid) => readdirSync(`/proc/${pid}/task`).reduce((sum, task) => {
+  const status = readFileSync(`/proc/${pid}/task/${task}/status`, 'utf8');
+  return sum + [...status.matchAll(/ctxt_switches:\s+(\d+)/g)].reduce((count, match) => count + Number(match[1]), 0);
+}, 0);
+
 /** One line to a Unix socket, and the line that comes back. */
 function ask(socket, request) {
   return new Promise((resolve, reject) => {
@@ -70,7 +78,7 @@ async function press() {
   server.on('connection', (socket) => {
     connection = socket;
     connectedAt = now();
-    socket.send(JSON.stringify({ handshake: 'state', keepalive_interval: 60000, timestamp: Date.now(), registration: { status: 'registered' }, lines: [null, null] }));
+    socket.send(JSON.stringify({ handshake: 'state', keepalive_interval: 30000, timestamp: Date.now(), registration: { status: 'registered' }, lines: [null, null] }));
     socket.on('message', (data) => {
       const message = JSON.parse(data);
       if (message.request === 'outgoing_call') onCall(message);
@@ -90,13 +98,19 @@ async function press() {
     if (child) await stop(child);
     connectedAt = 0;
     const begin = now();
-    child = start(CALLBOX, ['run', '--config', config], card.env);
+    // As under systemd/callbox.service: the watchdog is fed.
+    child = start(CALLBOX, ['run', '--config', config], { ...card.env, WATCHDOG_USEC: '5000000' });
     await until('the connection', () => connectedAt > 0);
     starts.push(connectedAt - begin);
   }
   await until('the control socket', () => ask(control, { request: 'status' }));
-  await sleep(2000);
   say('callbox', 'cold start to registered, median', `${percentile(starts, 0.5).toFixed(0)} ms`, 'aim 150 ms');
+  // Until the card rests and a peer connection is warm.
+  await sleep(5000);
+  const [before, cpuBefore] = [switches(child.pid), cpuMs(child.pid)];
+  await sleep(IDLE_S * 1000);
+  say('callbox', `idle: context switches a second, over ${IDLE_S} s`, ((switches(child.pid) - before) / IDLE_S).toFixed(2), 'aim 1');
+  say('callbox', 'idle: CPU of one core', `${((cpuMs(child.pid) - cpuBefore) / IDLE_S / 10).toFixed(2)} %`, 'aim 0.1 %');
   say('callbox', 'resident memory, idle', `${rss(child.pid).toFixed(1)} MB`, 'aim 10 MB');
   const times = [];
   for (let round = 0; round < 200; round++) {

@@ -379,6 +379,10 @@ impl World {
                 let what = format!("{transactions} transactions, {delayed} delayed, {hunts} hunts, {outputs} outputs");
                 self.checks.fail("bounds", what);
             }
+            // Rule 6: a session that lives has something ahead of it, and does what is due.
+            if !station.session_due().is_some_and(|due| due.0 + 1_000 >= self.now) {
+                self.checks.fail("watchdog", format!("the session stands still: due {:?}", station.session_due()));
+            }
         }
         self.checks.after_step(self.now);
     }
@@ -1019,9 +1023,11 @@ impl World {
         let (start, end) = (self.now, self.now + ms);
         let mut watchdog = Watchdog::new(Time(start.saturating_sub(4_000)));
         let frames_at = |at: u64| (at.min(start) + at.max(end) - end) / 20;
+        let progress = |at: u64| AudioProgress { beats: frames_at(at), opening: false };
+        let soon = |at: u64| Some(Time(at + 30_000));
         let looks = (start.saturating_sub(4_000)..end + 4_000).step_by(2_000).chain([end + 4_000]);
         for at in looks {
-            let fed = watchdog.look(frames_at(at), Time(at));
+            let fed = watchdog.look(progress(at), soon(at), Time(at));
             let stalled_for = if frames_at(at) == frames_at(start) { at.saturating_sub(start) } else { 0 };
             // Between the last frame and the first look that misses one there are two seconds.
             if fed && stalled_for > WATCHDOG_PATIENCE_MS + 2_000 {
@@ -1032,10 +1038,10 @@ impl World {
             }
         }
         // A loop that did not look has not fed either; when it looks again, it runs.
-        if watchdog.look(frames_at(end + 4_000), Time(end + 60_000)) {
+        if watchdog.look(progress(end + 4_000), soon(end + 60_000), Time(end + 60_000)) {
             self.checks.fail("watchdog", "fed, though no frame came in a minute");
         }
-        if !watchdog.look(frames_at(end + 60_000), Time(end + 60_000)) {
+        if !watchdog.look(progress(end + 60_000), soon(end + 60_000), Time(end + 60_000)) {
             self.checks.fail("watchdog", "not fed though everything runs");
         }
     }
