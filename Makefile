@@ -5,7 +5,7 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 VIRTCARD := $(TARGET)/virtcard/libasound_module_pcm_virtcard.so
 
-.PHONY: deny demo-test demo test ci bench sim mutants fuzz soak test-sim test-sim-century test-device test-arm arm64 armhf deb lint-unit lint-deb tools packages-demo packages-test lint test-rust test-npm test-browser test-lan doc clean
+.PHONY: deny demo-test demo test ci bench sim mutants fuzz soak test-sim test-sim-century test-device test-arm test-arm-system arm64 armhf deb lint-unit lint-deb tools packages-demo packages-test lint test-rust test-npm test-browser test-lan doc clean
 
 ## Start a core server, a web phone and a station on this machine
 demo: packages-demo
@@ -81,6 +81,7 @@ test-device: packages-device
 	python3 tests/device/network.py $(TARGET)/release/callbox
 	python3 tests/device/pins.py $(TARGET)/release/callbox
 	python3 tests/device/raspberry.py $(TARGET)/release/callbox
+	python3 tests/device/mixer.py $(TARGET)/release/callbox
 	python3 tests/device/service.py $$(scripts/deb amd64 | tail -1) $(TARGET)/release/callbox
 
 packages-device:
@@ -95,6 +96,10 @@ test-arm: packages-demo
 	$(CARGO) build --release
 	scripts/arm-test arm64 $(TARGET)/release/callbox
 	scripts/arm-test armhf $(TARGET)/release/callbox
+
+## The arm64 package installed, started and rebooted in an emulated Debian machine
+test-arm-system: packages-demo
+	scripts/arm-system
 
 ## Debian packages in target/debian: amd64, arm64, armhf
 deb: packages-demo
@@ -113,9 +118,11 @@ lint-unit:
 	systemd-analyze security --offline=true --threshold=18 systemd/callbox.service >/dev/null
 
 ## Figures, not gates: release build, beside Debian's baresip
-bench: packages-test $(VIRTCARD)
+bench: packages-test packages-device $(VIRTCARD)
 	$(CARGO) build --release
 	scripts/bench
+	tests/device/build.sh
+	python3 tests/device/latency.py $(TARGET)/release/callbox
 	$(CARGO) test --test network -- --ignored --nocapture --test-threads=1
 
 doc:

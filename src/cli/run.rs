@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::pin::pin;
+use std::time::Duration;
 
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -11,7 +12,12 @@ use super::{Exit, complain, load, logging};
 use crate::audio::CardChoice;
 use crate::config::Config;
 use crate::control::ControlServer;
-use crate::station::{RunningStation, StartError, StationHandle, StationOptions, machine_identifier};
+use crate::station::{
+    RunningStation, StartError, StationHandle, StationOptions, forget_starts, machine_identifier, note_start,
+};
+
+/// A start takes no longer than this (`TimeoutStartSec=` of systemd/callbox.service).
+const START_PATIENCE: Duration = Duration::from_secs(20);
 
 pub(super) async fn run(path: &Path) -> Exit {
     let config = match load(path) {
@@ -21,13 +27,17 @@ pub(super) async fn run(path: &Path) -> Exit {
     logging::start(&config.log.level);
     let socket = config.control.socket.clone();
     let identifier = config.core.identifier.clone().unwrap_or_else(machine_identifier);
+    let memory_folder = first_folder("RUNTIME_DIRECTORY");
+    if !wait_after_starts(memory_folder.as_deref()).await {
+        return Exit::Done;
+    }
     remember_outputs(&config);
     let options = StationOptions {
         config,
         card: CardChoice::Alsa,
         extra_addresses: Vec::new(),
         token_folders: token_folders(),
-        memory_folder: first_folder("RUNTIME_DIRECTORY"),
+        memory_folder: memory_folder.clone(),
         identifier,
     };
     let station = match RunningStation::start(options) {
@@ -58,8 +68,26 @@ pub(super) async fn run(path: &Path) -> Exit {
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
     drop(control);
     station.stop().await;
+    if let Some(folder) = &memory_folder {
+        forget_starts(folder);
+    }
     tracing::info!("stopped");
     Exit::Done
+}
+
+/// Waits where many lives before this one have ended by themselves. Gives whether to go on: `false` where somebody
+/// asks for the end meanwhile.
+async fn wait_after_starts(folder: Option<&Path>) -> bool {
+    let Some(wait) = folder.map(note_start).filter(|wait| !wait.is_zero()) else { return true };
+    let words = format!("waits {} s: it has ended by itself again and again", wait.as_secs_f32().round());
+    tracing::warn!("{words}");
+    let patience = u32::try_from((wait + START_PATIENCE).as_micros()).unwrap_or(u32::MAX);
+    // Without systemd there is nobody to tell.
+    let _ = sd_notify::notify(&[NotifyState::ExtendTimeoutUsec(patience), NotifyState::Status(&words)]);
+    tokio::select! {
+        () = tokio::time::sleep(wait) => true,
+        () = wait_for_signal() => false,
+    }
 }
 
 /// Reads the configuration again at each SIGHUP; returns at SIGTERM or SIGINT.

@@ -6,8 +6,10 @@ mod handle;
 mod identifier;
 mod memory;
 mod running;
+mod starts;
 
 pub use clock::local_time;
 pub use handle::{StationHandle, command_of};
 pub use identifier::machine_identifier;
 pub use running::{RunningStation, StartError, StationOptions};
+pub use starts::{forget_starts, note_start};

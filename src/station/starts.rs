@@ -1,0 +1,33 @@
+//! The starts that are remembered in `$RUNTIME_DIRECTORY/starts.json`, which outlives a process and not the boot.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::clock::Clock;
+use crate::core::{Random, Starts};
+
+const FILE: &str = "starts.json";
+
+/// Notes a start; gives how long to wait before anything is done.
+pub fn note_start(folder: &Path) -> Duration {
+    let path = folder.join(FILE);
+    let read = || serde_json::from_str(&std::fs::read_to_string(&path).ok()?).ok();
+    let mut starts: Starts = read().unwrap_or_default();
+    let now = Clock::new().now().at;
+    let wait = starts.begin(now, &mut Random::new(now.0));
+    // What cannot be remembered is not waited for.
+    let text = serde_json::to_string(&starts).unwrap_or_default();
+    match std::fs::write(&path, text) {
+        Ok(()) => wait,
+        Err(error) => {
+            tracing::warn!(file = %path.display(), %error, "starts are not counted");
+            Duration::ZERO
+        }
+    }
+}
+
+/// The process ends because it was asked to: its starts count no more.
+pub fn forget_starts(folder: &Path) {
+    // There may be none.
+    let _ = std::fs::remove_file(folder.join(FILE));
+}
