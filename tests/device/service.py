@@ -237,6 +237,23 @@ def run(device, share):
     assert door.systemctl("is-failed callbox", check=False) == "inactive"
     step(f"systemctl stop: relay at rest, ended after {took:.1f} s")
 
+    # A life that ends again and again: the delay grows, by whatever systemd.
+    door.systemctl("start callbox")
+    for _ in range(6):
+        until("registration", 15, door.registered)
+        sh(f"kill -9 {door.pid()}")
+    shown = lambda: door.systemctl("show --value -p StatusText callbox")
+    until("its word of the wait", 5, lambda: "again and again" in shown())
+    words = shown()
+    _, took = until("registration", 15, door.registered)
+    assert took > 1.5, took
+    door.systemctl("stop callbox")
+    door.systemctl("start callbox")
+    _, took = until("registration after a stop that was asked for", 10, door.registered)
+    assert took < 3, took
+    door.systemctl("stop callbox")
+    step(f"killed six times in a row: {words!r}, then registered; a stop forgets it")
+
     # No network at boot.
     sh("ip link set lo down")
     presses, dialled = door.journal("button bell: press"), door.journal("dialing to 100")
