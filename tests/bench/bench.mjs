@@ -81,6 +81,7 @@ async function press() {
     socket.send(JSON.stringify({ handshake: 'state', keepalive_interval: 30000, timestamp: Date.now(), registration: { status: 'registered' }, lines: [null, null] }));
     socket.on('message', (data) => {
       const message = JSON.parse(data);
+      if (message.handshake === 'keepalive') socket.send(String(data));
       if (message.request === 'outgoing_call') onCall(message);
       if (message.request) socket.send(JSON.stringify({ response: 'ack', transaction: message.transaction }));
       if (message.request === 'hangup') {
@@ -91,7 +92,7 @@ async function press() {
   });
   const control = path.join(folder, 'press.sock'), config = path.join(folder, 'press.toml');
   const card = cards('press');
-  writeFileSync(config, `[core]\nurl = "http://127.0.0.1:${port}"\nallow_insecure = true\ntoken = "t"\n[audio]\ncapture = "amic"\nplayback = "aspk"\necho = "off"\n[control]\nsocket = "${control}"\n[[button]]\nname = "bell"\npin = 17\npress = { call = "100" }\n`);
+  writeFileSync(config, `[core]\nurl = "http://127.0.0.1:${port}"\nallow_insecure = true\ntoken = "t"\n[audio]\ncapture = "amic"\nplayback = "aspk"\necho = "off"\n[gpio]\nbackend = "simulated"\n[control]\nsocket = "${control}"\n[[button]]\nname = "bell"\npin = 17\npress = { call = "100" }\n`);
   const starts = [];
   let child;
   for (let round = 0; round < 10; round++) {
