@@ -23,8 +23,10 @@ const RETRY_FRAMES: u32 = 25;
 /// Frames for which a card runs on after the last sound: what it holds is played, and a call that follows at
 /// once finds it running.
 const LINGER_FRAMES: u32 = 50;
-/// A resting card is looked at so often, and a missing one tried again.
-const REST: Duration = Duration::from_secs(4);
+/// A resting card is looked at so often.
+const LOOK: Duration = Duration::from_secs(4);
+/// A missing card is tried again so often between calls.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// What a card has been driven for.
 struct Driven {
@@ -91,7 +93,7 @@ impl Runner {
             // Calls live on in silence until the next attempt.
             let _ = self.drive(&mut NoCard::new(), |driven| driven.frames >= RETRY_FRAMES || driven.quiet > 0);
             if self.start.engine.is_quiet() {
-                self.rest();
+                self.rest(RETRY);
             }
         }
     }
@@ -113,7 +115,7 @@ impl Runner {
             card.rest()?;
             self.start.engine.rest();
             while !self.is_stopped() && self.start.engine.is_quiet() {
-                self.rest();
+                self.rest(LOOK);
                 card.look()?;
             }
         }
@@ -138,10 +140,10 @@ impl Runner {
         Ok(())
     }
 
-    /// Sleeps until somebody has a command, and a moment at most.
-    fn rest(&self) {
+    /// Sleeps until somebody has a command, and for a time at most.
+    fn rest(&self, longest: Duration) {
         self.start.meters.beat();
-        std::thread::park_timeout(REST);
+        std::thread::park_timeout(longest);
     }
 
     fn use_mixer_of(&self, cards: CardNumbers) {
