@@ -5,7 +5,7 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 VIRTCARD := $(TARGET)/virtcard/libasound_module_pcm_virtcard.so
 
-.PHONY: deny demo-test demo test ci bench sim mutants fuzz soak test-sim test-sim-century test-device test-arm test-arm-system arm64 armhf deb lint-unit lint-deb tools packages-demo packages-test lint test-rust test-npm test-browser test-lan doc clean
+.PHONY: deny demo-test demo test ci bench bench-echo sim mutants fuzz soak test-sim test-sim-century test-device test-arm test-arm-system arm64 armhf deb lint-unit lint-deb tools packages-demo packages-test lint test-rust test-npm test-browser test-lan doc clean
 
 ## Start a core server, a web phone and a station on this machine
 demo: packages-demo
@@ -20,12 +20,12 @@ test: packages-test lint test-rust test-sim test-npm test-browser test-lan
 ci: test doc deny demo-test test-sim-century mutants lint-unit test-device test-arm lint-deb
 
 lint:
-	$(CARGO) fmt --check
-	$(CARGO) clippy --all-targets -- -D warnings
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
 
 test-rust: $(VIRTCARD)
 	$(CARGO) build
-	$(CARGO) test
+	$(CARGO) test --workspace
 
 test-npm: tests/node_modules
 	$(CARGO) build
@@ -86,6 +86,20 @@ test-device: packages-device
 
 packages-device:
 	scripts/install-packages python3 mmdebstrap e2fsprogs build-essential flex bison bc xz-utils
+
+## Echo cancelling beside WebRTC's AEC3, scored by AECMOS: three seeds, two pairs of voices (half an hour)
+ECHO_SEEDS ?= 1 2 3
+ECHO_SCENES ?= 48
+bench-echo:
+	$(CARGO) build --release
+	tests/echo/setup.sh en es fr it
+	for seed in $(ECHO_SEEDS); do for voices in en:es it:fr; do \
+		scenes=$(TARGET)/echo/$$seed-$$voices; \
+		tests/echo/venv/bin/python tests/echo/echo_rig.py make $$scenes --seed $$seed --scenes $(ECHO_SCENES) \
+			--far-voice $${voices%:*} --near-voice $${voices#*:} && \
+		tests/echo/venv/bin/python tests/echo/echo_rig.py score $$scenes --name callbox \
+			--command '$(abspath $(TARGET))/release/callbox dsp echo --far {far} --mic {mic} --out {out}' || exit 1; \
+	done; done
 
 ## For ARM, on a plain Debian 12 machine; with containers: cross build (see docs/install.md)
 arm64 armhf:

@@ -5,20 +5,18 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use callbox_dsp::{CaptureOptions, CapturePath};
 use rtrb::{Consumer, Producer};
 
 use super::levels::Levels;
-use super::processor::Processor;
 use super::sounds::SoundBank;
 use super::{Command, Meters};
-use crate::config::{AudioConfig, Sound};
+use crate::config::{AudioConfig, Echo, Sound};
 use crate::core::{MediaId, Scene, SceneCall};
 use crate::sound::{CallSound, frame_samples};
 
 /// Calls with sound at a time: two lines, and calls that are being closed.
 const MAX_CALLS: usize = 8;
-/// -100 dBFS, alternating: keeps the filters out of denormal numbers after digital silence.
-const DITHER: f32 = 1e-5;
 
 /// The level of no sound at all, and of a card that rests.
 const SILENCE_DBFS: i32 = -99;
@@ -67,7 +65,7 @@ pub(super) struct Engine {
     levels: Arc<Levels>,
     meters: Arc<Meters>,
     sounds: SoundBank,
-    processor: Processor,
+    capture: CapturePath,
     scene: FixedScene,
     calls: Vec<Attached>,
     spare: Vec<Vec<f32>>,
@@ -75,7 +73,6 @@ pub(super) struct Engine {
     tone: Option<Playing>,
     tone_frame: Vec<f32>,
     say: Vec<f32>,
-    dither: f32,
 }
 
 impl Engine {
@@ -88,13 +85,19 @@ impl Engine {
         meters: Arc<Meters>,
     ) -> Self {
         let frame = frame_samples(config.rate_hz);
+        let options = CaptureOptions {
+            rate_hz: config.rate_hz,
+            echo: config.echo == Echo::Full,
+            noise_suppression: config.noise_suppression,
+            gain_control: config.gain_control,
+        };
         Self {
             commands,
             garbage,
             levels,
             meters,
             sounds,
-            processor: Processor::new(config, frame),
+            capture: CapturePath::new(options),
             scene: FixedScene::default(),
             calls: Vec::with_capacity(MAX_CALLS),
             spare: vec![vec![0.0; frame]; MAX_CALLS],
@@ -102,7 +105,6 @@ impl Engine {
             tone: None,
             tone_frame: vec![0.0; frame],
             say: vec![0.0; frame],
-            dither: DITHER,
         }
     }
 
@@ -112,10 +114,9 @@ impl Engine {
         let in_call = self.scene.calls.iter().flatten().next().is_some();
         self.note_level(captured, &self.meters.microphone_dbfs);
         if in_call {
-            self.dither = -self.dither;
             let factor = self.levels.capture_factor();
-            captured.iter_mut().for_each(|sample| *sample = *sample * factor + self.dither);
-            self.processor.captured(captured);
+            captured.iter_mut().for_each(|sample| *sample *= factor);
+            self.capture.captured(captured);
         }
         let tone_to_calls = self.render_tones();
         playback.copy_from_slice(&self.tone_frame);
@@ -129,7 +130,7 @@ impl Engine {
         playback.iter_mut().for_each(|sample| *sample = limit(*sample * factor));
         self.send(captured, tone_to_calls);
         if in_call {
-            self.processor.played(playback);
+            self.capture.played(playback);
         }
         self.note_level(playback, &self.meters.loudspeaker_dbfs);
     }
@@ -266,7 +267,6 @@ fn limit(sample: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Echo;
     use rtrb::RingBuffer;
     use std::sync::Mutex;
 

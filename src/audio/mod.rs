@@ -9,7 +9,6 @@ mod devices;
 mod engine;
 mod levels;
 mod mixer;
-mod processor;
 mod sounds;
 mod synthetic;
 mod thread;

@@ -4,6 +4,7 @@ mod black_box;
 mod check;
 mod client;
 mod devices;
+mod dsp;
 mod explain;
 mod generate;
 mod logging;
@@ -238,6 +239,9 @@ enum Command {
         /// The file
         file: PathBuf,
     },
+    /// Run the signal processing of the daemon on files
+    #[command(subcommand)]
+    Dsp(dsp::DspCommand),
     /// Start a core server with a web phone, and a station with a front panel
     Sandbox(sandbox::SandboxArgs),
     /// Print shell completions
@@ -298,6 +302,7 @@ async fn dispatch(command: Command) -> Exit {
         }
         Command::Explain { daemon, .. } => explain::last(&daemon).await,
         Command::Dump { file, unredacted, daemon } => black_box::dump(&daemon, &file, unredacted).await,
+        Command::Dsp(command) => dsp::dsp(&command),
         Command::Replay { file } => black_box::replay(&file),
         Command::Completions { shell } => generate::completions(shell),
         Command::Man => generate::man(),

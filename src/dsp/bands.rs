@@ -1,0 +1,146 @@
+//! 48 kHz as a band of 16 kHz, in which speech is processed, and the rest above 8 kHz, which follows it.
+//!
+//! A linear-phase low-pass down and up again; the upper band is what both leave over, so that nothing is lost.
+
+use crate::HOP;
+
+/// 48 kHz to 16 kHz.
+const FACTOR: usize = 3;
+/// Samples of 10 ms at 48 kHz.
+pub(super) const WIDE_HOP: usize = FACTOR * HOP;
+/// Taps of the low-pass, odd: a delay of 1.5 ms each way.
+const TAPS: usize = 145;
+/// -6 dB here; 60 dB down from 8.6 kHz on.
+const CUTOFF_HZ: f32 = 7_600.0;
+
+/// Splits hops of 48 kHz and joins them.
+pub(super) struct Bands {
+    taps: [f32; TAPS],
+    down: [f32; TAPS - 1 + WIDE_HOP],
+    /// The low band before it goes up, and the processed one.
+    ups: [Up; 2],
+    /// The signal, waiting for its low band to come back.
+    delayed: [f32; TAPS - 1 + WIDE_HOP],
+}
+
+/// Interpolates hops of 16 kHz.
+struct Up {
+    history: [f32; TAPS / FACTOR + 1 + HOP],
+}
+
+impl Bands {
+    /// Samples of 48 kHz that a pass down and up is late.
+    pub(super) const DELAY: usize = TAPS - 1;
+
+    pub(super) fn new() -> Self {
+        let middle = (TAPS / 2) as f32;
+        let cutoff = CUTOFF_HZ / 48_000.0;
+        let mut taps = [0.0; TAPS];
+        for (index, tap) in taps.iter_mut().enumerate() {
+            let at = index as f32 - middle;
+            let angle = std::f32::consts::TAU * cutoff * at;
+            let sinc = if at == 0.0 { 2.0 * cutoff } else { angle.sin() / (std::f32::consts::PI * at) };
+            // Blackman's window.
+            let turn = std::f32::consts::TAU * index as f32 / (TAPS - 1) as f32;
+            *tap = sinc * (0.42 - 0.5 * turn.cos() + 0.08 * (2.0 * turn).cos());
+        }
+        let sum: f32 = taps.iter().sum();
+        taps.iter_mut().for_each(|tap| *tap /= sum);
+        let up = || Up { history: [0.0; TAPS / FACTOR + 1 + HOP] };
+        Self { taps, down: [0.0; TAPS - 1 + WIDE_HOP], ups: [up(), up()], delayed: [0.0; TAPS - 1 + WIDE_HOP] }
+    }
+
+    /// The band below 8 kHz of a wide hop.
+    pub(super) fn low(&mut self, wide: &[f32], low: &mut [f32; HOP]) {
+        self.down.copy_within(WIDE_HOP.., 0);
+        for (to, from) in self.down.iter_mut().skip(TAPS - 1).zip(wide) {
+            *to = *from;
+        }
+        for (index, sample) in low.iter_mut().enumerate() {
+            let window = self.down.get(index * FACTOR..index * FACTOR + TAPS).unwrap_or_default();
+            *sample = window.iter().zip(&self.taps).map(|(sample, tap)| sample * tap).sum();
+        }
+    }
+
+    /// What a wide hop has beside its low band: both have to be given.
+    pub(super) fn high(&mut self, wide: &[f32], low: &[f32; HOP], high: &mut [f32; WIDE_HOP]) {
+        self.delayed.copy_within(WIDE_HOP.., 0);
+        for (to, from) in self.delayed.iter_mut().skip(Self::DELAY).zip(wide) {
+            *to = *from;
+        }
+        let [before, _] = &mut self.ups;
+        before.interpolate(&self.taps, low, high);
+        for (high, whole) in high.iter_mut().zip(&self.delayed) {
+            *high = whole - *high;
+        }
+    }
+
+    /// The wide form of a processed low band.
+    pub(super) fn wide(&mut self, low: &[f32; HOP], wide: &mut [f32; WIDE_HOP]) {
+        let [_, after] = &mut self.ups;
+        after.interpolate(&self.taps, low, wide);
+    }
+}
+
+impl Up {
+    fn interpolate(&mut self, taps: &[f32; TAPS], low: &[f32; HOP], wide: &mut [f32; WIDE_HOP]) {
+        const KEPT: usize = TAPS / FACTOR + 1;
+        self.history.copy_within(HOP.., 0);
+        for (to, from) in self.history.iter_mut().skip(KEPT).zip(low) {
+            *to = *from;
+        }
+        for (index, sample) in wide.iter_mut().enumerate() {
+            // The newest sample of the low band that this one has heard of, and how far behind it is.
+            let (newest, phase) = (KEPT + index / FACTOR, index % FACTOR);
+            let heard = self.history.get(..=newest).unwrap_or_default().iter().rev();
+            let sum: f32 = taps.iter().skip(phase).step_by(FACTOR).zip(heard).map(|(tap, low)| tap * low).sum();
+            *sample = sum * FACTOR as f32;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split_and_join(hertz: f32) -> (f32, f32, f32) {
+        let mut bands = Bands::new();
+        let input: Vec<f32> =
+            (0..WIDE_HOP * 60).map(|index| (std::f32::consts::TAU * hertz * index as f32 / 48_000.0).sin()).collect();
+        let (mut output, mut low_power, mut high_power) = (Vec::new(), 0.0, 0.0);
+        for (index, wide) in input.chunks_exact(WIDE_HOP).enumerate() {
+            let (mut low, mut high, mut joined) = ([0.0; HOP], [0.0; WIDE_HOP], [0.0; WIDE_HOP]);
+            bands.low(wide, &mut low);
+            bands.high(wide, &low, &mut high);
+            bands.wide(&low, &mut joined);
+            output.extend(joined.iter().zip(&high).map(|(low, high)| low + high));
+            if index < 10 {
+                // The tone begins.
+                continue;
+            }
+            low_power += low.iter().map(|sample| sample * sample).sum::<f32>() / HOP as f32;
+            high_power += high.iter().map(|sample| sample * sample).sum::<f32>() / WIDE_HOP as f32;
+        }
+        let worst = input[..input.len() - Bands::DELAY]
+            .iter()
+            .zip(&output[Bands::DELAY..])
+            .map(|(input, output)| (input - output).abs())
+            .fold(0.0, f32::max);
+        (worst, 10.0 * (low_power / 25.0).log10(), 10.0 * (high_power / 25.0).log10())
+    }
+
+    #[test]
+    fn what_is_split_is_joined_to_what_it_was() {
+        for hertz in [300.0, 3_000.0, 7_500.0, 8_000.0, 12_000.0] {
+            assert!(split_and_join(hertz).0 < 1e-4, "{hertz} Hz: {}", split_and_join(hertz).0);
+        }
+    }
+
+    #[test]
+    fn each_band_has_what_belongs_to_it() {
+        let (_, low, high) = split_and_join(1_000.0);
+        assert!(low > -0.1 && high < -45.0, "{low} {high}");
+        let (_, low, high) = split_and_join(12_000.0);
+        assert!(low < -55.0 && high > -0.1, "{low} {high}");
+    }
+}

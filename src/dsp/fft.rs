@@ -1,0 +1,55 @@
+//! The real Fourier transform of one length, with its buffers (over realfft).
+
+use std::sync::Arc;
+
+use realfft::num_complex::Complex32;
+use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
+
+/// Transforms of `length` samples to `length / 2 + 1` bins and back.
+pub(super) struct Fft {
+    forward: Arc<dyn RealToComplex<f32>>,
+    inverse: Arc<dyn ComplexToReal<f32>>,
+    samples: Vec<f32>,
+    bins: Vec<Complex32>,
+    scratch: Vec<Complex32>,
+    scale: f32,
+}
+
+impl Fft {
+    pub(super) fn new(length: usize) -> Self {
+        let mut planner = RealFftPlanner::new();
+        let forward = planner.plan_fft_forward(length);
+        let inverse = planner.plan_fft_inverse(length);
+        let scratch = forward.get_scratch_len().max(inverse.get_scratch_len());
+        Self {
+            samples: forward.make_input_vec(),
+            bins: forward.make_output_vec(),
+            scratch: vec![Complex32::default(); scratch],
+            scale: 1.0 / length as f32,
+            forward,
+            inverse,
+        }
+    }
+
+    /// The bins of the samples that `fill` writes.
+    pub(super) fn forward(&mut self, bins: &mut [Complex32], fill: impl FnOnce(&mut [f32])) {
+        fill(&mut self.samples);
+        let scratch = self.scratch.get_mut(..self.forward.get_scratch_len()).unwrap_or_default();
+        // The lengths are those of the plan.
+        let _ = self.forward.process_with_scratch(&mut self.samples, bins, scratch);
+    }
+
+    /// The samples of the bins that `fill` writes, scaled so that there and back is the identity.
+    pub(super) fn inverse(&mut self, fill: impl FnOnce(&mut [Complex32])) -> &[f32] {
+        fill(&mut self.bins);
+        // A real signal has no imaginary part there.
+        if let [first, .., last] = self.bins.as_mut_slice() {
+            first.im = 0.0;
+            last.im = 0.0;
+        }
+        let scratch = self.scratch.get_mut(..self.inverse.get_scratch_len()).unwrap_or_default();
+        let _ = self.inverse.process_with_scratch(&mut self.bins, &mut self.samples, scratch);
+        self.samples.iter_mut().for_each(|sample| *sample *= self.scale);
+        &self.samples
+    }
+}

@@ -1,0 +1,24 @@
+//! Signal processing of the capture path: pure functions of the samples, in frames of 10 ms.
+//!
+//! [`CapturePath`] is made for one loudspeaker a hand's breadth from one microphone, in the order of the signal:
+//! `delay` finds when the echo comes, `loudspeaker` models the driver, `kalman` predicts the echo and takes it away,
+//! `suppressor` removes what is left, gently where the near end talks, and steady noise where that is wanted; `gain`
+//! brings speech to one level. All of it works at 16 kHz; at 48 kHz `bands` lets the rest follow. Nothing allocates
+//! after the start: it runs on the audio thread.
+
+mod bands;
+mod capture;
+mod delay;
+mod fft;
+mod gain;
+mod highpass;
+mod kalman;
+mod loudspeaker;
+mod suppressor;
+
+pub use capture::{CaptureOptions, CapturePath};
+
+/// Samples a second of what is processed.
+const RATE_HZ: u32 = 16_000;
+/// Samples of a hop of 10 ms.
+const HOP: usize = 160;
