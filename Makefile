@@ -140,7 +140,7 @@ bench: packages-test packages-device $(VIRTCARD)
 	$(CARGO) test --test network -- --ignored --nocapture --test-threads=1
 
 doc:
-	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --workspace --no-deps --document-private-items
 
 # Built once, outside the clone.
 DENY := $(HOME)/.cache/callbox-tools/bin/cargo-deny
