@@ -92,7 +92,7 @@ impl Stream {
             pcm.sw_params(&params).map_err(error)?;
         }
         let (from, to) = if direction == Direction::Capture { (rate, rate_hz) } else { (rate_hz, rate) };
-        let resampler = Resampler::new(from, to).map_err(|error| CardError(format!("{name}: {error}")))?;
+        let resampler = Resampler::new(from, to);
         Ok(Self {
             pcm,
             name: name.to_owned(),

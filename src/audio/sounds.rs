@@ -3,11 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rubato::audioadapter_buffers::direct::SequentialSlice;
-use rubato::{Fft, FixedSync, Resampler as _};
-
 use super::tones::Tone;
 use crate::config::Sound;
+use crate::sound::Resampler;
 
 /// Why a sound file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -70,36 +68,7 @@ fn load(path: &Path, rate_hz: u32) -> Result<Vec<f32>, SoundError> {
     .map_err(|problem| error(problem.to_string()))?;
     let channels = usize::from(spec.channels.max(1));
     let mono: Vec<f32> = samples.chunks_exact(channels).map(|all| all.iter().sum::<f32>() / channels as f32).collect();
-    convert(&mono, spec.sample_rate, rate_hz).map_err(|problem| error(problem.to_string()))
-}
-
-fn convert(samples: &[f32], from_hz: u32, to_hz: u32) -> Result<Vec<f32>, Box<dyn std::error::Error>> {
-    if from_hz == to_hz {
-        return Ok(samples.to_vec());
-    }
-    let mut fft = Fft::<f32>::new(from_hz as usize, to_hz as usize, 1024, 1, FixedSync::Input)?;
-    let length = samples.len() * to_hz as usize / from_hz as usize;
-    let delay = fft.output_delay();
-    let mut converted = Vec::with_capacity(length + delay);
-    let mut output = vec![0.0; fft.output_frames_max()];
-    let mut rest = samples;
-    while converted.len() < length + delay {
-        let need = fft.input_frames_next();
-        let mut input = rest.get(..need.min(rest.len())).unwrap_or_default().to_vec();
-        rest = rest.get(input.len()..).unwrap_or_default();
-        input.resize(need, 0.0);
-        let room = output.len();
-        let (_, made) = fft.process_into_buffer(
-            &SequentialSlice::new(&input, 1, need)?,
-            &mut SequentialSlice::new_mut(&mut output, 1, room)?,
-            None,
-        )?;
-        if made == 0 {
-            break;
-        }
-        converted.extend(output.get(..made).unwrap_or_default());
-    }
-    Ok(converted.into_iter().skip(delay).take(length).collect())
+    Ok(Resampler::convert(&mono, spec.sample_rate, rate_hz))
 }
 
 #[cfg(test)]

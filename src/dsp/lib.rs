@@ -1,4 +1,5 @@
-//! Signal processing of the capture path: pure functions of the samples, in frames of 10 ms.
+//! Signal processing: pure functions of the samples, in frames of 10 ms. [`Resampler`] converts rates, the rest is the
+//! capture path.
 //!
 //! [`CapturePath`] is made for one loudspeaker a hand's breadth from one microphone, in the order of the signal:
 //! `delay` finds when the echo comes, `loudspeaker` models the driver, `kalman` predicts the echo and takes it away,
@@ -14,9 +15,11 @@ mod gain;
 mod highpass;
 mod kalman;
 mod loudspeaker;
+mod resample;
 mod suppressor;
 
 pub use capture::{CaptureOptions, CapturePath};
+pub use resample::Resampler;
 
 /// Samples a second of what is processed.
 const RATE_HZ: u32 = 16_000;

@@ -46,12 +46,6 @@ pub enum MediaError {
     System(String),
 }
 
-impl From<crate::sound::ResampleError> for MediaError {
-    fn from(error: crate::sound::ResampleError) -> Self {
-        Self::Codec(error.to_string())
-    }
-}
-
 impl MediaError {
     fn codec(error: opus::Error) -> Self {
         Self::Codec(error.to_string())

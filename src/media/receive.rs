@@ -37,7 +37,7 @@ impl Receiver {
             packets,
             jitter: JitterBuffer::new(),
             opus: opus::Decoder::new(rate_hz, opus::Channels::Mono).map_err(MediaError::codec)?,
-            narrow: Resampler::new(8_000, rate_hz)?,
+            narrow: Resampler::new(8_000, rate_hz),
             concealer: Concealer::new(),
             codec: Codec::Opus,
             rate_hz,

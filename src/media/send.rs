@@ -95,7 +95,7 @@ impl Sender {
         Ok(Self {
             codec,
             opus,
-            narrow: Resampler::new(rate_hz, 8_000)?,
+            narrow: Resampler::new(rate_hz, 8_000),
             packet: vec![0.0; packet].into_boxed_slice(),
             filled: 0,
             narrow_packet: [0.0; 160],

@@ -2,9 +2,7 @@
 //!
 //! Media implements it, audio calls it from its real-time thread, and neither knows the other.
 
-mod resample;
-
-pub(crate) use resample::{ResampleError, Resampler};
+pub(crate) use callbox_dsp::Resampler;
 
 /// Length of a frame in milliseconds.
 pub const FRAME_MS: u32 = 10;
