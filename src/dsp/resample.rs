@@ -30,7 +30,7 @@ fn greatest_common_divisor(one: usize, other: usize) -> usize {
 }
 
 /// The modified Bessel function of order zero, for Kaiser's window.
-fn bessel(x: f64) -> f64 {
+pub(crate) fn bessel(x: f64) -> f64 {
     let mut term = 1.0;
     (1..30).fold(1.0, |sum, k| {
         term *= (x / 2.0 / f64::from(k)).powi(2);

@@ -77,10 +77,12 @@ class Door:
     def __init__(self, device, chip):
         self.device, self.chip = device, chip
 
-    def start(self):
+    def start(self, by_kernel=True):
         # The shell's own child, so that its number is known.
         self.device.sh("RUNTIME_DIRECTORY=/run /share/callbox run --config /share/door.toml > /tmp/door.log 2>&1 & echo $! > /tmp/door.pid")
         until("registration", 30, lambda: (s := self.status()) and s["session"]["state"] == "registered")
+        # A press before the pin is taken is nobody's.
+        until("its pins", 10, lambda: self.button("bell")["debounced_by_kernel"] == by_kernel)
 
     def signal(self, name):
         self.device.sh(f"kill -{name} $(cat /tmp/door.pid)", check=False)
