@@ -121,6 +121,18 @@ def amplitude(path, hertz):
     return best
 
 
+def write_syllables(path, hertz, on_s, off_s):
+    """A tone that comes and goes as speech does: a steady one is noise or an echo to what cleans the microphone."""
+    rate, seconds = 48000, 6
+    with wave.open(str(path), "wb") as sound:
+        sound.setnchannels(1), sound.setsampwidth(2), sound.setframerate(rate)
+        for index in range(rate * seconds):
+            at = index / rate
+            syllable = at % (on_s + off_s) / on_s
+            swell = math.sin(math.pi * syllable) ** 2 if syllable < 1 else 0.0
+            sound.writeframesraw(struct.pack("<h", round(26000 * swell * math.sin(2 * math.pi * hertz * at))))
+
+
 def step(text):
     print(f"  {text}", flush=True)
 
@@ -132,6 +144,8 @@ def main(package, callbox):
         shutil.copy(package, share / "callbox.deb")
         write_share(share)
         (share / "door.toml").write_text(DOOR)
+        write_syllables(share / "440.wav", 440, 0.25, 0.15)
+        write_syllables(share / "1000.wav", 1000, 0.35, 0.25)
         with Device(CACHE, share) as device:
             try:
                 run(device, share)
@@ -176,8 +190,8 @@ def run(device, share):
     step(f"started by systemd as its own user; STATUS={shown!r}")
 
     # What the microphones hear.
-    sh("speaker-test -D plughw:Loopback,0,0 -c 1 -r 48000 -t sine -f 440 > /dev/null 2>&1 &")
-    sh("speaker-test -D plughw:Loopback,0,4 -c 1 -r 48000 -t sine -f 1000 > /dev/null 2>&1 &")
+    for card, hertz in (("0,0", 440), ("0,4", 1000)):
+        sh(f"speaker-test -D plughw:Loopback,{card} -c 1 -r 48000 -t wav -W /share -w {hertz}.wav > /tmp/{hertz}.log 2>&1 &")
     door.talk()
     assert chip.get(LAMP) == 1
     record = "arecord -q -f S16_LE -r 48000 -c 1 -d 3 -D plughw:Loopback,1"
