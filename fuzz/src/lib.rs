@@ -193,7 +193,7 @@ pub fn rtp(data: &[u8]) {
     while let [length, pause, bytes @ ..] = rest {
         let (packet, after) = bytes.split_at(usize::from(*length).min(bytes.len()));
         now_ms += u64::from(*pause);
-        receiver.packet(packet, now_ms);
+        receiver.packet(packet, now_ms as f64);
         while frames < now_ms / 10 && frames < 500 {
             frames += 1;
             let frame = receiver.frame();

@@ -1,17 +1,29 @@
 //! `callbox dsp`: the signal processing of the daemon, offline, on files.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use callbox_dsp::{CaptureOptions, CapturePath};
 use clap::{Args, Subcommand};
 
 use super::{Exit, complain};
-use crate::sound::frame_samples;
+use crate::config::Codec;
+use crate::media::offline::{OfflineReceiver, OfflineSender};
+use crate::media::rtpdump::{self, RecordedPacket, TraceError};
+use crate::media::{MediaError, ReceiveCounters};
+use crate::sound::{FRAME_MS, frame_samples};
+
+/// What is written after the last packet.
+const AFTER_MS: u32 = 1_000;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum DspCommand {
     /// Take the echo out of a recording
     Echo(EchoArgs),
+    /// Play recorded packets as a call does, in virtual time
+    Receive(ReceiveArgs),
+    /// Make the packets that a call would send, one every 20 ms
+    Send(SendArgs),
 }
 
 #[derive(Debug, Args)]
@@ -33,6 +45,45 @@ pub(super) struct EchoArgs {
     gain_control: bool,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct ReceiveArgs {
+    /// RTP in the format of rtpdump: Opus as type 111, G.711 as 0 and 8
+    #[arg(long, value_name = "F.rtpdump")]
+    trace: PathBuf,
+    /// Where to write what is heard, from the first packet to a second after the last
+    #[arg(long, value_name = "O.wav")]
+    out: PathBuf,
+    /// The sound card's rate: 16000 or 48000
+    #[arg(long, value_name = "HZ", default_value_t = 48_000, value_parser = card_rate)]
+    rate: u32,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SendArgs {
+    /// What is said: mono WAV, 16 or 48 kHz
+    #[arg(long, value_name = "I.wav")]
+    input: PathBuf,
+    /// Where to write the packets, in the format of rtpdump
+    #[arg(long, value_name = "F.rtpdump")]
+    trace: PathBuf,
+    /// opus, pcma or pcmu
+    #[arg(long, default_value = "opus", value_parser = codec)]
+    codec: Codec,
+}
+
+fn codec(text: &str) -> Result<Codec, String> {
+    match text {
+        "opus" => Ok(Codec::Opus),
+        "pcma" => Ok(Codec::Pcma),
+        "pcmu" => Ok(Codec::Pcmu),
+        _ => Err("give opus, pcma or pcmu".to_owned()),
+    }
+}
+
+fn card_rate(text: &str) -> Result<u32, String> {
+    text.parse().ok().filter(|rate| matches!(rate, 16_000 | 48_000)).ok_or_else(|| "give 16000 or 48000".to_owned())
+}
+
 /// Why a file cannot be processed.
 #[derive(Debug, thiserror::Error)]
 enum DspError {
@@ -42,11 +93,23 @@ enum DspError {
     Format { path: PathBuf, rate_hz: u32, channels: u16 },
     #[error("{path}: {rate_hz} Hz, but the other file has {other_hz}; give both at one rate", path = path.display())]
     Rates { path: PathBuf, rate_hz: u32, other_hz: u32 },
+    #[error("{path}: {error}", path = path.display())]
+    Read { path: PathBuf, error: std::io::Error },
+    #[error("{path}: {error}", path = path.display())]
+    Write { path: PathBuf, error: std::io::Error },
+    #[error("{path}: {error}", path = path.display())]
+    Trace { path: PathBuf, error: TraceError },
+    #[error("{path}: no packet of Opus (111) or G.711 (0, 8) in it", path = path.display())]
+    NoSpeech { path: PathBuf },
+    #[error("{0}")]
+    Media(MediaError),
 }
 
 pub(super) fn dsp(command: &DspCommand) -> Exit {
     let result = match command {
         DspCommand::Echo(args) => echo(args),
+        DspCommand::Receive(args) => receive(args),
+        DspCommand::Send(args) => send(args),
     };
     match result {
         Ok(()) => Exit::Done,
@@ -76,6 +139,57 @@ fn echo(args: &EchoArgs) -> Result<(), DspError> {
         cleaned.extend_from_slice(&heard);
     }
     write(&args.out, rate_hz, cleaned.get(latency..).unwrap_or_default().iter().take(microphone.len()))
+}
+
+fn receive(args: &ReceiveArgs) -> Result<(), DspError> {
+    let path = &args.trace;
+    let bytes = std::fs::read(path).map_err(|error| DspError::Read { path: path.clone(), error })?;
+    let mut packets = rtpdump::read(&bytes).map_err(|error| DspError::Trace { path: path.clone(), error })?;
+    packets.sort_by_key(|packet| packet.at_ms);
+    let mut receiver = OfflineReceiver::new(args.rate).map_err(DspError::Media)?;
+    let last_ms = packets.last().map_or(0, |packet| packet.at_ms);
+    let mut waiting = packets.iter().peekable();
+    let mut heard = Vec::new();
+    let (mut delays_ms, mut targets_ms, mut frames) = (0.0, 0.0, 0_u32);
+    for now_ms in (0..=last_ms.saturating_add(AFTER_MS)).step_by(FRAME_MS as usize) {
+        while let Some(packet) = waiting.next_if(|packet| packet.at_ms <= now_ms) {
+            receiver.packet(&packet.bytes, f64::from(packet.at_ms));
+        }
+        heard.extend(receiver.frame());
+        if now_ms <= last_ms {
+            let (delay_ms, target_ms) = receiver.delay_and_target_ms();
+            delays_ms += delay_ms;
+            targets_ms += target_ms;
+            frames += 1;
+        }
+    }
+    let counters = receiver.counters();
+    if counters.received == 0 {
+        return Err(DspError::NoSpeech { path: path.clone() });
+    }
+    write(&args.out, args.rate, heard.iter())?;
+    let (delay_ms, target_ms) = (delays_ms / f64::from(frames), targets_ms / f64::from(frames));
+    let ReceiveCounters { received, late, lost, concealed_ms, shortened_ms, lengthened_ms } = counters;
+    println!("received   {received} packets, {late} of them too late or twice");
+    println!("lost       {lost} packets, {concealed_ms:.0} ms made up");
+    println!("stretched  {shortened_ms:.0} ms left out, {lengthened_ms:.0} ms said twice");
+    println!("delay      {delay_ms:.1} ms above the fastest packet's, target {target_ms:.1} ms");
+    Ok(())
+}
+
+fn send(args: &SendArgs) -> Result<(), DspError> {
+    let (sound, rate_hz) = read(&args.input)?;
+    let mut sender = OfflineSender::new(args.codec, rate_hz).map_err(DspError::Media)?;
+    let mut frame = vec![0.0; frame_samples(rate_hz)];
+    let mut packets = Vec::new();
+    for (at_ms, begin) in (0..).step_by(FRAME_MS as usize).zip((0..sound.len()).step_by(frame.len())) {
+        take(&sound, begin, &mut frame);
+        packets.extend(sender.frame(&frame).map(|bytes| RecordedPacket { at_ms, bytes }));
+    }
+    let bytes = rtpdump::write(Duration::ZERO, &packets);
+    std::fs::write(&args.trace, bytes).map_err(|error| DspError::Write { path: args.trace.clone(), error })?;
+    println!("sent       {} packets", packets.len());
+    Ok(())
 }
 
 /// A frame of a signal, and silence after its end.

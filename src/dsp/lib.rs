@@ -1,5 +1,6 @@
-//! Signal processing: pure functions of the samples, in frames of 10 ms. [`Resampler`] converts rates, the rest is the
-//! capture path.
+//! Signal processing: pure functions of the samples, in frames of 10 ms. [`Resampler`] converts rates,
+//! [`DriftResampler`] follows a clock that is almost the same, [`Stretch`] gives speech less or more time; the rest is
+//! the capture path.
 //!
 //! [`CapturePath`] is made for one loudspeaker a hand's breadth from one microphone, in the order of the signal:
 //! `delay` finds when the echo comes, `loudspeaker` models the driver, `kalman` predicts the echo and takes it away,
@@ -10,16 +11,20 @@
 mod bands;
 mod capture;
 mod delay;
+mod drift;
 mod fft;
 mod gain;
 mod highpass;
 mod kalman;
 mod loudspeaker;
 mod resample;
+mod stretch;
 mod suppressor;
 
 pub use capture::{CaptureOptions, CapturePath};
+pub use drift::DriftResampler;
 pub use resample::Resampler;
+pub use stretch::Stretch;
 
 /// Samples a second of what is processed.
 const RATE_HZ: u32 = 16_000;

@@ -2,12 +2,13 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rtrb::{Consumer, Producer, RingBuffer};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::MediaError;
-use super::jitter::Packet;
+use super::packets::Packet;
 use super::receive::Receiver;
 use super::send::{Encoded, SendCodec, Sender};
 use crate::sound::CallSound;
@@ -19,13 +20,14 @@ const SEND_RING: usize = 16;
 
 /// The audio thread's side.
 struct Sound {
+    began: Instant,
     receiver: Receiver,
     sender: Sender,
 }
 
 impl CallSound for Sound {
     fn hear(&mut self, frame: &mut [f32]) {
-        self.receiver.hear(frame);
+        self.receiver.hear(frame, milliseconds(self.began.elapsed()));
     }
 
     fn say(&mut self, frame: &[f32]) {
@@ -40,6 +42,12 @@ pub(super) struct NetworkEnd {
     /// Becomes readable when there is something encoded.
     pub(super) wake: OwnedFd,
     pub(super) codec: Arc<SendCodec>,
+    /// What arrivals are counted from.
+    pub(super) began: Instant,
+}
+
+pub(super) fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1_000.0
 }
 
 /// Makes both sides at the card's rate.
@@ -48,9 +56,11 @@ pub(super) fn call_sound(rate_hz: u32) -> Result<(Box<dyn CallSound>, NetworkEnd
     let (frames, encoded) = RingBuffer::new(SEND_RING);
     let codec = Arc::new(SendCodec::default());
     let (wake, waker) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).map_err(MediaError::system)?;
+    let began = Instant::now();
     let sound = Sound {
+        began,
         receiver: Receiver::new(packets, rate_hz)?,
         sender: Sender::new(frames, waker, Arc::clone(&codec), rate_hz)?,
     };
-    Ok((Box::new(sound), NetworkEnd { received, encoded, wake, codec }))
+    Ok((Box::new(sound), NetworkEnd { received, encoded, wake, codec, began }))
 }

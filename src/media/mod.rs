@@ -6,12 +6,16 @@
 
 mod call_sound;
 mod conceal;
+mod decode;
+mod delay;
+mod drift;
 mod dtmf;
 mod g711;
-mod jitter;
 pub mod offline;
+mod packets;
 mod peer;
 mod receive;
+pub mod rtpdump;
 mod sdp;
 mod send;
 mod task;
@@ -25,6 +29,8 @@ use tokio::sync::mpsc;
 use crate::config::MediaConfig;
 use crate::core::{MediaCommand, MediaEvent, MediaId};
 use crate::sound::CallSound;
+
+pub use receive::ReceiveCounters;
 
 /// Commands that wait for a call's task.
 const COMMANDS: usize = 64;

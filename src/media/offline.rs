@@ -1,15 +1,21 @@
 //! The media of a call without a network or a sound card: what the receive path makes of packets, and
 //! what becomes of a far end's description. For tests and fuzzers.
 
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use bytes::Bytes;
 use rtc::rtp::Packet as RtpPacket;
-use rtc::shared::marshal::Unmarshal;
-use rtrb::Producer;
+use rtc::shared::marshal::{Marshal, Unmarshal};
+use rtrb::{Consumer, Producer};
+use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::dtmf::DigitReceiver;
-use super::jitter::Packet;
+use super::packets::Packet;
 use super::peer::{Identity, Peer, payload_list};
-use super::receive::Receiver;
+use super::receive::{ReceiveCounters, Receiver};
 use super::sdp::{self, Payload, Remote};
+use super::send::{Encoded, SendCodec, Sender};
 use super::{MediaContext, MediaError};
 use crate::config::Codec;
 
@@ -24,6 +30,7 @@ pub struct OfflineReceiver {
     receiver: Receiver,
     digits: DigitReceiver,
     rate_hz: u32,
+    frames: u32,
 }
 
 impl OfflineReceiver {
@@ -34,11 +41,17 @@ impl OfflineReceiver {
     /// A codec or resampler could not be made.
     pub fn new(rate_hz: u32) -> Result<Self, MediaError> {
         let (packets, queue) = rtrb::RingBuffer::new(PACKETS);
-        Ok(Self { packets, receiver: Receiver::new(queue, rate_hz)?, digits: DigitReceiver::default(), rate_hz })
+        Ok(Self {
+            packets,
+            receiver: Receiver::new(queue, rate_hz)?,
+            digits: DigitReceiver::default(),
+            rate_hz,
+            frames: 0,
+        })
     }
 
     /// Takes an RTP packet (RFC 3550) with the payload types of our own offer; gives a digit that it completes.
-    pub fn packet(&mut self, bytes: &[u8], arrival_ms: u64) -> Option<char> {
+    pub fn packet(&mut self, bytes: &[u8], arrival_ms: f64) -> Option<char> {
         let mut buffer = bytes;
         let packet = RtpPacket::unmarshal(&mut buffer).ok()?;
         let header = &packet.header;
@@ -46,9 +59,8 @@ impl OfflineReceiver {
         match payload {
             Payload::TelephoneEvent => self.digits.packet(header.timestamp, &packet.payload),
             Payload::Speech(codec) => {
-                let taken = Packet::new(codec, header.sequence_number, header.timestamp, arrival_ms, &packet.payload);
-                if let Some(taken) = taken.filter(|packet| !packet.payload().is_empty()) {
-                    let _ = self.packets.push(taken);
+                if let Some(packet) = Packet::new(codec, header, arrival_ms, &packet.payload) {
+                    let _ = self.packets.push(packet);
                 }
                 None
             }
@@ -58,8 +70,67 @@ impl OfflineReceiver {
     /// The next 10 ms of sound.
     pub fn frame(&mut self) -> Vec<f32> {
         let mut frame = vec![0.0; (self.rate_hz / 100) as usize];
-        self.receiver.hear(&mut frame);
+        self.receiver.hear(&mut frame, f64::from(self.frames) * f64::from(crate::sound::FRAME_MS));
+        self.frames += 1;
         frame
+    }
+
+    /// What happened so far.
+    pub fn counters(&self) -> ReceiveCounters {
+        self.receiver.counters
+    }
+
+    /// How long after the fastest packet of late would have come sound is played, and is to be played.
+    pub fn delay_and_target_ms(&self) -> (f64, f64) {
+        self.receiver.delay_and_target_ms()
+    }
+}
+
+/// Encoder and packets of one call.
+pub struct OfflineSender {
+    sender: Sender,
+    encoded: Consumer<Encoded>,
+    _wake: OwnedFd,
+    codec: Codec,
+    rate_hz: u32,
+    sequence: u16,
+    timestamp: u32,
+}
+
+impl OfflineSender {
+    /// A send path at the sound card's rate.
+    ///
+    /// # Errors
+    ///
+    /// A codec could not be made.
+    pub fn new(codec: Codec, rate_hz: u32) -> Result<Self, MediaError> {
+        let (frames, encoded) = rtrb::RingBuffer::new(PACKETS);
+        let (wake, waker) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).map_err(MediaError::system)?;
+        let shared = Arc::new(SendCodec::default());
+        shared.set(codec);
+        let sender = Sender::new(frames, waker, shared, rate_hz)?;
+        Ok(Self { sender, encoded, _wake: wake, codec, rate_hz, sequence: 0, timestamp: 0 })
+    }
+
+    /// Takes 10 ms of sound; gives the RTP packet that it completes, with the payload types of our own offer.
+    pub fn frame(&mut self, frame: &[f32]) -> Option<Vec<u8>> {
+        debug_assert_eq!(frame.len(), (self.rate_hz / 100) as usize);
+        self.sender.say(frame);
+        let encoded = self.encoded.pop().ok()?;
+        let speech = |(_, payload): &(u8, Payload)| *payload == Payload::Speech(self.codec);
+        let (payload_type, _) = payload_list(&CODECS).into_iter().find(speech)?;
+        let header = rtc::rtp::Header {
+            version: 2,
+            payload_type,
+            sequence_number: self.sequence,
+            timestamp: self.timestamp,
+            ssrc: 1,
+            ..Default::default()
+        };
+        self.sequence = self.sequence.wrapping_add(1);
+        self.timestamp = self.timestamp.wrapping_add(encoded.ticks());
+        let packet = RtpPacket { header, payload: Bytes::copy_from_slice(encoded.payload()) };
+        packet.marshal().ok().map(|bytes| bytes.to_vec())
     }
 }
 

@@ -1,135 +1,243 @@
-//! The receive path of a call: packets from a ring, jitter buffer, decoder, resampler.
+//! The receive path of a call: packets from a ring, a buffer in their order, a decoder, and a clock.
 //!
-//! Runs on the audio thread. Everything is allocated when the call is made.
+//! Every packet is played a target after the fastest of late would have come. What is off by more than the ear
+//! forgives is put right by leaving periods of the voice out or saying them twice, the rest by a rate that follows the
+//! far end's clock. Runs on the audio thread; everything is allocated when the call is made.
 
+use callbox_dsp::{DriftResampler, Stretch};
 use rtrb::Consumer;
 
 use super::MediaError;
-use super::conceal::Concealer;
-use super::g711;
-use super::jitter::{JitterBuffer, Packet, Playout};
-use crate::config::Codec;
-use crate::sound::Resampler;
+use super::decode::{Decoder, MAX_FRAME};
+use super::delay::{DelayTarget, SenderClock};
+use super::drift::DriftControl;
+use super::packets::{Inserted, Next, Packet, PacketBuffer};
 
-/// Samples of the longest packet: 120 ms of Opus at 48 kHz.
-const MAX_FRAME: usize = 5760;
+/// Decoded sound that is not played yet: a long packet, a short one to stretch with, and room for a period.
+const READY: usize = 2 * MAX_FRAME;
+/// How far the delay may be off its target before sound is stretched, beside a fifth of the target.
+const SLACK_MS: f64 = 10.0;
+/// So much above the target two periods are left out of a packet: speech at almost twice its pace.
+const FAST_MS: f64 = 100.0;
+/// After so long without a packet nobody expects one.
+const FORGOTTEN_MS: f64 = 5_000.0;
+/// Sound that was made up for so long has faded: what follows starts at the target again.
+const FADED_MS: f64 = 100.0;
+/// Longest time that a packet which is there waits for its moment: time stamps may lie.
+const MAX_HOLD_MS: f64 = 500.0;
+const FRAME_MS: f64 = 10.0;
+
+/// What happened since the start of the call.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct ReceiveCounters {
+    /// Packets that were taken in.
+    pub received: u64,
+    /// Packets that came after their time, or twice.
+    pub late: u64,
+    /// Packets that never came, or came too late; some were recovered from the one behind them.
+    pub lost: u64,
+    /// Sound that was made up.
+    pub concealed_ms: f64,
+    /// Sound that was left out to lower the delay.
+    pub shortened_ms: f64,
+    /// Sound that was said twice to raise it.
+    pub lengthened_ms: f64,
+}
 
 pub(super) struct Receiver {
     packets: Consumer<Packet>,
-    jitter: JitterBuffer,
-    opus: opus::Decoder,
-    narrow: Resampler,
-    concealer: Concealer,
-    codec: Codec,
-    rate_hz: u32,
-    /// Samples per packet of this far end, at our rate.
+    buffer: PacketBuffer,
+    clock: SenderClock,
+    target: DelayTarget,
+    decoder: Decoder,
+    stretch: Stretch,
+    drift: DriftControl,
+    resampler: DriftResampler,
+    /// Samples of 10 ms.
     frame: usize,
-    decoded: Box<[f32]>,
-    /// Decoded samples that wait to be heard: `decoded[start..end]`.
-    start: usize,
-    end: usize,
-    scratch: Box<[f32]>,
+    /// Decoded sound: `ready[..length]`.
+    ready: Box<[f32]>,
+    length: usize,
+    /// Of the last packet: how long after the fastest would have come it was played, less what was left out since.
+    delay_ms: f64,
+    /// Sound was played, and not long ago.
+    playing: bool,
+    /// How long nothing that came has been played.
+    starved_ms: f64,
+    /// How long the next packet has waited for its moment.
+    held_ms: f64,
+    pub(super) counters: ReceiveCounters,
 }
 
 impl Receiver {
     pub(super) fn new(packets: Consumer<Packet>, rate_hz: u32) -> Result<Self, MediaError> {
         Ok(Self {
             packets,
-            jitter: JitterBuffer::new(),
-            opus: opus::Decoder::new(rate_hz, opus::Channels::Mono).map_err(MediaError::codec)?,
-            narrow: Resampler::new(8_000, rate_hz),
-            concealer: Concealer::new(),
-            codec: Codec::Opus,
-            rate_hz,
-            frame: (rate_hz / 50) as usize,
-            decoded: vec![0.0; MAX_FRAME * 2].into_boxed_slice(),
-            start: 0,
-            end: 0,
-            scratch: vec![0.0; MAX_FRAME].into_boxed_slice(),
+            buffer: PacketBuffer::new(),
+            clock: SenderClock::default(),
+            target: DelayTarget::new(),
+            decoder: Decoder::new(rate_hz)?,
+            stretch: Stretch::new(rate_hz),
+            drift: DriftControl::default(),
+            resampler: DriftResampler::new(),
+            frame: crate::sound::frame_samples(rate_hz),
+            ready: vec![0.0; READY].into_boxed_slice(),
+            length: 0,
+            delay_ms: 0.0,
+            playing: false,
+            starved_ms: 0.0,
+            held_ms: 0.0,
+            counters: ReceiveCounters::default(),
         })
     }
 
-    /// Fills a frame with what the far end says.
-    pub(super) fn hear(&mut self, frame: &mut [f32]) {
+    /// How long after the fastest packet would have come sound is played, and is to be played.
+    pub(super) fn delay_and_target_ms(&self) -> (f64, f64) {
+        (self.delay_ms, self.target.target_ms())
+    }
+
+    /// Fills 10 ms with what the far end says; `now_ms` is the time since the call began.
+    pub(super) fn hear(&mut self, frame: &mut [f32], now_ms: f64) {
         while let Ok(packet) = self.packets.pop() {
-            self.jitter.insert(packet);
+            self.take(packet);
         }
-        let mut filled = 0;
-        while filled < frame.len() {
-            if self.start == self.end {
-                self.decode_next();
+        let ppm = self.drift.ppm();
+        let needed = self.resampler.needed(frame.len(), ppm);
+        while self.length < needed {
+            let before = self.length;
+            self.produce(now_ms);
+            if self.length == before {
+                // A packet that holds nothing, or not what it says: one frame of silence in its place.
+                self.append_silence();
             }
-            let ready = self.decoded.get(self.start..self.end).unwrap_or_default();
-            let wanted = frame.get_mut(filled..).unwrap_or_default();
-            let count = ready.len().min(wanted.len());
-            if count == 0 {
-                wanted.fill(0.0);
-                break;
-            }
-            for (to, from) in wanted.iter_mut().zip(ready) {
-                *to = *from;
-            }
-            filled += count;
-            self.start += count;
         }
+        self.resampler.process(self.ready.get(..needed).unwrap_or_default(), frame, ppm);
+        self.ready.copy_within(needed..self.length, 0);
+        self.length -= needed;
     }
 
-    fn decode_next(&mut self) {
-        self.start = 0;
-        self.end = match self.jitter.pop() {
-            Playout::Packet(packet) => {
-                self.codec = packet.codec;
-                let count = decode_packet(
-                    packet,
-                    &mut self.opus,
-                    &mut self.narrow,
-                    &mut self.concealer,
-                    &mut self.scratch,
-                    &mut self.decoded,
-                );
-                if count > 0 {
-                    self.frame = count;
+    fn take(&mut self, mut packet: Packet) {
+        self.counters.received += 1;
+        packet.sent_ms = self.clock.sent_ms(&packet);
+        match self.buffer.insert(packet) {
+            Inserted::Taken => {}
+            Inserted::Late => self.counters.late += 1,
+            Inserted::Restarted => {
+                self.clock.restart();
+                packet.sent_ms = self.clock.sent_ms(&packet);
+                self.buffer.insert(packet);
+                self.target.restart();
+                self.playing = false;
+            }
+        }
+        self.target.arrived(&packet);
+    }
+
+    fn samples_ms(&self, samples: usize) -> f64 {
+        samples as f64 / self.frame as f64 * FRAME_MS
+    }
+
+    /// Adds sound to what is ready.
+    fn produce(&mut self, now_ms: f64) {
+        let plays_at_ms = now_ms + self.samples_ms(self.length);
+        match self.buffer.next() {
+            Next::Nothing => self.starve(),
+            Next::Packet(packet) => {
+                let delay_ms = self.target.delay_ms(packet, plays_at_ms);
+                let anew = !self.playing || self.decoder.is_silent() || self.starved_ms >= FADED_MS;
+                if anew && delay_ms < self.target.target_ms() && self.held_ms < MAX_HOLD_MS {
+                    self.held_ms += FRAME_MS;
+                    return self.starve();
                 }
-                count
+                if !anew && self.starved_ms > 0.0 {
+                    self.target.starved(packet);
+                }
+                self.play(delay_ms, anew);
+                self.adjust();
             }
-            Playout::Lost { next } if self.codec == Codec::Opus => {
-                let frame = self.decoded.get_mut(..self.frame).unwrap_or_default();
-                let decoded = match next {
-                    Some(next) => self.opus.decode_float(next.payload(), frame, true),
-                    None => self.opus.decode_float(&[], frame, false),
-                };
-                decoded.unwrap_or(0)
+            Next::Missing { count, behind } => {
+                let each_ms = behind.duration_ms().max(FRAME_MS);
+                let missing_ms = f64::from(count) * each_ms - self.starved_ms;
+                if missing_ms >= each_ms + FRAME_MS {
+                    return self.starve();
+                }
+                if missing_ms > 0.0 {
+                    let room = self.ready.get_mut(self.length..).unwrap_or_default();
+                    self.length += self.decoder.lost_before(behind, room);
+                }
+                self.counters.lost += u64::from(count);
+                self.buffer.skip(count);
+                self.starved_ms = 0.0;
             }
-            Playout::Lost { .. } => {
-                let narrow = self.frame * 8_000 / self.rate_hz as usize;
-                let made_up = self.scratch.get_mut(..narrow).unwrap_or_default();
-                self.concealer.conceal(made_up);
-                self.narrow.process(made_up, &mut self.decoded)
-            }
-            Playout::Silence => 0,
-        };
+        }
     }
-}
 
-/// Decodes into `decoded`; gives the number of samples at our rate.
-fn decode_packet(
-    packet: &Packet,
-    opus: &mut opus::Decoder,
-    narrow: &mut Resampler,
-    concealer: &mut Concealer,
-    scratch: &mut [f32],
-    decoded: &mut [f32],
-) -> usize {
-    if packet.codec == Codec::Opus {
-        let room = decoded.get_mut(..MAX_FRAME).unwrap_or_default();
-        return opus.decode_float(packet.payload(), room, false).unwrap_or(0);
+    /// Nothing that came can be played now.
+    fn starve(&mut self) {
+        if self.starved_ms >= FORGOTTEN_MS {
+            self.playing = false;
+        }
+        if !self.playing {
+            return self.append_silence();
+        }
+        self.starved_ms += FRAME_MS;
+        if !self.decoder.is_silent() {
+            self.counters.concealed_ms += FRAME_MS;
+        }
+        let room = self.ready.get_mut(self.length..).unwrap_or_default();
+        self.length += self.decoder.conceal(self.frame, room);
     }
-    // Whole 10 ms frames only: that is what the resampler takes.
-    let length = packet.payload().len() / 80 * 80;
-    let samples = scratch.get_mut(..length).unwrap_or_default();
-    for (sample, byte) in samples.iter_mut().zip(packet.payload()) {
-        *sample = f32::from(g711::decode(packet.codec, *byte)) / 32_768.0;
+
+    fn append_silence(&mut self) {
+        if let Some(room) = self.ready.get_mut(self.length..self.length + self.frame) {
+            room.fill(0.0);
+            self.length += self.frame;
+        }
     }
-    concealer.decoded(samples);
-    narrow.process(samples, decoded)
+
+    /// Decodes the next packet.
+    fn play(&mut self, delay_ms: f64, anew: bool) {
+        self.decode();
+        (self.playing, self.starved_ms, self.held_ms) = (true, 0.0, 0.0);
+        self.drift.note(delay_ms - self.target.target_ms(), anew);
+        self.delay_ms = delay_ms;
+    }
+
+    fn decode(&mut self) {
+        if let Next::Packet(packet) = self.buffer.next() {
+            let room = self.ready.get_mut(self.length..).unwrap_or_default();
+            self.length += self.decoder.packet(packet, room);
+            self.buffer.skip(1);
+        }
+    }
+
+    /// Brings a delay that is far off its target nearer to it.
+    fn adjust(&mut self) {
+        let slack_ms = SLACK_MS.max(self.target.target_ms() / 5.0);
+        let error_ms = self.drift.error_ms();
+        if error_ms > slack_ms {
+            // After an outage there is more to leave out.
+            self.shorten();
+            if error_ms > FAST_MS {
+                self.shorten();
+            }
+        } else if error_ms < -slack_ms {
+            let length = self.stretch.lengthen(&mut self.ready, self.length);
+            let added_ms = self.samples_ms(length - self.length);
+            self.length = length;
+            self.counters.lengthened_ms += added_ms;
+            self.drift.corrected(added_ms);
+        }
+    }
+
+    fn shorten(&mut self) {
+        if self.length < self.stretch.needed() {
+            self.decode();
+        }
+        let left = self.stretch.shorten(self.ready.get_mut(..self.length).unwrap_or_default());
+        let removed_ms = self.samples_ms(self.length - left);
+        self.length = left;
+        self.counters.shortened_ms += removed_ms;
+        self.drift.corrected(-removed_ms);
+    }
 }

@@ -9,7 +9,7 @@ use rtrb::Producer;
 
 use super::MediaError;
 use super::g711;
-use super::jitter::MAX_PAYLOAD;
+use super::packets::MAX_PAYLOAD;
 use crate::config::Codec;
 use crate::sound::Resampler;
 

@@ -13,9 +13,9 @@ use tokio::time::sleep_until;
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 
-use super::call_sound::{NetworkEnd, call_sound};
+use super::call_sound::{NetworkEnd, call_sound, milliseconds};
 use super::dtmf::{DigitReceiver, DigitSender};
-use super::jitter::Packet;
+use super::packets::Packet;
 use super::peer::{Answered, ICE_DISCONNECTED, Identity, Peer, PeerEvent};
 use super::sdp::{Payload, PayloadMap};
 use super::send::{Encoded, SendCodec};
@@ -98,6 +98,7 @@ struct CallMedia {
     peer: Peer,
     reporter: Reporter,
     encoded: Consumer<Encoded>,
+    began: Instant,
     send_codec: Arc<SendCodec>,
     wake: pipe::Receiver,
     received: Arc<Mutex<Producer<Packet>>>,
@@ -137,7 +138,7 @@ impl CallMedia {
         let ssrc = u32::from_be_bytes([s0, s1, s2, s3]).max(1);
         let (sound, network) = call_sound(context.rate_hz)?;
         let (peer, events) = Box::pin(Peer::new(&context, identity.as_ref(), ssrc)).await?;
-        let NetworkEnd { received, encoded, wake, codec } = network;
+        let NetworkEnd { received, encoded, wake, codec, began } = network;
         let wake = pipe::Receiver::from_owned_fd(wake).map_err(|error| MediaError::System(error.to_string()))?;
         let call = Self {
             media,
@@ -146,6 +147,7 @@ impl CallMedia {
             reporter,
             received: Arc::new(Mutex::new(received)),
             encoded,
+            began,
             send_codec: codec,
             wake,
             sound: Some(sound),
@@ -293,7 +295,7 @@ impl CallMedia {
                     map: Arc::clone(&self.receive_map),
                     reporter: self.reporter.clone(),
                     digits: DigitReceiver::default(),
-                    started: Instant::now(),
+                    began: self.began,
                     reported: None,
                 };
                 self.reader = Some(tokio::spawn(reader.run(track)));
@@ -359,7 +361,7 @@ struct Reader {
     map: Arc<RwLock<PayloadMap>>,
     reporter: Reporter,
     digits: DigitReceiver,
-    started: Instant,
+    began: Instant,
     /// When sound was last told of.
     reported: Option<Instant>,
 }
@@ -383,11 +385,10 @@ impl Reader {
                 }
             }
             Some(Payload::Speech(codec)) => {
-                let arrival_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-                let taken = Packet::new(codec, header.sequence_number, header.timestamp, arrival_ms, &packet.payload);
-                if let Some(taken) = taken.filter(|packet| !packet.payload().is_empty()) {
+                let arrival_ms = milliseconds(self.began.elapsed());
+                if let Some(packet) = Packet::new(codec, header, arrival_ms, &packet.payload) {
                     // A full ring means that the audio thread stands still: the packet is late anyway.
-                    let _ = self.received.lock().unwrap_or_else(PoisonError::into_inner).push(taken);
+                    let _ = self.received.lock().unwrap_or_else(PoisonError::into_inner).push(packet);
                 }
                 if self.reported.is_none_or(|at| at.elapsed() >= RECEIVED_INTERVAL) {
                     self.reported = Some(Instant::now());

@@ -9,6 +9,7 @@
 )]
 
 mod ice_lite;
+mod receive;
 mod relay;
 mod two_peers;
 

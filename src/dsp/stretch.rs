@@ -1,0 +1,169 @@
+//! Speech in less or more time without a click: one period of the voice is left out, or said twice.
+//!
+//! Where two neighbouring stretches of sound are alike, or there is next to no sound, one is faded into the other
+//! (WSOLA: Verhelst and Roelands, ICASSP 1993, with the period of the voice as its step).
+
+/// Shortest and longest period, in samples at [`SEARCH_HZ`]: 2.5 to 12.5 ms.
+const PERIODS: std::ops::RangeInclusive<usize> = 20..=100;
+/// Likeness is looked for at this rate, and then around the place found.
+const SEARCH_HZ: usize = 8_000;
+/// How alike two stretches have to be: a correlation of 1 is the same.
+const ALIKE: f32 = 0.7;
+/// RMS below which nobody hears what is left out: -55 dBFS.
+const NOTHING: f32 = 0.0018;
+/// Samples at [`SEARCH_HZ`] of the longest sound that is looked at: 40 ms.
+const LONGEST: usize = 320;
+
+/// Shortens and lengthens sound of one rate.
+#[derive(Debug, Clone, Copy)]
+pub struct Stretch {
+    /// Samples of ours for one at [`SEARCH_HZ`].
+    factor: usize,
+}
+
+impl Stretch {
+    /// For a rate that is a multiple of 8 kHz.
+    pub fn new(rate_hz: u32) -> Self {
+        Self { factor: (rate_hz as usize / SEARCH_HZ).max(1) }
+    }
+
+    /// Samples that both ways need to see for every period: 25 ms.
+    pub fn needed(&self) -> usize {
+        2 * PERIODS.end() * self.factor
+    }
+
+    /// Leaves one period at the beginning out; gives how many samples are left, from the beginning on.
+    pub fn shorten(&self, samples: &mut [f32]) -> usize {
+        let length = samples.len();
+        let Some(period) = self.period(samples) else { return length };
+        for index in 0..period {
+            let weight = (index as f32 + 0.5) / period as f32;
+            let later = samples.get(index + period).copied().unwrap_or_default();
+            if let Some(sample) = samples.get_mut(index) {
+                *sample += (later - *sample) * weight;
+            }
+        }
+        samples.copy_within((2 * period).min(length).., period);
+        length - period
+    }
+
+    /// Says one period at the beginning twice. `samples` holds `length` of sound and room; gives the new length,
+    /// which is the old one where there is no room or no period.
+    pub fn lengthen(&self, samples: &mut [f32], length: usize) -> usize {
+        let Some(period) = samples.get(..length).and_then(|sound| self.period(sound)) else { return length };
+        if length + period > samples.len() {
+            return length;
+        }
+        samples.copy_within(period..length, 2 * period);
+        // The second stretch goes over into the first, which is followed by the second again.
+        for index in 0..period {
+            let weight = (index as f32 + 0.5) / period as f32;
+            let first = samples.get(index).copied().unwrap_or_default();
+            let second = samples.get(index + 2 * period).copied().unwrap_or_default();
+            if let Some(sample) = samples.get_mut(index + period) {
+                *sample = second + (first - second) * weight;
+            }
+        }
+        length + period
+    }
+
+    /// How far two stretches at the beginning that are alike lie apart, in samples.
+    fn period(&self, samples: &[f32]) -> Option<usize> {
+        let mut coarse = [0.0; LONGEST];
+        let length = (samples.len() / self.factor).min(LONGEST);
+        for (to, from) in coarse.iter_mut().zip(samples.chunks_exact(self.factor)) {
+            *to = from.iter().sum::<f32>() / self.factor as f32;
+        }
+        let coarse = coarse.get(..length)?;
+        let longest = (*PERIODS.end()).min(length / 2);
+        let power = coarse.iter().map(|sample| sample * sample).sum::<f32>() / length.max(1) as f32;
+        if power < NOTHING * NOTHING {
+            return (longest >= *PERIODS.start()).then_some(longest * self.factor);
+        }
+        let best = (*PERIODS.start()..=longest)
+            .map(|period| (period, likeness(coarse, period, period)))
+            .max_by(|one, other| one.1.total_cmp(&other.1))?;
+        let (period, alike) = best;
+        if alike < ALIKE {
+            return None;
+        }
+        // The same at our rate, around the place found.
+        let (middle, radius) = (period * self.factor, self.factor - 1);
+        (middle.saturating_sub(radius)..=middle + radius)
+            .filter(|period| 2 * period <= samples.len())
+            .map(|period| (period, likeness(samples, period, middle - radius)))
+            .max_by(|one, other| one.1.total_cmp(&other.1))
+            .map(|(period, _)| period)
+    }
+}
+
+/// The normalised correlation of the first `length` samples and those `period` later.
+fn likeness(samples: &[f32], period: usize, length: usize) -> f32 {
+    let later = samples.get(period..).unwrap_or_default();
+    let (product, one, other) = samples
+        .iter()
+        .take(length)
+        .zip(later)
+        .fold((0.0, 0.0, 0.0), |(product, one, other), (a, b)| (product + a * b, one + a * a, other + b * b));
+    product / ((one * other).sqrt() + 1e-9)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A voice of 140 Hz with its harmonics.
+    fn voice(rate_hz: u32, length: usize) -> Vec<f32> {
+        let sample = |index: usize| -> f32 {
+            let time = index as f32 / rate_hz as f32;
+            (1..8).map(|n| (std::f32::consts::TAU * 140.0 * n as f32 * time).sin() * 0.2 / n as f32).sum()
+        };
+        (0..length).map(sample).collect()
+    }
+
+    /// The largest step between two samples.
+    fn step(samples: &[f32]) -> f32 {
+        samples.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f32::max)
+    }
+
+    #[test]
+    fn a_voice_loses_or_gains_one_period_and_has_no_step() {
+        for rate_hz in [8_000, 16_000, 48_000] {
+            let stretch = Stretch::new(rate_hz);
+            let length = rate_hz as usize * 30 / 1000;
+            let period = rate_hz as f32 / 140.0;
+            let original = voice(rate_hz, length);
+
+            let mut shorter = original.clone();
+            let left = stretch.shorten(&mut shorter);
+            assert!(((length - left) as f32 - period).abs() < 2.0, "{rate_hz}: {}", length - left);
+            assert!(step(&shorter[..left]) <= step(&original) * 1.1);
+            assert_eq!(shorter[left - 1], original[length - 1]);
+
+            let mut longer = original.clone();
+            longer.resize(2 * length, 0.0);
+            let left = stretch.lengthen(&mut longer, length);
+            assert!(((left - length) as f32 - period).abs() < 2.0, "{rate_hz}: {}", left - length);
+            assert!(step(&longer[..left]) <= step(&original) * 1.1);
+            assert_eq!(longer[left - 1], original[length - 1]);
+        }
+    }
+
+    #[test]
+    fn silence_can_be_cut_and_noise_cannot() {
+        let stretch = Stretch::new(16_000);
+        assert_eq!(stretch.shorten(&mut [0.0; 400]), 200);
+        let mut random = 1;
+        let mut noise: Vec<f32> = (0..400).map(|_| crate::suppressor::unit(&mut random).re * 0.3).collect();
+        assert_eq!(stretch.shorten(&mut noise), 400);
+    }
+
+    #[test]
+    fn too_little_sound_or_room_is_left_as_it_is() {
+        let stretch = Stretch::new(48_000);
+        assert_eq!(stretch.shorten(&mut []), 0);
+        assert_eq!(stretch.shorten(&mut [0.0; 100]), 100);
+        let mut full = voice(48_000, 1_440);
+        assert_eq!(stretch.lengthen(&mut full, 1_440), 1_440);
+    }
+}

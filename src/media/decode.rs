@@ -1,0 +1,84 @@
+//! Packets to samples at the card's rate, and what to play where packets are missing.
+
+use super::MediaError;
+use super::conceal::Concealer;
+use super::g711;
+use super::packets::Packet;
+use crate::config::Codec;
+use crate::sound::Resampler;
+
+/// Samples of the longest packet: 120 ms of Opus at 48 kHz.
+pub(super) const MAX_FRAME: usize = 5_760;
+/// Opus says that nothing is said with a packet of one or two bytes (RFC 6716, 2.1.9).
+const DTX_PAYLOAD: usize = 2;
+
+/// All codecs of one direction of a call.
+pub(super) struct Decoder {
+    opus: opus::Decoder,
+    narrow: Resampler,
+    concealer: Concealer,
+    codec: Codec,
+    rate_hz: u32,
+    scratch: Box<[f32]>,
+    /// The far end said that it says nothing.
+    silent: bool,
+}
+
+impl Decoder {
+    pub(super) fn new(rate_hz: u32) -> Result<Self, MediaError> {
+        Ok(Self {
+            opus: opus::Decoder::new(rate_hz, opus::Channels::Mono).map_err(MediaError::codec)?,
+            narrow: Resampler::new(8_000, rate_hz),
+            concealer: Concealer::new(),
+            codec: Codec::Opus,
+            rate_hz,
+            scratch: vec![0.0; MAX_FRAME].into_boxed_slice(),
+            silent: false,
+        })
+    }
+
+    /// Whether what is missing now is missing because nothing is said.
+    pub(super) fn is_silent(&self) -> bool {
+        self.silent
+    }
+
+    /// Decodes a packet; gives the number of samples.
+    pub(super) fn packet(&mut self, packet: &Packet, sound: &mut [f32]) -> usize {
+        self.codec = packet.codec;
+        self.silent = packet.codec == Codec::Opus && packet.payload().len() <= DTX_PAYLOAD;
+        if packet.codec == Codec::Opus {
+            let room = sound.get_mut(..MAX_FRAME).unwrap_or_default();
+            return self.opus.decode_float(packet.payload(), room, false).unwrap_or(0);
+        }
+        // Whole 10 ms frames only: that is what the resampler takes.
+        let length = packet.payload().len() / 80 * 80;
+        let samples = self.scratch.get_mut(..length).unwrap_or_default();
+        for (sample, byte) in samples.iter_mut().zip(packet.payload()) {
+            *sample = f32::from(g711::decode(packet.codec, *byte)) / 32_768.0;
+        }
+        self.concealer.decoded(samples);
+        self.narrow.process(samples, sound)
+    }
+
+    /// What a packet lacks that the one behind it says again (Opus' in-band FEC), or what is made up for it.
+    pub(super) fn lost_before(&mut self, behind: &Packet, sound: &mut [f32]) -> usize {
+        let samples = (behind.duration_ms() * f64::from(self.rate_hz) / 1000.0) as usize;
+        if self.codec != Codec::Opus || behind.codec != Codec::Opus {
+            return self.conceal(samples, sound);
+        }
+        let room = sound.get_mut(..samples).unwrap_or_default();
+        self.opus.decode_float(behind.payload(), room, true).unwrap_or(0)
+    }
+
+    /// Makes up so many samples, whole frames of 10 ms; gives their number.
+    pub(super) fn conceal(&mut self, samples: usize, sound: &mut [f32]) -> usize {
+        if self.codec == Codec::Opus {
+            let room = sound.get_mut(..samples).unwrap_or_default();
+            return self.opus.decode_float(&[], room, false).unwrap_or(0);
+        }
+        let narrow = samples * 8_000 / self.rate_hz as usize;
+        let made_up = self.scratch.get_mut(..narrow).unwrap_or_default();
+        self.concealer.conceal(made_up);
+        self.narrow.process(made_up, sound)
+    }
+}

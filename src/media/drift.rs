@@ -1,0 +1,71 @@
+//! The far end's clock, from the delay that its sound has here.
+
+/// What a packet adds to the average of the error.
+const WEIGHT: f64 = 1.0 / 16.0;
+/// For every millisecond of error: it is gone after some 10 s.
+const PROPORTIONAL_PPM: f64 = 100.0;
+/// For every millisecond of error that lasts for a packet: what a clock is off by is known after some 30 s.
+const INTEGRAL_PPM: f64 = 0.05;
+/// No sound card's clock is further off; a voice shifts by a seventieth of a semitone.
+const MAX_PPM: f64 = 800.0;
+/// Errors beyond this say nothing of a clock.
+const SLACK_MS: f64 = 10.0;
+
+/// A controller (proportional and integral) that makes the error of the delay zero.
+#[derive(Default)]
+pub(super) struct DriftControl {
+    error_ms: f64,
+    drift_ppm: f64,
+}
+
+impl DriftControl {
+    /// Notes by how much a packet's delay was above its target; `anew` where it has nothing to do with the one before.
+    pub(super) fn note(&mut self, error_ms: f64, anew: bool) {
+        if anew || (error_ms - self.error_ms).abs() > 2.0 * SLACK_MS {
+            self.error_ms = error_ms;
+        } else {
+            self.error_ms += (error_ms - self.error_ms) * WEIGHT;
+        }
+        if self.error_ms.abs() < SLACK_MS {
+            self.drift_ppm = (self.drift_ppm + self.error_ms * INTEGRAL_PPM).clamp(-MAX_PPM, MAX_PPM);
+        }
+    }
+
+    /// Sound was left out, or said twice.
+    pub(super) fn corrected(&mut self, added_ms: f64) {
+        self.error_ms += added_ms;
+    }
+
+    /// The average of late: how much above its target the delay is.
+    pub(super) fn error_ms(&self) -> f64 {
+        self.error_ms
+    }
+
+    /// How much faster than ours the far end's clock is to be taken for.
+    pub(super) fn ppm(&self) -> f64 {
+        let error_ms = self.error_ms.clamp(-SLACK_MS, SLACK_MS);
+        (self.drift_ppm + error_ms * PROPORTIONAL_PPM).clamp(-MAX_PPM, MAX_PPM)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_200_ppm_off_is_learned_within_three_minutes_and_the_delay_stays() {
+        let mut control = DriftControl::default();
+        let mut error_ms = 0.0;
+        let mut worst: f64 = 0.0;
+        for packet in 0..50 * 600 {
+            error_ms += (200.0 - control.ppm()) * 1e-6 * 20.0;
+            control.note(error_ms, packet == 0);
+            worst = worst.max(error_ms.abs());
+            if packet > 50 * 180 {
+                assert!((control.ppm() - 200.0).abs() < 5.0, "{}", control.ppm());
+                assert!(error_ms.abs() < 0.2, "{error_ms}");
+            }
+        }
+        assert!(worst < 3.0, "{worst}");
+    }
+}

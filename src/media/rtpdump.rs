@@ -1,0 +1,96 @@
+//! Recorded RTP in the format of the rtptools (`rtpdump -F dump`, read by rtpplay and Wireshark).
+//!
+//! A line of text, a header, and for each packet its length, its time, and the packet. All numbers are big-endian.
+
+use std::time::Duration;
+
+/// The first line names where the packets went to, which is nobody's business here.
+const MAGIC: &[u8] = b"#!rtpplay1.0 ";
+const FIRST_LINE: &[u8] = b"#!rtpplay1.0 0.0.0.0/0\n";
+/// Start (two numbers of 32 bits), source address and port, padding.
+const FILE_HEADER: usize = 16;
+/// Length of the record, length of the packet on the wire, milliseconds since the start.
+const RECORD_HEADER: usize = 8;
+
+/// A recorded packet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedPacket {
+    /// When it came, since the start of the recording; whole milliseconds.
+    pub at_ms: u32,
+    /// From the RTP header (RFC 3550) on.
+    pub bytes: Vec<u8>,
+}
+
+/// Why a recording cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TraceError {
+    /// Another format.
+    #[error("this is no rtpdump file: its first line is not `#!rtpplay1.0 ADDRESS/PORT`")]
+    Format,
+    /// It ends in the middle.
+    #[error("it ends in the middle of packet {0}")]
+    Truncated(usize),
+}
+
+fn split(bytes: &[u8], length: usize, packet: usize) -> Result<(&[u8], &[u8]), TraceError> {
+    bytes.split_at_checked(length).ok_or(TraceError::Truncated(packet))
+}
+
+/// Reads a recording. Records without a packet, as rtpdump writes for RTCP, are left out.
+///
+/// # Errors
+///
+/// It is another format, or truncated.
+pub fn read(bytes: &[u8]) -> Result<Vec<RecordedPacket>, TraceError> {
+    let line = bytes.iter().position(|byte| *byte == b'\n').ok_or(TraceError::Format)?;
+    if !bytes.starts_with(MAGIC) {
+        return Err(TraceError::Format);
+    }
+    let (_, records) = bytes.split_at(line + 1);
+    let (_, mut rest) = split(records, FILE_HEADER, 0)?;
+    let mut packets = Vec::new();
+    while !rest.is_empty() {
+        let number = packets.len() + 1;
+        let (header, after) = split(rest, RECORD_HEADER, number)?;
+        let &[l0, l1, p0, p1, t0, t1, t2, t3] = header else { return Err(TraceError::Truncated(number)) };
+        let length = usize::from(u16::from_be_bytes([l0, l1])).saturating_sub(RECORD_HEADER);
+        let (packet, after) = split(after, length, number)?;
+        if u16::from_be_bytes([p0, p1]) > 0 {
+            packets.push(RecordedPacket { at_ms: u32::from_be_bytes([t0, t1, t2, t3]), bytes: packet.to_vec() });
+        }
+        rest = after;
+    }
+    Ok(packets)
+}
+
+/// Writes a recording that began so long after 1970.
+pub fn write(began: Duration, packets: &[RecordedPacket]) -> Vec<u8> {
+    let mut bytes = FIRST_LINE.to_vec();
+    bytes.extend_from_slice(&u32::try_from(began.as_secs()).unwrap_or(u32::MAX).to_be_bytes());
+    bytes.extend_from_slice(&began.subsec_micros().to_be_bytes());
+    bytes.extend_from_slice(&[0; 8]);
+    for packet in packets {
+        let Ok(length) = u16::try_from(packet.bytes.len() + RECORD_HEADER) else { continue };
+        bytes.extend_from_slice(&length.to_be_bytes());
+        bytes.extend_from_slice(&(length - RECORD_HEADER as u16).to_be_bytes());
+        bytes.extend_from_slice(&packet.at_ms.to_be_bytes());
+        bytes.extend_from_slice(&packet.bytes);
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_and_what_is_cut_off_is_named() {
+        let packets: Vec<_> =
+            (0..3).map(|index| RecordedPacket { at_ms: index * 20, bytes: vec![index as u8; 30] }).collect();
+        let bytes = write(Duration::from_millis(1_500), &packets);
+        assert_eq!(read(&bytes), Ok(packets));
+        assert_eq!(read(&bytes[..bytes.len() - 1]), Err(TraceError::Truncated(3)));
+        assert_eq!(read(b"RIFF"), Err(TraceError::Format));
+        assert_eq!(read(b"#!rtpplay1.0 1.2.3.4/5\n1234"), Err(TraceError::Truncated(0)));
+    }
+}

@@ -1,0 +1,215 @@
+//! The receive path in virtual time: what a far end said, through a network and a clock of its own.
+
+use callbox::config::Codec;
+use callbox::media::offline::{OfflineReceiver, OfflineSender};
+
+const RATE_HZ: u32 = 16_000;
+const FRAME: usize = 160;
+
+/// A tone, at a sample of the far end's clock.
+fn tone(hertz: f64, index: usize) -> f32 {
+    (0.3 * (std::f64::consts::TAU * hertz * index as f64 / f64::from(RATE_HZ)).sin()) as f32
+}
+
+/// A far end, and the packets that are on their way from it.
+struct Call {
+    sender: OfflineSender,
+    receiver: OfflineReceiver,
+    /// How much faster the far end's clock runs.
+    ppm: f64,
+    sent_frames: u32,
+    packets: u32,
+    on_the_way: Vec<(f64, Vec<u8>)>,
+    heard_frames: u32,
+}
+
+impl Call {
+    fn new(codec: Codec) -> Self {
+        Self {
+            sender: OfflineSender::new(codec, RATE_HZ).unwrap(),
+            receiver: OfflineReceiver::new(RATE_HZ).unwrap(),
+            ppm: 0.0,
+            sent_frames: 0,
+            packets: 0,
+            on_the_way: Vec::new(),
+            heard_frames: 0,
+        }
+    }
+
+    /// The next 10 ms; `late_ms` is the fate of a packet by its number and the time it is sent.
+    fn frame(&mut self, says: &impl Fn(usize) -> f32, late_ms: &impl Fn(u32, f64) -> Option<f64>) -> Vec<f32> {
+        let now_ms = f64::from(self.heard_frames) * 10.0;
+        loop {
+            let sent_ms = f64::from(self.sent_frames + 1) * 10.0 / (1.0 + self.ppm * 1e-6);
+            if sent_ms > now_ms {
+                break;
+            }
+            let begin = self.sent_frames as usize * FRAME;
+            let frame: Vec<f32> = (begin..begin + FRAME).map(says).collect();
+            self.sent_frames += 1;
+            if let Some(packet) = self.sender.frame(&frame) {
+                if let Some(late_ms) = late_ms(self.packets, sent_ms) {
+                    self.on_the_way.push((sent_ms + late_ms, packet));
+                }
+                self.packets += 1;
+            }
+        }
+        self.on_the_way.sort_by(|one, other| one.0.total_cmp(&other.0));
+        let there = self.on_the_way.partition_point(|(at_ms, _)| *at_ms <= now_ms);
+        for (at_ms, packet) in self.on_the_way.drain(..there) {
+            self.receiver.packet(&packet, at_ms);
+        }
+        self.heard_frames += 1;
+        self.receiver.frame()
+    }
+
+    fn seconds(
+        &mut self,
+        seconds: f64,
+        says: impl Fn(usize) -> f32,
+        late_ms: impl Fn(u32, f64) -> Option<f64>,
+    ) -> Vec<f32> {
+        (0..(seconds * 100.0) as usize).flat_map(|_| self.frame(&says, &late_ms)).collect()
+    }
+
+    fn delay_ms(&self) -> f64 {
+        self.receiver.delay_and_target_ms().0
+    }
+}
+
+fn on_time(_: u32, _: f64) -> Option<f64> {
+    Some(5.0)
+}
+
+/// Evenly spread, from a number.
+fn spread(number: u32) -> f64 {
+    f64::from(number.wrapping_mul(2_654_435_769) >> 8) / f64::from(1 << 24)
+}
+
+/// Power outside a line and its neighbourhood of 10 Hz, below the line's, in dB: by Goertzel with a Hann window,
+/// every 10 Hz.
+fn spur_db(sound: &[f32], hertz: f64) -> f64 {
+    let count = sound.len();
+    let windowed: Vec<f64> = (0..count)
+        .map(|index| {
+            let angle = std::f64::consts::TAU * index as f64 / count as f64;
+            f64::from(sound[index]) * (1.0 - angle.cos())
+        })
+        .collect();
+    let power = |hertz: f64| {
+        let turn = 2.0 * (std::f64::consts::TAU * hertz / f64::from(RATE_HZ)).cos();
+        let (one, two) = windowed.iter().fold((0.0, 0.0), |(one, two), sample| (sample + turn * one - two, one));
+        one * one + two * two - turn * one * two
+    };
+    let line = (-20..=20).map(|step| power(hertz + f64::from(step) / 10.0)).fold(0.0, f64::max);
+    let elsewhere = (10..800).map(|step| f64::from(step) * 5.0).filter(|other| (other - hertz).abs() > 10.0);
+    10.0 * (elsewhere.map(power).fold(0.0, f64::max) / line).log10()
+}
+
+/// So many minutes of a tone with clocks apart: the delay stays, and the line of the tone is the only one.
+fn drift(ppm: f64, minutes: u32) {
+    let mut call = Call::new(Codec::Opus);
+    call.ppm = ppm;
+    let says = |index| tone(997.0, index);
+    call.seconds(60.0, says, on_time);
+    let at_first_ms = call.delay_ms();
+    for minute in 1..minutes {
+        let heard = call.seconds(60.0, says, on_time);
+        assert!((call.delay_ms() - at_first_ms).abs() < 5.0, "minute {minute}: {} ms", call.delay_ms());
+        if minute % 5 == 4 {
+            let spur_db = spur_db(&heard[..2 * RATE_HZ as usize], 997.0 * (1.0 + ppm * 1e-6));
+            assert!(spur_db < -50.0, "minute {minute}: {spur_db} dB");
+        }
+    }
+    let counters = call.receiver.counters();
+    assert_eq!((counters.lost, counters.late), (0, 0));
+    assert!(counters.concealed_ms < 50.0, "{counters:?}");
+}
+
+#[test]
+fn thirty_minutes_with_a_far_clock_200_ppm_fast_leave_delay_and_tone_as_they_were() {
+    drift(200.0, 30);
+}
+
+#[test]
+fn a_far_clock_200_ppm_slow_leaves_delay_and_tone_as_they_were() {
+    drift(-200.0, 10);
+}
+
+/// A voice of 150 Hz in syllables of 300 ms.
+fn voice(index: usize) -> f32 {
+    let time = index as f64 / f64::from(RATE_HZ);
+    let syllable = (time % 0.4 / 0.3).min(1.0);
+    let swell = (std::f64::consts::PI * syllable).sin();
+    (1..10).map(|n| (0.1 * swell / f64::from(n)) as f32 * tone(150.0 * f64::from(n), index)).sum::<f32>() * 10.0
+}
+
+#[test]
+fn jitter_of_40_ms_is_waited_for_and_little_of_the_voice_is_made_up() {
+    let mut call = Call::new(Codec::Opus);
+    let late_ms = |packet, _| Some(40.0 * spread(packet));
+    call.seconds(10.0, voice, late_ms);
+    let before = call.receiver.counters();
+    call.seconds(30.0, voice, late_ms);
+    let after = call.receiver.counters();
+    let made_up_ms = after.concealed_ms - before.concealed_ms;
+    assert!(made_up_ms < 900.0, "{made_up_ms} of 30000 ms");
+    assert!((40.0..70.0).contains(&call.delay_ms()), "{}", call.delay_ms());
+}
+
+#[test]
+fn after_an_outage_that_held_packets_back_the_delay_returns_within_two_seconds() {
+    for (outage_ms, above_ms) in [(200.0, 20.0), (500.0, 20.0), (1_000.0, 50.0)] {
+        let mut call = Call::new(Codec::Opus);
+        // What is sent in the outage comes at its end, all at once.
+        let late_ms = |_, sent_ms: f64| {
+            let left_ms = 10_000.0 + outage_ms - sent_ms;
+            Some(5.0 + if sent_ms > 10_000.0 && left_ms > 0.0 { left_ms } else { 0.0 })
+        };
+        call.seconds(10.0, voice, late_ms);
+        let target_ms = call.delay_ms();
+        call.seconds(outage_ms / 1_000.0 + 2.0, voice, late_ms);
+        assert!(
+            call.delay_ms() < target_ms + above_ms,
+            "{outage_ms} ms: {} from {target_ms}, {:?}",
+            call.delay_ms(),
+            call.receiver.counters()
+        );
+        let counters = call.receiver.counters();
+        assert_eq!(counters.lost, 0, "{outage_ms} ms: {counters:?}");
+    }
+}
+
+#[test]
+fn what_comes_before_the_first_frame_is_asked_for_is_heard() {
+    let mut call = Call::new(Codec::Pcmu);
+    // 400 ms of packets came while nobody listened.
+    let mut packets = Vec::new();
+    for index in 0..40 {
+        let frame: Vec<f32> = (index * FRAME..(index + 1) * FRAME).map(voice).collect();
+        packets.extend(call.sender.frame(&frame));
+    }
+    for (number, packet) in (0..).zip(&packets) {
+        call.receiver.packet(packet, f64::from(number) * 20.0 - 400.0);
+    }
+    let heard: Vec<f32> = (0..100).flat_map(|_| call.receiver.frame()).collect();
+    let sound_ms =
+        heard.chunks_exact(FRAME).filter(|frame| frame.iter().any(|sample| sample.abs() > 0.05)).count() * 10;
+    assert!(sound_ms >= 130, "{sound_ms} of 250 ms that are loud");
+}
+
+#[test]
+fn a_pause_of_the_sender_is_no_loss() {
+    let mut call = Call::new(Codec::Pcmu);
+    let says = |index| tone(440.0, index);
+    call.seconds(5.0, says, on_time);
+    call.seconds(3.0, says, |_, _| None);
+    // The sequence goes on where it was: nothing was sent.
+    let before = call.receiver.counters();
+    call.packets = 0;
+    let heard = call.seconds(2.0, says, on_time);
+    let after = call.receiver.counters();
+    assert!(after.lost - before.lost <= 150);
+    let end = &heard[heard.len() - FRAME * 20..];
+    assert!(end.iter().any(|sample| sample.abs() > 0.2));
+}
