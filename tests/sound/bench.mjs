@@ -1,0 +1,272 @@
+// The same speech through the same bad network to three stations: callbox, Chromium and baresip, each to its own kind.
+// Prints a table, and writes it as JSON. Namespaces, relay and cards in user space: see README.md here.
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
+import { createInterface } from 'node:readline';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { chromium } from 'playwright-core';
+import { Air, CALLBOX, RATE, ROOT, TARGET, sleep, until } from '../lib.mjs';
+
+const VIRTCARD = path.resolve(TARGET, 'virtcard', 'libasound_module_pcm_virtcard.so');
+const PYTHON = path.join(ROOT, 'tests/echo/venv/bin/python');
+const HERE = path.join(ROOT, 'tests/sound');
+const SECONDS = Number(process.env.SPEECH_SECONDS ?? 24);
+const SEED = Number(process.env.SEED ?? 1);
+const WEATHERS = [
+  ['no loss', {}],
+  ['5 % loss', { loss: 0.05 }],
+  ['10 % loss', { loss: 0.1 }],
+  ['20 % loss', { loss: 0.2 }],
+  ['200 ms outages', { outage_ms: 200 }],
+  ['40 ms jitter', { jitter_ms: 40 }],
+];
+const A = '10.78.0.1', B = '10.78.0.2';
+
+const folder = mkdtempSync(path.join(tmpdir(), 'callbox-sound-'));
+const children = [];
+const names = { a: `cbsa${process.pid}`, b: `cbsb${process.pid}` };
+
+function start(command, args, env = {}) {
+  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...env } });
+  child.out = '';
+  child.stdout.on('data', (data) => { child.out += data; });
+  child.stderr.on('data', (data) => { child.out += data; });
+  children.push(child);
+  return child;
+}
+
+const within = (side, command, args, env) => start('ip', ['netns', 'exec', names[side], command, ...args], env);
+const run = (command, ...args) => execFileSync(command, args, { stdio: ['ignore', 'pipe', 'inherit'] }).toString();
+
+async function stop(child) {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = new Promise((resolve) => { child.on('close', resolve); });
+  child.kill('SIGTERM');
+  const timer = setTimeout(() => child.kill('SIGKILL'), 3000);
+  await ended;
+  clearTimeout(timer);
+}
+
+/** Two namespaces whose only way to each other is the relay. */
+function network() {
+  for (const [side, address] of [['a', A], ['b', B]]) {
+    run('ip', 'netns', 'add', names[side]);
+    run('ip', 'link', 'add', `${side}r${process.pid}`, 'type', 'veth', 'peer', 'name', 'e0', 'netns', names[side]);
+    run('ip', 'link', 'set', `${side}r${process.pid}`, 'up');
+    run('ip', '-n', names[side], 'address', 'add', `${address}/24`, 'dev', 'e0');
+    run('ip', '-n', names[side], 'link', 'set', 'e0', 'up');
+    run('ip', '-n', names[side], 'link', 'set', 'lo', 'up');
+    // The relay reads frames as they are: checksums must be in them.
+    run('ip', 'netns', 'exec', names[side], 'ethtool', '-K', 'e0', 'tx', 'off');
+  }
+  const relay = start('python3', [path.join(HERE, 'relay.py'), `ar${process.pid}`, `br${process.pid}`]);
+  const answers = [], waiting = [];
+  createInterface({ input: relay.stdout }).on('line', (line) => { const next = waiting.shift(); if (next) next(line); else answers.push(line); });
+  return (weather) => new Promise((resolve) => {
+    waiting.push(resolve);
+    relay.stdin.write(JSON.stringify({ seed: SEED, ...weather }) + '\n');
+  });
+}
+
+/** A card for each side. */
+function cards(name) {
+  const airs = {};
+  let text = `</usr/share/alsa/alsa.conf>\npcm_type.virtcard { lib "${VIRTCARD}" }\n`;
+  for (const side of ['a', 'b']) for (const kind of ['mic', 'spk']) {
+    const air = new Air(path.join(folder, `${name}-${side}-${kind}.air`));
+    airs[`${side}${kind}`] = air;
+    text += `pcm.${side}${kind} { type virtcard path "${air.file}" rate ${RATE} }\n`;
+  }
+  const file = path.join(folder, `${name}.conf`);
+  writeFileSync(file, text);
+  return { ...airs, env: { ALSA_CONFIG_PATH: file } };
+}
+
+function wav(samples) {
+  const data = Buffer.alloc(44 + samples.length * 2);
+  data.write('RIFF', 0); data.writeUInt32LE(data.length - 8, 4); data.write('WAVEfmt ', 8);
+  data.writeUInt32LE(16, 16); data.writeUInt16LE(1, 20); data.writeUInt16LE(1, 22);
+  data.writeUInt32LE(RATE, 24); data.writeUInt32LE(RATE * 2, 28); data.writeUInt16LE(2, 32); data.writeUInt16LE(16, 34);
+  data.write('data', 36); data.writeUInt32LE(samples.length * 2, 40);
+  Buffer.from(samples.buffer, samples.byteOffset, samples.byteLength).copy(data, 44);
+  return data;
+}
+
+const speechFile = path.join(folder, 'speech.wav');
+
+/** Says the speech at A and judges what is heard at B. */
+async function measure(card, setWeather, weather, name) {
+  const bytes = readFileSync(speechFile).subarray(44);
+  const speech = new Int16Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
+  await setWeather({});
+  // The network as it is for the last second, and for the first ones of the weather.
+  await sleep(1000);
+  await setWeather(weather);
+  await sleep(2000);
+  card.bspk.clear();
+  const at = card.amic.ahead(200);
+  card.amic.write(at, speech);
+  await sleep(200 + SECONDS * 1000 + 1000);
+  const heard = card.bspk.read(at, speech.length + RATE * 0.7);
+  card.amic.clear();
+  const [, seen, lost] = (await setWeather({})).split(' ').map(Number);
+  const file = path.join(process.env.SOUND_OUT ?? folder, `${name}.wav`);
+  writeFileSync(file, wav(heard));
+  const judged = JSON.parse(run(PYTHON, path.join(HERE, 'score.py'), 'score', speechFile, file));
+  return { ...judged, packets: seen, lost };
+}
+
+// ---- callbox ----
+
+function ask(socket, request) {
+  return new Promise((resolve, reject) => {
+    const connection = net.connect(socket, () => connection.write(JSON.stringify(request) + '\n'));
+    connection.on('data', (data) => { connection.destroy(); resolve(JSON.parse(data)); });
+    connection.on('error', reject);
+  });
+}
+
+async function callbox(setWeather, note) {
+  const card = cards('callbox');
+  const accounts = path.join(folder, 'accounts.toml'), password = path.join(folder, 'password');
+  const numbers = { a: '100', b: '101' };
+  writeFileSync(password, 'callbox');
+  writeFileSync(accounts, Object.values(numbers).map((number) => `[[account]]\nnumber = "${number}"\nname = "${number}"\npassword = "callbox"\n`).join(''));
+  const sandbox = within('b', CALLBOX, ['sandbox', '--listen', `${B}:8443`, '--no-station', '--accounts', accounts, '--data', path.join(folder, 'data')]);
+  const ca = await until('the sandbox', () => sandbox.out.match(/ca_file = "([^"]+)"/)?.[1], 20000);
+  const stations = {};
+  for (const side of ['a', 'b']) {
+    const control = path.join(folder, `${side}.sock`), config = path.join(folder, `${side}.toml`);
+    writeFileSync(config, `[core]\nurl = "https://${B}:8443"\nca_file = "${ca}"\nlogin = "${numbers[side]}"\npassword_file = "${password}"\n[audio]\ncapture = "${side}mic"\nplayback = "${side}spk"\necho = "off"\nnoise_suppression = false\ngain_control = false\nvolume = 100\n[gpio]\nbackend = "simulated"\n[control]\nsocket = "${control}"\n[[answer]]\naction = "answer"\n`);
+    const child = within(side, CALLBOX, ['run', '--config', config], card.env);
+    stations[side] = { child, control, status: async () => (await ask(control, { request: 'status' })).status };
+    await until(`registration of ${side}`, async () => (await stations[side].status()).session.state === 'registered').catch((error) => { throw new Error(`${error.message}\n${child.out}`); });
+  }
+  const { a } = stations;
+  for (const [name, weather] of WEATHERS) {
+    await ask(a.control, { request: 'call', number: numbers.b });
+    await until('the call', async () => (await a.status()).lines.some((line) => line.state === 'established' && line.call.media_connected));
+    note('callbox', name, await measure(card, setWeather, weather, `callbox-${name}`.replaceAll(/[ %]+/g, '-')));
+    await ask(a.control, { request: 'hangup' });
+    await until('its end', async () => (await a.status()).lines.every((line) => line.state === 'idle'));
+  }
+  for (const child of [stations.a.child, stations.b.child, sandbox]) await stop(child);
+}
+
+// ---- Chromium ----
+
+async function browser(side, card) {
+  const wrapper = path.join(folder, `chromium-${side}`);
+  writeFileSync(wrapper, `#!/bin/sh\nexec ip netns exec ${names[side]} ${process.env.CHROMIUM ?? '/usr/bin/chromium'} "$@"\n`, { mode: 0o755 });
+  return chromium.launch({
+    executablePath: wrapper,
+    env: { ...process.env, ...card.env },
+    args: [
+      '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run', '--disable-quic',
+      '--disable-background-networking', '--disable-component-update', '--disable-sync',
+      '--autoplay-policy=no-user-gesture-required', '--use-fake-ui-for-media-stream',
+      `--alsa-input-device=${side}mic`, `--alsa-output-device=${side}spk`,
+      '--disable-features=WebRtcHideLocalIpsWithMdns,AudioServiceSandbox',
+    ],
+  });
+}
+
+async function chromiums(setWeather, note) {
+  const card = cards('chromium');
+  const pages = {}, browsers = [];
+  for (const side of ['a', 'b']) {
+    const one = await browser(side, card);
+    browsers.push(one);
+    const context = await one.newContext({ permissions: ['microphone'] });
+    pages[side] = await context.newPage();
+    // Microphones are given to local pages.
+    await pages[side].route('http://localhost/', (route) => route.fulfill({ contentType: 'text/html', body: '<title>peer</title>' }));
+    await pages[side].goto('http://localhost/');
+    await pages[side].evaluate(() => {
+      window.open1 = async () => {
+        window.peer = new RTCPeerConnection();
+        const raw = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
+        const stream = await navigator.mediaDevices.getUserMedia({ audio: raw });
+        for (const track of stream.getTracks()) window.peer.addTrack(track, stream);
+        window.peer.ontrack = (event) => { window.sound = new Audio(); window.sound.srcObject = event.streams[0]; window.sound.play(); };
+      };
+      window.gathered = () => new Promise((resolve) => {
+        const done = () => { if (window.peer.iceGatheringState === 'complete') resolve(window.peer.localDescription.sdp); };
+        window.peer.onicegatheringstatechange = done;
+        done();
+      });
+    });
+  }
+  const { a, b } = pages;
+  for (const [name, weather] of WEATHERS) {
+    await a.evaluate(() => window.open1());
+    await b.evaluate(() => window.open1());
+    const offer = await a.evaluate(async () => { await window.peer.setLocalDescription(); return window.gathered(); });
+    const answer = await b.evaluate(async (sdp) => {
+      await window.peer.setRemoteDescription({ type: 'offer', sdp });
+      await window.peer.setLocalDescription();
+      return window.gathered();
+    }, offer);
+    await a.evaluate((sdp) => window.peer.setRemoteDescription({ type: 'answer', sdp }), answer);
+    await until('the connection', () => a.evaluate(() => window.peer.connectionState === 'connected'));
+    note('Chromium', name, await measure(card, setWeather, weather, `chromium-${name}`.replaceAll(/[ %]+/g, '-')));
+    for (const page of [a, b]) await page.evaluate(() => { window.sound?.pause(); window.peer.getSenders().forEach((sender) => sender.track?.stop()); window.peer.close(); });
+  }
+  for (const one of browsers) await one.close();
+}
+
+// ---- baresip ----
+
+async function baresip(setWeather, note) {
+  const card = cards('baresip');
+  const children = {};
+  for (const [side, address] of [['a', A], ['b', B]]) {
+    const home = path.join(folder, `baresip-${side}`);
+    mkdirSync(home);
+    writeFileSync(path.join(home, 'config'), `sip_listen ${address}:5060\nsip_certificate\naudio_player alsa,${side}spk\naudio_source alsa,${side}mic\naudio_alert alsa,${side}spk\nausrc_srate 48000\nauplay_srate 48000\nausrc_channels 1\nauplay_channels 1\nausrc_format s16\nauplay_format s16\naudio_buffer 20-160\njitter_buffer_type adaptive\njitter_buffer_delay 1-10\nopus_inbandfec yes\nopus_packet_loss 10\nmodule_path /usr/lib/baresip/modules\nmodule alsa.so\nmodule opus.so\nmodule_tmp account.so\nmodule_app menu.so\nmodule_app httpd.so\nmodule_app ctrl_tcp.so\nctrl_tcp_listen ${address}:4444\nring_aufile none\nringback_aufile none\n`);
+    writeFileSync(path.join(home, 'accounts'), `<sip:${side}@${address}>;regint=0;audio_codecs=opus/48000/2;answermode=auto\n`);
+    writeFileSync(path.join(home, 'contacts'), '');
+    children[side] = within(side, 'baresip', ['-f', home], card.env);
+  }
+  await sleep(2000);
+  const command = (command, params = '') => {
+    const text = JSON.stringify({ command, params });
+    // Netstrings over TCP, from within the namespace.
+    return run('ip', 'netns', 'exec', names.a, 'python3', '-c',
+      `import socket,time\ns=socket.create_connection(("${A}",4444))\nt=${JSON.stringify(text)}\ns.send(f"{len(t)}:{t},".encode())\ntime.sleep(0.5)`);
+  };
+  for (const [name, weather] of WEATHERS) {
+    command('dial', `sip:b@${B}`);
+    await sleep(2000);
+    note('baresip', name, await measure(card, setWeather, weather, `baresip-${name}`.replaceAll(/[ %]+/g, '-')).catch((error) => { throw new Error(`${error.message}\n${children.a.out}\n${children.b.out}`); }));
+    command('hangup');
+    await sleep(1000);
+  }
+  for (const child of Object.values(children)) await stop(child);
+}
+
+const figures = {};
+function note(who, weather, judged) {
+  (figures[weather] ??= {})[who] = judged;
+  const { plcmos, pesq, delay_ms, packets, lost } = judged;
+  console.log(`${weather.padEnd(16)} ${who.padEnd(9)} PLCMOS ${plcmos.toFixed(2)}  PESQ ${pesq.toFixed(2)}  delay ${delay_ms.toFixed(0).padStart(4)} ms  (${lost} of ${packets} packets lost)`);
+}
+
+const PEERS = { callbox, chromium: chromiums, baresip };
+let failed = false;
+try {
+  run(PYTHON, path.join(HERE, 'score.py'), 'speech', speechFile, '--seconds', String(SECONDS), '--seed', String(SEED));
+  const setWeather = network();
+  for (const name of (process.env.PEERS ?? 'callbox chromium baresip').split(' ')) {
+    try { await PEERS[name](setWeather, note); } catch (error) { failed = true; console.log(`${name}: not measured: ${error.message}`); }
+  }
+} finally {
+  for (const child of children) await stop(child);
+  for (const name of Object.values(names)) try { run('ip', 'netns', 'delete', name); } catch { /* it never was */ }
+  rmSync(folder, { recursive: true, force: true });
+}
+mkdirSync(path.join(TARGET, 'artifacts'), { recursive: true });
+writeFileSync(path.join(TARGET, 'artifacts', 'sound.json'), JSON.stringify(figures, null, 1));
+process.exit(failed ? 1 : 0);
