@@ -69,6 +69,9 @@ pub(super) struct SendArgs {
     /// opus, pcma or pcmu
     #[arg(long, default_value = "opus", value_parser = codec)]
     codec: Codec,
+    /// What part of them the far end reports as lost
+    #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
+    loss: u8,
 }
 
 fn codec(text: &str) -> Result<Codec, String> {
@@ -180,6 +183,7 @@ fn receive(args: &ReceiveArgs) -> Result<(), DspError> {
 fn send(args: &SendArgs) -> Result<(), DspError> {
     let (sound, rate_hz) = read(&args.input)?;
     let mut sender = OfflineSender::new(args.codec, rate_hz).map_err(DspError::Media)?;
+    sender.report_loss(u8::try_from(u32::from(args.loss) * 255 / 100).unwrap_or(u8::MAX));
     let mut frame = vec![0.0; frame_samples(rate_hz)];
     let mut packets = Vec::new();
     for (at_ms, begin) in (0..).step_by(FRAME_MS as usize).zip((0..sound.len()).step_by(frame.len())) {

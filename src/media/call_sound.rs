@@ -10,7 +10,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use super::MediaError;
 use super::packets::Packet;
 use super::receive::Receiver;
-use super::send::{Encoded, SendCodec, Sender};
+use super::send::{Encoded, SendControl, Sender};
 use crate::sound::CallSound;
 
 /// Received packets between network task and audio thread: over a second.
@@ -41,7 +41,7 @@ pub(super) struct NetworkEnd {
     pub(super) encoded: Consumer<Encoded>,
     /// Becomes readable when there is something encoded.
     pub(super) wake: OwnedFd,
-    pub(super) codec: Arc<SendCodec>,
+    pub(super) control: Arc<SendControl>,
     /// What arrivals are counted from.
     pub(super) began: Instant,
 }
@@ -54,13 +54,13 @@ pub(super) fn milliseconds(time: Duration) -> f64 {
 pub(super) fn call_sound(rate_hz: u32) -> Result<(Box<dyn CallSound>, NetworkEnd), MediaError> {
     let (received, packets) = RingBuffer::new(RECEIVE_RING);
     let (frames, encoded) = RingBuffer::new(SEND_RING);
-    let codec = Arc::new(SendCodec::default());
+    let control = Arc::new(SendControl::default());
     let (wake, waker) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).map_err(MediaError::system)?;
     let began = Instant::now();
     let sound = Sound {
         began,
         receiver: Receiver::new(packets, rate_hz)?,
-        sender: Sender::new(frames, waker, Arc::clone(&codec), rate_hz)?,
+        sender: Sender::new(frames, waker, Arc::clone(&control), rate_hz)?,
     };
-    Ok((Box::new(sound), NetworkEnd { received, encoded, wake, codec, began }))
+    Ok((Box::new(sound), NetworkEnd { received, encoded, wake, control, began }))
 }

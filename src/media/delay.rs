@@ -22,6 +22,13 @@ const FRAME_MS: f64 = 10.0;
 const WINDOW: u32 = 150;
 /// What a packet counts that comes with another one, of one that comes a packet's time after it.
 const LEAST_NEWS: f64 = 0.12;
+/// What a packet leaves of the loss of late: half of it after 3 s.
+const LOSS_KEEP: f32 = 0.995;
+/// More loss makes it worth to wait for redundancy, less makes it not.
+const MUCH_LOSS: f32 = 0.012;
+const LITTLE_LOSS: f32 = 0.002;
+/// A longer gap is an outage, which no redundancy fills.
+const LOSS_AT_ONCE: u16 = 2;
 /// A change of the transit time beyond this is a change of a clock, not of the network.
 const JUMP_MS: f64 = 1_000.0;
 /// What a look at an empty buffer adds that no packet's delay explains: a card that takes more than a frame at a time.
@@ -91,6 +98,9 @@ pub(super) struct DelayTarget {
     known: f32,
     last_arrival_ms: f64,
     margin_ms: f64,
+    /// Part of the packets of late that were lost, and what the packet behind a lost one is waited for.
+    loss: f32,
+    redundancy_ms: f64,
 }
 
 impl DelayTarget {
@@ -106,6 +116,8 @@ impl DelayTarget {
             known: FIRST_WEIGHT,
             last_arrival_ms: 0.0,
             margin_ms: 0.0,
+            loss: 0.0,
+            redundancy_ms: 0.0,
         }
     }
 
@@ -142,6 +154,18 @@ impl DelayTarget {
             *weight += added;
         }
         self.margin_ms *= MARGIN_KEEP;
+        self.loss *= LOSS_KEEP;
+        if self.loss < LITTLE_LOSS {
+            self.redundancy_ms = 0.0;
+        }
+    }
+
+    /// Packets are lost that the one behind them may say again: it comes `each_ms` later.
+    pub(super) fn lost(&mut self, packets: u16, each_ms: f64) {
+        self.loss += f32::from(packets.min(LOSS_AT_ONCE)) * (1.0 - LOSS_KEEP);
+        if self.loss > MUCH_LOSS {
+            self.redundancy_ms = each_ms;
+        }
     }
 
     /// Another stream follows; the network is the same.
@@ -171,7 +195,7 @@ impl DelayTarget {
             beyond -= **weight;
             beyond > 0.0
         });
-        (BINS - beyond_bins.count()) as f64 * BIN_MS + FRAME_MS + self.margin_ms
+        (BINS - beyond_bins.count()) as f64 * BIN_MS + FRAME_MS + self.margin_ms + self.redundancy_ms
     }
 }
 

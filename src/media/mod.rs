@@ -15,6 +15,7 @@ pub mod offline;
 mod packets;
 mod peer;
 mod receive;
+mod reports;
 pub mod rtpdump;
 mod sdp;
 mod send;

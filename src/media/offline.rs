@@ -15,7 +15,7 @@ use super::packets::Packet;
 use super::peer::{Identity, Peer, payload_list};
 use super::receive::{ReceiveCounters, Receiver};
 use super::sdp::{self, Payload, Remote};
-use super::send::{Encoded, SendCodec, Sender};
+use super::send::{Encoded, SendControl, Sender};
 use super::{MediaContext, MediaError};
 use crate::config::Codec;
 
@@ -89,6 +89,7 @@ impl OfflineReceiver {
 /// Encoder and packets of one call.
 pub struct OfflineSender {
     sender: Sender,
+    control: Arc<SendControl>,
     encoded: Consumer<Encoded>,
     _wake: OwnedFd,
     codec: Codec,
@@ -106,10 +107,15 @@ impl OfflineSender {
     pub fn new(codec: Codec, rate_hz: u32) -> Result<Self, MediaError> {
         let (frames, encoded) = rtrb::RingBuffer::new(PACKETS);
         let (wake, waker) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).map_err(MediaError::system)?;
-        let shared = Arc::new(SendCodec::default());
-        shared.set(codec);
-        let sender = Sender::new(frames, waker, shared, rate_hz)?;
-        Ok(Self { sender, encoded, _wake: wake, codec, rate_hz, sequence: 0, timestamp: 0 })
+        let control = Arc::new(SendControl::default());
+        control.set_codec(codec);
+        let sender = Sender::new(frames, waker, Arc::clone(&control), rate_hz)?;
+        Ok(Self { sender, control, encoded, _wake: wake, codec, rate_hz, sequence: 0, timestamp: 0 })
+    }
+
+    /// What the far end reports to lose, in 256ths.
+    pub fn report_loss(&self, fraction_lost: u8) {
+        self.control.note_loss(fraction_lost);
     }
 
     /// Takes 10 ms of sound; gives the RTP packet that it completes, with the payload types of our own offer.
@@ -127,8 +133,11 @@ impl OfflineSender {
             ssrc: 1,
             ..Default::default()
         };
-        self.sequence = self.sequence.wrapping_add(1);
         self.timestamp = self.timestamp.wrapping_add(encoded.ticks());
+        if encoded.payload().is_empty() {
+            return None;
+        }
+        self.sequence = self.sequence.wrapping_add(1);
         let packet = RtpPacket { header, payload: Bytes::copy_from_slice(encoded.payload()) };
         packet.marshal().ok().map(|bytes| bytes.to_vec())
     }
@@ -155,7 +164,7 @@ pub fn read_description(text: &str) -> Result<String, MediaError> {
 ///
 /// The offer cannot be answered.
 pub async fn answer(context: &MediaContext, offer: &str) -> Result<String, MediaError> {
-    let (mut peer, _events) = Box::pin(Peer::new(context, &Identity::default(), 1)).await?;
+    let (mut peer, _events) = Box::pin(Peer::new(context, &Identity::default(), 1, Arc::default())).await?;
     let answered = Box::pin(peer.answer(offer)).await;
     peer.close().await;
     answered.map(|answered| answered.sdp)

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use rtc::ice::mdns::MulticastDnsMode;
+use rtc::interceptor::Slot;
 use rtc::media_stream::MediaStreamTrack;
 use rtc::peer_connection::certificate::CertificateParams;
 use rtc::peer_connection::configuration::media_engine::{
@@ -27,7 +28,9 @@ use webrtc::peer_connection::{
 };
 use webrtc::rtp_transceiver::RTCRtpTransceiverDirection;
 
+use super::reports::ReportReader;
 use super::sdp::{self, Payload, PayloadMap, Remote, SdpDirection};
+use super::send::SendControl;
 use super::{MediaContext, MediaError};
 use crate::config::{Codec, IceServer};
 use crate::signaling::Candidate;
@@ -162,6 +165,7 @@ impl Peer {
         context: &MediaContext,
         identity: &Identity,
         ssrc: u32,
+        control: Arc<SendControl>,
     ) -> Result<(Self, mpsc::Receiver<PeerEvent>), MediaError> {
         let (events, queue) = mpsc::channel(EVENTS);
         let codecs = context.config.codecs.clone();
@@ -176,11 +180,13 @@ impl Peer {
             .with_ice_servers(resolve(&context.config.ice_servers).await)
             .with_certificates(vec![identity.certificate().await?])
             .build();
+        let interceptors =
+            configure_rtcp_reports(Registry::new()).with(Slot::CongestionControl, ReportReader::new(ssrc, control));
         let building = PeerConnectionBuilder::new()
             .with_configuration(configuration)
             .with_media_engine(media_engine(&codecs)?)
             .with_setting_engine(settings)
-            .with_interceptor_registry(configure_rtcp_reports(Registry::new()))
+            .with_interceptor_registry(interceptors)
             .with_handler(Arc::new(Handler(events)))
             .with_udp_addrs(addresses(context))
             .build();

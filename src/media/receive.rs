@@ -12,6 +12,7 @@ use super::decode::{Decoder, MAX_FRAME};
 use super::delay::{DelayTarget, SenderClock};
 use super::drift::DriftControl;
 use super::packets::{Inserted, Next, Packet, PacketBuffer};
+use crate::config::Codec;
 
 /// Decoded sound that is not played yet: a long packet, a short one to stretch with, and room for a period.
 const READY: usize = 2 * MAX_FRAME;
@@ -166,6 +167,9 @@ impl Receiver {
                     self.length += self.decoder.lost_before(behind, room);
                 }
                 self.counters.lost += u64::from(count);
+                if behind.codec == Codec::Opus {
+                    self.target.lost(count, each_ms);
+                }
                 self.buffer.skip(count);
                 self.starved_ms = 0.0;
             }

@@ -13,16 +13,23 @@ use super::packets::MAX_PAYLOAD;
 use crate::config::Codec;
 use crate::sound::Resampler;
 
-/// Speech at full band with in-band redundancy.
-const OPUS_BITRATE: i32 = 28_000;
-/// Loss that the redundancy is made for, until the far end's reports steer it.
-const EXPECTED_LOSS_PERCENT: i32 = 10;
-/// Full complexity costs a small board more than it gives.
-const OPUS_COMPLEXITY: i32 = 5;
+/// Speech at full band.
+const OPUS_BITRATE: i32 = 32_000;
+/// A network that loses this much may well drown in what it is given...
+const LOSSY_PERCENT: i32 = 20;
+/// ...and is given this where it loses so much.
+const LOSSY_BITRATE: i32 = 24_000;
+const VERY_LOSSY_PERCENT: i32 = 40;
+/// Less than this is left to the far end's concealment: redundancy costs quality where nothing is lost.
+const WORTH_REDUNDANCY_PERCENT: u8 = 1;
+/// More gives little that is heard and costs a small board its time.
+const OPUS_COMPLEXITY: i32 = 9;
+/// Opus gives packets of at most this where nothing is said (RFC 6716, 2.1.9).
+const DTX_BYTES: usize = 2;
 /// Frames of 10 ms in a packet.
 const FRAMES_PER_PACKET: usize = 2;
 
-/// An encoded packet without its RTP header.
+/// An encoded packet without its RTP header; one without a payload is time that passes in silence.
 #[derive(Clone, Copy)]
 pub(super) struct Encoded {
     pub(super) codec: Codec,
@@ -41,34 +48,62 @@ impl Encoded {
     }
 }
 
-/// The negotiated codec of the sending direction, shared with the audio thread.
+/// What the network task knows and the audio thread sends by.
 #[derive(Debug, Default)]
-pub(super) struct SendCodec(AtomicU8);
+pub(super) struct SendControl {
+    codec: AtomicU8,
+    loss_percent: AtomicU8,
+}
 
-impl SendCodec {
-    pub(super) fn set(&self, codec: Codec) {
+impl SendControl {
+    /// The negotiated codec.
+    pub(super) fn set_codec(&self, codec: Codec) {
         let number = match codec {
             Codec::Opus => 1,
             Codec::Pcma => 2,
             Codec::Pcmu => 3,
         };
-        self.0.store(number, Ordering::Release);
+        self.codec.store(number, Ordering::Release);
     }
 
     /// `None` before the negotiation.
-    pub(super) fn get(&self) -> Option<Codec> {
-        match self.0.load(Ordering::Acquire) {
+    pub(super) fn codec(&self) -> Option<Codec> {
+        match self.codec.load(Ordering::Acquire) {
             1 => Some(Codec::Opus),
             2 => Some(Codec::Pcma),
             3 => Some(Codec::Pcmu),
             _ => None,
         }
     }
+
+    /// What part of our packets was lost, in 256ths, since the far end's last report. What gets worse counts at once,
+    /// what gets better by a quarter.
+    pub(super) fn note_loss(&self, fraction_lost: u8) {
+        let reported = (u32::from(fraction_lost) * 100).div_ceil(256);
+        let known = u32::from(self.loss_percent());
+        let loss = if reported > known { reported } else { (known * 3 + reported) / 4 };
+        self.loss_percent.store(u8::try_from(loss).unwrap_or(100), Ordering::Relaxed);
+    }
+
+    /// As the far end reports it of late.
+    pub(super) fn loss_percent(&self) -> u8 {
+        self.loss_percent.load(Ordering::Relaxed)
+    }
+}
+
+/// Bits per second for a loss.
+fn bitrate(loss_percent: u8) -> i32 {
+    let beyond = (i32::from(loss_percent) - LOSSY_PERCENT).clamp(0, VERY_LOSSY_PERCENT - LOSSY_PERCENT);
+    OPUS_BITRATE - (OPUS_BITRATE - LOSSY_BITRATE) * beyond / (VERY_LOSSY_PERCENT - LOSSY_PERCENT)
 }
 
 pub(super) struct Sender {
-    codec: Arc<SendCodec>,
+    control: Arc<SendControl>,
     opus: opus::Encoder,
+    /// What the encoder is set for.
+    loss_percent: u8,
+    /// The far end knows that nothing is said.
+    silent: bool,
     narrow: Resampler,
     packet: Box<[f32]>,
     filled: usize,
@@ -81,32 +116,42 @@ impl Sender {
     pub(super) fn new(
         encoded: Producer<Encoded>,
         wake: OwnedFd,
-        codec: Arc<SendCodec>,
+        control: Arc<SendControl>,
         rate_hz: u32,
     ) -> Result<Self, MediaError> {
         let mut opus =
             opus::Encoder::new(rate_hz, opus::Channels::Mono, opus::Application::Voip).map_err(MediaError::codec)?;
-        opus.set_bitrate(opus::Bitrate::Bits(OPUS_BITRATE)).map_err(MediaError::codec)?;
-        opus.set_inband_fec(true).map_err(MediaError::codec)?;
-        opus.set_packet_loss_perc(EXPECTED_LOSS_PERCENT).map_err(MediaError::codec)?;
+        opus.set_dtx(true).map_err(MediaError::codec)?;
         opus.set_complexity(OPUS_COMPLEXITY).map_err(MediaError::codec)?;
         opus.set_signal(opus::Signal::Voice).map_err(MediaError::codec)?;
         let packet = crate::sound::frame_samples(rate_hz) * FRAMES_PER_PACKET;
-        Ok(Self {
-            codec,
+        let mut sender = Self {
+            control,
             opus,
+            loss_percent: 0,
+            silent: false,
             narrow: Resampler::new(rate_hz, 8_000),
             packet: vec![0.0; packet].into_boxed_slice(),
             filled: 0,
             narrow_packet: [0.0; 160],
             encoded,
             wake,
-        })
+        };
+        sender.expect_loss(0).map_err(MediaError::codec)?;
+        Ok(sender)
+    }
+
+    /// Redundancy (in-band FEC) and bits for a loss.
+    fn expect_loss(&mut self, percent: u8) -> Result<(), opus::Error> {
+        self.loss_percent = percent;
+        self.opus.set_inband_fec(percent >= WORTH_REDUNDANCY_PERCENT)?;
+        self.opus.set_packet_loss_perc(i32::from(percent))?;
+        self.opus.set_bitrate(opus::Bitrate::Bits(bitrate(percent)))
     }
 
     /// Takes 10 ms; every second time a packet leaves.
     pub(super) fn say(&mut self, frame: &[f32]) {
-        let Some(codec) = self.codec.get() else { return };
+        let Some(codec) = self.control.codec() else { return };
         let Some(room) = self.packet.get_mut(self.filled..self.filled + frame.len()) else {
             self.filled = 0;
             return;
@@ -117,6 +162,11 @@ impl Sender {
             return;
         }
         self.filled = 0;
+        let loss_percent = self.control.loss_percent();
+        if loss_percent != self.loss_percent {
+            // What the encoder does not take, it goes on without.
+            let _ = self.expect_loss(loss_percent);
+        }
         let mut out = Encoded { codec, length: 0, data: [0; MAX_PAYLOAD] };
         let length = match codec {
             Codec::Opus => self.opus.encode_float(&self.packet, &mut out.data).unwrap_or(0),
@@ -128,12 +178,103 @@ impl Sender {
                 count
             }
         };
-        out.length = u16::try_from(length).unwrap_or(0);
+        // The first packet of a silence says so, and one every 400 ms says how it sounds; the others say nothing.
+        let silent = codec == Codec::Opus && length <= DTX_BYTES;
+        if !std::mem::replace(&mut self.silent, silent) || !silent {
+            out.length = u16::try_from(length).unwrap_or(0);
+        }
         // A full ring means that the network task is behind: the oldest sound is the least useful,
         // but only the consumer can drop it; leaving this one out keeps the delay bounded.
-        if length > 0 && self.encoded.push(out).is_ok() {
+        if self.encoded.push(out).is_ok() {
             // A full pipe has woken the task already.
             let _ = rustix::io::write(&self.wake, &[0]);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rtrb::{Consumer, RingBuffer};
+    use rustix::pipe::{PipeFlags, pipe_with};
+
+    const RATE_HZ: u32 = 16_000;
+
+    struct Rig {
+        sender: Sender,
+        control: Arc<SendControl>,
+        encoded: Consumer<Encoded>,
+        _wake: OwnedFd,
+        said: usize,
+    }
+
+    fn rig() -> Rig {
+        let (frames, encoded) = RingBuffer::new(64);
+        let (wake, waker) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).unwrap();
+        let control = Arc::new(SendControl::default());
+        control.set_codec(Codec::Opus);
+        let sender = Sender::new(frames, waker, Arc::clone(&control), RATE_HZ).unwrap();
+        Rig { sender, control, encoded, _wake: wake, said: 0 }
+    }
+
+    impl Rig {
+        /// Sizes of the packets of some seconds of a voice, or of silence.
+        fn second(&mut self, seconds: usize, level: f32) -> Vec<usize> {
+            let mut sizes = Vec::new();
+            for _ in 0..seconds * 100 {
+                let frame: Vec<f32> = (self.said..self.said + 160)
+                    .map(|index| {
+                        let time = index as f32 / RATE_HZ as f32;
+                        let pitch = 140.0 + 20.0 * (time * 7.0).sin();
+                        (1..9).map(|n| (std::f32::consts::TAU * pitch * n as f32 * time).sin() / n as f32).sum::<f32>()
+                            * level
+                            * (time * 9.0).sin().abs()
+                    })
+                    .collect();
+                self.said += 160;
+                self.sender.say(&frame);
+                sizes.extend(std::iter::from_fn(|| self.encoded.pop().ok()).map(|packet| packet.payload().len()));
+            }
+            sizes
+        }
+    }
+
+    fn mean(sizes: &[usize]) -> usize {
+        sizes.iter().sum::<usize>() / sizes.len()
+    }
+
+    #[test]
+    fn silence_is_said_once_and_then_hardly_at_all() {
+        let mut rig = rig();
+        rig.second(1, 0.2);
+        rig.second(1, 0.0);
+        let silence = rig.second(4, 0.0);
+        assert_eq!(silence.len(), 200, "time goes on");
+        let sent = silence.iter().filter(|size| **size > 0).count();
+        assert!((5..=20).contains(&sent), "{sent} packets in 4 s");
+        assert!(rig.second(1, 0.2).iter().all(|size| *size > 0));
+    }
+
+    #[test]
+    fn reported_loss_brings_redundancy_within_its_bits_and_goes_slowly() {
+        let mut rig = rig();
+        let clean = mean(&rig.second(3, 0.2));
+        assert!(clean * 8 * 50 < 40_000, "{clean}");
+        rig.control.note_loss(51);
+        assert_eq!(rig.control.loss_percent(), 20);
+        rig.second(1, 0.2);
+        let lossy = mean(&rig.second(3, 0.2));
+        assert!(lossy * 8 * 50 < 40_000, "{lossy}");
+        assert!(rig.sender.opus.get_inband_fec().unwrap());
+        rig.control.note_loss(0);
+        assert_eq!(rig.control.loss_percent(), 15);
+        (0..20).for_each(|_| rig.control.note_loss(0));
+        rig.second(1, 0.2);
+        assert!(!rig.sender.opus.get_inband_fec().unwrap());
+    }
+
+    #[test]
+    fn a_network_that_drowns_is_given_less() {
+        assert_eq!([0, 20, 30, 40, 100].map(bitrate), [32_000, 32_000, 28_000, 24_000, 24_000]);
     }
 }

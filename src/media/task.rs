@@ -18,7 +18,7 @@ use super::dtmf::{DigitReceiver, DigitSender};
 use super::packets::Packet;
 use super::peer::{Answered, ICE_DISCONNECTED, Identity, Peer, PeerEvent};
 use super::sdp::{Payload, PayloadMap};
-use super::send::{Encoded, SendCodec};
+use super::send::{Encoded, SendControl};
 use super::{MediaContext, MediaError};
 use crate::core::{MediaCommand, MediaEvent, MediaId};
 use crate::signaling::Candidate;
@@ -99,7 +99,7 @@ struct CallMedia {
     reporter: Reporter,
     encoded: Consumer<Encoded>,
     began: Instant,
-    send_codec: Arc<SendCodec>,
+    send_control: Arc<SendControl>,
     wake: pipe::Receiver,
     received: Arc<Mutex<Producer<Packet>>>,
     sound: Option<Box<dyn crate::sound::CallSound>>,
@@ -137,8 +137,8 @@ impl CallMedia {
         let [s0, s1, s2, s3, t0, t1, t2, t3, q0, q1] = random;
         let ssrc = u32::from_be_bytes([s0, s1, s2, s3]).max(1);
         let (sound, network) = call_sound(context.rate_hz)?;
-        let (peer, events) = Box::pin(Peer::new(&context, identity.as_ref(), ssrc)).await?;
-        let NetworkEnd { received, encoded, wake, codec, began } = network;
+        let NetworkEnd { received, encoded, wake, control, began } = network;
+        let (peer, events) = Box::pin(Peer::new(&context, identity.as_ref(), ssrc, Arc::clone(&control))).await?;
         let wake = pipe::Receiver::from_owned_fd(wake).map_err(|error| MediaError::System(error.to_string()))?;
         let call = Self {
             media,
@@ -148,7 +148,7 @@ impl CallMedia {
             received: Arc::new(Mutex::new(received)),
             encoded,
             began,
-            send_codec: codec,
+            send_control: control,
             wake,
             sound: Some(sound),
             receive_map: Arc::new(RwLock::new(PayloadMap::default())),
@@ -225,7 +225,8 @@ impl CallMedia {
     /// A far end with another DTLS certificate is another endpoint (a process that started again): the
     /// library cannot follow it, so a new peer connection answers. The old one stays until that has worked.
     async fn replace_peer(&mut self, offer: &str) -> Result<Answered, MediaError> {
-        let (mut peer, events) = Box::pin(Peer::new(&self.context, &self.identity, self.peer.ssrc)).await?;
+        let control = Arc::clone(&self.send_control);
+        let (mut peer, events) = Box::pin(Peer::new(&self.context, &self.identity, self.peer.ssrc, control)).await?;
         let answered = match peer.answer(offer).await {
             Ok(answered) => answered,
             Err(error) => {
@@ -263,7 +264,7 @@ impl CallMedia {
         *self.receive_map.write().unwrap_or_else(PoisonError::into_inner) = receive;
         self.send_map = theirs;
         if let Some(codec) = send {
-            self.send_codec.set(codec);
+            self.send_control.set_codec(codec);
         }
         self.described = true;
         for candidate in std::mem::take(&mut self.early_candidates) {
@@ -320,6 +321,11 @@ impl CallMedia {
                     let payload = Bytes::copy_from_slice(&event.payload);
                     self.write(payload_type, self.digit_timestamp, event.marker, payload).await;
                 }
+                continue;
+            }
+            if encoded.payload().is_empty() {
+                // What follows a silence has the marker (RFC 3551, 4.1).
+                self.talking = false;
                 continue;
             }
             let Some(payload_type) = self.send_map.payload_type(Payload::Speech(encoded.codec)) else { continue };

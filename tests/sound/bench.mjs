@@ -22,6 +22,7 @@ const WEATHERS = [
   ['200 ms outages', { outage_ms: 200 }],
   ['40 ms jitter', { jitter_ms: 40 }],
 ];
+const ONLY = process.env.WEATHER;
 const A = '10.78.0.1', B = '10.78.0.2';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'callbox-sound-'));
@@ -145,7 +146,7 @@ async function callbox(setWeather, note) {
     await until(`registration of ${side}`, async () => (await stations[side].status()).session.state === 'registered').catch((error) => { throw new Error(`${error.message}\n${child.out}`); });
   }
   const { a } = stations;
-  for (const [name, weather] of WEATHERS) {
+  for (const [name, weather] of WEATHERS.filter(([name]) => !ONLY || name === ONLY)) {
     await ask(a.control, { request: 'call', number: numbers.b });
     await until('the call', async () => (await a.status()).lines.some((line) => line.state === 'established' && line.call.media_connected));
     note('callbox', name, await measure(card, setWeather, weather, `callbox-${name}`.replaceAll(/[ %]+/g, '-')));
@@ -162,6 +163,7 @@ async function browser(side, card) {
   writeFileSync(wrapper, `#!/bin/sh\nexec ip netns exec ${names[side]} ${process.env.CHROMIUM ?? '/usr/bin/chromium'} "$@"\n`, { mode: 0o755 });
   return chromium.launch({
     executablePath: wrapper,
+    ignoreDefaultArgs: ['--mute-audio'],
     env: { ...process.env, ...card.env },
     args: [
       '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run', '--disable-quic',
@@ -200,7 +202,7 @@ async function chromiums(setWeather, note) {
     });
   }
   const { a, b } = pages;
-  for (const [name, weather] of WEATHERS) {
+  for (const [name, weather] of WEATHERS.filter(([name]) => !ONLY || name === ONLY)) {
     await a.evaluate(() => window.open1());
     await b.evaluate(() => window.open1());
     const offer = await a.evaluate(async () => { await window.peer.setLocalDescription(); return window.gathered(); });
@@ -225,7 +227,7 @@ async function baresip(setWeather, note) {
   for (const [side, address] of [['a', A], ['b', B]]) {
     const home = path.join(folder, `baresip-${side}`);
     mkdirSync(home);
-    writeFileSync(path.join(home, 'config'), `sip_listen ${address}:5060\nsip_certificate\naudio_player alsa,${side}spk\naudio_source alsa,${side}mic\naudio_alert alsa,${side}spk\nausrc_srate 48000\nauplay_srate 48000\nausrc_channels 1\nauplay_channels 1\nausrc_format s16\nauplay_format s16\naudio_buffer 20-160\njitter_buffer_type adaptive\njitter_buffer_delay 1-10\nopus_inbandfec yes\nopus_packet_loss 10\nmodule_path /usr/lib/baresip/modules\nmodule alsa.so\nmodule opus.so\nmodule_tmp account.so\nmodule_app menu.so\nmodule_app httpd.so\nmodule_app ctrl_tcp.so\nctrl_tcp_listen ${address}:4444\nring_aufile none\nringback_aufile none\n`);
+    writeFileSync(path.join(home, 'config'), `sip_listen ${address}:5060\nsip_certificate\naudio_player alsa,${side}spk\naudio_source alsa,${side}mic\naudio_alert alsa,${side}spk\nausrc_srate 48000\nauplay_srate 48000\nausrc_channels 1\nauplay_channels 1\nausrc_format s16\nauplay_format s16\naudio_buffer 20-160\njitter_buffer_type adaptive\njitter_buffer_delay 1-10\nopus_inbandfec yes\nopus_packet_loss 10\nopus_bitrate 28000\nopus_stereo no\nopus_sprop_stereo no\nmodule_path /usr/lib/baresip/modules\nmodule alsa.so\nmodule opus.so\nmodule_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\nctrl_tcp_listen ${address}:4444\nring_aufile none\nringback_aufile none\n`);
     writeFileSync(path.join(home, 'accounts'), `<sip:${side}@${address}>;regint=0;audio_codecs=opus/48000/2;answermode=auto\n`);
     writeFileSync(path.join(home, 'contacts'), '');
     children[side] = within(side, 'baresip', ['-f', home], card.env);
@@ -237,7 +239,7 @@ async function baresip(setWeather, note) {
     return run('ip', 'netns', 'exec', names.a, 'python3', '-c',
       `import socket,time\ns=socket.create_connection(("${A}",4444))\nt=${JSON.stringify(text)}\ns.send(f"{len(t)}:{t},".encode())\ntime.sleep(0.5)`);
   };
-  for (const [name, weather] of WEATHERS) {
+  for (const [name, weather] of WEATHERS.filter(([name]) => !ONLY || name === ONLY)) {
     command('dial', `sip:b@${B}`);
     await sleep(2000);
     note('baresip', name, await measure(card, setWeather, weather, `baresip-${name}`.replaceAll(/[ %]+/g, '-')).catch((error) => { throw new Error(`${error.message}\n${children.a.out}\n${children.b.out}`); }));
