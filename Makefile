@@ -5,7 +5,7 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 VIRTCARD := $(TARGET)/virtcard/libasound_module_pcm_virtcard.so
 
-.PHONY: deny demo-test demo test ci bench bench-echo sim mutants fuzz soak test-sim test-sim-century test-device test-arm test-arm-system arm64 armhf deb lint-unit lint-deb tools packages-demo packages-test lint test-rust test-npm test-browser test-lan doc clean
+.PHONY: deny demo-test demo test ci bench bench-echo bench-sound sim mutants fuzz soak test-sim test-sim-century test-device test-arm test-arm-system arm64 armhf deb lint-unit lint-deb tools packages-demo packages-test lint test-rust test-npm test-browser test-lan doc clean
 
 ## Start a core server, a web phone and a station on this machine
 demo: packages-demo
@@ -100,6 +100,12 @@ bench-echo:
 		tests/echo/venv/bin/python tests/echo/echo_rig.py score $$scenes --name callbox \
 			--command '$(abspath $(TARGET))/release/callbox dsp echo --far {far} --mic {mic} --out {out}' || exit 1; \
 	done; done
+
+## The same speech through one bad network to callbox, Chromium and baresip, judged by PLCMOS and PESQ (ten minutes)
+bench-sound: packages-test tests/node_modules $(VIRTCARD)
+	$(CARGO) build --release
+	tests/sound/setup.sh
+	TEST_CALLBOX=$(abspath $(TARGET))/release/callbox node tests/sound/bench.mjs
 
 ## For ARM, on a plain Debian 12 machine; with containers: cross build (see docs/install.md)
 arm64 armhf:

@@ -1,16 +1,18 @@
 //! ALSA capture and playback by PCM name (alsa-lib PCM interface).
 //!
 //! Capture is the clock: each frame read is followed by one frame written, and playback keeps a
-//! small lead. Rates and channels that the card lacks are converted here.
+//! small lead, by a rate that is almost its own where its clock is another. Rates and channels that the card lacks are
+//! converted here.
 
 use alsa::pcm::{Access, Format, Frames, HwParams, PCM, State};
 use alsa::{Direction, ValueOr};
+use callbox_dsp::{ClockControl, DriftResampler};
 
 use super::card::{Card, CardError};
 use super::levels::CardNumbers;
 use super::usb::alsa_name;
 use crate::config::PcmName;
-use crate::sound::{Resampler, frame_samples};
+use crate::sound::{FRAME_MS, Resampler, frame_samples};
 
 /// Rates that a card is asked for, best first, after the configured one.
 const FALLBACK_RATES_HZ: [u32; 5] = [48_000, 44_100, 32_000, 16_000, 8_000];
@@ -18,6 +20,14 @@ const FALLBACK_RATES_HZ: [u32; 5] = [48_000, 44_100, 32_000, 16_000, 8_000];
 const BUFFER_PERIODS: Frames = 8;
 /// Periods of lead that playback starts with, and to what it may grow after underruns.
 const LEAD_PERIODS: (Frames, Frames) = (2, 4);
+/// Periods without an underrun after which it is tried with one less: a minute.
+const CALM_PERIODS: u32 = 6_000;
+/// Periods over which the shortest lead is looked for: a second.
+const LEAD_WINDOW: u32 = 100;
+/// More lead than the target by so much is cut at once.
+const SURPLUS_PERIODS: Frames = 3;
+/// Frames that a period of another clock may have more.
+const SPARE: usize = 8;
 /// A card that gives nothing for so long is gone.
 const STALL_MS: u32 = 1000;
 
@@ -39,10 +49,77 @@ struct Stream {
     mono: Vec<f32>,
 }
 
+/// Playback follows the clock of capture: its lead stays what it was, although the clocks may differ.
+struct Lead {
+    periods: Frames,
+    /// Since the last underrun, or since the lead was shortened.
+    calm_periods: u32,
+    /// The shortest one of this window, in frames.
+    shortest: Frames,
+    window: u32,
+    clock: ClockControl,
+    resampler: DriftResampler,
+    /// A period at the clock of playback.
+    resampled: Vec<f32>,
+    /// A period that was left out, into the next one of which it goes over.
+    cut: Vec<f32>,
+    is_cut: bool,
+}
+
+impl Lead {
+    fn new(period: usize) -> Self {
+        Self {
+            periods: LEAD_PERIODS.0,
+            calm_periods: 0,
+            shortest: Frames::MAX,
+            window: 0,
+            clock: ClockControl::new(1.0, 4.0),
+            resampler: DriftResampler::new(),
+            resampled: vec![0.0; period + SPARE],
+            cut: vec![0.0; period],
+            is_cut: false,
+        }
+    }
+
+    fn underrun(&mut self) {
+        self.periods = (self.periods + 1).min(LEAD_PERIODS.1);
+        self.calm_periods = 0;
+        self.started();
+    }
+
+    fn started(&mut self) {
+        (self.shortest, self.window) = (Frames::MAX, 0);
+        self.is_cut = false;
+    }
+
+    /// Notes the lead before a period is written; gives whether that one is to be left out.
+    fn note(&mut self, lead: Frames, period: Frames) -> bool {
+        // The period that is about to be written makes up for the one that was read.
+        let target = (self.periods - 1) * period;
+        if lead > target + SURPLUS_PERIODS * period {
+            self.started();
+            return true;
+        }
+        self.calm_periods += 1;
+        if self.calm_periods >= CALM_PERIODS && self.periods > LEAD_PERIODS.0 {
+            self.periods -= 1;
+            self.calm_periods = 0;
+        }
+        self.shortest = self.shortest.min(lead);
+        self.window += 1;
+        if self.window >= LEAD_WINDOW {
+            let error_ms = (self.shortest - target) as f64 / period as f64 * f64::from(FRAME_MS);
+            self.clock.note(error_ms, false);
+            (self.shortest, self.window) = (Frames::MAX, 0);
+        }
+        false
+    }
+}
+
 pub(super) struct AlsaCard {
     capture: Stream,
     playback: Stream,
-    lead_periods: Frames,
+    lead: Lead,
     xruns: u64,
     started: bool,
 }
@@ -101,7 +178,7 @@ impl Stream {
             period,
             buffer,
             resampler,
-            interleaved: vec![0; period * channels],
+            interleaved: vec![0; (period + SPARE) * channels],
             mono: vec![0.0; period],
         })
     }
@@ -117,10 +194,11 @@ impl AlsaCard {
         // alsa-lib writes to standard error by itself; our own error says what matters. Made anew
         // at each attempt, since its buffer only grows.
         let _ = alsa::Output::local_error_handler();
+        let playback = Stream::open(&playback, Direction::Playback, rate_hz)?;
         Ok(Self {
-            playback: Stream::open(&playback, Direction::Playback, rate_hz)?,
+            lead: Lead::new(playback.period),
+            playback,
             capture: Stream::open(&capture, Direction::Capture, rate_hz)?,
-            lead_periods: LEAD_PERIODS.0,
             xruns: 0,
             started: false,
         })
@@ -145,10 +223,12 @@ impl AlsaCard {
     fn start_playback(&mut self) -> Result<(), CardError> {
         let playback = &mut self.playback;
         playback.interleaved.fill(0);
+        self.lead.started();
         {
             let io = playback.pcm.io_i16().map_err(|error| playback.error(&error))?;
-            for _ in 0..self.lead_periods {
-                io.writei(&playback.interleaved).map_err(|error| playback.error(&error))?;
+            let silence = playback.interleaved.get(..playback.period * playback.channels).unwrap_or_default();
+            for _ in 0..self.lead.periods {
+                io.writei(silence).map_err(|error| playback.error(&error))?;
             }
         }
         playback.pcm.start().map_err(|error| playback.error(&error))
@@ -164,7 +244,7 @@ impl AlsaCard {
 
     fn recover_playback(&mut self, error: alsa::Error) -> Result<(), CardError> {
         self.xruns += 1;
-        self.lead_periods = (self.lead_periods + 1).min(LEAD_PERIODS.1);
+        self.lead.underrun();
         self.playback.pcm.try_recover(error, true).map_err(|error| self.playback.error(&error))?;
         self.start_playback()
     }
@@ -176,7 +256,8 @@ impl AlsaCard {
             let capture = &mut self.capture;
             let from = filled * capture.channels;
             let result = capture.pcm.io_i16().and_then(|io| {
-                let room = capture.interleaved.get_mut(from..).unwrap_or_default();
+                let period = capture.period * capture.channels;
+                let room = capture.interleaved.get_mut(from..period).unwrap_or_default();
                 io.readi(room)
             });
             match result {
@@ -206,14 +287,15 @@ pub(super) fn try_for_100_ms(name: &str, direction: Direction) -> Result<(), Str
     let words = |error: CardError| error.to_string();
     let mut stream = Stream::open(name, direction, FALLBACK_RATES_HZ[0]).map_err(words)?;
     let what = if direction == Direction::Capture { "capture" } else { "playback" };
+    let samples = stream.period * stream.channels;
     let failed = |stream: &Stream, error: alsa::Error| stream.error(&error).to_string();
     if direction == Direction::Capture {
         stream.pcm.start().map_err(|error| failed(&stream, error))?;
     }
     for period in 0..10 {
         let result = stream.pcm.io_i16().and_then(|io| match direction {
-            Direction::Capture => io.readi(&mut stream.interleaved),
-            Direction::Playback => io.writei(&stream.interleaved),
+            Direction::Capture => io.readi(stream.interleaved.get_mut(..samples).unwrap_or_default()),
+            Direction::Playback => io.writei(stream.interleaved.get(..samples).unwrap_or_default()),
         });
         let started = direction == Direction::Playback && period == 1;
         let result = match result {
@@ -253,23 +335,35 @@ impl Card for AlsaCard {
     }
 
     fn write(&mut self, frame: &[f32]) -> Result<(), CardError> {
-        let playback = &mut self.playback;
-        playback.resampler.process(frame, &mut playback.mono);
-        for (all, sample) in playback.interleaved.chunks_exact_mut(playback.channels).zip(&playback.mono) {
-            all.fill((sample.clamp(-1.0, 1.0) * 32_767.0) as i16);
-        }
+        let (playback, lead) = (&mut self.playback, &mut self.lead);
         // Not `delay`: after an underrun it may go on telling the lead of before.
         let room = match playback.pcm.avail_update() {
             Ok(room) => room,
             Err(error) => return self.recover_playback(error),
         };
-        let period = Frames::try_from(playback.period).unwrap_or(480);
-        let lead = playback.buffer - room;
-        if lead > period * (self.lead_periods + 3) {
-            // Playback's clock is slower than capture's: one frame less.
+        playback.resampler.process(frame, &mut playback.mono);
+        if std::mem::take(&mut lead.is_cut) {
+            let count = playback.mono.len() as f32;
+            for (index, (sample, cut)) in playback.mono.iter_mut().zip(&lead.cut).enumerate() {
+                *sample = cut + (*sample - cut) * (index as f32 / count);
+            }
+        }
+        if lead.note(playback.buffer - room, Frames::try_from(playback.period).unwrap_or(480)) {
+            // What a thread that came late has written after an underrun.
+            lead.cut.copy_from_slice(&playback.mono);
+            lead.is_cut = true;
             return Ok(());
         }
-        let result = playback.pcm.io_i16().and_then(|io| io.writei(&playback.interleaved));
+        // More lead than wanted means that playback's clock is slower than capture's: it is given less.
+        let ppm = lead.clock.ppm();
+        let given = lead.resampler.given(playback.mono.len(), ppm).min(lead.resampled.len());
+        let resampled = lead.resampled.get_mut(..given).unwrap_or_default();
+        lead.resampler.process(&playback.mono, resampled, ppm);
+        for (all, sample) in playback.interleaved.chunks_exact_mut(playback.channels).zip(resampled.iter()) {
+            all.fill((sample.clamp(-1.0, 1.0) * 32_767.0) as i16);
+        }
+        let written = playback.interleaved.get(..given * playback.channels).unwrap_or_default();
+        let result = playback.pcm.io_i16().and_then(|io| io.writei(written));
         match result {
             Ok(_) => Ok(()),
             Err(error) if error.errno().abs() == libc_eagain() => Ok(()),

@@ -9,6 +9,7 @@ mod devices;
 mod engine;
 mod levels;
 mod mixer;
+mod priority;
 mod sounds;
 mod synthetic;
 mod thread;
@@ -65,6 +66,10 @@ pub struct Meters {
     pub opening: AtomicBool,
     /// The built-in microphone is in use.
     pub synthetic: AtomicBool,
+    /// The audio thread comes before everything else: the system allows it.
+    pub realtime: AtomicBool,
+    /// Processor time that the longest frame of 10 ms has taken, in microseconds.
+    pub longest_frame_us: AtomicU64,
     controls: Mutex<CardControls>,
 }
 

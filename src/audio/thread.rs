@@ -12,6 +12,7 @@ use super::alsa_card::AlsaCard;
 use super::card::{Card, CardError, NoCard};
 use super::engine::Engine;
 use super::levels::{CardNumbers, Levels};
+use super::priority::{become_realtime, processor_time_us};
 use super::synthetic::Synthetic;
 use super::{CardChoice, Meters};
 use crate::config::AudioConfig;
@@ -63,6 +64,7 @@ impl Runner {
     }
 
     pub(super) fn run(mut self) {
+        self.start.meters.realtime.store(become_realtime(), Ordering::Relaxed);
         if self.start.choice == CardChoice::Synthetic {
             return self.run_synthetic();
         }
@@ -127,7 +129,10 @@ impl Runner {
         let mut driven = Driven { frames: 0, quiet: 0 };
         while !self.is_stopped() && !enough(&driven) {
             card.read(&mut self.captured)?;
+            let began_us = processor_time_us();
             self.start.engine.process(&mut self.captured, &mut self.playback);
+            let took_us = processor_time_us().saturating_sub(began_us);
+            self.start.meters.longest_frame_us.fetch_max(took_us, Ordering::Relaxed);
             card.write(&self.playback)?;
             self.start.meters.beat();
             let xruns = card.take_xruns();

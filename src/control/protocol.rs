@@ -165,6 +165,12 @@ pub struct SoundStatus {
     pub xruns: u64,
     /// The built-in microphone is in use: there is no sound card.
     pub synthetic: bool,
+    /// The audio thread has real-time priority.
+    #[serde(default)]
+    pub realtime: bool,
+    /// Processor time that the longest frame of 10 ms has taken since the start, in microseconds.
+    #[serde(default)]
+    pub longest_frame_us: u64,
     /// The control of the card's own mixer that does the volume, as far as its steps go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub playback_control: Option<CardControl>,

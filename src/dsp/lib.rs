@@ -1,5 +1,5 @@
 //! Signal processing: pure functions of the samples, in frames of 10 ms. [`Resampler`] converts rates,
-//! [`DriftResampler`] follows a clock that is almost the same, [`Stretch`] gives speech less or more time; the rest is
+//! [`ClockControl`] learns a clock that is almost the same, [`DriftResampler`] follows it, [`Stretch`] gives speech less or more time; the rest is
 //! the capture path.
 //!
 //! [`CapturePath`] is made for one loudspeaker a hand's breadth from one microphone, in the order of the signal:
@@ -10,6 +10,7 @@
 
 mod bands;
 mod capture;
+mod clock;
 mod delay;
 mod drift;
 mod fft;
@@ -22,6 +23,7 @@ mod stretch;
 mod suppressor;
 
 pub use capture::{CaptureOptions, CapturePath};
+pub use clock::ClockControl;
 pub use drift::DriftResampler;
 pub use resample::Resampler;
 pub use stretch::Stretch;

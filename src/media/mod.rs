@@ -8,7 +8,6 @@ mod call_sound;
 mod conceal;
 mod decode;
 mod delay;
-mod drift;
 mod dtmf;
 mod g711;
 pub mod offline;

@@ -4,13 +4,12 @@
 //! forgives is put right by leaving periods of the voice out or saying them twice, the rest by a rate that follows the
 //! far end's clock. Runs on the audio thread; everything is allocated when the call is made.
 
-use callbox_dsp::{DriftResampler, Stretch};
+use callbox_dsp::{ClockControl, DriftResampler, Stretch};
 use rtrb::Consumer;
 
 use super::MediaError;
 use super::decode::{Decoder, MAX_FRAME};
 use super::delay::{DelayTarget, SenderClock};
-use super::drift::DriftControl;
 use super::packets::{Inserted, Next, Packet, PacketBuffer};
 use crate::config::Codec;
 
@@ -27,6 +26,9 @@ const FADED_MS: f64 = 100.0;
 /// Longest time that a packet which is there waits for its moment: time stamps may lie.
 const MAX_HOLD_MS: f64 = 500.0;
 const FRAME_MS: f64 = 10.0;
+/// The usual packet, and over how much the error of the delay is averaged.
+const PACKET_S: f64 = 0.02;
+const AVERAGE_S: f64 = 0.32;
 
 /// What happened since the start of the call.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -52,7 +54,7 @@ pub(super) struct Receiver {
     target: DelayTarget,
     decoder: Decoder,
     stretch: Stretch,
-    drift: DriftControl,
+    far_clock: ClockControl,
     resampler: DriftResampler,
     /// Samples of 10 ms.
     frame: usize,
@@ -79,7 +81,7 @@ impl Receiver {
             target: DelayTarget::new(),
             decoder: Decoder::new(rate_hz)?,
             stretch: Stretch::new(rate_hz),
-            drift: DriftControl::default(),
+            far_clock: ClockControl::new(PACKET_S, AVERAGE_S),
             resampler: DriftResampler::new(),
             frame: crate::sound::frame_samples(rate_hz),
             ready: vec![0.0; READY].into_boxed_slice(),
@@ -102,7 +104,7 @@ impl Receiver {
         while let Ok(packet) = self.packets.pop() {
             self.take(packet);
         }
-        let ppm = self.drift.ppm();
+        let ppm = self.far_clock.ppm();
         let needed = self.resampler.needed(frame.len(), ppm);
         while self.length < needed {
             let before = self.length;
@@ -203,7 +205,7 @@ impl Receiver {
     fn play(&mut self, delay_ms: f64, anew: bool) {
         self.decode();
         (self.playing, self.starved_ms, self.held_ms) = (true, 0.0, 0.0);
-        self.drift.note(delay_ms - self.target.target_ms(), anew);
+        self.far_clock.note(delay_ms - self.target.target_ms(), anew);
         self.delay_ms = delay_ms;
     }
 
@@ -218,7 +220,7 @@ impl Receiver {
     /// Brings a delay that is far off its target nearer to it.
     fn adjust(&mut self) {
         let slack_ms = SLACK_MS.max(self.target.target_ms() / 5.0);
-        let error_ms = self.drift.error_ms();
+        let error_ms = self.far_clock.error_ms();
         if error_ms > slack_ms {
             // After an outage there is more to leave out.
             self.shorten();
@@ -230,7 +232,7 @@ impl Receiver {
             let added_ms = self.samples_ms(length - self.length);
             self.length = length;
             self.counters.lengthened_ms += added_ms;
-            self.drift.corrected(added_ms);
+            self.far_clock.corrected(added_ms);
         }
     }
 
@@ -242,6 +244,6 @@ impl Receiver {
         let removed_ms = self.samples_ms(self.length - left);
         self.length = left;
         self.counters.shortened_ms += removed_ms;
-        self.drift.corrected(-removed_ms);
+        self.far_clock.corrected(-removed_ms);
     }
 }

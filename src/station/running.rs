@@ -457,6 +457,8 @@ impl Loop {
                 loudspeaker_dbfs: meters.loudspeaker_dbfs(),
                 xruns: meters.xruns.load(std::sync::atomic::Ordering::Relaxed),
                 synthetic: meters.synthetic.load(std::sync::atomic::Ordering::Relaxed),
+                realtime: meters.realtime.load(std::sync::atomic::Ordering::Relaxed),
+                longest_frame_us: meters.longest_frame_us.load(std::sync::atomic::Ordering::Relaxed),
                 playback_control: playback,
                 capture_control: capture,
             },

@@ -187,7 +187,8 @@ def run(device, share):
     shown = door.systemctl("show --value -p StatusText callbox")
     assert shown.startswith("registered"), shown
     assert sh(f"ps -o user= -p {door.pid()}").strip() == "callbox"
-    step(f"started by systemd as its own user; STATUS={shown!r}")
+    assert door.status()["sound"]["realtime"], "LimitRTPRIO lets the audio thread come first"
+    step(f"started by systemd as its own user, its audio thread in real time; STATUS={shown!r}")
 
     # What the microphones hear.
     for card, hertz in (("0,0", 440), ("0,4", 1000)):
