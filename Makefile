@@ -5,7 +5,7 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 VIRTCARD := $(TARGET)/virtcard/libasound_module_pcm_virtcard.so
 
-.PHONY: deny demo-test demo test ci bench bench-echo bench-sound sim mutants fuzz soak test-sim test-sim-century test-device test-arm test-arm-system arm64 armhf deb lint-unit lint-deb tools packages-demo packages-test lint test-rust test-npm test-browser test-lan doc clean
+.PHONY: deny demo-test demo test ci bench bench-echo bench-sound test-speech sim mutants fuzz soak test-sim test-sim-century test-device test-arm test-arm-system arm64 armhf deb lint-unit lint-deb tools packages-demo packages-test lint test-rust test-npm test-browser test-lan doc clean
 
 ## Start a core server, a web phone and a station on this machine
 demo: packages-demo
@@ -17,7 +17,7 @@ test: packages-test lint test-rust test-sim test-npm test-browser test-lan
 	@echo "All tests passed. Pictures of both pages: $(TARGET)/artifacts/"
 
 ## What runs before anything lands
-ci: test doc deny demo-test test-sim-century mutants lint-unit test-device test-arm lint-deb
+ci: test test-speech doc deny demo-test test-sim-century mutants lint-unit test-device test-arm lint-deb
 
 lint:
 	$(CARGO) fmt --all --check
@@ -73,6 +73,12 @@ $(CARGO_FUZZ):
 ## A thousand calls against the sandbox: memory, descriptors and threads
 soak: packages-demo
 	CALLS=1000 $(CARGO) test --test sandbox calls_leave_nothing_behind -- --nocapture
+
+## Speech is no DTMF digit
+test-speech:
+	scripts/install-packages python3 asterisk-core-sounds-en-wav
+	$(CARGO) build
+	python3 tests/sound/digits.py $(TARGET)/debug/callbox
 
 ## A machine with a kernel and a network of its own, in a process
 test-device: packages-device

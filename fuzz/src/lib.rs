@@ -165,6 +165,7 @@ pub fn sdp(data: &[u8]) {
         config: MediaConfig { codecs: CONFIG.media.codecs.clone(), ..MediaConfig::default() },
         extra_addresses: vec![([127, 0, 0, 1], 0).into()],
         rate_hz: 48_000,
+        in_band: true,
         attach: Box::new(|_, _| {}),
     };
     let answered = RUNTIME

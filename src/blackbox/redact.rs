@@ -7,7 +7,7 @@ use crate::core::Random;
 /// Fields that hold telephone numbers, or patterns of them.
 const NUMBERS: [&str; 8] = ["number", "numbers", "from", "caller", "callee", "login", "refer_to", "referred_by"];
 /// Fields that hold door codes, or digits of them.
-const CODES: [&str; 3] = ["digits", "Digit", "Dtmf"];
+const CODES: [&str; 4] = ["digits", "Digit", "Tone", "Dtmf"];
 /// Fields that hold names of people.
 const NAMES: [&str; 3] = ["display_name", "caller_display_name", "identifier"];
 /// Fields that hold session descriptions and candidates.

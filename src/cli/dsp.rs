@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use callbox_dsp::{CaptureOptions, CapturePath};
+use callbox_dsp::{CaptureOptions, CapturePath, DigitDetector};
 use clap::{Args, Subcommand};
 
 use super::{Exit, complain};
@@ -24,6 +24,8 @@ pub(super) enum DspCommand {
     Receive(ReceiveArgs),
     /// Make the packets that a call would send, one every 20 ms
     Send(SendArgs),
+    /// Name the DTMF digits in a recording, as in_band = true hears them
+    Digits(DigitsArgs),
 }
 
 #[derive(Debug, Args)]
@@ -74,6 +76,13 @@ pub(super) struct SendArgs {
     loss: u8,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct DigitsArgs {
+    /// What the far end says: mono WAV, 8, 16 or 48 kHz
+    #[arg(long, value_name = "I.wav")]
+    input: PathBuf,
+}
+
 fn codec(text: &str) -> Result<Codec, String> {
     match text {
         "opus" => Ok(Codec::Opus),
@@ -92,8 +101,8 @@ fn card_rate(text: &str) -> Result<u32, String> {
 enum DspError {
     #[error("{path}: {error}", path = path.display())]
     Wav { path: PathBuf, error: hound::Error },
-    #[error("{path}: {rate_hz} Hz and {channels} channels; give mono WAV, 16000 or 48000 Hz", path = path.display())]
-    Format { path: PathBuf, rate_hz: u32, channels: u16 },
+    #[error("{path}: {rate_hz} Hz and {channels} channels; give mono WAV at one of {rates_hz:?} Hz", path = path.display())]
+    Format { path: PathBuf, rate_hz: u32, channels: u16, rates_hz: &'static [u32] },
     #[error("{path}: {rate_hz} Hz, but the other file has {other_hz}; give both at one rate", path = path.display())]
     Rates { path: PathBuf, rate_hz: u32, other_hz: u32 },
     #[error("{path}: {error}", path = path.display())]
@@ -113,6 +122,7 @@ pub(super) fn dsp(command: &DspCommand) -> Exit {
         DspCommand::Echo(args) => echo(args),
         DspCommand::Receive(args) => receive(args),
         DspCommand::Send(args) => send(args),
+        DspCommand::Digits(args) => digits(args),
     };
     match result {
         Ok(()) => Exit::Done,
@@ -124,7 +134,7 @@ pub(super) fn dsp(command: &DspCommand) -> Exit {
 }
 
 fn echo(args: &EchoArgs) -> Result<(), DspError> {
-    let ((far, far_hz), (microphone, rate_hz)) = (read(&args.far)?, read(&args.mic)?);
+    let ((far, far_hz), (microphone, rate_hz)) = (read(&args.far, CARD_RATES_HZ)?, read(&args.mic, CARD_RATES_HZ)?);
     if far_hz != rate_hz {
         return Err(DspError::Rates { path: args.far.clone(), rate_hz: far_hz, other_hz: rate_hz });
     }
@@ -181,7 +191,7 @@ fn receive(args: &ReceiveArgs) -> Result<(), DspError> {
 }
 
 fn send(args: &SendArgs) -> Result<(), DspError> {
-    let (sound, rate_hz) = read(&args.input)?;
+    let (sound, rate_hz) = read(&args.input, CARD_RATES_HZ)?;
     let mut sender = OfflineSender::new(args.codec, rate_hz).map_err(DspError::Media)?;
     sender.report_loss(u8::try_from(u32::from(args.loss) * 255 / 100).unwrap_or(u8::MAX));
     let mut frame = vec![0.0; frame_samples(rate_hz)];
@@ -196,6 +206,19 @@ fn send(args: &SendArgs) -> Result<(), DspError> {
     Ok(())
 }
 
+fn digits(args: &DigitsArgs) -> Result<(), DspError> {
+    let (sound, rate_hz) = read(&args.input, ALL_RATES_HZ)?;
+    let mut detector = DigitDetector::new(rate_hz);
+    let mut frame = vec![0.0; frame_samples(rate_hz)];
+    for (at_ms, begin) in (0_u32..).step_by(FRAME_MS as usize).zip((0..sound.len()).step_by(frame.len())) {
+        take(&sound, begin, &mut frame);
+        if let Some(digit) = detector.heard(&frame) {
+            println!("{:.2} s  {digit}", f64::from(at_ms) / 1_000.0);
+        }
+    }
+    Ok(())
+}
+
 /// A frame of a signal, and silence after its end.
 fn take(signal: &[f32], begin: usize, frame: &mut [f32]) {
     for (offset, sample) in frame.iter_mut().enumerate() {
@@ -203,13 +226,18 @@ fn take(signal: &[f32], begin: usize, frame: &mut [f32]) {
     }
 }
 
-/// Samples and rate.
-fn read(path: &Path) -> Result<(Vec<f32>, u32), DspError> {
+/// Rates of the capture path.
+const CARD_RATES_HZ: &[u32] = &[16_000, 48_000];
+/// The same, and that of the telephone network.
+const ALL_RATES_HZ: &[u32] = &[8_000, 16_000, 48_000];
+
+/// Samples and rate, which is one of some.
+fn read(path: &Path, rates_hz: &'static [u32]) -> Result<(Vec<f32>, u32), DspError> {
     let failed = |error| DspError::Wav { path: path.to_owned(), error };
     let mut reader = hound::WavReader::open(path).map_err(failed)?;
     let hound::WavSpec { channels, sample_rate, bits_per_sample, sample_format } = reader.spec();
-    if channels != 1 || !matches!(sample_rate, 16_000 | 48_000) {
-        return Err(DspError::Format { path: path.to_owned(), rate_hz: sample_rate, channels });
+    if channels != 1 || !rates_hz.contains(&sample_rate) {
+        return Err(DspError::Format { path: path.to_owned(), rate_hz: sample_rate, channels, rates_hz });
     }
     let samples: Result<Vec<f32>, _> = match sample_format {
         hound::SampleFormat::Float => reader.samples::<f32>().collect(),

@@ -92,6 +92,7 @@ fn media_event(event: &MediaEvent) -> String {
         MediaEvent::Disconnected => "nothing for 2 s".into(),
         MediaEvent::Received => "sound comes".into(),
         MediaEvent::Digit(digit) => format!("digit {digit}"),
+        MediaEvent::Tone(digit) => format!("digit {digit} in the sound"),
         MediaEvent::UpdateRefused(words) => format!("a re-offer cannot be answered: {words}"),
         MediaEvent::NoCommonCodec => "no codec in common".into(),
         MediaEvent::Failed(words) => format!("failed: {words}"),

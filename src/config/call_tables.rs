@@ -89,11 +89,9 @@ pub(super) fn read_dtmf(section: Section<'_>, outputs: &[OutputPin]) -> Option<D
             "write run = { output = \"strike\", pulse_ms = 3000 }",
         );
     }
-    if section.boolean("in_band") == Some(true) {
-        section.error("in_band", "listening for tones in the audio is not built yet", "leave it out");
-    }
+    let in_band = section.boolean("in_band").unwrap_or(false);
     section.finish();
-    Some(DtmfRule { digits: digits?, from, run: run.unwrap_or_default() })
+    Some(DtmfRule { digits: digits?, from, run: run.unwrap_or_default(), in_band })
 }
 
 pub(super) fn read_calls(section: Section<'_>) -> CallsConfig {

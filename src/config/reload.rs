@@ -18,6 +18,10 @@ pub fn reload(old: &Config, new: Config) -> (Config, Vec<&'static str>) {
     keep("[sounds]", &old.sounds, &mut config.sounds, &mut waits);
     keep("[control]", &old.control, &mut config.control, &mut waits);
     keep("[log]", &old.log, &mut config.log, &mut waits);
+    let listens = |config: &Config| config.dtmf.iter().any(|rule| rule.in_band);
+    if listens(&config) && !listens(old) {
+        waits.push("in_band of [[dtmf]]");
+    }
     if !same_wiring(old, &config) {
         // Actions name outputs by their place: with the wiring they stay as a whole.
         waits.push("pins of [[button]], [[sensor]] and [[output]], with their actions and [[dtmf]]");
@@ -70,6 +74,14 @@ mod tests {
         let (merged, waits) = reload(&config(OLD), config(&new));
         assert_eq!(waits, Vec::<&str>::new());
         assert!(merged == config(&new));
+    }
+
+    #[test]
+    fn listening_for_tones_begins_with_the_next_start_and_that_is_said() {
+        let code = "[[dtmf]]\ndigits = \"5#\"\nrun = { play = \"door_open\" }\n";
+        let (with, without) = (format!("{OLD}{code}in_band = true\n"), format!("{OLD}{code}"));
+        assert_eq!(reload(&config(&without), config(&with)).1, ["in_band of [[dtmf]]"]);
+        assert_eq!(reload(&config(&with), config(&without)).1, Vec::<&str>::new());
     }
 
     #[test]

@@ -446,6 +446,9 @@ pub struct DtmfRule {
     pub from: Option<Vec<NumberPattern>>,
     /// What it does.
     pub run: Trigger,
+    /// Tones in the sound count as well, where the far end has no telephone events.
+    #[serde(default)]
+    pub in_band: bool,
 }
 
 impl std::fmt::Debug for DtmfRule {

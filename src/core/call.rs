@@ -150,6 +150,10 @@ pub(super) struct Call {
     pub(super) hunt: Option<HuntId>,
     pub(super) phase: Phase,
     pub(super) mode: CallMode,
+    /// The far end sends its digits as telephone events.
+    pub(super) has_events: bool,
+    /// The last digit that was heard in the sound.
+    pub(super) last_tone: Option<(char, Time)>,
     /// The peer connection, from the moment that one is needed until it is closed.
     pub(super) media: Option<MediaId>,
     /// Our offer, until it is sent.
@@ -215,6 +219,8 @@ impl Call {
             held: false,
             held_for_other: false,
             update: Update::Idle,
+            has_events: false,
+            last_tone: None,
             code_entry: CodeEntry::default(),
             started_at: now,
             established_at: None,

@@ -167,6 +167,8 @@ pub enum MediaEvent {
     Received,
     /// The far end pressed a key (RFC 4733).
     Digit(char),
+    /// A digit in the far end's sound.
+    Tone(char),
     /// No codec that both sides know.
     NoCommonCodec,
     /// A re-offer of the far end cannot be answered; the connection is as it was.

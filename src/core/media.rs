@@ -1,5 +1,7 @@
 //! What the peer connections tell: descriptions, candidates, connection, digits.
 
+use std::time::Duration;
+
 use crate::signaling::{Jsep, RequestBody, Trickle};
 
 use super::call::{Call, Cause, Direction, MAX_CANDIDATES, Phase, Update};
@@ -8,6 +10,9 @@ use super::input::MediaEvent;
 use super::output::MediaId;
 use super::station::Station;
 use super::transactions::TRANSACTION_TIMEOUT;
+
+/// A gateway may leave a digit in the sound and send it as an event, too: both come within this time.
+const TONE_AND_EVENT: Duration = Duration::from_millis(500);
 
 impl Station {
     pub(super) fn media_event(&mut self, media: MediaId, event: MediaEvent) {
@@ -44,7 +49,8 @@ impl Station {
             MediaEvent::Connected => self.media_connected(line, true),
             MediaEvent::Disconnected => self.media_connected(line, false),
             MediaEvent::Received => self.sound_received(line),
-            MediaEvent::Digit(digit) => self.far_end_digit(line, digit),
+            MediaEvent::Digit(digit) => self.far_end_event(line, digit),
+            MediaEvent::Tone(digit) => self.far_end_tone(line, digit),
             MediaEvent::UpdateRefused(words) => {
                 self.fact(Fact::Protocol { problem: format!("a re-offer of the far end: {words}") });
             }
@@ -120,13 +126,32 @@ impl Station {
         }
     }
 
-    fn far_end_digit(&mut self, line: usize, digit: char) {
-        use super::dtmf::Entry;
-        if !self.lines.call(line).is_some_and(Call::is_established) {
-            return;
+    /// A telephone event: from now on the sound of this call is not listened to, where the same digit may be heard.
+    fn far_end_event(&mut self, line: usize, digit: char) {
+        let now = self.now.at;
+        let Some(call) = self.lines.call_mut(line) else { return };
+        call.has_events = true;
+        let heard = call.last_tone.take().is_some_and(|(tone, at)| tone == digit && now.since(at) < TONE_AND_EVENT);
+        if !heard {
+            self.far_end_digit(line, digit, false);
         }
-        self.extend_talk(line);
-        let Some(call) = self.lines.call(line) else { return };
+    }
+
+    fn far_end_tone(&mut self, line: usize, digit: char) {
+        let now = self.now.at;
+        let listening = self.lines.call(line).is_some_and(|call| !call.has_events);
+        if listening
+            && self.far_end_digit(line, digit, true)
+            && let Some(call) = self.lines.call_mut(line)
+        {
+            call.last_tone = Some((digit, now));
+        }
+    }
+
+    /// Gives whether the digit counts for any code.
+    fn far_end_digit(&mut self, line: usize, digit: char, in_band: bool) -> bool {
+        use super::dtmf::Entry;
+        let Some(call) = self.lines.call(line).filter(|call| call.is_established()) else { return false };
         let (number, outgoing) = (call.number.clone(), call.direction == Direction::Outgoing);
         let config = std::sync::Arc::clone(&self.config);
         let admitted: Vec<_> = config
@@ -136,14 +161,18 @@ impl Station {
                 Some(from) => from.iter().any(|pattern| pattern.matches(&number)),
                 None => outgoing,
             })
+            .filter(|rule| rule.in_band || !in_band)
             .collect();
         let codes: Vec<&str> = admitted.iter().map(|rule| rule.digits.as_str()).collect();
-        if config.dtmf.is_empty() {
-            return;
+        if !in_band || !admitted.is_empty() {
+            self.extend_talk(line);
+        }
+        if config.dtmf.is_empty() || in_band && admitted.is_empty() {
+            return false;
         }
         let now = self.now.at;
         let Some(entry) = self.lines.call_mut(line).map(|call| call.code_entry.digit(digit, &codes, now)) else {
-            return;
+            return false;
         };
         self.tell_entry(line, entry);
         if let Entry::Matched(index) = entry
@@ -151,6 +180,7 @@ impl Station {
         {
             self.run_trigger(&rule.run, super::call::Origin::Station);
         }
+        true
     }
 
     pub(super) fn expire_digits(&mut self, line: usize) {

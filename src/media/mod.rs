@@ -74,6 +74,8 @@ pub struct MediaContext {
     pub extra_addresses: Vec<SocketAddr>,
     /// The sound card's rate, samples per second.
     pub rate_hz: u32,
+    /// Listen for digits in the far end's sound.
+    pub in_band: bool,
     /// The way to the audio thread.
     pub attach: Attach,
 }

@@ -98,6 +98,7 @@ struct CallMedia {
     peer: Peer,
     reporter: Reporter,
     encoded: Consumer<Encoded>,
+    tones: Consumer<char>,
     began: Instant,
     send_control: Arc<SendControl>,
     wake: pipe::Receiver,
@@ -136,8 +137,8 @@ impl CallMedia {
         getrandom::fill(&mut random).map_err(|error| MediaError::System(error.to_string()))?;
         let [s0, s1, s2, s3, t0, t1, t2, t3, q0, q1] = random;
         let ssrc = u32::from_be_bytes([s0, s1, s2, s3]).max(1);
-        let (sound, network) = call_sound(context.rate_hz)?;
-        let NetworkEnd { received, encoded, wake, control, began } = network;
+        let (sound, network) = call_sound(context.rate_hz, context.in_band)?;
+        let NetworkEnd { received, encoded, tones, wake, control, began } = network;
         let (peer, events) = Box::pin(Peer::new(&context, identity.as_ref(), ssrc, Arc::clone(&control))).await?;
         let wake = pipe::Receiver::from_owned_fd(wake).map_err(|error| MediaError::System(error.to_string()))?;
         let call = Self {
@@ -147,6 +148,7 @@ impl CallMedia {
             reporter,
             received: Arc::new(Mutex::new(received)),
             encoded,
+            tones,
             began,
             send_control: control,
             wake,
@@ -306,6 +308,9 @@ impl CallMedia {
 
     /// Sends what the audio thread has encoded; digits take the place of speech.
     async fn send_packets(&mut self) {
+        while let Ok(digit) = self.tones.pop() {
+            self.reporter.report(MediaEvent::Tone(digit)).await;
+        }
         while let Ok(encoded) = self.encoded.pop() {
             let at = self.timestamp;
             self.timestamp = self.timestamp.wrapping_add(encoded.ticks());

@@ -92,6 +92,7 @@ impl RunningStation {
             config: config.media.clone(),
             extra_addresses,
             rate_hz: config.audio.rate_hz,
+            in_band: config.dtmf.iter().any(|rule| rule.in_band),
             attach: Box::new(move |media, sound| attached.attach(media, sound)),
         };
         let (pin_reports, pin_queue) = mpsc::channel(QUEUE);

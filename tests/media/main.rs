@@ -36,6 +36,7 @@ pub struct End {
     events: mpsc::Receiver<(MediaId, MediaEvent)>,
     sounds: Sounds,
     phase: f32,
+    said: usize,
 }
 
 impl End {
@@ -46,6 +47,7 @@ impl End {
             config: MediaConfig { bind: vec!["127.0.0.1".parse().unwrap()], codecs: codecs.to_vec(), ice_servers },
             extra_addresses: Vec::<SocketAddr>::new(),
             rate_hz: 48_000,
+            in_band: true,
             attach: Box::new(move |media, sound| {
                 let mut attached = attached.lock().unwrap();
                 match sound {
@@ -55,7 +57,7 @@ impl End {
             }),
         };
         let (sender, events) = mpsc::channel(256);
-        Self { adapter: MediaAdapter::new(context, sender), events, sounds, phase: 0.0 }
+        Self { adapter: MediaAdapter::new(context, sender), events, sounds, phase: 0.0, said: 0 }
     }
 
     pub fn command(&mut self, command: MediaCommand) {
@@ -127,6 +129,16 @@ impl End {
             sound.hear(&mut heard);
         }
         heard
+    }
+
+    /// Says 10 ms of what is given for a time in seconds.
+    pub fn say(&mut self, sample: impl Fn(f32) -> f32) {
+        let begin = self.said;
+        self.said += 480;
+        let say: Vec<f32> = (begin..self.said).map(|index| sample(index as f32 / 48_000.0)).collect();
+        if let Some(sound) = self.sounds.lock().unwrap().get_mut(&CALL) {
+            sound.say(&say);
+        }
     }
 
     pub fn is_attached(&self) -> bool {

@@ -1,3 +1,6 @@
+use std::f32::consts::TAU;
+use std::time::Duration;
+
 use callbox::config::Codec;
 use callbox::core::{MediaCommand, MediaEvent};
 
@@ -98,6 +101,36 @@ async fn digits_arrive_once_and_in_order() {
             }
         }
         assert_eq!(digits, "5511#");
+        one.command(MediaCommand::Close);
+        other.command(MediaCommand::Close);
+    }
+}
+
+#[tokio::test]
+async fn digits_in_the_sound_survive_every_codec() {
+    for codecs in [&ALL[..1], &ALL[1..2], &ALL[2..]] {
+        let (mut one, mut other) = (End::new(codecs, Vec::new()), End::new(codecs, Vec::new()));
+        call(&mut one, &mut other, Trickle::AfterTheAnswer).await;
+        let mut ticks = tokio::time::interval(Duration::from_millis(10));
+        // A second for the jitter buffer, then 5 and # for 120 ms each, 120 ms apart.
+        for tick in 0..180_usize {
+            ticks.tick().await;
+            let tones = match tick {
+                100..112 => Some((770.0, 1336.0)),
+                124..136 => Some((941.0, 1477.0)),
+                _ => None,
+            };
+            one.say(|time| {
+                tones.map_or(0.0, |(row, column): (f32, f32)| {
+                    0.1 * ((TAU * row * time).sin() + (TAU * column * time).sin())
+                })
+            });
+            other.frame(0.0);
+        }
+        let events = std::iter::from_fn(|| other.events.try_recv().ok());
+        let heard =
+            events.filter_map(|(_, event)| if let MediaEvent::Tone(digit) = event { Some(digit) } else { None });
+        assert_eq!(heard.collect::<String>(), "5#", "{codecs:?}");
         one.command(MediaCommand::Close);
         other.command(MediaCommand::Close);
     }

@@ -108,6 +108,55 @@ fn digits_before_the_answer_open_nothing() {
     assert_eq!(strike(&door), Drive::Off);
 }
 
+/// The far end's sound has these tones.
+fn tones(door: &mut Door, digits: &str) {
+    let media = door.scene.calls.last().expect("a call in the scene").media;
+    for digit in digits.chars() {
+        door.input(Input::Media(media, MediaEvent::Tone(digit)));
+    }
+}
+
+/// A house whose first code may come as tones.
+fn listening_house() -> Door {
+    Door::online(&format!("{BELL}{STRIKE}").replacen("digits = \"5#\"\n", "digits = \"5#\"\nin_band = true\n", 1))
+}
+
+#[test]
+fn tones_in_the_sound_count_for_the_codes_that_ask_for_them() {
+    let mut door = listening_house();
+    door.talking_call();
+    tones(&mut door, "5#");
+    assert_eq!(strike(&door), Drive::On);
+    let mut door = house();
+    door.talking_call();
+    tones(&mut door, "11111");
+    tones(&mut door, "5#");
+    assert_eq!(strike(&door), Drive::Off, "no code asks for tones");
+    door.digits("5#");
+    assert_eq!(strike(&door), Drive::On, "and tones are no wrong codes");
+}
+
+#[test]
+fn a_digit_that_comes_as_a_tone_and_as_an_event_counts_once() {
+    for events_first in [false, true] {
+        let mut door = listening_house();
+        door.talking_call();
+        for digit in ["5", "#"] {
+            if events_first {
+                door.digits(digit);
+            }
+            tones(&mut door, digit);
+            door.advance(60);
+            if !events_first {
+                door.digits(digit);
+            }
+            door.advance(200);
+        }
+        assert_eq!(strike(&door), Drive::On, "events first: {events_first}");
+        assert!(!door.facts.iter().any(|fact| matches!(fact, Fact::Dtmf { matched: false, .. })));
+    }
+}
+
 #[test]
 fn no_command_keeps_a_relay_on_beyond_its_limit() {
     let mut door = house();
