@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use callbox_dsp::{CaptureOptions, CapturePath};
+use callbox_dsp::{CaptureOptions, CapturePath, HalfDuplex};
 use rtrb::{Consumer, Producer};
 
 use super::levels::Levels;
@@ -49,6 +49,33 @@ struct Attached {
     sound: Box<dyn CallSound>,
     /// What the far end says in this frame.
     heard: Vec<f32>,
+    to_loudspeaker: Gate,
+    to_others: Gate,
+    microphone: Gate,
+}
+
+/// A way that opens and closes within a frame: a step would be heard as a click.
+#[derive(Debug, Clone, Copy, Default)]
+struct Gate(f32);
+
+impl Gate {
+    fn is_closed(self) -> bool {
+        self.0 == 0.0
+    }
+
+    /// Adds a part to a sum through the gate, which is to be open or closed at the end of the frame.
+    fn add(&mut self, sum: &mut [f32], part: &[f32], open: bool) {
+        let target = if open { 1.0 } else { 0.0 };
+        if self.is_closed() && !open {
+            return;
+        }
+        let step = (target - self.0) / sum.len().max(1) as f32;
+        for (to, from) in sum.iter_mut().zip(part) {
+            self.0 += step;
+            *to += from * self.0;
+        }
+        self.0 = target;
+    }
 }
 
 /// A sound that is being played.
@@ -66,11 +93,15 @@ pub(super) struct Engine {
     meters: Arc<Meters>,
     sounds: SoundBank,
     capture: CapturePath,
+    half_duplex: Option<HalfDuplex>,
     scene: FixedScene,
     calls: Vec<Attached>,
     spare: Vec<Vec<f32>>,
     once: Option<Playing>,
     tone: Option<Playing>,
+    /// A sound that was broken off: it has one more frame to fade.
+    fading: Option<Playing>,
+    fading_frame: Vec<f32>,
     tone_frame: Vec<f32>,
     say: Vec<f32>,
 }
@@ -98,11 +129,14 @@ impl Engine {
             meters,
             sounds,
             capture: CapturePath::new(options),
+            half_duplex: (config.echo == Echo::HalfDuplex).then(|| HalfDuplex::new(config.rate_hz)),
             scene: FixedScene::default(),
             calls: Vec::with_capacity(MAX_CALLS),
             spare: vec![vec![0.0; frame]; MAX_CALLS],
             once: None,
             tone: None,
+            fading: None,
+            fading_frame: vec![0.0; frame],
             tone_frame: vec![0.0; frame],
             say: vec![0.0; frame],
         }
@@ -122,12 +156,16 @@ impl Engine {
         playback.copy_from_slice(&self.tone_frame);
         for call in &mut self.calls {
             call.sound.hear(&mut call.heard);
-            if self.scene.call(call.media).is_some_and(|call| call.loudspeaker) {
-                add(playback, &call.heard);
-            }
+            let open = self.scene.call(call.media).is_some_and(|call| call.loudspeaker);
+            call.to_loudspeaker.add(playback, &call.heard, open);
         }
         let factor = self.levels.playback_factor();
         playback.iter_mut().for_each(|sample| *sample = limit(*sample * factor));
+        if let Some(switch) = &mut self.half_duplex
+            && in_call
+        {
+            switch.switch(captured, playback);
+        }
         self.send(captured, tone_to_calls);
         if in_call {
             self.capture.played(playback);
@@ -138,7 +176,7 @@ impl Engine {
     /// Nothing is to be heard or said, and nobody has asked for anything.
     pub(super) fn is_quiet(&self) -> bool {
         let no_calls = self.calls.is_empty() && self.scene.calls.iter().all(Option::is_none);
-        no_calls && self.once.is_none() && self.tone.is_none() && self.commands.is_empty()
+        no_calls && self.once.is_none() && self.tone.is_none() && self.fading.is_none() && self.commands.is_empty()
     }
 
     /// The card rests: there are no levels.
@@ -150,28 +188,31 @@ impl Engine {
     /// What each call hears: the microphone where it is open, prompts, and the other calls where
     /// they are mixed.
     fn send(&mut self, captured: &[f32], tone_to_calls: bool) {
+        let scene = self.scene;
+        let talks = |media| scene.call(media).is_some_and(|call| call.microphone);
         for index in 0..self.calls.len() {
-            let Some(media) = self.calls.get(index).map(|call| call.media) else { continue };
-            let Some(wanted) = self.scene.call(media) else { continue };
-            if wanted.microphone && !self.scene.muted {
-                self.say.copy_from_slice(captured);
-            } else {
-                self.say.fill(0.0);
+            let Some(call) = self.calls.get_mut(index) else { continue };
+            let (media, wanted) = (call.media, scene.call(call.media));
+            if wanted.is_none() && call.microphone.is_closed() {
+                continue;
             }
-            if tone_to_calls {
+            self.say.fill(0.0);
+            call.microphone.add(&mut self.say, captured, talks(media) && !scene.muted);
+            if tone_to_calls && wanted.is_some() {
                 add(&mut self.say, &self.tone_frame);
             }
-            if self.scene.mixed && wanted.microphone {
-                for other in self.calls.iter().filter(|other| other.media != media) {
-                    // A call that is not up yet neither hears nor is heard.
-                    if self.scene.call(other.media).is_some_and(|other| other.microphone) {
-                        add(&mut self.say, &other.heard);
-                    }
-                }
+            // A call that is not up yet neither hears nor is heard. There are two lines: nobody else hears it.
+            for other in self.calls.iter_mut().filter(|other| other.media != media && talks(media)) {
+                other.to_others.add(&mut self.say, &other.heard, scene.mixed && talks(other.media));
             }
             self.say.iter_mut().for_each(|sample| *sample = limit(*sample));
             if let Some(call) = self.calls.get_mut(index) {
                 call.sound.say(&self.say);
+            }
+        }
+        for call in &mut self.calls {
+            if !(scene.mixed && talks(call.media)) {
+                call.to_others = Gate::default();
             }
         }
     }
@@ -181,13 +222,25 @@ impl Engine {
             match command {
                 Command::Scene(scene) => {
                     if scene.tone != self.scene.tone {
-                        self.tone = scene.tone.map(|sound| Playing { sound, position: 0, to_calls: false });
+                        let tone = scene.tone.map(|sound| Playing { sound, position: 0, to_calls: false });
+                        let old = std::mem::replace(&mut self.tone, tone);
+                        // Under a sound that plays once it was not heard.
+                        self.fading = if self.once.is_none() { old } else { None };
                     }
                     self.scene = scene;
                 }
-                Command::Play { sound, to_calls } => self.once = Some(Playing { sound, position: 0, to_calls }),
+                Command::Play { sound, to_calls } => {
+                    self.fading = self.once.replace(Playing { sound, position: 0, to_calls }).or(self.tone);
+                }
                 Command::Attach(media, sound) => match self.spare.pop() {
-                    Some(heard) => self.calls.push(Attached { media, sound, heard }),
+                    Some(heard) => self.calls.push(Attached {
+                        media,
+                        sound,
+                        heard,
+                        to_loudspeaker: Gate::default(),
+                        to_others: Gate::default(),
+                        microphone: Gate::default(),
+                    }),
                     None => self.discard(sound),
                 },
                 Command::Detach(media) => {
@@ -211,6 +264,11 @@ impl Engine {
     /// the calls hear it too.
     fn render_tones(&mut self) -> bool {
         self.tone_frame.fill(0.0);
+        if let Some(mut playing) = self.fading.take() {
+            self.fading_frame.fill(0.0);
+            render(&self.sounds, &mut playing, &mut self.fading_frame, true);
+            Gate(1.0).add(&mut self.tone_frame, &self.fading_frame, false);
+        }
         if let Some(playing) = &mut self.once {
             let to_calls = playing.to_calls;
             let over = render(&self.sounds, playing, &mut self.tone_frame, false);
@@ -241,7 +299,7 @@ fn render(sounds: &SoundBank, playing: &mut Playing, frame: &mut [f32], repeat: 
             sample = sounds.sample(playing.sound, 0);
         }
         let Some(sample) = sample else { return true };
-        *to = sample;
+        *to += sample;
         playing.position += 1;
     }
     false
@@ -270,7 +328,7 @@ mod tests {
     use rtrb::RingBuffer;
     use std::sync::Mutex;
 
-    /// A far end that says a constant and notes what it hears.
+    /// A far end that says a constant and notes what it hears at the end of each frame.
     struct FarEnd {
         says: f32,
         heard: Arc<Mutex<Vec<f32>>>,
@@ -282,7 +340,7 @@ mod tests {
         }
 
         fn say(&mut self, frame: &[f32]) {
-            self.heard.lock().unwrap().push(frame[0]);
+            self.heard.lock().unwrap().push(frame[479]);
         }
     }
 
@@ -327,12 +385,12 @@ mod tests {
             assert!(self.commands.push(Command::Scene(FixedScene::new(scene))).is_ok());
         }
 
-        /// One frame of a microphone that hears a constant; gives what the loudspeaker plays.
+        /// One frame of a microphone that hears a constant; gives what the loudspeaker plays at its end.
         fn frame(&mut self, microphone: f32) -> f32 {
             let mut captured = vec![microphone; 480];
             let mut playback = vec![0.0; 480];
             self.engine.process(&mut captured, &mut playback);
-            playback[0]
+            playback[479]
         }
     }
 
@@ -411,6 +469,41 @@ mod tests {
         rig.frame(0.0);
         assert!(near(*heard.lock().unwrap().last().unwrap(), 0.0));
         assert!(rig.engine.say.iter().all(|sample| sample.abs() < 1e-4));
+    }
+
+    #[test]
+    fn hold_mute_mix_and_tones_switch_without_a_click() {
+        let mut rig = rig();
+        let first = rig.attach(1, 0.3);
+        rig.attach(2, 0.2);
+        let both = vec![call(1, true, true), call(2, true, true)];
+        let scenes = [
+            Scene { calls: both.clone(), volume: 100, ..Scene::default() },
+            Scene { calls: both.clone(), mixed: true, volume: 100, ..Scene::default() },
+            Scene { calls: both, muted: true, volume: 100, ..Scene::default() },
+            Scene { calls: vec![call(2, true, true)], volume: 100, ..Scene::default() },
+            Scene { calls: vec![call(1, false, true)], tone: Some(Sound::Ringback), volume: 100, ..Scene::default() },
+            Scene { calls: vec![call(1, true, true)], volume: 100, ..Scene::default() },
+        ];
+        let (mut played, mut before) = (Vec::new(), 0.0);
+        for scene in &scenes {
+            rig.scene(scene);
+            for frame in 0..7 {
+                if frame == 3 {
+                    let sound = Sound::DoorOpen;
+                    assert!(rig.commands.push(Command::Play { sound, to_calls: false }).is_ok());
+                }
+                let (mut captured, mut playback) = (vec![0.25; 480], vec![0.0; 480]);
+                rig.engine.process(&mut captured, &mut playback);
+                played.extend(playback);
+            }
+        }
+        // The tones themselves move by less than a twelfth of full scale from sample to sample.
+        for (index, sample) in played.iter().enumerate() {
+            assert!((sample - before).abs() < 0.08, "sample {index}: {before} to {sample}");
+            before = *sample;
+        }
+        assert!(first.lock().unwrap().iter().any(|heard| near(*heard, 0.45)), "the microphone and the other call");
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod devices;
 mod engine;
 mod levels;
 mod mixer;
+pub mod offline;
 mod priority;
 mod sounds;
 mod synthetic;

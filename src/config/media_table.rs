@@ -103,15 +103,8 @@ pub(super) fn read_audio(section: Section<'_>) -> AudioConfig {
     if period != 10 {
         section.error("period_ms", format!("{period} is not built yet"), "write 10");
     }
-    let echo =
-        match section.choice("echo", &[("full", Some(Echo::Full)), ("off", Some(Echo::Off)), ("half-duplex", None)]) {
-            Some(None) => {
-                section.error("echo", "\"half-duplex\" is not built yet", "write \"full\" or \"off\"");
-                Echo::Full
-            }
-            Some(Some(echo)) => echo,
-            None => Echo::Full,
-        };
+    let echo = [("full", Echo::Full), ("half-duplex", Echo::HalfDuplex), ("off", Echo::Off)];
+    let echo = section.choice("echo", &echo).unwrap_or(Echo::Full);
     let config = AudioConfig {
         capture: pcm("capture"),
         playback: pcm("playback"),

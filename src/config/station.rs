@@ -172,6 +172,8 @@ pub struct AudioConfig {
 pub enum Echo {
     /// The canceller.
     Full,
+    /// One talks, the other listens.
+    HalfDuplex,
     /// No processing.
     Off,
 }

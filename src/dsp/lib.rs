@@ -1,6 +1,6 @@
 //! Signal processing: pure functions of the samples, in frames of 10 ms. [`Resampler`] converts rates,
 //! [`ClockControl`] learns a clock that is almost the same, [`DriftResampler`] follows it, [`Stretch`] gives speech less or more time,
-//! [`DigitDetector`] hears DTMF; the rest is the capture path.
+//! [`DigitDetector`] hears DTMF, [`HalfDuplex`] lets one end talk at a time; the rest is the capture path.
 //!
 //! [`CapturePath`] is made for one loudspeaker a hand's breadth from one microphone, in the order of the signal:
 //! `delay` finds when the echo comes, `loudspeaker` models the driver, `kalman` predicts the echo and takes it away,
@@ -16,6 +16,7 @@ mod drift;
 mod dtmf;
 mod fft;
 mod gain;
+mod half_duplex;
 mod highpass;
 mod kalman;
 mod loudspeaker;
@@ -27,6 +28,7 @@ pub use capture::{CaptureOptions, CapturePath};
 pub use clock::ClockControl;
 pub use drift::DriftResampler;
 pub use dtmf::DigitDetector;
+pub use half_duplex::HalfDuplex;
 pub use resample::Resampler;
 pub use stretch::Stretch;
 

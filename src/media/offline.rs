@@ -10,6 +10,7 @@ use rtc::shared::marshal::{Marshal, Unmarshal};
 use rtrb::{Consumer, Producer};
 use rustix::pipe::{PipeFlags, pipe_with};
 
+use super::call_sound::{NetworkEnd, call_sound, milliseconds};
 use super::dtmf::DigitReceiver;
 use super::packets::Packet;
 use super::peer::{Identity, Peer, payload_list};
@@ -18,6 +19,7 @@ use super::sdp::{self, Payload, Remote};
 use super::send::{Encoded, SendControl, Sender};
 use super::{MediaContext, MediaError};
 use crate::config::Codec;
+use crate::sound::CallSound;
 
 /// Packets that wait between two frames.
 const PACKETS: usize = 64;
@@ -83,6 +85,41 @@ impl OfflineReceiver {
     /// How long after the fastest packet of late would have come sound is played, and is to be played.
     pub fn delay_and_target_ms(&self) -> (f64, f64) {
         self.receiver.delay_and_target_ms()
+    }
+}
+
+/// The network's side of a call's sound.
+pub struct OfflineNetwork(NetworkEnd);
+
+/// Both directions of a call's sound at the card's rate, as the audio thread has them: Opus both ways.
+///
+/// # Errors
+///
+/// A codec could not be made.
+pub fn sound_of_a_call(rate_hz: u32, in_band: bool) -> Result<(Box<dyn CallSound>, OfflineNetwork), MediaError> {
+    let (sound, network) = call_sound(rate_hz, in_band)?;
+    network.control.set_codec(Codec::Opus);
+    Ok((sound, OfflineNetwork(network)))
+}
+
+impl OfflineNetwork {
+    /// Hands on an RTP packet of ours, or of another call's; gives whether there was room.
+    pub fn packet(&mut self, bytes: &[u8]) -> bool {
+        let mut buffer = bytes;
+        let Ok(packet) = RtpPacket::unmarshal(&mut buffer) else { return false };
+        let arrival_ms = milliseconds(self.0.began.elapsed());
+        let packet = Packet::new(Codec::Opus, &packet.header, arrival_ms, &packet.payload);
+        packet.is_some_and(|packet| self.0.received.push(packet).is_ok())
+    }
+
+    /// What the far end reports to lose, in 256ths.
+    pub fn report_loss(&self, fraction_lost: u8) {
+        self.0.control.note_loss(fraction_lost);
+    }
+
+    /// Takes what was encoded; gives the number of packets.
+    pub fn drain(&mut self) -> usize {
+        std::iter::from_fn(|| self.0.encoded.pop().ok()).count()
     }
 }
 

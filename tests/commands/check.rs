@@ -138,8 +138,6 @@ fn what_is_not_built_yet_is_refused_as_such() {
     for (text, words) in [
         ("[control]\nhttp = \"127.0.0.1:8080\"\n", "the status page is not built yet"),
         ("[control]\nmqtt_url = \"mqtts://broker\"\n", "MQTT is not built yet"),
-        ("[audio]\necho = \"half-duplex\"\n", "not built yet"),
-        ("[[dtmf]]\ndigits = \"5#\"\nin_band = true\nrun = { play = \"busy\" }\n", "not built yet"),
     ] {
         let message = error(&format!("{GOOD}\n{text}"));
         assert!(message.contains(words), "{message}");

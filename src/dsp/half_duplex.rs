@@ -1,0 +1,233 @@
+//! One talks, the other listens: for acoustics that no canceller masters.
+//!
+//! Who begins keeps the word; the other way is closed until a moment after the end. Both ways are 20 ms late, so that a
+//! gate is open before the first syllable of the one and closed before the echo of the other.
+
+/// Frames of 10 ms by which both ways are late.
+const DELAY_FRAMES: usize = 2;
+/// Below this nobody talks: -55 dBFS.
+const QUIETEST: f32 = 3.2e-6;
+/// Speech stands out of the noise behind it by this: 9 dB.
+const ABOVE_NOISE: f32 = 8.0;
+/// The near end stands out of the echo by this where it takes the word: 6 dB.
+const ABOVE_ECHO: f32 = 4.0;
+/// Frames for which it has to.
+const FRAMES_TO_INTERRUPT: u32 = 4;
+/// Frames for which a way stays open after its talker: syllables have gaps, rooms an echo.
+const HOLD_FRAMES: u32 = 25;
+/// What a frame leaves of the echo that is expected: 20 dB in 200 ms.
+const ECHO_KEEP: f32 = 0.8;
+/// What a quiet frame adds to the noise, and what any frame does.
+const NOISE_FALL: f32 = 0.1;
+const NOISE_RISE: f32 = 1.005;
+/// The microphone while the far end talks: -46 dB. The loudspeaker while the near end does: -20 dB.
+const CLOSED_MICROPHONE: f32 = 0.005;
+const CLOSED_LOUDSPEAKER: f32 = 0.1;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Word {
+    Nobody,
+    Near,
+    Far,
+}
+
+/// Who is talking, by power against a floor of noise.
+struct Activity {
+    noise: f32,
+}
+
+impl Activity {
+    fn talks(&mut self, power: f32) -> bool {
+        let rise = self.noise * NOISE_RISE;
+        self.noise = if power < self.noise { self.noise + (power - self.noise) * NOISE_FALL } else { rise.min(power) };
+        power > QUIETEST && power > self.noise * ABOVE_NOISE
+    }
+}
+
+/// One way: a delay and a gate.
+struct Way {
+    waiting: Vec<f32>,
+    gain: f32,
+}
+
+impl Way {
+    fn new(frame: usize) -> Self {
+        Self { waiting: vec![0.0; frame * (DELAY_FRAMES + 1)], gain: 1.0 }
+    }
+
+    /// Takes a frame and gives the one of before, on the way to a gain.
+    fn pass(&mut self, frame: &mut [f32], gain: f32) {
+        let length = frame.len();
+        let Some(newest) = self.waiting.len().checked_sub(length) else { return };
+        self.waiting.copy_within(length.., 0);
+        if let Some(room) = self.waiting.get_mut(newest..) {
+            room.copy_from_slice(frame);
+        }
+        let step = (gain - self.gain) / length as f32;
+        for (sample, waited) in frame.iter_mut().zip(&self.waiting) {
+            self.gain += step;
+            *sample = waited * self.gain;
+        }
+        self.gain = gain;
+    }
+}
+
+/// The switch between both ways.
+pub struct HalfDuplex {
+    near: Way,
+    far: Way,
+    near_activity: Activity,
+    far_activity: Activity,
+    word: Word,
+    hold: u32,
+    interrupting: u32,
+    /// Power at the microphone for power at the loudspeaker.
+    coupling: f32,
+    /// Power at the loudspeaker, as a room keeps it.
+    played: f32,
+}
+
+impl HalfDuplex {
+    /// For frames of 10 ms at a rate.
+    pub fn new(rate_hz: u32) -> Self {
+        let frame = rate_hz as usize / 100;
+        Self {
+            near: Way::new(frame),
+            far: Way::new(frame),
+            near_activity: Activity { noise: 1e-5 },
+            far_activity: Activity { noise: 1e-5 },
+            word: Word::Nobody,
+            hold: 0,
+            interrupting: 0,
+            // Louder than any: until it is known, nobody interrupts.
+            coupling: 30.0,
+            played: 0.0,
+        }
+    }
+
+    /// Takes what the microphone heard and what the loudspeaker is to play, and lets one of both through.
+    pub fn switch(&mut self, captured: &mut [f32], playback: &mut [f32]) {
+        let (near, far) = (power(captured), power(playback));
+        let far_talks = self.far_activity.talks(far);
+        let near_talks = self.near_activity.talks(near);
+        let loudspeaker = if self.word == Word::Near { CLOSED_LOUDSPEAKER * CLOSED_LOUDSPEAKER } else { 1.0 };
+        self.played = (self.played * ECHO_KEEP).max(far * loudspeaker);
+        if self.word == Word::Far && far > QUIETEST * 100.0 {
+            // Up slowly: a near end that talks into it must not pass for a louder echo.
+            let ratio = (near / self.played).clamp(1e-4, 100.0);
+            self.coupling += (ratio - self.coupling) * if ratio < self.coupling { 0.05 } else { 0.01 };
+        }
+        self.decide(near_talks, far_talks, near > self.played * self.coupling * ABOVE_ECHO);
+        let (microphone, loudspeaker) = match self.word {
+            Word::Nobody => (1.0, 1.0),
+            Word::Near => (1.0, CLOSED_LOUDSPEAKER),
+            Word::Far => (CLOSED_MICROPHONE, 1.0),
+        };
+        self.near.pass(captured, microphone);
+        self.far.pass(playback, loudspeaker);
+    }
+
+    fn decide(&mut self, near_talks: bool, far_talks: bool, above_echo: bool) {
+        let interrupts = self.word == Word::Far && near_talks && above_echo;
+        self.interrupting = if interrupts { self.interrupting + 1 } else { 0 };
+        let goes_on = match self.word {
+            Word::Nobody => false,
+            Word::Near => near_talks && above_echo,
+            Word::Far => far_talks,
+        };
+        if goes_on {
+            self.hold = HOLD_FRAMES;
+        } else {
+            self.hold = self.hold.saturating_sub(1);
+        }
+        if self.interrupting >= FRAMES_TO_INTERRUPT {
+            (self.word, self.hold) = (Word::Near, HOLD_FRAMES);
+        } else if self.hold == 0 {
+            self.word = match (near_talks && above_echo, far_talks) {
+                (true, _) => Word::Near,
+                (false, true) => Word::Far,
+                (false, false) => Word::Nobody,
+            };
+            self.hold = if self.word == Word::Nobody { 0 } else { HOLD_FRAMES };
+        }
+    }
+}
+
+fn power(samples: &[f32]) -> f32 {
+    samples.iter().map(|sample| sample * sample).sum::<f32>() / samples.len().max(1) as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FRAME: usize = 160;
+
+    /// A place where the microphone hears the loudspeaker 30 ms later, twice as loud as what it is given.
+    struct Place {
+        switch: HalfDuplex,
+        air: Vec<f32>,
+        random: u32,
+    }
+
+    impl Place {
+        fn new() -> Self {
+            Self { switch: HalfDuplex::new(16_000), air: vec![0.0; 3 * FRAME], random: 1 }
+        }
+
+        fn noise(&mut self, level: f32) -> [f32; FRAME] {
+            std::array::from_fn(|_| crate::suppressor::unit(&mut self.random).re * level)
+        }
+
+        /// A frame with these levels; gives the levels (RMS) that the far end and the loudspeaker get.
+        fn frame(&mut self, near: f32, far: f32) -> (f32, f32) {
+            let (mut microphone, mut playback) = (self.noise(near + 3e-4), self.noise(far));
+            for (sample, echo) in microphone.iter_mut().zip(self.air.drain(..FRAME)) {
+                *sample += 2.0 * echo;
+            }
+            self.switch.switch(&mut microphone, &mut playback);
+            self.air.extend_from_slice(&playback);
+            (power(&microphone).sqrt(), power(&playback).sqrt())
+        }
+
+        fn frames(&mut self, count: usize, near: f32, far: f32) -> Vec<(f32, f32)> {
+            (0..count).map(|_| self.frame(near, far)).collect()
+        }
+    }
+
+    #[test]
+    fn the_far_end_never_hears_itself_however_loud_the_place_is() {
+        let mut place = Place::new();
+        place.frames(100, 0.0, 0.0);
+        for _ in 0..20 {
+            let mut sent = place.frames(40, 0.0, 0.2);
+            sent.extend(place.frames(60, 0.0, 0.0));
+            let loudest = sent.iter().map(|sent| sent.0).fold(0.0, f32::max);
+            assert!(loudest < 0.01, "{loudest}");
+        }
+    }
+
+    #[test]
+    fn neither_end_loses_its_first_syllable() {
+        let mut place = Place::new();
+        place.frames(100, 0.0, 0.0);
+        let sent = place.frames(20, 0.1, 0.0);
+        assert!(sent[DELAY_FRAMES].0 > 0.05, "the near end's first frame: {}", sent[DELAY_FRAMES].0);
+        place.frames(60, 0.0, 0.0);
+        let played = place.frames(20, 0.0, 0.1);
+        assert!(played[DELAY_FRAMES].1 > 0.05, "the far end's first frame: {}", played[DELAY_FRAMES].1);
+    }
+
+    #[test]
+    fn who_talks_keeps_the_word_and_a_louder_near_end_takes_it() {
+        let mut place = Place::new();
+        place.frames(100, 0.0, 0.0);
+        place.frames(50, 0.1, 0.0);
+        let both = place.frames(50, 0.1, 0.1);
+        assert!(both[10..].iter().all(|(sent, played)| *sent > 0.03 && *played < 0.01), "the near end has the word");
+        place.frames(60, 0.0, 0.0);
+        place.frames(100, 0.0, 0.05);
+        let shout = place.frames(30, 0.9, 0.05);
+        assert!(shout[20..].iter().all(|(sent, _)| *sent > 0.3), "{shout:?}");
+    }
+}

@@ -1,0 +1,164 @@
+//! The way of the sound on the audio thread, from the microphone to the packets and from the packets to the
+//! loudspeaker: it never asks for memory, gives none back, and has its time.
+#![allow(
+    unsafe_code,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a test with an allocator that counts"
+)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use callbox::audio::offline::OfflineEngine;
+use callbox::config::{AudioConfig, Codec, Echo, PcmName, Sound};
+use callbox::core::{MediaId, Scene, SceneCall};
+use callbox::media::offline::{OfflineNetwork, OfflineSender, sound_of_a_call};
+
+thread_local! {
+    /// Whether this thread is one that must not ask for memory.
+    static REAL_TIME: Cell<bool> = const { Cell::new(false) };
+}
+
+struct Strict;
+
+impl Strict {
+    fn check() {
+        if REAL_TIME.with(Cell::get) {
+            // Nothing that needs memory itself.
+            std::process::abort();
+        }
+    }
+}
+
+// SAFETY: the system's allocator does it all.
+unsafe impl GlobalAlloc for Strict {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        Self::check();
+        // SAFETY: the caller's promise, handed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        Self::check();
+        // SAFETY: the caller's promise, handed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Strict = Strict;
+
+const RATE_HZ: u32 = 48_000;
+const FRAME: usize = 480;
+
+fn configuration(echo: Echo) -> AudioConfig {
+    AudioConfig {
+        capture: PcmName::Alsa(String::new()),
+        playback: PcmName::Alsa(String::new()),
+        rate_hz: RATE_HZ,
+        period_ms: 10,
+        echo,
+        noise_suppression: true,
+        gain_control: true,
+        capture_gain_db: 3,
+        volume: 80,
+    }
+}
+
+fn call(media: u32, microphone: bool) -> SceneCall {
+    SceneCall { media: MediaId(media), microphone, loudspeaker: true }
+}
+
+/// A far end that talks, through a network that loses, repeats and delays.
+struct FarEnd {
+    sender: OfflineSender,
+    network: OfflineNetwork,
+    held: Vec<Vec<u8>>,
+    frames: usize,
+}
+
+impl FarEnd {
+    fn frame(&mut self) {
+        self.frames += 1;
+        let begin = self.frames * FRAME;
+        let talks = self.frames % 300 < 200;
+        let frame: Vec<f32> = (begin..begin + FRAME)
+            .map(|index| {
+                let time = index as f32 / RATE_HZ as f32;
+                if talks { (time * 900.0 + (time * 30.0).sin() * 9.0).sin() * 0.2 } else { 0.0 }
+            })
+            .collect();
+        self.held.extend(self.sender.frame(&frame));
+        let late = self.frames % 97 < 12;
+        if !late {
+            for (number, packet) in self.held.drain(..).enumerate() {
+                if !(self.frames + number).is_multiple_of(23) {
+                    self.network.packet(&packet);
+                }
+                if self.frames.is_multiple_of(31) {
+                    self.network.packet(&packet);
+                }
+            }
+        }
+        if self.frames.is_multiple_of(200) {
+            self.network.report_loss((self.frames / 200 % 3 * 40) as u8);
+        }
+        self.network.drain();
+    }
+}
+
+/// Twenty seconds of a conference of three with everything that may happen in it.
+fn conference(echo: Echo) {
+    let mut engine = OfflineEngine::new(&configuration(echo)).unwrap();
+    let mut far_ends: Vec<FarEnd> = (1..=2)
+        .map(|media| {
+            let (sound, network) = sound_of_a_call(RATE_HZ, true).unwrap();
+            engine.attach(MediaId(media), Some(sound));
+            FarEnd { sender: OfflineSender::new(Codec::Opus, RATE_HZ).unwrap(), network, held: Vec::new(), frames: 0 }
+        })
+        .collect();
+    let (mut captured, mut playback) = (vec![0.0; FRAME], vec![0.0; FRAME]);
+    let mut loudest: f32 = 0.0;
+    for frame in 0..2_000 {
+        far_ends.iter_mut().for_each(FarEnd::frame);
+        match frame % 500 {
+            0 => engine.set_scene(&Scene { calls: vec![call(1, true)], volume: 80, ..Scene::default() }),
+            100 => engine.set_scene(&Scene {
+                calls: vec![call(1, true), call(2, true)],
+                mixed: true,
+                volume: 80,
+                ..Scene::default()
+            }),
+            200 => engine.play(Sound::DoorOpen, true),
+            300 => engine.set_scene(&Scene {
+                calls: vec![call(1, false), call(2, true)],
+                tone: Some(Sound::Ringback),
+                volume: 60,
+                ..Scene::default()
+            }),
+            400 => engine.set_scene(&Scene { calls: vec![call(2, true)], muted: true, volume: 60, ..Scene::default() }),
+            _ => {}
+        }
+        for (index, (sample, echo)) in captured.iter_mut().zip(&playback).enumerate() {
+            let time = (frame * FRAME + index) as f32 / RATE_HZ as f32;
+            *sample = echo * 0.5 + (time * 1_300.0 + (time * 20.0).sin() * 8.0).sin() * 0.1;
+        }
+        REAL_TIME.with(|real_time| real_time.set(true));
+        engine.process(&mut captured, &mut playback);
+        REAL_TIME.with(|real_time| real_time.set(false));
+        loudest = playback.iter().fold(loudest, |most, sample| most.max(sample.abs()));
+    }
+    assert!(loudest > 0.05, "nothing was heard: {loudest}");
+}
+
+#[test]
+fn a_conference_with_the_canceller_allocates_nothing() {
+    conference(Echo::Full);
+}
+
+#[test]
+fn a_conference_in_half_duplex_allocates_nothing() {
+    conference(Echo::HalfDuplex);
+}
