@@ -1,5 +1,6 @@
 //! One file per subcommand; the definitions here also make the man page and the completions.
 
+mod audio;
 mod black_box;
 mod check;
 mod client;
@@ -85,6 +86,9 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Measure how the station sounds where it hangs
+    #[command(subcommand)]
+    Audio(audio::AudioCommand),
     /// Try one PCM for 100 ms: `devices` calls it, since a plug-in of alsa-lib may crash
     #[command(hide = true)]
     TryPcm {
@@ -294,6 +298,7 @@ async fn dispatch(command: Command) -> Exit {
         Command::Check { config } => check::check(&config),
         Command::OutputsOff { config } => outputs_off::outputs_off(&config),
         Command::Devices { json } => devices::devices(json).await,
+        Command::Audio(command) => audio::audio(&command).await,
         Command::TryPcm { name, capture } => devices::try_pcm(&name, capture),
         Command::Login(args) => login::login(args).await,
         Command::Sandbox(args) => sandbox::sandbox(args).await,

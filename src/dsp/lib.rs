@@ -1,6 +1,7 @@
 //! Signal processing: pure functions of the samples, in frames of 10 ms. [`Resampler`] converts rates,
 //! [`ClockControl`] learns a clock that is almost the same, [`DriftResampler`] follows it, [`Stretch`] gives speech less or more time,
-//! [`DigitDetector`] hears DTMF, [`HalfDuplex`] lets one end talk at a time; the rest is the capture path.
+//! [`DigitDetector`] hears DTMF, [`HalfDuplex`] lets one end talk at a time,
+//! [`Sweep`] measures a place; the rest is the capture path.
 //!
 //! [`CapturePath`] is made for one loudspeaker a hand's breadth from one microphone, in the order of the signal:
 //! `delay` finds when the echo comes, `loudspeaker` models the driver, `kalman` predicts the echo and takes it away,
@@ -8,6 +9,7 @@
 //! brings speech to one level. All of it works at 16 kHz; at 48 kHz `bands` lets the rest follow. Nothing allocates
 //! after the start: it runs on the audio thread.
 
+mod acoustics;
 mod bands;
 mod capture;
 mod clock;
@@ -24,6 +26,7 @@ mod resample;
 mod stretch;
 mod suppressor;
 
+pub use acoustics::{Acoustics, Sweep};
 pub use capture::{CaptureOptions, CapturePath};
 pub use clock::ClockControl;
 pub use drift::DriftResampler;

@@ -1,9 +1,9 @@
 // The sound card in user space under a station that is disturbed: no browser needed.
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { closeSync, openSync, unlinkSync } from 'node:fs';
+import { closeSync, openSync, unlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { ROOT, amplitude, callbox, rms, scratch, sleep, soundCard, startSandbox, until } from '../lib.mjs';
+import { RATE, ROOT, amplitude, callbox, rms, scratch, sleep, soundCard, startSandbox, until } from '../lib.mjs';
 
 async function station(t, env = {}) {
   const folder = scratch(t);
@@ -59,4 +59,32 @@ test('a station at 16 kHz sounds right on a card that has only 48 kHz', async (t
   // -12 dBFS peak is -15 dBFS RMS. The card runs while there is something to hear.
   await door.press();
   await until('the level of the microphone', async () => Math.abs((await door.status()).sound.microphone_dbfs + 15) <= 1);
+});
+
+test('the acoustic test measures a place, and names what is wrong with it', async (t) => {
+  const folder = scratch(t);
+  const { microphone, loudspeaker, configuration } = soundCard(folder);
+  const config = path.join(folder, 'station.toml');
+  writeFileSync(config, '[core]\nurl = "https://core.example.com"\ntoken = "t"\n[audio]\ncapture = "mic"\nplayback = "spk"\nvolume = 100\n');
+  // The air: what the loudspeaker plays is heard 60 ms later, at a quarter.
+  const delay = 60 * RATE / 1000, step = RATE / 100;
+  let gain = 0.25, at = loudspeaker.ahead(-50);
+  const air = setInterval(() => {
+    for (; at + step < loudspeaker.ahead(-20); at += step) microphone.write(at + delay, loudspeaker.read(at, step).map((sample) => sample * gain));
+  }, 5);
+  t.after(() => clearInterval(air));
+  const measured = async () => {
+    const { code, out, err } = await callbox(['audio', 'test', '--json', '--config', config], { env: { ...process.env, ALSA_CONFIG_PATH: configuration } });
+    assert.ok(out, err);
+    return { code, ...JSON.parse(out) };
+  };
+  const good = await measured();
+  assert.equal(good.code, 0, JSON.stringify(good));
+  // The card's own periods come on top of the air.
+  assert.ok(good.delay_ms > 60 && good.delay_ms < 130, JSON.stringify(good));
+  assert.ok(Math.abs(good.echo_return_loss_db - 12) < 1.5 && good.distortion_percent < 3, JSON.stringify(good));
+  gain = 0;
+  const deaf = await measured();
+  assert.equal(deaf.code, 1);
+  assert.match(deaf.findings[0], /does not hear the loudspeaker/);
 });

@@ -1,0 +1,227 @@
+//! `callbox audio test`: plays a sweep by the way of a call and says what the place makes of it.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
+
+use callbox_dsp::{Acoustics, Sweep};
+use clap::Subcommand;
+use serde::Serialize;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::{DEFAULT_CONFIG, Exit, complain, load};
+use crate::audio::{Audio, CardChoice, SoundBank};
+use crate::config::{AudioConfig, Echo};
+use crate::core::{AudioEvent, MediaId, Scene, SceneCall};
+use crate::sound::CallSound;
+
+/// A card that gives no sound by then gives none.
+const CARD_PATIENCE: Duration = Duration::from_secs(10);
+/// What the sweep may take longer than it is.
+const SWEEP_PATIENCE: Duration = Duration::from_secs(8);
+
+/// Noise above this disturbs every call.
+const LOUD_NOISE_DBFS: f64 = -45.0;
+/// A sweep that is less above the noise is hardly heard.
+const LEAST_ABOVE_NOISE_DB: f64 = 15.0;
+/// More distortion than this is heard, and no canceller takes it out.
+const MUCH_DISTORTION_PERCENT: f64 = 10.0;
+/// An echo that is louder leaves no room for the near end; a quieter one means a microphone that hears little.
+const LEAST_LOSS_DB: f64 = 0.0;
+const MOST_LOSS_DB: f64 = 40.0;
+/// What a proposal aims at.
+const GOOD_LOSS_DB: f64 = 12.0;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AudioCommand {
+    /// Play a sweep and measure the way from the loudspeaker to the microphone
+    Test {
+        /// Configuration file
+        #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
+        config: PathBuf,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub(super) async fn audio(command: &AudioCommand) -> Exit {
+    let AudioCommand::Test { config, json } = command;
+    test(config, *json).await
+}
+
+async fn test(path: &Path, json: bool) -> Exit {
+    let config = match load(path) {
+        Ok(config) => config.audio,
+        Err(exit) => return exit,
+    };
+    let acoustics = match measure(&config).await {
+        Ok(acoustics) => acoustics,
+        Err(error) => {
+            complain(error);
+            return Exit::Failed;
+        }
+    };
+    let findings = findings(&config, &acoustics);
+    if json {
+        println!("{}", serde_json::json!(Report::new(&acoustics, &findings)));
+    } else {
+        print(&acoustics, &findings);
+    }
+    if findings.is_empty() { Exit::Done } else { Exit::Failed }
+}
+
+/// Why nothing was measured.
+#[derive(Debug, thiserror::Error)]
+enum MeasureError {
+    #[error("{0}; where the station runs, stop it first: systemctl stop callbox")]
+    Card(String),
+    #[error("the card gives no sound; `callbox devices` says which do")]
+    Silent,
+    #[error("{0}")]
+    Start(String),
+}
+
+/// A far end that says the sweep and keeps what it hears.
+struct Probe {
+    sweep: Vec<f32>,
+    played: usize,
+    recorded: Vec<f32>,
+    done: SyncSender<Vec<f32>>,
+}
+
+impl CallSound for Probe {
+    fn hear(&mut self, frame: &mut [f32]) {
+        for (offset, sample) in frame.iter_mut().enumerate() {
+            *sample = self.sweep.get(self.played + offset).copied().unwrap_or_default();
+        }
+        self.played += frame.len();
+    }
+
+    fn say(&mut self, frame: &[f32]) {
+        let room = self.sweep.len().saturating_sub(self.recorded.len());
+        self.recorded.extend(frame.iter().take(room));
+        if room > 0 && self.recorded.len() == self.sweep.len() {
+            let _ = self.done.try_send(std::mem::take(&mut self.recorded));
+        }
+    }
+}
+
+/// By the daemon's own way of the sound, without what cleans the microphone.
+async fn measure(config: &AudioConfig) -> Result<Acoustics, MeasureError> {
+    let plain = AudioConfig { echo: Echo::Off, noise_suppression: false, gain_control: false, ..config.clone() };
+    let sounds = SoundBank::new(plain.rate_hz, &[]).map_err(|error| MeasureError::Start(error.to_string()))?;
+    let (events, mut told) = mpsc::channel(8);
+    let audio = Audio::start(&plain, sounds, CardChoice::Alsa, events)
+        .map_err(|error| MeasureError::Start(error.to_string()))?;
+    match timeout(CARD_PATIENCE, told.recv()).await {
+        Ok(Some(AudioEvent::Ready)) => {}
+        Ok(Some(AudioEvent::Fault(words))) => return Err(MeasureError::Card(words)),
+        Ok(None) | Err(_) => return Err(MeasureError::Silent),
+    }
+    let sweep = Sweep::new(plain.rate_hz);
+    let samples = sweep.samples().to_vec();
+    let length = Duration::from_secs_f64(samples.len() as f64 / f64::from(plain.rate_hz));
+    let (done, recording): (_, Receiver<Vec<f32>>) = sync_channel(1);
+    let probe = Probe { recorded: Vec::with_capacity(samples.len()), sweep: samples, played: 0, done };
+    let media = MediaId(1);
+    let call = SceneCall { media, microphone: true, loudspeaker: true };
+    audio.attach(media, Some(Box::new(probe)));
+    audio.set_scene(&Scene { calls: vec![call], volume: plain.volume, ..Scene::default() });
+    let recorded = tokio::task::spawn_blocking(move || recording.recv_timeout(length + SWEEP_PATIENCE)).await;
+    match recorded {
+        Ok(Ok(recorded)) => Ok(sweep.analyse(&recorded)),
+        _ => Err(MeasureError::Silent),
+    }
+}
+
+/// What is wrong and what to do about it, the worst first.
+fn findings(config: &AudioConfig, acoustics: &Acoustics) -> Vec<String> {
+    let (volume, gain_db) = (config.volume, config.capture_gain_db);
+    let Acoustics { echo_return_loss_db: loss_db, noise_dbfs, microphone_dbfs, distortion_percent, .. } = *acoustics;
+    if acoustics.delay_ms.is_none() {
+        return vec![format!(
+            "the microphone does not hear the loudspeaker; check both, audio.playback and audio.capture, and \
+             audio.volume (now {volume}) and audio.capture_gain_db (now {gain_db})"
+        )];
+    }
+    let mut found = Vec::new();
+    let gain_for = |loss_db: f64| gain_db + (loss_db - GOOD_LOSS_DB).round() as i32;
+    if acoustics.clipped {
+        let lower = gain_for(loss_db.min(GOOD_LOSS_DB - 6.0));
+        found.push(format!("the microphone is overdriven; write audio.capture_gain_db = {lower} and test again"));
+    } else if loss_db < LEAST_LOSS_DB {
+        found.push(format!(
+            "the echo is louder than what is played; write audio.capture_gain_db = {}, move the microphone away from \
+             the loudspeaker, or lower audio.volume (now {volume})",
+            gain_for(loss_db)
+        ));
+    } else if loss_db > MOST_LOSS_DB {
+        found.push(format!(
+            "the microphone hears little; write audio.capture_gain_db = {} and test again",
+            gain_for(loss_db).min(40)
+        ));
+    }
+    if distortion_percent > MUCH_DISTORTION_PERCENT {
+        let lower = (u32::from(volume) * 3 / 4).max(10);
+        found.push(format!(
+            "the loudspeaker distorts, which no canceller takes out; write audio.volume = {lower} and test again"
+        ));
+    }
+    if noise_dbfs > LOUD_NOISE_DBFS {
+        found.push(
+            "the noise is loud although nothing plays; look for a fan, a power supply or a wire without a shield, and \
+             leave audio.noise_suppression on"
+                .into(),
+        );
+    }
+    if microphone_dbfs < noise_dbfs + LEAST_ABOVE_NOISE_DB {
+        found.push(format!("the sweep is hardly louder than the noise; raise audio.volume (now {volume})"));
+    }
+    found
+}
+
+fn print(acoustics: &Acoustics, findings: &[String]) {
+    if let Some(delay_ms) = acoustics.delay_ms {
+        println!("delay        {delay_ms:.1} ms from the loudspeaker's sample to the microphone's");
+        let (loss_db, words) = (acoustics.echo_return_loss_db, ["below", "above"]);
+        let [below, above] = words;
+        println!(
+            "echo         {:.1} dB {} what is played (echo return loss)",
+            loss_db.abs(),
+            if loss_db < 0.0 { above } else { below }
+        );
+        println!("distortion   {:.1} %", acoustics.distortion_percent);
+    }
+    println!(
+        "microphone   {:.1} dBFS in the sweep, {:.1} dBFS before it",
+        acoustics.microphone_dbfs, acoustics.noise_dbfs
+    );
+    if findings.is_empty() {
+        println!("All is well: audio.echo = \"full\" will do.");
+    }
+    for finding in findings {
+        println!("- {finding}");
+    }
+}
+
+/// As JSON: numbers with units in their names.
+#[derive(Serialize)]
+struct Report<'a> {
+    delay_ms: Option<f64>,
+    echo_return_loss_db: f64,
+    microphone_dbfs: f64,
+    noise_dbfs: f64,
+    distortion_percent: f64,
+    clipped: bool,
+    findings: &'a [String],
+}
+
+impl<'a> Report<'a> {
+    fn new(acoustics: &Acoustics, findings: &'a [String]) -> Self {
+        let Acoustics { delay_ms, echo_return_loss_db, microphone_dbfs, noise_dbfs, distortion_percent, clipped } =
+            *acoustics;
+        Self { delay_ms, echo_return_loss_db, microphone_dbfs, noise_dbfs, distortion_percent, clipped, findings }
+    }
+}
