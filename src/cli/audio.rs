@@ -76,6 +76,8 @@ async fn test(path: &Path, json: bool) -> Exit {
 #[derive(Debug, thiserror::Error)]
 enum MeasureError {
     #[error("{0}; where the station runs, stop it first: systemctl stop callbox")]
+    Busy(String),
+    #[error("{0}; `callbox devices` lists the PCMs that work")]
     Card(String),
     #[error("the card gives no sound; `callbox devices` says which do")]
     Silent,
@@ -117,6 +119,7 @@ async fn measure(config: &AudioConfig) -> Result<Acoustics, MeasureError> {
         .map_err(|error| MeasureError::Start(error.to_string()))?;
     match timeout(CARD_PATIENCE, told.recv()).await {
         Ok(Some(AudioEvent::Ready)) => {}
+        Ok(Some(AudioEvent::Fault(words))) if words.contains("busy") => return Err(MeasureError::Busy(words)),
         Ok(Some(AudioEvent::Fault(words))) => return Err(MeasureError::Card(words)),
         Ok(None) | Err(_) => return Err(MeasureError::Silent),
     }
