@@ -388,6 +388,10 @@ impl Card for AlsaCard {
         Ok(())
     }
 
+    fn is_real(&self) -> bool {
+        true
+    }
+
     fn take_xruns(&mut self) -> u64 {
         std::mem::take(&mut self.xruns)
     }

@@ -19,6 +19,10 @@ pub(super) trait Card {
     fn look(&mut self) -> Result<(), CardError>;
     /// Over- and underruns since the last question.
     fn take_xruns(&mut self) -> u64;
+    /// A microphone is behind it.
+    fn is_real(&self) -> bool {
+        false
+    }
 }
 
 /// The time where no card gives it: one tick every 10 ms.

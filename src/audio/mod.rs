@@ -16,6 +16,7 @@ mod synthetic;
 mod thread;
 mod tones;
 mod usb;
+mod watch;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::Thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
@@ -14,6 +14,7 @@ use super::engine::Engine;
 use super::levels::{CardNumbers, Levels};
 use super::priority::{become_realtime, processor_time_us};
 use super::synthetic::Synthetic;
+use super::watch::MicrophoneWatch;
 use super::{CardChoice, Meters};
 use crate::config::AudioConfig;
 use crate::core::AudioEvent;
@@ -55,12 +56,19 @@ pub(super) struct Runner {
     fault: Option<CardError>,
     captured: Vec<f32>,
     playback: Vec<f32>,
+    watch: MicrophoneWatch,
 }
 
 impl Runner {
     pub(super) fn new(start: Start) -> Self {
         let frame = frame_samples(start.config.rate_hz);
-        Self { start, fault: None, captured: vec![0.0; frame], playback: vec![0.0; frame] }
+        Self {
+            start,
+            fault: None,
+            captured: vec![0.0; frame],
+            playback: vec![0.0; frame],
+            watch: MicrophoneWatch::default(),
+        }
     }
 
     pub(super) fn run(mut self) {
@@ -109,12 +117,14 @@ impl Runner {
     /// Drives a card while there is something to hear or to say and lets it rest in between, until it fails or
     /// the thread is to stop. A card is ready once it has given its first frame.
     fn use_card(&mut self, card: &mut dyn Card) -> Result<(), CardError> {
+        self.watch = MicrophoneWatch::default();
         self.drive(card, |driven| driven.frames > 0)?;
         self.fault = None;
         self.tell(AudioEvent::Ready);
         while !self.is_stopped() {
             self.drive(card, |driven| driven.quiet >= LINGER_FRAMES)?;
             card.rest()?;
+            self.watch.interrupted();
             self.start.engine.rest();
             while !self.is_stopped() && self.start.engine.is_quiet() {
                 self.rest(LOOK);
@@ -129,6 +139,11 @@ impl Runner {
         let mut driven = Driven { frames: 0, quiet: 0 };
         while !self.is_stopped() && !enough(&driven) {
             card.read(&mut self.captured)?;
+            if card.is_real()
+                && let Some(fault) = self.watch.frame(&self.captured, Instant::now())
+            {
+                self.tell(AudioEvent::Microphone(fault));
+            }
             let began_us = processor_time_us();
             self.start.engine.process(&mut self.captured, &mut self.playback);
             let took_us = processor_time_us().saturating_sub(began_us);
@@ -137,6 +152,7 @@ impl Runner {
             self.start.meters.beat();
             let xruns = card.take_xruns();
             if xruns > 0 {
+                self.watch.interrupted();
                 self.start.meters.xruns.fetch_add(xruns, Ordering::Relaxed);
             }
             driven.frames = driven.frames.saturating_add(1);

@@ -121,7 +121,7 @@ async fn measure(config: &AudioConfig) -> Result<Acoustics, MeasureError> {
         Ok(Some(AudioEvent::Ready)) => {}
         Ok(Some(AudioEvent::Fault(words))) if words.contains("busy") => return Err(MeasureError::Busy(words)),
         Ok(Some(AudioEvent::Fault(words))) => return Err(MeasureError::Card(words)),
-        Ok(None) | Err(_) => return Err(MeasureError::Silent),
+        Ok(None | Some(AudioEvent::Microphone(_))) | Err(_) => return Err(MeasureError::Silent),
     }
     let sweep = Sweep::new(plain.rate_hz);
     let samples = sweep.samples().to_vec();

@@ -171,6 +171,9 @@ fn print_status(status: &FullStatus) {
             );
         }
     }
+    if let Some(fault) = &station.audio.microphone_fault {
+        println!("          {fault}");
+    }
     println!("pins      {}", status.gpio_backend);
     for output in &station.outputs {
         println!("{:<9} {}: {}", output.kind, output.name, format!("{:?}", output.drive).to_lowercase());

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::call::{CallState, Cause, Direction};
 use super::command::Gesture;
+use super::input::MicrophoneFault;
 use super::output::Drive;
 use super::session::SessionState;
 
@@ -194,6 +195,12 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
+    /// The microphone does not give what it hears, or does again.
+    Microphone {
+        /// What it gives.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fault: Option<MicrophoneFault>,
+    },
     /// Something in the protocol that a developer should see.
     Protocol {
         /// What.
@@ -235,6 +242,8 @@ impl std::fmt::Display for Fact {
             Self::Output { output, drive } => format!("output {output} {}", format!("{drive:?}").to_lowercase()),
             Self::Audio { ready: true, .. } => "sound card ready".into(),
             Self::Audio { reason, .. } => format!("sound card fault{}", because(reason)),
+            Self::Microphone { fault: Some(fault) } => fault.to_string(),
+            Self::Microphone { fault: None } => "the microphone works".into(),
             Self::Protocol { problem } => format!("protocol: {problem}"),
         };
         formatter.write_str(&words)

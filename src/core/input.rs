@@ -184,4 +184,28 @@ pub enum AudioEvent {
     Ready,
     /// It cannot be used; retried by the adapter.
     Fault(String),
+    /// The microphone gives something, but not what it hears; `None` when it does again.
+    Microphone(Option<MicrophoneFault>),
+}
+
+/// What a microphone gives in place of what it hears.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MicrophoneFault {
+    /// The same sample for 5 s.
+    Silent,
+    /// Full scale for 5 s.
+    Overdriven,
+    /// Frames faster or slower than the rate that it says it has.
+    WrongRate,
+}
+
+impl std::fmt::Display for MicrophoneFault {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Silent => "the microphone gives nothing at all; it may be unplugged, or off in the card's mixer",
+            Self::Overdriven => "the microphone is overdriven; lower audio.capture_gain_db",
+            Self::WrongRate => "the card runs at another rate than it says; try plughw: in place of hw:",
+        })
+    }
 }

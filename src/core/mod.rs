@@ -45,7 +45,8 @@ pub use call::{CallState, Cause, Direction};
 pub use command::{Command, CommandId, Gesture, OutputChange, Refusal};
 pub use fact::{Fact, MissingSound, RepairOutcome, RepairStep};
 pub use input::{
-    AnyPin, AudioEvent, ConnectFailure, ConnectFailureKind, Input, MediaEvent, Pin, SocketEvent, TokenError,
+    AnyPin, AudioEvent, ConnectFailure, ConnectFailureKind, Input, MediaEvent, MicrophoneFault, Pin, SocketEvent,
+    TokenError,
 };
 pub use memory::{Memory, RememberedCall};
 pub use output::{Drive, MediaCommand, MediaId, Output, Scene, SceneCall, ServerIndex};

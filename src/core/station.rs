@@ -15,7 +15,7 @@ use super::contact::Contact;
 use super::fact::Fact;
 use super::gesture::ButtonInput;
 use super::hunt::Hunt;
-use super::input::{AudioEvent, Input};
+use super::input::{AudioEvent, Input, MicrophoneFault};
 use super::lines::Lines;
 use super::memory::{Memory, RememberedCall};
 use super::output::{MediaCommand, MediaId, Output, Scene};
@@ -75,6 +75,7 @@ pub struct Station {
     pub(super) outputs: Vec<OutputState>,
     pub(super) delayed: Vec<Delayed>,
     pub(super) audio_fault: Option<String>,
+    pub(super) microphone_fault: Option<MicrophoneFault>,
     pub(super) audio_ready: bool,
     pub(super) volume: u8,
     pub(super) muted: bool,
@@ -111,6 +112,7 @@ impl Station {
             outputs: vec![OutputState::default(); config.outputs.len()],
             delayed: Vec::new(),
             audio_fault: None,
+            microphone_fault: None,
             audio_ready: false,
             volume: config.audio.volume,
             muted: false,
@@ -257,7 +259,14 @@ impl Station {
         let (ready, fault) = match event {
             AudioEvent::Ready => (true, None),
             AudioEvent::Fault(words) => (false, Some(words)),
+            AudioEvent::Microphone(fault) => {
+                if std::mem::replace(&mut self.microphone_fault, fault) != fault {
+                    self.fact(Fact::Microphone { fault });
+                }
+                return;
+            }
         };
+        self.microphone_fault = None;
         let told = (ready, fault.is_some()) != (self.audio_ready, self.audio_fault.is_some());
         self.audio_ready = ready;
         self.audio_fault.clone_from(&fault);

@@ -113,6 +113,9 @@ pub struct AudioStatus {
     /// Why not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
+    /// What is wrong with the microphone of a card that works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub microphone_fault: Option<String>,
     /// Loudspeaker, 0 to 100.
     pub volume: u8,
     /// The microphone is silent.
@@ -166,6 +169,7 @@ impl Station {
             audio: AudioStatus {
                 ready: self.audio_ready,
                 fault: self.audio_fault.clone(),
+                microphone_fault: self.microphone_fault.map(|fault| fault.to_string()),
                 volume: self.volume,
                 muted: self.muted,
             },

@@ -409,7 +409,10 @@ impl Loop {
         let meanwhile = self.history.range(begin..=end);
         let concerns = |fact: &Fact| {
             fact.call_id() == Some(id)
-                || matches!(fact, Fact::Session { .. } | Fact::Audio { .. } | Fact::Protocol { .. })
+                || matches!(
+                    fact,
+                    Fact::Session { .. } | Fact::Audio { .. } | Fact::Microphone { .. } | Fact::Protocol { .. }
+                )
         };
         meanwhile.filter(|record| concerns(&record.fact)).cloned().collect()
     }
@@ -546,6 +549,8 @@ fn log(fact: &Fact) {
         }
         Fact::Output { output, drive } => tracing::info!(fact.output = output, fact.drive = ?drive, "{fact}"),
         Fact::Audio { ready: true, .. } => tracing::info!(fact.ready = true, "{fact}"),
+        Fact::Microphone { fault: Some(_) } => tracing::warn!("{fact}"),
+        Fact::Microphone { fault: None } => tracing::info!("{fact}"),
         Fact::Audio { ready: false, .. } => tracing::warn!(fact.ready = false, "{fact}"),
         Fact::Protocol { .. } => tracing::warn!(fact.protocol = true, "{fact}"),
     }

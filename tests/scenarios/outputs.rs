@@ -193,6 +193,23 @@ fn the_lamp_tells_what_happens() {
 }
 
 #[test]
+fn a_microphone_that_gives_nothing_is_told_once_and_forgotten_with_its_card() {
+    let mut door = house();
+    let silent = Some(MicrophoneFault::Silent);
+    for _ in 0..3 {
+        door.input(Input::Audio(AudioEvent::Microphone(silent)));
+    }
+    let told = |door: &Door| door.facts.iter().filter(|fact| matches!(fact, Fact::Microphone { .. })).count();
+    assert_eq!(told(&door), 1);
+    assert!(door.station.status().audio.microphone_fault.is_some_and(|words| words.contains("nothing at all")));
+    door.input(Input::Audio(AudioEvent::Microphone(None)));
+    assert_eq!(told(&door), 2);
+    door.input(Input::Audio(AudioEvent::Microphone(silent)));
+    door.input(Input::Audio(AudioEvent::Fault("unplugged".into())));
+    assert_eq!(door.station.status().audio.microphone_fault, None);
+}
+
+#[test]
 fn a_missing_sound_card_is_shown_and_told_once() {
     let mut door = house();
     for _ in 0..3 {
