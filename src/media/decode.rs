@@ -47,8 +47,7 @@ impl Decoder {
         self.codec = packet.codec;
         self.silent = packet.codec == Codec::Opus && packet.payload().len() <= DTX_PAYLOAD;
         if packet.codec == Codec::Opus {
-            let room = sound.get_mut(..MAX_FRAME).unwrap_or_default();
-            return self.opus.decode_float(packet.payload(), room, false).unwrap_or(0);
+            return self.decode_opus(packet.payload(), sound.get_mut(..MAX_FRAME).unwrap_or_default(), false);
         }
         // Whole 10 ms frames only: that is what the resampler takes.
         let length = packet.payload().len() / 80 * 80;
@@ -60,21 +59,26 @@ impl Decoder {
         self.narrow.process(samples, sound)
     }
 
+    fn decode_opus(&mut self, payload: &[u8], room: &mut [f32], redundancy: bool) -> usize {
+        let count = self.opus.decode_float(payload, room, redundancy).unwrap_or(0);
+        // What is no speech may be louder than full scale.
+        room.iter_mut().take(count).for_each(|sample| *sample = sample.clamp(-1.0, 1.0));
+        count
+    }
+
     /// What a packet lacks that the one behind it says again (Opus' in-band FEC), or what is made up for it.
     pub(super) fn lost_before(&mut self, behind: &Packet, sound: &mut [f32]) -> usize {
         let samples = (behind.duration_ms() * f64::from(self.rate_hz) / 1000.0) as usize;
         if self.codec != Codec::Opus || behind.codec != Codec::Opus {
             return self.conceal(samples, sound);
         }
-        let room = sound.get_mut(..samples).unwrap_or_default();
-        self.opus.decode_float(behind.payload(), room, true).unwrap_or(0)
+        self.decode_opus(behind.payload(), sound.get_mut(..samples).unwrap_or_default(), true)
     }
 
     /// Makes up so many samples, whole frames of 10 ms; gives their number.
     pub(super) fn conceal(&mut self, samples: usize, sound: &mut [f32]) -> usize {
         if self.codec == Codec::Opus {
-            let room = sound.get_mut(..samples).unwrap_or_default();
-            return self.opus.decode_float(&[], room, false).unwrap_or(0);
+            return self.decode_opus(&[], sound.get_mut(..samples).unwrap_or_default(), false);
         }
         let narrow = samples * 8_000 / self.rate_hz as usize;
         let made_up = self.scratch.get_mut(..narrow).unwrap_or_default();

@@ -213,3 +213,85 @@ fn a_pause_of_the_sender_is_no_loss() {
     let end = &heard[heard.len() - FRAME * 20..];
     assert!(end.iter().any(|sample| sample.abs() > 0.2));
 }
+
+/// What a hostile or broken far end does to a packet of a call that goes on.
+type Mischief = fn(&mut Vec<u8>, u32);
+
+fn set_timestamp(packet: &mut [u8], timestamp: u32) {
+    packet[4..8].copy_from_slice(&timestamp.to_be_bytes());
+}
+
+fn set_sequence(packet: &mut [u8], sequence: u16) {
+    packet[2..4].copy_from_slice(&sequence.to_be_bytes());
+}
+
+const MISCHIEFS: [(&str, Mischief); 9] = [
+    ("other payload types", |packet, number| packet[1] = (number % 128) as u8),
+    ("time stamps that stand", |packet, _| set_timestamp(packet, 7)),
+    ("time stamps at random", |packet, number| set_timestamp(packet, number.wrapping_mul(2_654_435_769))),
+    ("a clock at a tenth", |packet, number| set_timestamp(packet, number * 96)),
+    ("sequence numbers at random", |packet, number| set_sequence(packet, number.wrapping_mul(40_503) as u16)),
+    ("sources that change", |packet, number| packet[11] = number as u8),
+    ("nothing in them", |packet, _| packet.truncate(12)),
+    ("1,400 bytes", |packet, number| packet.resize(1_412, number as u8)),
+    ("garbage for Opus", |packet, number| {
+        for (index, byte) in packet.iter_mut().enumerate().skip(12) {
+            *byte = (number.wrapping_mul(31).wrapping_add(index as u32 * 97)) as u8;
+        }
+    }),
+];
+
+#[test]
+fn sound_returns_by_itself_after_any_mischief() {
+    for (name, mischief) in MISCHIEFS {
+        let mut call = Call::new(Codec::Opus);
+        call.seconds(3.0, voice, on_time);
+        let began = std::time::Instant::now();
+        // Five seconds of it, beside what the far end goes on to send.
+        for frame in 0..500_u32 {
+            let says: Vec<f32> = (0..FRAME).map(|index| voice(call.sent_frames as usize * FRAME + index)).collect();
+            call.sent_frames += 1;
+            if let Some(mut packet) = call.sender.frame(&says) {
+                mischief(&mut packet, frame / 2);
+                call.receiver.packet(&packet, f64::from(call.heard_frames) * 10.0);
+            }
+            call.heard_frames += 1;
+            assert!(call.receiver.frame().iter().all(|sample| sample.is_finite() && sample.abs() <= 2.0), "{name}");
+        }
+        assert!(began.elapsed().as_secs_f64() < 2.5, "{name}: {:?} for 5 s of sound", began.elapsed());
+        call.seconds(2.0, voice, on_time);
+        let heard = call.seconds(1.0, voice, on_time);
+        let loud = heard.chunks_exact(FRAME).filter(|frame| frame.iter().any(|sample| sample.abs() > 0.05)).count();
+        assert!(loud > 40, "{name}: {loud} of 100 frames");
+        assert!(call.delay_ms() < 150.0, "{name}: {} ms", call.delay_ms());
+    }
+}
+
+#[test]
+fn a_flood_of_5000_packets_a_second_costs_little_and_passes() {
+    let mut call = Call::new(Codec::Opus);
+    call.seconds(2.0, voice, on_time);
+    let loud = |call: &mut Call| {
+        let heard = call.seconds(1.0, voice, on_time);
+        heard.chunks_exact(FRAME).filter(|frame| frame.iter().any(|sample| sample.abs() > 0.05)).count()
+    };
+    let before = loud(&mut call);
+    let mut flood = OfflineSender::new(Codec::Opus, RATE_HZ).unwrap();
+    let mut packets: Vec<Vec<u8>> = (0..100).filter_map(|_| flood.frame(&[0.1; FRAME])).collect();
+    let began = std::time::Instant::now();
+    for frame in 0..500_u32 {
+        for number in 0..50_u32 {
+            let packet = &mut packets[(number % 50) as usize];
+            set_sequence(packet, (frame * 50 + number) as u16);
+            set_timestamp(packet, (frame * 50 + number) * 960);
+            call.receiver.packet(packet, f64::from(call.heard_frames) * 10.0);
+        }
+        call.sent_frames += 1;
+        call.heard_frames += 1;
+        call.receiver.frame();
+    }
+    assert!(began.elapsed().as_secs_f64() < 2.5, "{:?} for 5 s of sound", began.elapsed());
+    call.seconds(2.0, voice, on_time);
+    let after = loud(&mut call);
+    assert!(after * 10 > before * 9, "{before} loud frames before, {after} after");
+}

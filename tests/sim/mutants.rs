@@ -69,8 +69,8 @@ const MUTANTS: [(&str, &str, &str, &str); 10] = [
 fn copy(to: &Path) {
     let from = Path::new(env!("CARGO_MANIFEST_DIR"));
     // Cargo wants to see every test that its manifest names.
-    let tests =
-        ["commands", "connection", "fuzz", "media", "network", "sandbox", "sim"].map(|test| format!("tests/{test}"));
+    let tests = ["commands", "connection", "fuzz", "media", "network", "realtime", "sandbox", "sim"]
+        .map(|test| format!("tests/{test}"));
     let parts = ["Cargo.toml", "Cargo.lock", "src"].map(str::to_owned).into_iter().chain(tests);
     for part in parts {
         let target = to.join(&part);
