@@ -23,6 +23,8 @@ const WEATHERS = [
   ['40 ms jitter', { jitter_ms: 40 }],
 ];
 const ONLY = process.env.WEATHER;
+/** How callbox cleans its microphone: "full" has what a door has. */
+const ECHO = process.env.ECHO ?? 'off';
 const A = '10.78.0.1', B = '10.78.0.2';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'callbox-sound-'));
@@ -112,11 +114,11 @@ async function measure(card, setWeather, weather, name) {
   await sleep(200 + SECONDS * 1000 + 1000);
   const heard = card.bspk.read(at, speech.length + RATE * 0.7);
   card.amic.clear();
-  const [, seen, lost] = (await setWeather({})).split(' ').map(Number);
+  const [, seen, lost, uneven_ms] = (await setWeather({})).split(' ').map(Number);
   const file = path.join(process.env.SOUND_OUT ?? folder, `${name}.wav`);
   writeFileSync(file, wav(heard));
   const judged = JSON.parse(run(PYTHON, path.join(HERE, 'score.py'), 'score', speechFile, file));
-  return { ...judged, packets: seen, lost };
+  return { ...judged, packets: seen, lost, uneven_ms };
 }
 
 // ---- callbox ----
@@ -140,7 +142,7 @@ async function callbox(setWeather, note) {
   const stations = {};
   for (const side of ['a', 'b']) {
     const control = path.join(folder, `${side}.sock`), config = path.join(folder, `${side}.toml`);
-    writeFileSync(config, `[core]\nurl = "https://${B}:8443"\nca_file = "${ca}"\nlogin = "${numbers[side]}"\npassword_file = "${password}"\n[audio]\ncapture = "${side}mic"\nplayback = "${side}spk"\necho = "off"\nnoise_suppression = false\ngain_control = false\nvolume = 100\n[gpio]\nbackend = "simulated"\n[control]\nsocket = "${control}"\n[[answer]]\naction = "answer"\n`);
+    writeFileSync(config, `[core]\nurl = "https://${B}:8443"\nca_file = "${ca}"\nlogin = "${numbers[side]}"\npassword_file = "${password}"\n[audio]\ncapture = "${side}mic"\nplayback = "${side}spk"\necho = "${ECHO}"\nnoise_suppression = false\ngain_control = false\nvolume = 100\n[gpio]\nbackend = "simulated"\n[control]\nsocket = "${control}"\n[[answer]]\naction = "answer"\n`);
     const child = within(side, CALLBOX, ['run', '--config', config], card.env);
     stations[side] = { child, control, status: async () => (await ask(control, { request: 'status' })).status };
     await until(`registration of ${side}`, async () => (await stations[side].status()).session.state === 'registered').catch((error) => { throw new Error(`${error.message}\n${child.out}`); });
@@ -252,8 +254,8 @@ async function baresip(setWeather, note) {
 const figures = {};
 function note(who, weather, judged) {
   (figures[weather] ??= {})[who] = judged;
-  const { plcmos, pesq, delay_ms, packets, lost } = judged;
-  console.log(`${weather.padEnd(16)} ${who.padEnd(9)} PLCMOS ${plcmos.toFixed(2)}  PESQ ${pesq.toFixed(2)}  delay ${delay_ms.toFixed(0).padStart(4)} ms  (${lost} of ${packets} packets lost)`);
+  const { plcmos, pesq, delay_ms, packets, lost, uneven_ms } = judged;
+  console.log(`${weather.padEnd(16)} ${who.padEnd(9)} PLCMOS ${plcmos.toFixed(2)}  PESQ ${pesq.toFixed(2)}  delay ${delay_ms.toFixed(0).padStart(4)} ms  (${lost} of ${packets} packets lost, 99 % sent within ${uneven_ms.toFixed(1)} ms of 20)`);
 }
 
 const PEERS = { callbox, chromium: chromiums, baresip };
