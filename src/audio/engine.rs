@@ -94,6 +94,7 @@ pub(super) struct Engine {
     sounds: SoundBank,
     capture: CapturePath,
     half_duplex: Option<HalfDuplex>,
+    was_in_call: bool,
     scene: FixedScene,
     calls: Vec<Attached>,
     spare: Vec<Vec<f32>>,
@@ -130,6 +131,7 @@ impl Engine {
             sounds,
             capture: CapturePath::new(options),
             half_duplex: (config.echo == Echo::HalfDuplex).then(|| HalfDuplex::new(config.rate_hz)),
+            was_in_call: false,
             scene: FixedScene::default(),
             calls: Vec::with_capacity(MAX_CALLS),
             spare: vec![vec![0.0; frame]; MAX_CALLS],
@@ -164,8 +166,13 @@ impl Engine {
         if let Some(switch) = &mut self.half_duplex
             && in_call
         {
-            switch.switch(captured, playback);
+            if !self.was_in_call {
+                switch.reset();
+            }
+            let is_sent = self.scene.calls.iter().flatten().any(|call| call.microphone) && !self.scene.muted;
+            switch.switch(captured, playback, is_sent);
         }
+        self.was_in_call = in_call;
         self.send(captured, tone_to_calls);
         if in_call {
             self.capture.played(playback);

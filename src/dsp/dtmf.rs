@@ -14,8 +14,8 @@ const WINDOW_S: f32 = 0.0256;
 const QUIETEST: f32 = 1.6e-4;
 /// What part of all power the two tones have: speech has much beside them.
 const PURE: f32 = 0.85;
-/// The same where a tone that is sent may be mixed with a voice.
-const MIXED: f32 = 0.3;
+/// Power of each tone that counts as sent, whatever goes with it: -48 dBFS.
+const QUIETEST_SENT: f32 = 1.6e-5;
 /// How much stronger one tone may be than the other: 9 dB.
 const TWIST: f32 = 8.0;
 /// How much weaker the others of a group are: 7 dB.
@@ -23,10 +23,10 @@ const ALONE: f32 = 5.0;
 /// Frames of 10 ms that a digit takes, with the window 50 ms in all, and that a pause takes.
 const FRAMES_OF_DIGIT: u32 = 3;
 const FRAMES_OF_PAUSE: u32 = 3;
-/// Frames for which a digit that was sent is not heard: half a second.
-const FRAMES_OF_ECHO: u32 = 50;
-/// An echo is at least this much weaker than what was sent: 10 dB; a digit may be mixed with the echo of a quieter one.
-const ECHO_LOSS: f32 = 0.1;
+/// Frames for which a digit that was sent is not heard: a second, by which an echo over a slow network is back.
+const FRAMES_OF_ECHO: u32 = 100;
+/// What is heard more than 10 dB louder than what was sent is no echo of it.
+const ECHO_GAIN: f32 = 0.1;
 
 /// Two tones that make a digit.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -55,7 +55,8 @@ impl ToneDetector {
         Self { window: vec![0.0; length].into_boxed_slice(), turns }
     }
 
-    fn frame(&mut self, frame: &[f32]) -> Option<Tones> {
+    /// Takes a frame; gives the power of all and of each frequency: rows, then columns.
+    fn powers(&mut self, frame: &[f32]) -> (f32, [f32; 8]) {
         let length = self.window.len();
         let newest = frame.len().min(length);
         self.window.copy_within(newest.., 0);
@@ -63,10 +64,15 @@ impl ToneDetector {
             end.copy_from_slice(frame.get(frame.len() - newest..).unwrap_or_default());
         }
         let all = self.window.iter().map(|sample| sample * sample).sum::<f32>() / length as f32;
-        if all < QUIETEST {
-            return None;
+        if all < QUIETEST_SENT {
+            return (all, [0.0; 8]);
         }
-        let powers = self.turns.map(|turn| self.power(turn));
+        (all, self.turns.map(|turn| self.power(turn)))
+    }
+
+    /// Takes a frame; gives the two tones that make a digit.
+    fn tones(&mut self, frame: &[f32]) -> Option<Tones> {
+        let (all, powers) = self.powers(frame);
         let (rows, columns) = powers.split_at(4);
         let (row, row_power) = strongest(rows)?;
         let (column, column_power) = strongest(columns)?;
@@ -125,17 +131,22 @@ impl DigitDetector {
                 *power = 0.0;
             }
         }
-        if let Some(tones) = self.said.frame(frame).filter(|tones| tones.purity > MIXED)
-            && let Some((left, power)) = self.sent.get_mut(tones.row).and_then(|row| row.get_mut(tones.column))
-        {
-            *left = FRAMES_OF_ECHO;
-            *power = power.max(tones.power);
+        // Whatever else is sent with them: the way back may take it out and leave two clean tones.
+        let (_, powers) = self.said.powers(frame);
+        let (rows, columns) = powers.split_at(4);
+        for (sent, row) in self.sent.iter_mut().zip(rows) {
+            for ((left, power), column) in sent.iter_mut().zip(columns) {
+                if row.min(*column) > QUIETEST_SENT {
+                    *left = FRAMES_OF_ECHO;
+                    *power = power.max(row + column);
+                }
+            }
         }
     }
 
     /// What comes from the far end; gives a digit once, when it has lasted.
     pub fn heard(&mut self, frame: &[f32]) -> Option<char> {
-        let tones = self.heard.frame(frame).filter(|tones| tones.purity > PURE);
+        let tones = self.heard.tones(frame).filter(|tones| tones.purity > PURE);
         let tones = tones.filter(|tones| !self.is_echo(tones));
         let pair = tones.map(|tones| (tones.row, tones.column));
         if pair.is_none() || pair != self.run {
@@ -154,7 +165,7 @@ impl DigitDetector {
 
     fn is_echo(&self, tones: &Tones) -> bool {
         let sent = self.sent.get(tones.row).and_then(|row| row.get(tones.column));
-        sent.is_some_and(|(left, power)| *left > 0 && *power > tones.power * ECHO_LOSS)
+        sent.is_some_and(|(left, power)| *left > 0 && *power > tones.power * ECHO_GAIN)
     }
 }
 
@@ -215,11 +226,11 @@ mod tests {
 
     #[test]
     fn the_echo_of_a_code_that_is_played_at_the_door_is_no_code() {
-        for delay_frames in [2, 20, 45] {
+        for delay_frames in [2, 20, 45, 90] {
             let mut detector = DigitDetector::new(RATE_HZ);
             let mut frames = dial("5#5#", 0.2, 150);
             noise(&mut frames, 0.005);
-            frames.extend([[0.0; 160]; 60]);
+            frames.extend([[0.0; 160]; 110]);
             for (index, said) in frames.iter().enumerate() {
                 detector.said(said);
                 // 20 dB down.
@@ -227,6 +238,19 @@ mod tests {
                     index.checked_sub(delay_frames).map_or([0.0; 160], |index| frames[index].map(|one| one * 0.1));
                 assert_eq!(detector.heard(&echo), None, "after {delay_frames} frames");
             }
+        }
+    }
+
+    #[test]
+    fn a_code_under_a_louder_tone_is_no_code_when_only_its_tones_come_back() {
+        let mut detector = DigitDetector::new(RATE_HZ);
+        for (index, digit) in dial("5#", 0.1, 150).iter().enumerate() {
+            let mut said = *digit;
+            for (offset, sample) in said.iter_mut().enumerate() {
+                *sample += 0.5 * (TAU * 6_000.0 * (index * 160 + offset) as f32 / 16_000.0).sin();
+            }
+            detector.said(&said);
+            assert_eq!(detector.heard(&digit.map(|sample| sample * 0.4)), None);
         }
     }
 
@@ -242,13 +266,13 @@ mod tests {
     }
 
     #[test]
-    fn half_a_second_after_it_was_sent_a_digit_counts_again() {
+    fn a_second_after_it_was_sent_a_digit_counts_again() {
         let mut detector = DigitDetector::new(RATE_HZ);
         for frame in dial("5", 0.2, 100) {
             detector.said(&frame);
             assert_eq!(detector.heard(&[0.0; 160]), None);
         }
-        for _ in 0..50 {
+        for _ in 0..100 {
             detector.said(&[0.0; 160]);
             detector.heard(&[0.0; 160]);
         }

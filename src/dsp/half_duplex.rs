@@ -13,6 +13,8 @@ const ABOVE_NOISE: f32 = 8.0;
 const ABOVE_ECHO: f32 = 4.0;
 /// Frames for which it has to.
 const FRAMES_TO_INTERRUPT: u32 = 4;
+/// Frames for which the far end talks before it is given the word of a near end that does not end, as rain does not.
+const FRAMES_TO_WAIT: u32 = 300;
 /// Frames for which a way stays open after its talker: syllables have gaps, rooms an echo.
 const HOLD_FRAMES: u32 = 25;
 /// What a frame leaves of the echo that is expected: 20 dB in 200 ms.
@@ -81,6 +83,8 @@ pub struct HalfDuplex {
     word: Word,
     hold: u32,
     interrupting: u32,
+    /// Frames in which the far end has talked to a near end that kept the word.
+    far_waits: u32,
     /// Power at the microphone for power at the loudspeaker.
     coupling: f32,
     /// Power at the loudspeaker, as a room keeps it.
@@ -99,15 +103,26 @@ impl HalfDuplex {
             word: Word::Nobody,
             hold: 0,
             interrupting: 0,
+            far_waits: 0,
             // Louder than any: until it is known, nobody interrupts.
             coupling: 30.0,
             played: 0.0,
         }
     }
 
-    /// Takes what the microphone heard and what the loudspeaker is to play, and lets one of both through.
-    pub fn switch(&mut self, captured: &mut [f32], playback: &mut [f32]) {
-        let (near, far) = (power(captured), power(playback));
+    /// Another call: nothing is left of the one before.
+    pub fn reset(&mut self) {
+        for way in [&mut self.near, &mut self.far] {
+            way.waiting.fill(0.0);
+            way.gain = 1.0;
+        }
+        (self.word, self.hold, self.interrupting, self.far_waits) = (Word::Nobody, 0, 0, 0);
+    }
+
+    /// Takes what the microphone heard and what the loudspeaker is to play, and lets one of both through. A microphone
+    /// that goes nowhere does not take the word.
+    pub fn switch(&mut self, captured: &mut [f32], playback: &mut [f32], is_sent: bool) {
+        let (near, far) = (if is_sent { power(captured) } else { 0.0 }, power(playback));
         let far_talks = self.far_activity.talks(far);
         let near_talks = self.near_activity.talks(near);
         let loudspeaker = if self.word == Word::Near { CLOSED_LOUDSPEAKER * CLOSED_LOUDSPEAKER } else { 1.0 };
@@ -140,7 +155,14 @@ impl HalfDuplex {
         } else {
             self.hold = self.hold.saturating_sub(1);
         }
-        if self.interrupting >= FRAMES_TO_INTERRUPT {
+        self.far_waits = match (self.word, far_talks) {
+            (Word::Near, true) => self.far_waits + 1,
+            (Word::Near, false) => self.far_waits.saturating_sub(1),
+            _ => 0,
+        };
+        if self.far_waits >= FRAMES_TO_WAIT {
+            (self.word, self.hold) = (Word::Far, HOLD_FRAMES);
+        } else if self.interrupting >= FRAMES_TO_INTERRUPT {
             (self.word, self.hold) = (Word::Near, HOLD_FRAMES);
         } else if self.hold == 0 {
             self.word = match (near_talks && above_echo, far_talks) {
@@ -185,7 +207,7 @@ mod tests {
             for (sample, echo) in microphone.iter_mut().zip(self.air.drain(..FRAME)) {
                 *sample += 2.0 * echo;
             }
-            self.switch.switch(&mut microphone, &mut playback);
+            self.switch.switch(&mut microphone, &mut playback, true);
             self.air.extend_from_slice(&playback);
             (power(&microphone).sqrt(), power(&playback).sqrt())
         }
@@ -216,6 +238,17 @@ mod tests {
         place.frames(60, 0.0, 0.0);
         let played = place.frames(20, 0.0, 0.1);
         assert!(played[DELAY_FRAMES].1 > 0.05, "the far end's first frame: {}", played[DELAY_FRAMES].1);
+    }
+
+    #[test]
+    fn a_noise_that_never_ends_does_not_keep_the_far_end_out() {
+        let mut place = Place::new();
+        place.frames(100, 0.0, 0.0);
+        place.frames(50, 0.3, 0.0);
+        let heard = (0..500).map(|index| place.frame(if index % 20 < 15 { 0.3 } else { 0.0 }, 0.1).1);
+        let heard: Vec<f32> = heard.collect();
+        assert!(heard[..200].iter().all(|level| *level < 0.02), "the near end has the word");
+        assert!(heard[320..].iter().filter(|level| **level > 0.03).count() > 20, "and the far end gets it");
     }
 
     #[test]

@@ -33,12 +33,15 @@ struct Sound {
 struct InBand {
     detector: Box<DigitDetector>,
     tones: Producer<char>,
+    /// The far end is being talked to: a call that is held is not listened to, lest its digits act when it is not.
+    talking: bool,
 }
 
 impl CallSound for Sound {
     fn hear(&mut self, frame: &mut [f32]) {
         self.receiver.hear(frame, milliseconds(self.began.elapsed()));
-        if let Some(InBand { detector, tones }) = &mut self.in_band
+        if let Some(InBand { detector, tones, talking }) = &mut self.in_band
+            && std::mem::take(talking)
             && let Some(digit) = detector.heard(frame)
         {
             // A full ring: the network task is far behind.
@@ -47,7 +50,8 @@ impl CallSound for Sound {
     }
 
     fn say(&mut self, frame: &[f32]) {
-        if let Some(InBand { detector, .. }) = &mut self.in_band {
+        if let Some(InBand { detector, talking, .. }) = &mut self.in_band {
+            *talking = true;
             detector.said(frame);
         }
         self.sender.say(frame);
@@ -79,7 +83,7 @@ pub(super) fn call_sound(rate_hz: u32, in_band: bool) -> Result<(Box<dyn CallSou
     let (wake, waker) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).map_err(MediaError::system)?;
     let began = Instant::now();
     let (digits, tones) = RingBuffer::new(TONE_RING);
-    let detector = || InBand { detector: Box::new(DigitDetector::new(rate_hz)), tones: digits };
+    let detector = || InBand { detector: Box::new(DigitDetector::new(rate_hz)), tones: digits, talking: false };
     let sound = Sound {
         began,
         receiver: Receiver::new(packets, rate_hz)?,

@@ -67,11 +67,13 @@ impl Decoder {
     }
 
     /// What a packet lacks that the one behind it says again (Opus' in-band FEC), or what is made up for it.
-    pub(super) fn lost_before(&mut self, behind: &Packet, sound: &mut [f32]) -> usize {
-        let samples = (behind.duration_ms() * f64::from(self.rate_hz) / 1000.0) as usize;
+    ///
+    /// Redundancy is a whole packet; what is made up has as many samples as are missing.
+    pub(super) fn lost_before(&mut self, behind: &Packet, missing: usize, sound: &mut [f32]) -> usize {
         if self.codec != Codec::Opus || behind.codec != Codec::Opus {
-            return self.conceal(samples, sound);
+            return self.conceal(missing, sound);
         }
+        let samples = (behind.duration_ms() * f64::from(self.rate_hz) / 1000.0) as usize;
         self.decode_opus(behind.payload(), sound.get_mut(..samples).unwrap_or_default(), true)
     }
 

@@ -138,8 +138,10 @@ impl DelayTarget {
         *this = this.min(transit);
         self.packets += 1;
         if self.packets >= WINDOW {
+            let fastest_before = this.min(*before);
             (*before, *this) = (*this, transit);
             self.packets = 0;
+            self.fastest_rose(fastest_before);
         }
         let late_ms = transit - self.fastest_ms();
         let bin = ((late_ms / BIN_MS) as usize).min(BINS - 1);
@@ -165,6 +167,21 @@ impl DelayTarget {
         self.loss += f32::from(packets.min(LOSS_AT_ONCE)) * (1.0 - LOSS_KEEP);
         if self.loss > MUCH_LOSS {
             self.redundancy_ms = each_ms;
+        }
+    }
+
+    /// What was late behind a faster packet is less late behind a slower one: after a change of the way, and not of its
+    /// jitter, the target must be what it was.
+    fn fastest_rose(&mut self, fastest_before: f64) {
+        let rise = self.fastest_ms() - fastest_before;
+        let bins = ((rise / BIN_MS).round().max(0.0) as usize).min(BINS - 1);
+        let early: f32 = self.bins.iter().take(bins).sum();
+        self.bins.copy_within(bins.., 0);
+        if let Some(freed) = self.bins.get_mut(BINS - bins..) {
+            freed.fill(0.0);
+        }
+        if let Some(first) = self.bins.first_mut() {
+            *first += early;
         }
     }
 
@@ -262,6 +279,21 @@ mod tests {
             stream.packet(0.0);
         });
         assert_eq!(stream.target.target_ms(), 15.0, "15 s later");
+    }
+
+    #[test]
+    fn another_way_with_the_same_jitter_has_the_same_target_again() {
+        let mut stream = Stream::new();
+        (0..1_000).for_each(|_| {
+            stream.packet(0.0);
+        });
+        // 400 ms more, for good.
+        (0..310).for_each(|_| {
+            stream.packet(400.0);
+        });
+        assert_eq!(stream.target.target_ms(), 15.0);
+        let newest = stream.packet(400.0);
+        assert!(stream.target.delay_ms(&newest, newest.arrival_ms + 15.0) < 20.0);
     }
 
     fn sent(packets: &[(u16, u32, f64)]) -> Vec<f64> {

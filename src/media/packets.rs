@@ -126,6 +126,13 @@ impl PacketBuffer {
         if anew { Inserted::Restarted } else { Inserted::Taken }
     }
 
+    /// Puts a packet in the place of the one with its number.
+    pub(super) fn replace(&mut self, packet: Packet) {
+        if let Some(slot) = self.slots.get_mut(usize::from(packet.sequence) % SLOTS) {
+            *slot = Some(packet);
+        }
+    }
+
     /// What comes next; it stays until [`Self::skip`].
     pub(super) fn next(&self) -> Next<'_> {
         let Some(next) = self.next else { return Next::Nothing };

@@ -128,7 +128,7 @@ impl Receiver {
             Inserted::Restarted => {
                 self.clock.restart();
                 packet.sent_ms = self.clock.sent_ms(&packet);
-                self.buffer.insert(packet);
+                self.buffer.replace(packet);
                 self.target.restart();
                 self.playing = false;
             }
@@ -164,15 +164,20 @@ impl Receiver {
                 if missing_ms >= each_ms + FRAME_MS {
                     return self.starve();
                 }
-                if missing_ms > 0.0 {
+                let frames = (missing_ms / FRAME_MS).ceil().max(0.0) as usize;
+                if frames > 0 {
                     let room = self.ready.get_mut(self.length..).unwrap_or_default();
-                    self.length += self.decoder.lost_before(behind, room);
+                    self.length += self.decoder.lost_before(behind, frames * self.frame, room);
                 }
                 self.counters.lost += u64::from(count);
                 if behind.codec == Codec::Opus {
                     self.target.lost(count, each_ms);
                 }
                 self.buffer.skip(count);
+                if frames == 0 {
+                    // All of it has been made up: what is behind it follows.
+                    return self.produce(now_ms);
+                }
                 self.starved_ms = 0.0;
             }
         }

@@ -30,6 +30,9 @@ const MAX_CANDIDATES: usize = 256;
 /// Shortest time between two words that sound comes in.
 const RECEIVED_INTERVAL: Duration = Duration::from_secs(1);
 
+/// A gateway makes tones of the digits that we send as events, and its line sends an echo of them.
+const DEAF_AFTER_DIGIT: Duration = Duration::from_secs(2);
+
 /// Tells the station what a call's media does.
 #[derive(Clone)]
 struct Reporter {
@@ -123,6 +126,7 @@ struct CallMedia {
     sequence: u16,
     timestamp: u32,
     digit_timestamp: u32,
+    digit_sent: Option<Instant>,
     talking: bool,
 }
 
@@ -168,6 +172,7 @@ impl CallMedia {
             sequence: u16::from_be_bytes([q0, q1]),
             timestamp: u32::from_be_bytes([t0, t1, t2, t3]),
             digit_timestamp: 0,
+            digit_sent: None,
             talking: false,
         };
         Ok((call, events))
@@ -308,8 +313,11 @@ impl CallMedia {
 
     /// Sends what the audio thread has encoded; digits take the place of speech.
     async fn send_packets(&mut self) {
+        let deaf = self.digit_sent.is_some_and(|at| at.elapsed() < DEAF_AFTER_DIGIT);
         while let Ok(digit) = self.tones.pop() {
-            self.reporter.report(MediaEvent::Tone(digit)).await;
+            if !deaf {
+                self.reporter.report(MediaEvent::Tone(digit)).await;
+            }
         }
         while let Ok(encoded) = self.encoded.pop() {
             let at = self.timestamp;
@@ -322,6 +330,7 @@ impl CallMedia {
             }
             let event_type = self.send_map.payload_type(Payload::TelephoneEvent);
             if let (Some(event), Some(payload_type)) = (self.digits.step(), event_type) {
+                self.digit_sent = Some(Instant::now());
                 for _ in 0..event.copies {
                     let payload = Bytes::copy_from_slice(&event.payload);
                     self.write(payload_type, self.digit_timestamp, event.marker, payload).await;

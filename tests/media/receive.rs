@@ -295,3 +295,26 @@ fn a_flood_of_5000_packets_a_second_costs_little_and_passes() {
     let after = loud(&mut call);
     assert!(after * 10 > before * 9, "{before} loud frames before, {after} after");
 }
+
+#[test]
+fn a_stream_that_starts_anew_late_in_a_call_is_heard_at_once() {
+    let mut call = Call::new(Codec::Opus);
+    call.seconds(30.0, voice, on_time);
+    // Another source, as after a transfer: its own numbers, its own clock.
+    let mut other = OfflineSender::new(Codec::Opus, RATE_HZ).unwrap();
+    let mut silent_frames = 0;
+    for frame in 0..100_usize {
+        let says: Vec<f32> = (frame * FRAME..(frame + 1) * FRAME).map(|index| tone(440.0, index)).collect();
+        if let Some(mut packet) = other.frame(&says) {
+            packet[11] = 99;
+            call.receiver.packet(&packet, f64::from(call.heard_frames) * 10.0);
+        }
+        call.heard_frames += 1;
+        if silent_frames == frame && call.receiver.frame().iter().all(|sample| sample.abs() < 0.1) {
+            silent_frames += 1;
+        } else {
+            call.receiver.frame();
+        }
+    }
+    assert!(silent_frames < 12, "{} ms", silent_frames * 10);
+}
