@@ -60,7 +60,7 @@ def run(device, share):
 
     (share / "door.toml").write_text(RPPAL)
     assert "registers of the Raspberry Pi 4" in sh("/share/callbox check --config /share/door.toml")
-    door.start(by_kernel=False)
+    door.start()
     status = door.status()
     assert status["gpio_backend"] == "rppal" and not any(button.get("fault") for button in status["buttons"]), status
     # Its register file reads as low: both buttons are down at the start, and that is nobody's press.
