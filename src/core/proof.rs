@@ -22,6 +22,8 @@ const SETUP_PATIENCE: Duration = Duration::from_secs(5);
 const HOLD_PATIENCE: Duration = Duration::from_secs(10);
 /// Each step of a repair has this long.
 pub(super) const STEP_PATIENCE: Duration = Duration::from_secs(5);
+/// From both descriptions to a new peer connection: what DTLS loses on a bad network comes again after a second.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(8);
 /// An update that met one of the far end is tried again so often before the next step.
 const MAX_GLARES: u32 = 2;
 /// So often a new description gives its step the whole time again: on a bad network signaling takes most of it.
@@ -358,13 +360,14 @@ impl Station {
 
     /// Both descriptions of a call that is up are exchanged, whoever offered: ICE starts only now.
     pub(super) fn negotiated(&mut self, line: usize) {
-        let from_now = self.now.at + STEP_PATIENCE;
+        let now = self.now.at;
         let Some(proof) = self.proof(line) else { return };
-        if let Step::Repairing { until, .. } = &mut proof.step
+        if let Step::Repairing { step, until } = &mut proof.step
             && proof.negotiations < MAX_NEGOTIATIONS
         {
+            let patience = if *step == RepairStep::IceRestart { STEP_PATIENCE } else { CONNECT_PATIENCE };
             proof.negotiations += 1;
-            *until = from_now.max(*until);
+            *until = (now + patience).max(*until);
         }
     }
 

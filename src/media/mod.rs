@@ -47,6 +47,9 @@ pub enum MediaError {
     /// The far end's description is of no use.
     #[error("{0}")]
     Sdp(String),
+    /// A peer connection cannot follow the far end to another DTLS certificate (RFC 8842, section 3.1).
+    #[error("the far end answered as another endpoint")]
+    AnotherEndpoint,
     /// The operating system refused something.
     #[error("{0}")]
     System(String),

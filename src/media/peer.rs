@@ -43,7 +43,7 @@ const ICE_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 /// Checks of a pair before it is given up: 10 s, since the far end may answer late.
 const ICE_CHECKS: u16 = 500;
 /// Nothing at all from the far end for so long, and the pair counts as lost (`core::MediaEvent::Disconnected`).
-pub(super) const ICE_DISCONNECTED: Duration = Duration::from_secs(2);
+const ICE_DISCONNECTED: Duration = Duration::from_secs(2);
 /// A lost pair is kept for this much longer: it may come back by itself.
 const ICE_FAILED: Duration = Duration::from_secs(60);
 /// Consent is asked for so often (RFC 7675), so that several answers may be lost.
@@ -233,6 +233,11 @@ impl Peer {
         self.connection.set_local_description(offer).await.map_err(MediaError::webrtc)?;
         self.offering = true;
         Ok(sent)
+    }
+
+    /// An offer of ours is out.
+    pub(super) fn is_offering(&self) -> bool {
+        self.offering
     }
 
     /// Applies the far end's answer; `None` where no offer of ours is out.

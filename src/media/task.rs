@@ -16,7 +16,7 @@ use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 use super::call_sound::{NetworkEnd, call_sound, milliseconds};
 use super::dtmf::{DigitReceiver, DigitSender};
 use super::packets::Packet;
-use super::peer::{Answered, ICE_DISCONNECTED, Identity, Peer, PeerEvent};
+use super::peer::{Answered, Identity, Peer, PeerEvent};
 use super::sdp::{Payload, PayloadMap};
 use super::send::{Encoded, SendControl};
 use super::{MediaContext, MediaError};
@@ -30,6 +30,8 @@ const MAX_CANDIDATES: usize = 256;
 /// Shortest time between two words that sound comes in.
 const RECEIVED_INTERVAL: Duration = Duration::from_secs(1);
 
+/// ICE and DTLS of a peer connection that took the place of another one.
+const REPLACED_PATIENCE: Duration = Duration::from_secs(5);
 /// A gateway makes tones of the digits that we send as events, and its line sends an echo of them.
 const DEAF_AFTER_DIGIT: Duration = Duration::from_secs(2);
 
@@ -219,9 +221,11 @@ impl CallMedia {
             return Ok(());
         }
         let fingerprint = super::sdp::fingerprint(offer);
-        let another = fingerprint.is_some() && self.fingerprint.is_some() && fingerprint != self.fingerprint;
-        let answered =
-            if update && another { self.replace_peer(offer).await? } else { self.peer.answer(offer).await? };
+        let answered = if update && self.is_another(fingerprint.as_deref()) {
+            self.replace_peer(offer).await?
+        } else {
+            self.peer.answer(offer).await?
+        };
         self.fingerprint = fingerprint.or(self.fingerprint.take());
         self.negotiated(answered.send, answered.receive, answered.theirs).await;
         let event = MediaEvent::LocalAnswer { sdp: answered.sdp, far_end_holds: answered.far_end_holds };
@@ -249,14 +253,20 @@ impl CallMedia {
         self.connected = false;
         self.described = false;
         self.candidates = 0;
-        self.proof_due = Some(tokio::time::Instant::now() + ICE_DISCONNECTED);
+        self.proof_due = Some(tokio::time::Instant::now() + REPLACED_PATIENCE);
         Ok(answered)
     }
 
+    fn is_another(&self, fingerprint: Option<&str>) -> bool {
+        fingerprint.zip(self.fingerprint.as_deref()).is_some_and(|(theirs, known)| theirs != known)
+    }
+
     async fn apply_answer(&mut self, answer: &str) -> Result<(), MediaError> {
-        if self.fingerprint.is_none() {
-            self.fingerprint = super::sdp::fingerprint(answer);
+        let fingerprint = super::sdp::fingerprint(answer);
+        if self.peer.is_offering() && self.is_another(fingerprint.as_deref()) {
+            return Err(MediaError::AnotherEndpoint);
         }
+        self.fingerprint = self.fingerprint.take().or(fingerprint);
         if let Some(applied) = self.peer.apply_answer(answer).await? {
             if applied.send.is_none() {
                 self.reporter.report(MediaEvent::NoCommonCodec).await;

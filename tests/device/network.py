@@ -59,9 +59,9 @@ def main(callbox):
             try:
                 run(device)
             except AssertionError:
+                print(json.dumps(status(device, "/tmp/station.sock")))
                 for log in ("core", "station"):
                     print(f"--- {log}\n" + device.sh(f"tail -40 /tmp/{log}.log", check=False))
-                print(json.dumps(status(device, "/tmp/station.sock"), indent=1))
                 raise
 
 

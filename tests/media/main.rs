@@ -69,11 +69,11 @@ impl End {
         let wait = async {
             loop {
                 let (_, event) = self.events.recv().await.expect("the adapter lives");
-                if let MediaEvent::Failed(words) = &event {
-                    panic!("media failed while waiting for {what}: {words}");
-                }
                 if let Some(found) = fits(&event) {
                     return found;
+                }
+                if let MediaEvent::Failed(words) = &event {
+                    panic!("media failed while waiting for {what}: {words}");
                 }
             }
         };

@@ -191,6 +191,26 @@ async fn a_far_end_that_started_again_is_heard_and_one_that_could_not_changes_no
 }
 
 #[tokio::test]
+async fn a_far_end_that_answers_as_another_endpoint_is_told_of_at_once() {
+    let (mut one, mut other) = (End::new(&ALL, Vec::new()), End::new(&ALL, Vec::new()));
+    call(&mut one, &mut other, Trickle::AfterTheAnswer).await;
+    // Both ends repair: the far end has a new peer connection by the time our restart reaches it.
+    let mut again = End::new(&ALL, Vec::new());
+    one.command(MediaCommand::RestartIce);
+    let offer = one.offer().await;
+    again.command(MediaCommand::Answer { offer });
+    let answer = again.answer().await;
+    one.command(MediaCommand::ApplyAnswer { answer });
+    let words = one
+        .event("the end of the peer connection", |event| match event {
+            MediaEvent::Failed(words) => Some(words.clone()),
+            _ => None,
+        })
+        .await;
+    assert!(words.contains("another endpoint"), "{words}");
+}
+
+#[tokio::test]
 async fn after_a_hold_and_a_resume_the_sound_is_back() {
     let (mut one, mut other) = (End::new(&ALL, Vec::new()), End::new(&ALL, Vec::new()));
     one.command(MediaCommand::Offer);
