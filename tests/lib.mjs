@@ -1,6 +1,7 @@
 // What the tests with real peers share: the sandbox as a process, the sound card in user space,
 // tones, and a browser.
 import { spawn } from 'node:child_process';
+import net from 'node:net';
 import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readSync, rmSync, writeFileSync, writeSync, ftruncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -11,7 +12,7 @@ export const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '
 export const TARGET = process.env.CARGO_TARGET_DIR ?? path.join(ROOT, 'target');
 export const CALLBOX = process.env.TEST_CALLBOX ?? path.join(TARGET, 'debug', 'callbox');
 export const ARTIFACTS = path.join(TARGET, 'artifacts');
-const VIRTCARD = path.join(TARGET, 'virtcard', 'libasound_module_pcm_virtcard.so');
+const VIRTCARD = path.resolve(TARGET, 'virtcard', 'libasound_module_pcm_virtcard.so');
 export const RATE = 48000;
 const AIR_FRAMES = 60 * RATE;
 
@@ -52,9 +53,7 @@ export class Air {
 
   /** Fills the whole minute: whole periods, so that the ring has no seam. */
   fillTone(hertz, level) {
-    const samples = new Int16Array(AIR_FRAMES);
-    for (let index = 0; index < AIR_FRAMES; index++) samples[index] = Math.round(Math.sin(2 * Math.PI * hertz * index / RATE) * level * 32767);
-    writeSync(this.fd, Buffer.from(samples.buffer), 0, samples.byteLength, 0);
+    this.write(0, tone(hertz, level, AIR_FRAMES));
   }
 
   /** What the air carried during the last milliseconds, a little behind the present. */
@@ -146,20 +145,82 @@ pcm.spk { type virtcard path "${loudspeaker.file}" rate ${RATE} }
   return { microphone, loudspeaker, configuration };
 }
 
-/** A mono 16-bit WAV file of a tone. */
-export function toneFile(file, hertz, level, seconds = 10) {
-  const count = seconds * RATE;
-  const data = Buffer.alloc(44 + count * 2);
-  data.write('RIFF', 0); data.writeUInt32LE(36 + count * 2, 4); data.write('WAVEfmt ', 8);
+/** A mono WAV file of 16-bit samples. */
+export function wav(samples) {
+  const data = Buffer.alloc(44 + samples.length * 2);
+  data.write('RIFF', 0); data.writeUInt32LE(data.length - 8, 4); data.write('WAVEfmt ', 8);
   data.writeUInt32LE(16, 16); data.writeUInt16LE(1, 20); data.writeUInt16LE(1, 22);
   data.writeUInt32LE(RATE, 24); data.writeUInt32LE(RATE * 2, 28); data.writeUInt16LE(2, 32); data.writeUInt16LE(16, 34);
-  data.write('data', 36); data.writeUInt32LE(count * 2, 40);
-  for (let index = 0; index < count; index++) data.writeInt16LE(Math.round(Math.sin(2 * Math.PI * hertz * index / RATE) * level * 32767), 44 + index * 2);
-  writeFileSync(file, data);
+  data.write('data', 36); data.writeUInt32LE(samples.length * 2, 40);
+  Buffer.from(samples.buffer, samples.byteOffset, samples.byteLength).copy(data, 44);
+  return data;
+}
+
+const tone = (hertz, level, count) => Int16Array.from({ length: count }, (_, index) => Math.round(Math.sin(2 * Math.PI * hertz * index / RATE) * level * 32767));
+
+/** A WAV file of a tone. */
+export function toneFile(file, hertz, level, seconds = 10) {
+  writeFileSync(file, wav(tone(hertz, level, seconds * RATE)));
   return file;
 }
 
 // ---- processes ----
+
+/** One line to a control socket, and the line that comes back. */
+export function ask(socket, request) {
+  return new Promise((resolve, reject) => {
+    const connection = net.connect(socket, () => connection.write(JSON.stringify(request) + '\n'));
+    connection.on('data', (data) => { connection.destroy(); resolve(JSON.parse(data)); });
+    connection.on('error', reject);
+  });
+}
+
+/** What a bench starts and writes; all of it goes with `end`. */
+export class Bench {
+  constructor(name) {
+    this.folder = mkdtempSync(path.join(tmpdir(), `callbox-${name}-`));
+    this.children = [];
+  }
+
+  file(...names) { return path.join(this.folder, ...names); }
+
+  /** A process; what it prints is in `out`. */
+  start(command, args, env = {}) {
+    const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...env } });
+    child.out = '';
+    child.stdout.on('data', (data) => { child.out += data; });
+    child.stderr.on('data', (data) => { child.out += data; });
+    this.children.push(child);
+    return child;
+  }
+
+  async stop(child) {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const ended = new Promise((resolve) => { child.on('close', resolve); });
+    child.kill('SIGTERM');
+    const timer = setTimeout(() => child.kill('SIGKILL'), 3000);
+    await ended;
+    clearTimeout(timer);
+  }
+
+  /** A sound card for each of two stations, a and b. */
+  cards(name) {
+    const airs = {};
+    let text = `</usr/share/alsa/alsa.conf>\npcm_type.virtcard { lib "${VIRTCARD}" }\n`;
+    for (const side of ['a', 'b']) for (const kind of ['mic', 'spk']) {
+      const air = new Air(this.file(`${name}-${side}-${kind}.air`));
+      airs[`${side}${kind}`] = air;
+      text += `pcm.${side}${kind} { type virtcard path "${air.file}" rate ${RATE} }\n`;
+    }
+    writeFileSync(this.file(`${name}.conf`), text);
+    return { ...airs, env: { ALSA_CONFIG_PATH: this.file(`${name}.conf`) } };
+  }
+
+  async end() {
+    for (const child of this.children) await this.stop(child);
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
 
 /** Runs callbox to its end. */
 export function callbox(args, options = {}) {

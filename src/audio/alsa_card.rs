@@ -6,28 +6,18 @@
 
 use alsa::pcm::{Access, Format, Frames, HwParams, PCM, State};
 use alsa::{Direction, ValueOr};
-use callbox_dsp::{ClockControl, DriftResampler};
 
 use super::card::{Card, CardError};
+use super::lead::{Lead, SPARE};
 use super::levels::CardNumbers;
 use super::usb::alsa_name;
 use crate::config::PcmName;
-use crate::sound::{FRAME_MS, Resampler, frame_samples};
+use crate::sound::{Resampler, frame_samples};
 
 /// Rates that a card is asked for, best first, after the configured one.
 const FALLBACK_RATES_HZ: [u32; 5] = [48_000, 44_100, 32_000, 16_000, 8_000];
 /// Periods in the card's buffer.
 const BUFFER_PERIODS: Frames = 8;
-/// Periods of lead that playback starts with, and to what it may grow after underruns.
-const LEAD_PERIODS: (Frames, Frames) = (2, 4);
-/// Periods without an underrun after which it is tried with one less: a minute.
-const CALM_PERIODS: u32 = 6_000;
-/// Periods over which the shortest lead is looked for: a second.
-const LEAD_WINDOW: u32 = 100;
-/// More lead than the target by so much is cut at once.
-const SURPLUS_PERIODS: Frames = 3;
-/// Frames that a period of another clock may have more.
-const SPARE: usize = 8;
 /// A card that gives nothing for so long is gone.
 const STALL_MS: u32 = 1000;
 
@@ -47,73 +37,6 @@ struct Stream {
     interleaved: Vec<i16>,
     /// Mono samples of one period at the card's rate.
     mono: Vec<f32>,
-}
-
-/// Playback follows the clock of capture: its lead stays what it was, although the clocks may differ.
-struct Lead {
-    periods: Frames,
-    /// Since the last underrun, or since the lead was shortened.
-    calm_periods: u32,
-    /// The shortest one of this window, in frames.
-    shortest: Frames,
-    window: u32,
-    clock: ClockControl,
-    resampler: DriftResampler,
-    /// A period at the clock of playback.
-    resampled: Vec<f32>,
-    /// A period that was left out, into the next one of which it goes over.
-    cut: Vec<f32>,
-    is_cut: bool,
-}
-
-impl Lead {
-    fn new(period: usize) -> Self {
-        Self {
-            periods: LEAD_PERIODS.0,
-            calm_periods: 0,
-            shortest: Frames::MAX,
-            window: 0,
-            clock: ClockControl::new(1.0, 4.0),
-            resampler: DriftResampler::new(),
-            resampled: vec![0.0; period + SPARE],
-            cut: vec![0.0; period],
-            is_cut: false,
-        }
-    }
-
-    fn underrun(&mut self) {
-        self.periods = (self.periods + 1).min(LEAD_PERIODS.1);
-        self.calm_periods = 0;
-        self.started();
-    }
-
-    fn started(&mut self) {
-        (self.shortest, self.window) = (Frames::MAX, 0);
-        self.is_cut = false;
-    }
-
-    /// Notes the lead before a period is written; gives whether that one is to be left out.
-    fn note(&mut self, lead: Frames, period: Frames) -> bool {
-        // The period that is about to be written makes up for the one that was read.
-        let target = (self.periods - 1) * period;
-        if lead > target + SURPLUS_PERIODS * period {
-            self.started();
-            return true;
-        }
-        self.calm_periods += 1;
-        if self.calm_periods >= CALM_PERIODS && self.periods > LEAD_PERIODS.0 {
-            self.periods -= 1;
-            self.calm_periods = 0;
-        }
-        self.shortest = self.shortest.min(lead);
-        self.window += 1;
-        if self.window >= LEAD_WINDOW {
-            let error_ms = (self.shortest - target) as f64 / period as f64 * f64::from(FRAME_MS);
-            self.clock.note(error_ms, false);
-            (self.shortest, self.window) = (Frames::MAX, 0);
-        }
-        false
-    }
 }
 
 pub(super) struct AlsaCard {
@@ -342,23 +265,8 @@ impl Card for AlsaCard {
             Err(error) => return self.recover_playback(error),
         };
         playback.resampler.process(frame, &mut playback.mono);
-        if std::mem::take(&mut lead.is_cut) {
-            let count = playback.mono.len() as f32;
-            for (index, (sample, cut)) in playback.mono.iter_mut().zip(&lead.cut).enumerate() {
-                *sample = cut + (*sample - cut) * (index as f32 / count);
-            }
-        }
-        if lead.note(playback.buffer - room, Frames::try_from(playback.period).unwrap_or(480)) {
-            // What a thread that came late has written after an underrun.
-            lead.cut.copy_from_slice(&playback.mono);
-            lead.is_cut = true;
-            return Ok(());
-        }
-        // More lead than wanted means that playback's clock is slower than capture's: it is given less.
-        let ppm = lead.clock.ppm();
-        let given = lead.resampler.given(playback.mono.len(), ppm).min(lead.resampled.len());
-        let resampled = lead.resampled.get_mut(..given).unwrap_or_default();
-        lead.resampler.process(&playback.mono, resampled, ppm);
+        let Some(resampled) = lead.period(playback.buffer - room, &mut playback.mono) else { return Ok(()) };
+        let given = resampled.len();
         for (all, sample) in playback.interleaved.chunks_exact_mut(playback.channels).zip(resampled.iter()) {
             all.fill((sample.clamp(-1.0, 1.0) * 32_767.0) as i16);
         }

@@ -7,6 +7,7 @@ mod alsa_card;
 mod card;
 mod devices;
 mod engine;
+mod lead;
 mod levels;
 mod mixer;
 pub mod offline;

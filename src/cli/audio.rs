@@ -90,7 +90,8 @@ struct Probe {
     sweep: Vec<f32>,
     played: usize,
     recorded: Vec<f32>,
-    done: SyncSender<Vec<f32>>,
+    /// Until it was told.
+    done: Option<SyncSender<Vec<f32>>>,
 }
 
 impl CallSound for Probe {
@@ -102,10 +103,15 @@ impl CallSound for Probe {
     }
 
     fn say(&mut self, frame: &[f32]) {
+        if self.done.is_none() {
+            return;
+        }
         let room = self.sweep.len().saturating_sub(self.recorded.len());
         self.recorded.extend(frame.iter().take(room));
-        if room > 0 && self.recorded.len() == self.sweep.len() {
-            let _ = self.done.try_send(std::mem::take(&mut self.recorded));
+        if self.recorded.len() == self.sweep.len()
+            && let Some(done) = self.done.take()
+        {
+            let _ = done.try_send(std::mem::take(&mut self.recorded));
         }
     }
 }
@@ -127,7 +133,7 @@ async fn measure(config: &AudioConfig) -> Result<Acoustics, MeasureError> {
     let samples = sweep.samples().to_vec();
     let length = Duration::from_secs_f64(samples.len() as f64 / f64::from(plain.rate_hz));
     let (done, recording): (_, Receiver<Vec<f32>>) = sync_channel(1);
-    let probe = Probe { recorded: Vec::with_capacity(samples.len()), sweep: samples, played: 0, done };
+    let probe = Probe { recorded: Vec::with_capacity(samples.len()), sweep: samples, played: 0, done: Some(done) };
     let media = MediaId(1);
     let call = SceneCall { media, microphone: true, loudspeaker: true };
     audio.attach(media, Some(Box::new(probe)));
@@ -188,13 +194,9 @@ fn findings(config: &AudioConfig, acoustics: &Acoustics) -> Vec<String> {
 fn print(acoustics: &Acoustics, findings: &[String]) {
     if let Some(delay_ms) = acoustics.delay_ms {
         println!("delay        {delay_ms:.1} ms from the loudspeaker's sample to the microphone's");
-        let (loss_db, words) = (acoustics.echo_return_loss_db, ["below", "above"]);
-        let [below, above] = words;
-        println!(
-            "echo         {:.1} dB {} what is played (echo return loss)",
-            loss_db.abs(),
-            if loss_db < 0.0 { above } else { below }
-        );
+        let loss_db = acoustics.echo_return_loss_db;
+        let way = if loss_db < 0.0 { "above" } else { "below" };
+        println!("echo         {:.1} dB {way} what is played (echo return loss)", loss_db.abs());
         println!("distortion   {:.1} %", acoustics.distortion_percent);
     }
     println!(

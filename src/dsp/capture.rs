@@ -5,7 +5,7 @@ use crate::gain::GainControl;
 use crate::highpass::HighPass;
 use crate::kalman::EchoPath;
 use crate::suppressor::{self, Suppressor};
-use crate::{HOP, RATE_HZ};
+use crate::{HOP, RATE_HZ, power};
 
 /// Rumble and hum below this say nothing.
 const RUMBLE_HZ: f32 = 80.0;
@@ -113,12 +113,8 @@ impl CapturePath {
         }
         let prediction = self.echo.predict(&self.far, &low);
         self.suppressor.suppress(prediction, &mut low);
-        let factor = if self.options.gain_control {
-            let power = low.iter().map(|sample| sample * sample).sum::<f32>() / HOP as f32;
-            self.gain.factor(power, self.suppressor.presence())
-        } else {
-            1.0
-        };
+        let factor =
+            if self.options.gain_control { self.gain.factor(power(&low), self.suppressor.presence()) } else { 1.0 };
         low.iter_mut().for_each(|sample| *sample *= factor);
         let Some(wide) = &mut self.wide else {
             frame.iter_mut().zip(&low).for_each(|(to, from)| *to = *from);
@@ -152,10 +148,6 @@ mod tests {
 
     fn frame_samples(rate_hz: u32) -> usize {
         rate_hz as usize / 100
-    }
-
-    fn power(samples: &[f32]) -> f32 {
-        samples.iter().map(|sample| sample * sample).sum::<f32>() / samples.len() as f32
     }
 
     fn db(one: f32, other: f32) -> f32 {

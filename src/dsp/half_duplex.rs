@@ -3,6 +3,8 @@
 //! Who begins keeps the word; the other way is closed until a moment after the end. Both ways are 20 ms late, so that a
 //! gate is open before the first syllable of the one and closed before the echo of the other.
 
+use crate::power;
+
 /// Frames of 10 ms by which both ways are late.
 const DELAY_FRAMES: usize = 2;
 /// Below this nobody talks: -55 dBFS.
@@ -173,10 +175,6 @@ impl HalfDuplex {
             self.hold = if self.word == Word::Nobody { 0 } else { HOLD_FRAMES };
         }
     }
-}
-
-fn power(samples: &[f32]) -> f32 {
-    samples.iter().map(|sample| sample * sample).sum::<f32>() / samples.len().max(1) as f32
 }
 
 #[cfg(test)]

@@ -39,3 +39,8 @@ pub use stretch::Stretch;
 const RATE_HZ: u32 = 16_000;
 /// Samples of a hop of 10 ms.
 const HOP: usize = 160;
+
+/// The mean of the squares; nothing has none.
+fn power(samples: &[f32]) -> f32 {
+    samples.iter().map(|sample| sample * sample).sum::<f32>() / samples.len().max(1) as f32
+}

@@ -15,8 +15,8 @@ const KEEP: f32 = 0.993;
 const FIRST_MS: f64 = 20.0;
 /// Packets that this assumption counts for.
 const FIRST_WEIGHT: f32 = 5.0;
-/// Sound leaves in frames of 10 ms: a packet waits for up to a frame.
-const FRAME_MS: f64 = 10.0;
+/// Sound leaves frame by frame: a packet waits for up to a frame.
+const FRAME_MS: f64 = crate::sound::FRAME_MS as f64;
 /// Packets over which the fastest one is looked for, twice: 3 to 6 s. A clock that drifts by 200 ppm moves by 1 ms in
 /// that time.
 const WINDOW: u32 = 150;

@@ -25,7 +25,7 @@ const FORGOTTEN_MS: f64 = 5_000.0;
 const FADED_MS: f64 = 100.0;
 /// Longest time that a packet which is there waits for its moment: time stamps may lie.
 const MAX_HOLD_MS: f64 = 500.0;
-const FRAME_MS: f64 = 10.0;
+const FRAME_MS: f64 = crate::sound::FRAME_MS as f64;
 /// The usual packet, and over how much the error of the delay is averaged.
 const PACKET_S: f64 = 0.02;
 const AVERAGE_S: f64 = 0.32;

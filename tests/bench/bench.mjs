@@ -1,15 +1,11 @@
 // Figures, not gates: callbox and baresip on the same sound card in user space, in the same run.
-import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { WebSocketServer } from 'ws';
-import { Air, CALLBOX, RATE, TARGET, amplitude, sleep, until } from '../lib.mjs';
+import { Bench, CALLBOX, RATE, ask, sleep, until } from '../lib.mjs';
 
-const folder = mkdtempSync(path.join(tmpdir(), 'callbox-bench-'));
-const children = [];
-const VIRTCARD = path.resolve(TARGET, 'virtcard', 'libasound_module_pcm_virtcard.so');
+const bench = new Bench('bench');
 const figures = [];
 /** How long a station is watched doing nothing. */
 const IDLE_S = 60;
@@ -17,38 +13,6 @@ const IDLE_S = 60;
 const now = () => Number(process.hrtime.bigint()) / 1e6;
 const say = (who, what, value, aim = '') => { figures.push([who, what, value, aim]); console.log(`${who.padEnd(8)} ${what.padEnd(44)} ${value.padStart(12)}  ${aim}`); };
 const percentile = (values, share) => [...values].sort((one, other) => one - other)[Math.min(values.length - 1, Math.floor(values.length * share))];
-
-function start(command, args, env = {}) {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
-  child.out = '';
-  child.stdout.on('data', (data) => { child.out += data; });
-  child.stderr.on('data', (data) => { child.out += data; });
-  children.push(child);
-  return child;
-}
-
-function stop(child) {
-  return new Promise((resolve) => {
-    if (child.exitCode !== null) return resolve();
-    child.on('close', resolve);
-    child.kill('SIGTERM');
-    setTimeout(() => child.kill('SIGKILL'), 3000).unref();
-  });
-}
-
-/** A card for each of two stations. */
-function cards(name) {
-  const airs = {};
-  let text = `</usr/share/alsa/alsa.conf>\npcm_type.virtcard { lib "${VIRTCARD}" }\n`;
-  for (const side of ['a', 'b']) for (const kind of ['mic', 'spk']) {
-    const air = new Air(path.join(folder, `${name}-${side}-${kind}.air`));
-    airs[`${side}${kind}`] = air;
-    text += `pcm.${side}${kind} { type virtcard path "${air.file}" rate ${RATE} }\n`;
-  }
-  const file = path.join(folder, `${name}.conf`);
-  writeFileSync(file, text);
-  return { ...airs, env: { ALSA_CONFIG_PATH: file } };
-}
 
 const rss = (pid) => Number(readFileSync(`/proc/${pid}/status`, 'utf8').match(/VmRSS:\s+(\d+)/)[1]) / 1024;
 const cpuMs = (pid) => { const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' '); return (Number(fields[11]) + Number(fields[12])) * 10; };
@@ -58,15 +22,6 @@ const switches = (pid) => readdirSync(`/proc/${pid}/task`).reduce((sum, task) =>
   const status = readFileSync(`/proc/${pid}/task/${task}/status`, 'utf8');
   return sum + [...status.matchAll(/ctxt_switches:\s+(\d+)/g)].reduce((count, match) => count + Number(match[1]), 0);
 }, 0);
-
-/** One line to a Unix socket, and the line that comes back. */
-function ask(socket, request) {
-  return new Promise((resolve, reject) => {
-    const connection = net.connect(socket, () => connection.write(JSON.stringify(request) + '\n'));
-    connection.on('data', (data) => { connection.destroy(); resolve(JSON.parse(data)); });
-    connection.on('error', reject);
-  });
-}
 
 // ---- one station and a scripted server ----
 
@@ -90,17 +45,17 @@ async function press() {
       }
     });
   });
-  const control = path.join(folder, 'press.sock'), config = path.join(folder, 'press.toml');
-  const card = cards('press');
+  const control = bench.file('press.sock'), config = bench.file('press.toml');
+  const card = bench.cards('press');
   writeFileSync(config, `[core]\nurl = "http://127.0.0.1:${port}"\nallow_insecure = true\ntoken = "t"\n[audio]\ncapture = "amic"\nplayback = "aspk"\necho = "off"\n[gpio]\nbackend = "simulated"\n[control]\nsocket = "${control}"\n[[button]]\nname = "bell"\npin = 17\npress = { call = "100" }\n`);
   const starts = [];
   let child;
   for (let round = 0; round < 10; round++) {
-    if (child) await stop(child);
+    if (child) await bench.stop(child);
     connectedAt = 0;
     const begin = now();
     // As under systemd/callbox.service: the watchdog is fed.
-    child = start(CALLBOX, ['run', '--config', config], { ...card.env, WATCHDOG_USEC: '5000000' });
+    child = bench.start(CALLBOX, ['run', '--config', config], { ...card.env, WATCHDOG_USEC: '5000000' });
     await until('the connection', () => connectedAt > 0);
     starts.push(connectedAt - begin);
   }
@@ -125,7 +80,7 @@ async function press() {
   }
   say('callbox', 'press to outgoing_call on the wire, median', `${percentile(times, 0.5).toFixed(2)} ms`);
   say('callbox', 'press to outgoing_call on the wire, p99', `${percentile(times, 0.99).toFixed(2)} ms`, 'aim 5 ms');
-  await stop(child);
+  await bench.stop(child);
   connection.terminate();
   server.close();
 }
@@ -153,15 +108,15 @@ async function firstSample(loudspeaker, from, hertz) {
 }
 
 async function pair() {
-  const card = cards('pair');
-  const sandbox = start(CALLBOX, ['sandbox', '--listen', '127.0.0.1:0', '--no-station']);
+  const card = bench.cards('pair');
+  const sandbox = bench.start(CALLBOX, ['sandbox', '--listen', '127.0.0.1:0', '--no-station']);
   const url = await until('the sandbox', () => sandbox.out.match(/Web phone {2}(\S+)\//)?.[1]);
   const stations = {};
   for (const [side, login] of [['a', '100'], ['b', '101']]) {
-    const control = path.join(folder, `${side}.sock`), config = path.join(folder, `${side}.toml`), password = path.join(folder, 'password');
+    const control = bench.file(`${side}.sock`), config = bench.file(`${side}.toml`), password = bench.file('password');
     writeFileSync(password, 'callbox');
     writeFileSync(config, `[core]\nurl = "${url}"\nallow_insecure = true\nlogin = "${login}"\npassword_file = "${password}"\n[media]\nbind = ["127.0.0.1"]\n[audio]\ncapture = "${side}mic"\nplayback = "${side}spk"\necho = "off"\nnoise_suppression = false\ngain_control = false\nvolume = 100\n[control]\nsocket = "${control}"\n[[answer]]\naction = "ring"\n`);
-    const child = start(CALLBOX, ['run', '--config', config], card.env);
+    const child = bench.start(CALLBOX, ['run', '--config', config], card.env);
     stations[side] = { control, child, status: async () => (await ask(control, { request: 'status' })).status };
     await until(`registration of ${side}`, async () => (await stations[side].status()).session.state === 'registered').catch((error) => { throw new Error(`${error.message}\n${child.out}`); });
   }
@@ -189,8 +144,8 @@ async function pair() {
   await sleep(10000);
   say('callbox', 'CPU of one core in an Opus call, echo off', `${((cpuMs(a.child.pid) - before) / 100).toFixed(1)} %`, 'aim 2 %');
   say('callbox', 'resident memory, in a call', `${rss(a.child.pid).toFixed(1)} MB`, 'aim 16 MB');
-  for (const station of [a, b]) await stop(station.child);
-  await stop(sandbox);
+  for (const station of [a, b]) await bench.stop(station.child);
+  await bench.stop(sandbox);
 }
 
 // ---- baresip ----
@@ -228,17 +183,17 @@ class Ctrl {
 }
 
 async function baresip() {
-  const card = cards('baresip');
+  const card = bench.cards('baresip');
   const sides = {};
   const modules = '/usr/lib/baresip/modules';
   for (const [side, sip, control] of [['a', 15060, 14444], ['b', 15062, 14446]]) {
-    const home = path.join(folder, `baresip-${side}`);
+    const home = bench.file(`baresip-${side}`);
     mkdirSync(home);
     writeFileSync(path.join(home, 'config'), `sip_listen 127.0.0.1:${sip}\nsip_certificate\naudio_player alsa,${side}spk\naudio_source alsa,${side}mic\naudio_alert alsa,${side}spk\nausrc_srate 48000\nauplay_srate 48000\nausrc_channels 1\nauplay_channels 1\nausrc_format s16\nauplay_format s16\naudio_buffer 20-160\nrtp_ports ${sip + 1000}-${sip + 1100}\njitter_buffer_type fixed\njitter_buffer_delay 1-5\nmodule_path ${modules}\nmodule alsa.so\nmodule opus.so\nmodule_tmp account.so\nmodule_app menu.so\nmodule dtls_srtp.so\nmodule_app ctrl_tcp.so\nctrl_tcp_listen 127.0.0.1:${control}\nring_aufile none\nringback_aufile none\n`);
     writeFileSync(path.join(home, 'accounts'), `<sip:${side}@127.0.0.1:${sip}>;regint=0;mediaenc=dtls_srtp;audio_codecs=opus/48000/2;answermode=manual\n`);
     writeFileSync(path.join(home, 'contacts'), '');
     const begin = now();
-    const child = start('baresip', ['-f', home], card.env);
+    const child = bench.start('baresip', ['-f', home], card.env);
     const ctrl = new Ctrl(control);
     await ctrl.connect();
     sides[side] = { child, ctrl, started: now() - begin, sip };
@@ -274,13 +229,12 @@ async function baresip() {
   await sleep(10000);
   say('baresip', 'CPU of one core in an Opus call', `${((cpuMs(a.child.pid) - before) / 100).toFixed(1)} %`);
   say('baresip', 'resident memory, in a call', `${rss(a.child.pid).toFixed(1)} MB`);
-  for (const side of [a, b]) await stop(side.child);
+  for (const side of [a, b]) await bench.stop(side.child);
 }
 
 let failed = false;
 for (const part of [press, pair, baresip]) {
   try { await part(); } catch (error) { failed = true; console.log(`${part.name}: not measured: ${error.message}`); }
 }
-for (const child of children) await stop(child);
-rmSync(folder, { recursive: true, force: true });
+await bench.end();
 process.exit(failed ? 1 : 0);

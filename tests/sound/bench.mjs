@@ -1,15 +1,12 @@
 // The same speech through the same bad network to three stations: callbox, Chromium and baresip, each to its own kind.
 // Prints a table, and writes it as JSON. Namespaces, relay and cards in user space: see README.md here.
-import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import net from 'node:net';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { chromium } from 'playwright-core';
-import { Air, CALLBOX, RATE, ROOT, TARGET, sleep, until } from '../lib.mjs';
+import { Bench, CALLBOX, RATE, ROOT, TARGET, ask, sleep, until, wav } from '../lib.mjs';
 
-const VIRTCARD = path.resolve(TARGET, 'virtcard', 'libasound_module_pcm_virtcard.so');
 const PYTHON = path.join(ROOT, 'tests/echo/venv/bin/python');
 const HERE = path.join(ROOT, 'tests/sound');
 const SECONDS = Number(process.env.SPEECH_SECONDS ?? 24);
@@ -27,30 +24,11 @@ const ONLY = process.env.WEATHER;
 const ECHO = process.env.ECHO ?? 'off';
 const A = '10.78.0.1', B = '10.78.0.2';
 
-const folder = mkdtempSync(path.join(tmpdir(), 'callbox-sound-'));
-const children = [];
+const bench = new Bench('sound');
 const names = { a: `cbsa${process.pid}`, b: `cbsb${process.pid}` };
 
-function start(command, args, env = {}) {
-  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...env } });
-  child.out = '';
-  child.stdout.on('data', (data) => { child.out += data; });
-  child.stderr.on('data', (data) => { child.out += data; });
-  children.push(child);
-  return child;
-}
-
-const within = (side, command, args, env) => start('ip', ['netns', 'exec', names[side], command, ...args], env);
+const within = (side, command, args, env) => bench.start('ip', ['netns', 'exec', names[side], command, ...args], env);
 const run = (command, ...args) => execFileSync(command, args, { stdio: ['ignore', 'pipe', 'inherit'] }).toString();
-
-async function stop(child) {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const ended = new Promise((resolve) => { child.on('close', resolve); });
-  child.kill('SIGTERM');
-  const timer = setTimeout(() => child.kill('SIGKILL'), 3000);
-  await ended;
-  clearTimeout(timer);
-}
 
 /** Two namespaces whose only way to each other is the relay. */
 function network() {
@@ -64,7 +42,7 @@ function network() {
     // The relay reads frames as they are: checksums must be in them.
     run('ip', 'netns', 'exec', names[side], 'ethtool', '-K', 'e0', 'tx', 'off');
   }
-  const relay = start('python3', [path.join(HERE, 'relay.py'), `ar${process.pid}`, `br${process.pid}`]);
+  const relay = bench.start('python3', [path.join(HERE, 'relay.py'), `ar${process.pid}`, `br${process.pid}`]);
   const answers = [], waiting = [];
   createInterface({ input: relay.stdout }).on('line', (line) => { const next = waiting.shift(); if (next) next(line); else answers.push(line); });
   return (weather) => new Promise((resolve) => {
@@ -73,31 +51,7 @@ function network() {
   });
 }
 
-/** A card for each side. */
-function cards(name) {
-  const airs = {};
-  let text = `</usr/share/alsa/alsa.conf>\npcm_type.virtcard { lib "${VIRTCARD}" }\n`;
-  for (const side of ['a', 'b']) for (const kind of ['mic', 'spk']) {
-    const air = new Air(path.join(folder, `${name}-${side}-${kind}.air`));
-    airs[`${side}${kind}`] = air;
-    text += `pcm.${side}${kind} { type virtcard path "${air.file}" rate ${RATE} }\n`;
-  }
-  const file = path.join(folder, `${name}.conf`);
-  writeFileSync(file, text);
-  return { ...airs, env: { ALSA_CONFIG_PATH: file } };
-}
-
-function wav(samples) {
-  const data = Buffer.alloc(44 + samples.length * 2);
-  data.write('RIFF', 0); data.writeUInt32LE(data.length - 8, 4); data.write('WAVEfmt ', 8);
-  data.writeUInt32LE(16, 16); data.writeUInt16LE(1, 20); data.writeUInt16LE(1, 22);
-  data.writeUInt32LE(RATE, 24); data.writeUInt32LE(RATE * 2, 28); data.writeUInt16LE(2, 32); data.writeUInt16LE(16, 34);
-  data.write('data', 36); data.writeUInt32LE(samples.length * 2, 40);
-  Buffer.from(samples.buffer, samples.byteOffset, samples.byteLength).copy(data, 44);
-  return data;
-}
-
-const speechFile = path.join(folder, 'speech.wav');
+const speechFile = bench.file('speech.wav');
 
 /** Says the speech at A and judges what is heard at B. */
 async function measure(card, setWeather, weather, name) {
@@ -115,7 +69,7 @@ async function measure(card, setWeather, weather, name) {
   const heard = card.bspk.read(at, speech.length + RATE * 0.7);
   card.amic.clear();
   const [, seen, lost, uneven_ms] = (await setWeather({})).split(' ').map(Number);
-  const file = path.join(process.env.SOUND_OUT ?? folder, `${name}.wav`);
+  const file = path.join(process.env.SOUND_OUT ?? bench.folder, `${name}.wav`);
   writeFileSync(file, wav(heard));
   const judged = JSON.parse(run(PYTHON, path.join(HERE, 'score.py'), 'score', speechFile, file));
   return { ...judged, packets: seen, lost, uneven_ms };
@@ -123,25 +77,17 @@ async function measure(card, setWeather, weather, name) {
 
 // ---- callbox ----
 
-function ask(socket, request) {
-  return new Promise((resolve, reject) => {
-    const connection = net.connect(socket, () => connection.write(JSON.stringify(request) + '\n'));
-    connection.on('data', (data) => { connection.destroy(); resolve(JSON.parse(data)); });
-    connection.on('error', reject);
-  });
-}
-
 async function callbox(setWeather, note) {
-  const card = cards('callbox');
-  const accounts = path.join(folder, 'accounts.toml'), password = path.join(folder, 'password');
+  const card = bench.cards('callbox');
+  const accounts = bench.file('accounts.toml'), password = bench.file('password');
   const numbers = { a: '100', b: '101' };
   writeFileSync(password, 'callbox');
   writeFileSync(accounts, Object.values(numbers).map((number) => `[[account]]\nnumber = "${number}"\nname = "${number}"\npassword = "callbox"\n`).join(''));
-  const sandbox = within('b', CALLBOX, ['sandbox', '--listen', `${B}:8443`, '--no-station', '--accounts', accounts, '--data', path.join(folder, 'data')]);
+  const sandbox = within('b', CALLBOX, ['sandbox', '--listen', `${B}:8443`, '--no-station', '--accounts', accounts, '--data', bench.file('data')]);
   const ca = await until('the sandbox', () => sandbox.out.match(/ca_file = "([^"]+)"/)?.[1], 20000);
   const stations = {};
   for (const side of ['a', 'b']) {
-    const control = path.join(folder, `${side}.sock`), config = path.join(folder, `${side}.toml`);
+    const control = bench.file(`${side}.sock`), config = bench.file(`${side}.toml`);
     writeFileSync(config, `[core]\nurl = "https://${B}:8443"\nca_file = "${ca}"\nlogin = "${numbers[side]}"\npassword_file = "${password}"\n[audio]\ncapture = "${side}mic"\nplayback = "${side}spk"\necho = "${ECHO}"\nnoise_suppression = false\ngain_control = false\nvolume = 100\n[gpio]\nbackend = "simulated"\n[control]\nsocket = "${control}"\n[[answer]]\naction = "answer"\n`);
     const child = within(side, CALLBOX, ['run', '--config', config], card.env);
     stations[side] = { child, control, status: async () => (await ask(control, { request: 'status' })).status };
@@ -155,13 +101,13 @@ async function callbox(setWeather, note) {
     await ask(a.control, { request: 'hangup' });
     await until('its end', async () => (await a.status()).lines.every((line) => line.state === 'idle'));
   }
-  for (const child of [stations.a.child, stations.b.child, sandbox]) await stop(child);
+  for (const child of [stations.a.child, stations.b.child, sandbox]) await bench.stop(child);
 }
 
 // ---- Chromium ----
 
 async function browser(side, card) {
-  const wrapper = path.join(folder, `chromium-${side}`);
+  const wrapper = bench.file(`chromium-${side}`);
   writeFileSync(wrapper, `#!/bin/sh\nexec ip netns exec ${names[side]} ${process.env.CHROMIUM ?? '/usr/bin/chromium'} "$@"\n`, { mode: 0o755 });
   return chromium.launch({
     executablePath: wrapper,
@@ -178,7 +124,7 @@ async function browser(side, card) {
 }
 
 async function chromiums(setWeather, note) {
-  const card = cards('chromium');
+  const card = bench.cards('chromium');
   const pages = {}, browsers = [];
   for (const side of ['a', 'b']) {
     const one = await browser(side, card);
@@ -224,10 +170,10 @@ async function chromiums(setWeather, note) {
 // ---- baresip ----
 
 async function baresip(setWeather, note) {
-  const card = cards('baresip');
+  const card = bench.cards('baresip');
   const children = {};
   for (const [side, address] of [['a', A], ['b', B]]) {
-    const home = path.join(folder, `baresip-${side}`);
+    const home = bench.file(`baresip-${side}`);
     mkdirSync(home);
     writeFileSync(path.join(home, 'config'), `sip_listen ${address}:5060\nsip_certificate\naudio_player alsa,${side}spk\naudio_source alsa,${side}mic\naudio_alert alsa,${side}spk\nausrc_srate 48000\nauplay_srate 48000\nausrc_channels 1\nauplay_channels 1\nausrc_format s16\nauplay_format s16\naudio_buffer 20-160\njitter_buffer_type adaptive\njitter_buffer_delay 1-10\nopus_inbandfec yes\nopus_packet_loss 10\nopus_bitrate 28000\nopus_stereo no\nopus_sprop_stereo no\nmodule_path /usr/lib/baresip/modules\nmodule alsa.so\nmodule opus.so\nmodule_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\nctrl_tcp_listen ${address}:4444\nring_aufile none\nringback_aufile none\n`);
     writeFileSync(path.join(home, 'accounts'), `<sip:${side}@${address}>;regint=0;audio_codecs=opus/48000/2;answermode=auto\n`);
@@ -248,7 +194,7 @@ async function baresip(setWeather, note) {
     command('hangup');
     await sleep(1000);
   }
-  for (const child of Object.values(children)) await stop(child);
+  for (const child of Object.values(children)) await bench.stop(child);
 }
 
 const figures = {};
@@ -267,9 +213,8 @@ try {
     try { await PEERS[name](setWeather, note); } catch (error) { failed = true; console.log(`${name}: not measured: ${error.message}`); }
   }
 } finally {
-  for (const child of children) await stop(child);
+  await bench.end();
   for (const name of Object.values(names)) try { run('ip', 'netns', 'delete', name); } catch { /* it never was */ }
-  rmSync(folder, { recursive: true, force: true });
 }
 mkdirSync(path.join(TARGET, 'artifacts'), { recursive: true });
 writeFileSync(path.join(TARGET, 'artifacts', 'sound.json'), JSON.stringify(figures, null, 1));
