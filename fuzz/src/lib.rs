@@ -162,6 +162,7 @@ pub fn sdp(data: &[u8]) {
     static RUNTIME: LazyLock<tokio::runtime::Runtime> =
         LazyLock::new(|| tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime"));
     let context = MediaContext {
+        packets: tokio::sync::broadcast::channel(1).0,
         config: MediaConfig { codecs: CONFIG.media.codecs.clone(), ..MediaConfig::default() },
         extra_addresses: vec![([127, 0, 0, 1], 0).into()],
         rate_hz: 48_000,

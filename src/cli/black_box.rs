@@ -1,13 +1,17 @@
-//! `callbox dump` and `callbox replay`: the black box of a running station, and what it did.
+//! `callbox dump` and `callbox replay`: the black box of a running station, and what it did; or the packets of a call.
 
 use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::sleep;
 
 use super::client::{self, Daemon};
 use super::words;
 use super::{Exit, complain};
 use crate::blackbox::Dump;
 use crate::control::{Reply, Request};
-use crate::signaling::write_secret;
+use crate::media::rtpdump::{self, CallPacket};
+use crate::signaling::{write_private, write_secret};
 
 /// Writes the black box of the running daemon to a file that only its owner can read.
 pub(super) async fn dump(daemon: &Daemon, file: &Path, unredacted: bool) -> Exit {
@@ -29,6 +33,52 @@ pub(super) async fn dump(daemon: &Daemon, file: &Path, unredacted: bool) -> Exit
         Ok(reply) => client::refused(reply),
         Err(exit) => exit,
     }
+}
+
+/// Records the packets of the first call that has some.
+pub(super) async fn packets(daemon: &Daemon, file: &Path, length: Duration) -> Exit {
+    let mut client = match client::connect(daemon).await {
+        Ok(client) => client,
+        Err(exit) => return exit,
+    };
+    match client.request(&Request::Packets).await {
+        Ok(Reply::Ok(_)) => {}
+        Ok(reply) => return client::refused(reply),
+        Err(error) => return client::fail(error),
+    }
+    let (began, mut packets, mut call) = (since_1970(), Vec::new(), None);
+    let end = sleep(length);
+    tokio::pin!(end);
+    loop {
+        let next = tokio::select! {
+            next = client.next::<CallPacket>() => next,
+            () = &mut end => break,
+            _ = tokio::signal::ctrl_c() => break,
+        };
+        match next {
+            Ok(Some(next)) if *call.get_or_insert(next.call) == next.call => packets.push(next.packet),
+            Ok(Some(_)) => {}
+            Ok(None) => break,
+            Err(error) => return client::fail(error),
+        }
+    }
+    let Some(first_ms) = packets.first().map(|packet| packet.at_ms) else {
+        complain("no packet came from a far end: is a call up, and does its far end send?");
+        return Exit::Failed;
+    };
+    packets.iter_mut().for_each(|packet| packet.at_ms -= first_ms);
+    let name = file.display();
+    if let Err(error) = write_private(file, &rtpdump::write(began, &packets)).await {
+        complain(format!("{name}: {error}"));
+        return Exit::Failed;
+    }
+    let count = packets.len();
+    println!("{name}: {count} packets of one call; hear it with: callbox dsp receive --trace {name} --out call.wav");
+    Exit::Done
+}
+
+fn since_1970() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
 /// Runs a recording through the core and tells, input by input, what was decided.

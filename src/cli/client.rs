@@ -7,7 +7,7 @@ pub(super) use super::Daemon;
 use super::{Exit, complain, words};
 use crate::audio::CardControl;
 use crate::control::usual_sockets;
-use crate::control::{ClientError, ControlClient, ErrorKind, FullStatus, OutputRequest, Reply, Request};
+use crate::control::{ClientError, ControlClient, ErrorKind, EventRecord, FullStatus, OutputRequest, Reply, Request};
 use crate::core::{CallState, Direction};
 
 /// Between two looks whether a call is up.
@@ -47,7 +47,7 @@ fn socket_paths(daemon: &Daemon) -> Vec<PathBuf> {
     configured.map_or_else(usual_sockets, |path| vec![path])
 }
 
-async fn connect(daemon: &Daemon) -> Result<ControlClient, Exit> {
+pub(super) async fn connect(daemon: &Daemon) -> Result<ControlClient, Exit> {
     let mut first_error = None;
     for path in socket_paths(daemon) {
         match ControlClient::connect(&path).await {
@@ -58,7 +58,7 @@ async fn connect(daemon: &Daemon) -> Result<ControlClient, Exit> {
     Err(first_error.map_or(Exit::Unreachable, fail))
 }
 
-fn fail(error: ClientError) -> Exit {
+pub(super) fn fail(error: ClientError) -> Exit {
     let exit = match error {
         ClientError::Unreachable { .. } => Exit::Unreachable,
         ClientError::Broken(_) => Exit::Failed,
@@ -208,7 +208,7 @@ pub(super) async fn events(daemon: &Daemon, json: bool) -> Exit {
         Err(error) => return fail(error),
     }
     loop {
-        match client.next_event().await {
+        match client.next::<EventRecord>().await {
             Ok(Some(event)) if json => match serde_json::to_string(&event) {
                 Ok(text) => println!("{text}"),
                 Err(error) => complain(error),

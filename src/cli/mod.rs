@@ -228,10 +228,15 @@ enum Command {
         #[command(flatten)]
         daemon: Daemon,
     },
-    /// Write the black box of the last minutes to a file
+    /// Write the black box of the last minutes to a file, or record the packets of a call
     Dump {
         /// The file
         file: PathBuf,
+        /// Record what comes from the far end from now on, for so many seconds or until Ctrl-C, in the format of
+        /// rtpdump: what is said can be heard in it
+        #[arg(long, value_name = "SECONDS", conflicts_with = "unredacted",
+            value_parser = clap::value_parser!(u64).range(1..=3600))]
+        packets: Option<u64>,
         /// Keep telephone numbers, codes and session descriptions
         #[arg(long)]
         unredacted: bool,
@@ -306,7 +311,10 @@ async fn dispatch(command: Command) -> Exit {
             explain::press(&daemon.config, &name, at, offline)
         }
         Command::Explain { daemon, .. } => explain::last(&daemon).await,
-        Command::Dump { file, unredacted, daemon } => black_box::dump(&daemon, &file, unredacted).await,
+        Command::Dump { file, packets: Some(seconds), daemon, .. } => {
+            black_box::packets(&daemon, &file, Duration::from_secs(seconds)).await
+        }
+        Command::Dump { file, unredacted, daemon, .. } => black_box::dump(&daemon, &file, unredacted).await,
         Command::Dsp(command) => dsp::dsp(&command),
         Command::Replay { file } => black_box::replay(&file),
         Command::Completions { shell } => generate::completions(shell),

@@ -4,12 +4,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::timeout;
 
-use super::protocol::{EventRecord, Reply, Request};
+use super::protocol::{Reply, Request};
 
 /// The daemon answers at once, or not at all.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -59,8 +60,8 @@ impl ControlClient {
         serde_json::from_str(&line).map_err(|error| broken(&error))
     }
 
-    /// The next event, after [`Request::Events`]; `None` when the daemon has gone.
-    pub async fn next_event(&mut self) -> Result<Option<EventRecord>, ClientError> {
+    /// What comes next after [`Request::Events`] or [`Request::Packets`]; `None` when the daemon has gone.
+    pub async fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, ClientError> {
         match self.line().await? {
             Some(line) => serde_json::from_str(&line).map(Some).map_err(|error| ClientError::Broken(error.to_string())),
             None => Ok(None),

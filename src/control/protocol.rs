@@ -15,6 +15,8 @@ pub enum Request {
     Events,
     /// What led to the end of the last call.
     Explain,
+    /// Follow the packets of the far ends (`media::rtpdump::CallPacket`): they hold what is said.
+    Packets,
     /// The black box.
     Dump {
         /// With numbers, codes and descriptions.

@@ -12,6 +12,8 @@ use tokio::sync::{Semaphore, broadcast};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::media::rtpdump::CallPacket;
+
 use super::protocol::{ErrorKind, EventRecord, Reply, ReplyError, Request};
 
 /// Clients at a time.
@@ -29,6 +31,8 @@ pub trait Controlled: Clone + Send + Sync + 'static {
     fn request(&self, request: Request) -> impl Future<Output = Reply> + Send;
     /// Everything that happens from now on.
     fn events(&self) -> broadcast::Receiver<EventRecord>;
+    /// Every packet that comes from now on.
+    fn packets(&self) -> broadcast::Receiver<CallPacket>;
 }
 
 /// Why there is no control socket.
@@ -145,6 +149,7 @@ async fn serve(stream: UnixStream, controlled: impl Controlled) -> io::Result<()
         }
         let reply = match serde_json::from_str::<Request>(&line) {
             Ok(Request::Events) => return follow(reader, writer, controlled.events()).await,
+            Ok(Request::Packets) => return follow(reader, writer, controlled.packets()).await,
             Ok(request) => controlled.request(request).await,
             Err(error) => usage(format!("no request: {error}")),
         };
@@ -156,11 +161,11 @@ fn usage(message: String) -> Reply {
     Reply::Error(ReplyError { kind: ErrorKind::Usage, message })
 }
 
-/// Writes events until the client goes.
-async fn follow(
+/// Writes what happens until the client goes.
+async fn follow<T: serde::Serialize + Clone>(
     mut reader: impl AsyncReadExt + Unpin,
     mut writer: impl AsyncWriteExt + Unpin,
-    mut events: broadcast::Receiver<EventRecord>,
+    mut events: broadcast::Receiver<T>,
 ) -> io::Result<()> {
     write_line(&mut writer, &Reply::Ok(true)).await?;
     let mut ignored = [0_u8; 64];

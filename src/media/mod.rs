@@ -24,11 +24,13 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 
 use crate::config::MediaConfig;
 use crate::core::{MediaCommand, MediaEvent, MediaId};
 use crate::sound::CallSound;
+
+use rtpdump::CallPacket;
 
 pub use receive::ReceiveCounters;
 
@@ -79,6 +81,8 @@ pub struct MediaContext {
     pub rate_hz: u32,
     /// Listen for digits in the far end's sound.
     pub in_band: bool,
+    /// Takes the packets of the far end while somebody records them.
+    pub packets: broadcast::Sender<CallPacket>,
     /// The way to the audio thread.
     pub attach: Attach,
 }

@@ -4,6 +4,10 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use crate::core::MediaId;
+
 /// The first line names where the packets went to, which is nobody's business here.
 const MAGIC: &[u8] = b"#!rtpplay1.0 ";
 const FIRST_LINE: &[u8] = b"#!rtpplay1.0 0.0.0.0/0\n";
@@ -13,12 +17,21 @@ const FILE_HEADER: usize = 16;
 const RECORD_HEADER: usize = 8;
 
 /// A recorded packet.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordedPacket {
     /// When it came, since the start of the recording; whole milliseconds.
     pub at_ms: u32,
     /// From the RTP header (RFC 3550) on.
     pub bytes: Vec<u8>,
+}
+
+/// A packet of a call that runs, as it comes; its payload type is the one that `dsp receive` knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallPacket {
+    /// Which call's.
+    pub call: MediaId,
+    /// The packet; its time is since the call's media was made.
+    pub packet: RecordedPacket,
 }
 
 /// Why a recording cannot be read.

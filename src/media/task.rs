@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use rtc::shared::marshal::Marshal;
 use rtrb::{Consumer, Producer};
 use tokio::net::unix::pipe;
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::sleep_until;
 use webrtc::media_stream::track_local::TrackLocal;
@@ -16,10 +17,12 @@ use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 use super::call_sound::{NetworkEnd, call_sound, milliseconds};
 use super::dtmf::{DigitReceiver, DigitSender};
 use super::packets::Packet;
-use super::peer::{Answered, Identity, Peer, PeerEvent};
+use super::peer::{Answered, Identity, Peer, PeerEvent, payload_list};
+use super::rtpdump::{CallPacket, RecordedPacket};
 use super::sdp::{Payload, PayloadMap};
 use super::send::{Encoded, SendControl};
 use super::{MediaContext, MediaError};
+use crate::config::Codec;
 use crate::core::{MediaCommand, MediaEvent, MediaId};
 use crate::signaling::Candidate;
 
@@ -315,6 +318,7 @@ impl CallMedia {
                     digits: DigitReceiver::default(),
                     began: self.began,
                     reported: None,
+                    packets: self.context.packets.clone(),
                 };
                 self.reader = Some(tokio::spawn(reader.run(track)));
             }
@@ -394,6 +398,7 @@ struct Reader {
     began: Instant,
     /// When sound was last told of.
     reported: Option<Instant>,
+    packets: broadcast::Sender<CallPacket>,
 }
 
 impl Reader {
@@ -408,6 +413,11 @@ impl Reader {
     async fn packet(&mut self, packet: &rtc::rtp::Packet) {
         let header = &packet.header;
         let payload = self.map.read().unwrap_or_else(PoisonError::into_inner).payload(header.payload_type);
+        if self.packets.receiver_count() > 0
+            && let Some(payload) = payload
+        {
+            self.record(packet, payload);
+        }
         match payload {
             Some(Payload::TelephoneEvent) => {
                 if let Some(digit) = self.digits.packet(header.timestamp, &packet.payload) {
@@ -427,5 +437,18 @@ impl Reader {
             }
             None => {}
         }
+    }
+
+    /// Somebody records: with the payload type of a trace (`peer::payload_list`), whatever was negotiated.
+    fn record(&self, packet: &rtc::rtp::Packet, payload: Payload) {
+        let mut packet = packet.clone();
+        let known = payload_list(&[Codec::Opus, Codec::Pcma, Codec::Pcmu]);
+        let Some((payload_type, _)) = known.into_iter().find(|(_, one)| *one == payload) else { return };
+        packet.header.payload_type = payload_type;
+        let Ok(bytes) = packet.marshal() else { return };
+        let at_ms = u32::try_from(self.began.elapsed().as_millis()).unwrap_or(u32::MAX);
+        let packet = RecordedPacket { at_ms, bytes: bytes.to_vec() };
+        // Who records and is slow misses some.
+        let _ = self.packets.send(CallPacket { call: self.reporter.media, packet });
     }
 }

@@ -34,4 +34,4 @@ pub use tls::{TlsError, client_config};
 #[cfg(feature = "daemon")]
 pub(crate) use tls::{certificates, private_key, provider as tls_provider};
 #[cfg(feature = "daemon")]
-pub use token::{TokenStore, write_secret};
+pub use token::{TokenStore, write_private, write_secret};

@@ -77,13 +77,17 @@ async fn read_secret(path: &Path) -> Option<String> {
 
 /// Writes a secret so that a power cut leaves the old one or the new one, readable by its owner only.
 pub async fn write_secret(path: &Path, secret: &str) -> io::Result<()> {
+    write_private(path, format!("{secret}\n").as_bytes()).await
+}
+
+/// Writes what is nobody else's business, in the same way.
+pub async fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     use tokio::io::AsyncWriteExt;
 
     let temporary = path.with_extension("new");
     let mut file =
         tokio::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary).await?;
-    file.write_all(secret.as_bytes()).await?;
-    file.write_all(b"\n").await?;
+    file.write_all(bytes).await?;
     file.sync_all().await?;
     tokio::fs::rename(&temporary, path).await
 }

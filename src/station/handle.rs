@@ -9,6 +9,7 @@ use crate::config::{Config, OutputIndex};
 use crate::control::{Controlled, ErrorKind, EventRecord, FullStatus, OutputRequest, Reply, ReplyError, Request};
 use crate::core::{Command, OutputChange, Pin, Refusal};
 use crate::gpio::Pins;
+use crate::media::rtpdump::CallPacket;
 
 /// Length of a pulse that nobody gave a length.
 const DEFAULT_PULSE_MS: u64 = 3000;
@@ -28,6 +29,7 @@ pub struct StationHandle {
     pub(super) config: Arc<Config>,
     pub(super) asks: mpsc::Sender<Ask>,
     pub(super) events: broadcast::Sender<EventRecord>,
+    pub(super) packets: broadcast::Sender<CallPacket>,
     pub(super) pins: Arc<dyn Pins>,
 }
 
@@ -177,7 +179,12 @@ pub fn command_of(config: &Config, request: Request) -> Result<Command, Reply> {
                 }
             },
         },
-        Request::Status | Request::Events | Request::Input { .. } | Request::Explain | Request::Dump { .. } => {
+        Request::Status
+        | Request::Events
+        | Request::Packets
+        | Request::Input { .. }
+        | Request::Explain
+        | Request::Dump { .. } => {
             return Err(error(ErrorKind::Failed, "not a command"));
         }
     })
@@ -203,5 +210,10 @@ impl Controlled for StationHandle {
 
     fn events(&self) -> broadcast::Receiver<EventRecord> {
         self.events.subscribe()
+    }
+
+    fn packets(&self) -> broadcast::Receiver<CallPacket> {
+        tracing::warn!("the far ends' packets are recorded, by request of a client of the control socket");
+        self.packets.subscribe()
     }
 }

@@ -31,6 +31,8 @@ use crate::signaling::{
 const QUEUE: usize = 256;
 /// Events that a slow follower may be behind.
 const EVENTS: usize = 512;
+/// Packets of calls that one who records may be behind.
+const PACKETS: usize = 256;
 /// Events that `callbox explain last` can look back on.
 const HISTORY: usize = 512;
 /// Goodbyes have this long (design.md: a graceful stop within 3 s).
@@ -88,11 +90,13 @@ impl RunningStation {
         let audio = Arc::new(Audio::start(&config.audio, sounds, card, audio_events)?);
         let (media_events, media_queue) = mpsc::channel(QUEUE);
         let attached = Arc::clone(&audio);
+        let (packets, _) = broadcast::channel(PACKETS);
         let context = MediaContext {
             config: config.media.clone(),
             extra_addresses,
             rate_hz: config.audio.rate_hz,
             in_band: config.dtmf.iter().any(|rule| rule.in_band),
+            packets: packets.clone(),
             attach: Box::new(move |media, sound| attached.attach(media, sound)),
         };
         let (pin_reports, pin_queue) = mpsc::channel(QUEUE);
@@ -100,8 +104,13 @@ impl RunningStation {
         let player = OutputPlayer::new(Arc::clone(&pins), config.outputs.len());
         let (asks, ask_queue) = mpsc::channel(QUEUE);
         let (events, _) = broadcast::channel(EVENTS);
-        let handle =
-            StationHandle { config: Arc::clone(&config), asks, events: events.clone(), pins: Arc::clone(&pins) };
+        let handle = StationHandle {
+            config: Arc::clone(&config),
+            asks,
+            events: events.clone(),
+            packets,
+            pins: Arc::clone(&pins),
+        };
         let (stop, stopped) = oneshot::channel();
         let clock = Clock::new();
         let transaction_seed = wall_clock_ms().saturating_mul(1000);

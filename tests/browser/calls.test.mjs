@@ -1,7 +1,8 @@
 // Whole calls in a real browser: headless Chromium as the web phone, the station on the sound card
 // in user space.
-import test, { before, describe } from 'node:test';
+import test from 'node:test';
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { ROOT, RATE, amplitude, callbox, openPhone, received, rms, scratch, screenshot, sleep, soundCard, startBrowser, startSandbox, toneFile, until } from '../lib.mjs';
 
@@ -29,7 +30,7 @@ async function house(t, env = {}) {
     return now.session.state === 'registered' && now.audio.ready;
   });
   const lines = async (state) => (await status()).lines.filter((line) => line.state === state).length;
-  return { card, sandbox, browser, command, status, lines };
+  return { folder, card, sandbox, browser, command, status, lines };
 }
 
 /** The loudspeaker carries a tone at a level. */
@@ -45,7 +46,7 @@ const calls = (page, state) => page.locator(`.call[data-state="${state}"]`).coun
 
 for (const codec of ['opus', 'PCMU', 'PCMA']) {
   test(`a press rings the phone, both talk (${codec}), and the phone hangs up`, async (t) => {
-    const { card, sandbox, browser, command, lines } = await house(t);
+    const { folder, card, sandbox, browser, command, lines } = await house(t);
     const phone = await openPhone(browser, sandbox.url, '100', { codec });
     await command('press', 'bell');
     await until('the phone to ring', () => calls(phone, 'ringing'));
@@ -55,6 +56,12 @@ for (const codec of ['opus', 'PCMU', 'PCMA']) {
     await loudspeakerCarries(card, BROWSER_HZ, LEVEL, 0.3);
     await browserReceives(phone, STATION_HZ, LEVEL, 0.3);
     assert.ok(amplitude(card.loudspeaker.last(200), 425) < 0.01, 'the ringback has stopped');
+    const [trace, recording] = ['call.rtpdump', 'call.wav'].map((name) => path.join(folder, name));
+    assert.match(await command('dump', trace, '--packets', '2'), /(8|9|10)\d packets of one call/);
+    assert.equal((await callbox(['dsp', 'receive', '--trace', trace, '--out', recording])).code, 0);
+    const bytes = readFileSync(recording).subarray(44);
+    const second = new Int16Array(bytes.buffer.slice(bytes.byteOffset + RATE, bytes.byteOffset + 3 * RATE));
+    assert.ok(amplitude(second, BROWSER_HZ) > LEVEL * 0.7, 'the recording sounds like the phone');
     if (codec === 'opus') await screenshot(phone, 'web-phone');
     await phone.click('text=Hang up');
     await until('both lines to be idle', async () => (await lines('idle')) === 2);

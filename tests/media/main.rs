@@ -44,6 +44,7 @@ impl End {
         let sounds = Sounds::default();
         let attached = Arc::clone(&sounds);
         let context = MediaContext {
+            packets: tokio::sync::broadcast::channel(16).0,
             config: MediaConfig { bind: vec!["127.0.0.1".parse().unwrap()], codecs: codecs.to_vec(), ice_servers },
             extra_addresses: Vec::<SocketAddr>::new(),
             rate_hz: 48_000,
