@@ -99,12 +99,15 @@ ECHO_SCENES ?= 48
 bench-echo:
 	$(CARGO) build --release
 	tests/echo/setup.sh en es fr it
+	mkdir -p $(TARGET)/artifacts && : > $(TARGET)/artifacts/echo.txt
 	for seed in $(ECHO_SEEDS); do for voices in en:es it:fr; do \
 		scenes=$(TARGET)/echo/$$seed-$$voices; \
 		tests/echo/venv/bin/python tests/echo/echo_rig.py make $$scenes --seed $$seed --scenes $(ECHO_SCENES) \
 			--far-voice $${voices%:*} --near-voice $${voices#*:} && \
 		tests/echo/venv/bin/python tests/echo/echo_rig.py score $$scenes --name callbox \
-			--command '$(abspath $(TARGET))/release/callbox dsp echo --far {far} --mic {mic} --out {out}' || exit 1; \
+			--command '$(abspath $(TARGET))/release/callbox dsp echo --far {far} --mic {mic} --out {out}' \
+			> $(TARGET)/artifacts/echo-set.txt || exit 1; \
+		tee -a $(TARGET)/artifacts/echo.txt < $(TARGET)/artifacts/echo-set.txt; \
 	done; done
 
 ## The same speech through one bad network to callbox, Chromium and baresip, judged by PLCMOS and PESQ (ten minutes)
@@ -143,13 +146,15 @@ lint-unit:
 	scripts/install-packages systemd
 	systemd-analyze security --offline=true --threshold=18 systemd/callbox.service >/dev/null
 
-## Figures, not gates: release build, beside Debian's baresip
+## Figures, not gates: release build, beside Chromium and Debian's baresip (forty minutes on an idle machine)
 bench: packages-test packages-device $(VIRTCARD)
 	$(CARGO) build --release
 	scripts/bench
 	tests/device/build.sh
 	python3 tests/device/latency.py $(TARGET)/release/callbox
 	$(CARGO) test --test network -- --ignored --nocapture --test-threads=1
+	$(MAKE) bench-echo bench-sound
+	TEST_CALLBOX=$(abspath $(TARGET))/release/callbox node tests/bench/table.mjs
 
 doc:
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --workspace --no-deps --document-private-items

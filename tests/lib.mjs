@@ -2,7 +2,7 @@
 // tones, and a browser.
 import { spawn } from 'node:child_process';
 import net from 'node:net';
-import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readSync, rmSync, writeFileSync, writeSync, ftruncateSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, readSync, readdirSync, rmSync, writeFileSync, writeSync, ftruncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -41,12 +41,12 @@ export function scratch(t) {
 
 // ---- sound ----
 
-/** Where a tone of the card is: index k of the ring is the frame at k of the absolute clock. */
-const airNow = () => Math.floor(Number(process.hrtime.bigint()) / 1e9 * RATE);
-
+/** What a card carries: index k of the ring is the frame at k of the absolute clock, as fast as the card counts. */
 export class Air {
-  constructor(file) {
+  constructor(file, ppm = 0) {
     this.file = file;
+    this.ppm = ppm;
+    this.rate = RATE * (1 + ppm * 1e-6);
     this.fd = openSync(file, 'w+');
     ftruncateSync(this.fd, AIR_FRAMES * 2);
   }
@@ -59,7 +59,7 @@ export class Air {
   /** What the air carried during the last milliseconds, a little behind the present. */
   last(ms) {
     const count = Math.floor(ms * RATE / 1000);
-    const start = ((airNow() - 480 - count) % AIR_FRAMES + AIR_FRAMES) % AIR_FRAMES;
+    const start = (this.ahead(-10) - count + AIR_FRAMES) % AIR_FRAMES;
     const samples = new Int16Array(count);
     const bytes = Buffer.from(samples.buffer);
     const first = Math.min(count, AIR_FRAMES - start);
@@ -68,8 +68,11 @@ export class Air {
     return samples;
   }
 
+  /** The index of a moment of the absolute clock, in seconds. */
+  index(seconds) { return Math.floor(seconds * this.rate); }
+
   /** An index of the ring, so many milliseconds from now on the absolute clock. */
-  ahead(ms) { return airNow() + Math.floor(ms * RATE / 1000); }
+  ahead(ms) { return this.index(Number(process.hrtime.bigint()) / 1e9 + ms / 1000); }
 
   clear() { writeSync(this.fd, Buffer.alloc(AIR_FRAMES * 2), 0, AIR_FRAMES * 2, 0); }
 
@@ -114,6 +117,20 @@ export class Air {
   }
 
   close() { closeSync(this.fd); }
+}
+
+/** Says bursts into one air and finds them in the other; milliseconds between, of those that were heard. */
+export async function mouthToEar(microphone, loudspeaker, rounds = 10) {
+  const delays = [];
+  for (let round = 0; round < rounds; round++) {
+    const at = microphone.ahead(300), said = at / microphone.rate;
+    microphone.burst(at, 1000, 40);
+    await sleep(900);
+    const heard = loudspeaker.onset(loudspeaker.index(said), 600);
+    if (heard !== null) delays.push((heard / loudspeaker.rate - said) * 1000);
+    microphone.silence(at, 60);
+  }
+  return delays;
 }
 
 /** Amplitude of a frequency, 0 to 1 (Goertzel). */
@@ -175,6 +192,25 @@ export function ask(socket, request) {
   });
 }
 
+/** A process and all that it has started, and so on. */
+export function processTree(pid) {
+  const parents = readdirSync('/proc').filter((name) => /^\d+$/.test(name)).flatMap((name) => {
+    try { return [[Number(name), Number(readFileSync(`/proc/${name}/stat`, 'utf8').split(') ').pop().split(' ')[1])]]; } catch { return []; }
+  });
+  const tree = [pid];
+  for (const parent of tree) tree.push(...parents.filter(([, of]) => of === parent).map(([child]) => child));
+  return tree;
+}
+
+/** CPU time of a process since its start, in milliseconds. */
+export const cpuMs = (pid) => {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').pop().split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+};
+
+/** Memory of a process in MB; what it shares with others counts in part. */
+export const proportionalMb = (pid) => Number(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8').match(/^Pss:\s+(\d+)/m)[1]) / 1024;
+
 /** What a bench starts and writes; all of it goes with `end`. */
 export class Bench {
   constructor(name) {
@@ -203,14 +239,14 @@ export class Bench {
     clearTimeout(timer);
   }
 
-  /** A sound card for each of two stations, a and b. */
-  cards(name) {
+  /** A sound card for each of two stations, a and b; their clocks may differ. */
+  cards(name, ppm = { a: 0, b: 0 }) {
     const airs = {};
     let text = `</usr/share/alsa/alsa.conf>\npcm_type.virtcard { lib "${VIRTCARD}" }\n`;
     for (const side of ['a', 'b']) for (const kind of ['mic', 'spk']) {
-      const air = new Air(this.file(`${name}-${side}-${kind}.air`));
+      const air = new Air(this.file(`${name}-${side}-${kind}.air`), ppm[side]);
       airs[`${side}${kind}`] = air;
-      text += `pcm.${side}${kind} { type virtcard path "${air.file}" rate ${RATE} }\n`;
+      text += `pcm.${side}${kind} { type virtcard path "${air.file}" rate ${RATE} ppm ${air.ppm} }\n`;
     }
     writeFileSync(this.file(`${name}.conf`), text);
     return { ...airs, env: { ALSA_CONFIG_PATH: this.file(`${name}.conf`) } };

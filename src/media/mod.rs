@@ -14,6 +14,7 @@ pub mod offline;
 mod packets;
 mod peer;
 mod receive;
+mod repeats;
 mod reports;
 pub mod rtpdump;
 mod sdp;

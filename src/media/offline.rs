@@ -15,6 +15,7 @@ use super::dtmf::DigitReceiver;
 use super::packets::Packet;
 use super::peer::{Identity, Peer, payload_list};
 use super::receive::{ReceiveCounters, Receiver};
+use super::repeats::Repeats;
 use super::sdp::{self, Payload, Remote};
 use super::send::{Encoded, SendControl, Sender};
 use super::{MediaContext, MediaError};
@@ -133,6 +134,7 @@ pub struct OfflineSender {
     rate_hz: u32,
     sequence: u16,
     timestamp: u32,
+    repeats: Repeats,
 }
 
 impl OfflineSender {
@@ -147,7 +149,17 @@ impl OfflineSender {
         let control = Arc::new(SendControl::default());
         control.set_codec(codec);
         let sender = Sender::new(frames, waker, Arc::clone(&control), rate_hz)?;
-        Ok(Self { sender, control, encoded, _wake: wake, codec, rate_hz, sequence: 0, timestamp: 0 })
+        Ok(Self {
+            sender,
+            control,
+            encoded,
+            _wake: wake,
+            codec,
+            rate_hz,
+            sequence: 0,
+            timestamp: 0,
+            repeats: Repeats::default(),
+        })
     }
 
     /// What the far end reports to lose, in 256ths.
@@ -155,11 +167,18 @@ impl OfflineSender {
         self.control.note_loss(fraction_lost);
     }
 
-    /// Takes 10 ms of sound; gives the RTP packet that it completes, with the payload types of our own offer.
-    pub fn frame(&mut self, frame: &[f32]) -> Option<Vec<u8>> {
+    /// Takes 10 ms of sound; gives the RTP packet that it completes and what goes again with it, with the payload types
+    /// of our own offer.
+    pub fn frame(&mut self, frame: &[f32]) -> impl Iterator<Item = Vec<u8>> + use<> {
         debug_assert_eq!(frame.len(), (self.rate_hz / 100) as usize);
         self.sender.say(frame);
-        let encoded = self.encoded.pop().ok()?;
+        let encoded = self.encoded.pop().ok();
+        let packet = encoded.and_then(|encoded| self.packet(&encoded));
+        let again = encoded.and_then(|_| self.repeats.pass(packet.as_ref(), self.control.twice()));
+        packet.into_iter().chain(again).filter_map(|packet| packet.marshal().ok()).map(|bytes| bytes.to_vec())
+    }
+
+    fn packet(&mut self, encoded: &Encoded) -> Option<RtpPacket> {
         let speech = |(_, payload): &(u8, Payload)| *payload == Payload::Speech(self.codec);
         let (payload_type, _) = payload_list(&CODECS).into_iter().find(speech)?;
         let header = rtc::rtp::Header {
@@ -175,8 +194,7 @@ impl OfflineSender {
             return None;
         }
         self.sequence = self.sequence.wrapping_add(1);
-        let packet = RtpPacket { header, payload: Bytes::copy_from_slice(encoded.payload()) };
-        packet.marshal().ok().map(|bytes| bytes.to_vec())
+        Some(RtpPacket { header, payload: Bytes::copy_from_slice(encoded.payload()) })
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use rtrb::Producer;
 
@@ -20,6 +20,12 @@ const LOSSY_PERCENT: i32 = 20;
 /// ...and is given this where it loses so much.
 const LOSSY_BITRATE: i32 = 24_000;
 const VERY_LOSSY_PERCENT: i32 = 40;
+/// From this loss on everything goes twice (see [`super::repeats`])...
+const TWICE_FROM_PERCENT: u8 = 10;
+/// ...until the far end misses less than this of both...
+const TWICE_UNTIL_PERCENT: u8 = 2;
+/// ...or so much that the network rather drowns in it: for the rest of the call it is given no more than it must have.
+const DROWNS_PERCENT: u8 = 35;
 /// Less than this is left to the far end's concealment: redundancy costs quality where nothing is lost.
 const WORTH_REDUNDANCY_PERCENT: u8 = 1;
 /// More gives little that is heard. The boards with 32 bits are the slow ones: there the rest costs more than it gives.
@@ -55,6 +61,8 @@ impl Encoded {
 pub(super) struct SendControl {
     codec: AtomicU8,
     loss_percent: AtomicU8,
+    twice: AtomicBool,
+    drowned: AtomicBool,
 }
 
 impl SendControl {
@@ -84,7 +92,19 @@ impl SendControl {
         let reported = (u32::from(fraction_lost) * 100).div_ceil(256);
         let known = u32::from(self.loss_percent());
         let loss = if reported > known { reported } else { (known * 3 + reported) / 4 };
-        self.loss_percent.store(u8::try_from(loss).unwrap_or(100), Ordering::Relaxed);
+        let loss = u8::try_from(loss).unwrap_or(100);
+        self.loss_percent.store(loss, Ordering::Relaxed);
+        let twice = self.twice();
+        if twice && loss >= DROWNS_PERCENT {
+            self.drowned.store(true, Ordering::Relaxed);
+        }
+        let least = if twice { TWICE_UNTIL_PERCENT } else { TWICE_FROM_PERCENT };
+        self.twice.store(loss >= least && !self.drowned.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    /// Everything is to go twice.
+    pub(super) fn twice(&self) -> bool {
+        self.twice.load(Ordering::Relaxed)
     }
 
     /// As the far end reports it of late.
@@ -93,8 +113,11 @@ impl SendControl {
     }
 }
 
-/// Bits per second for a loss.
-fn bitrate(loss_percent: u8) -> i32 {
+/// Bits per second for a loss, of what goes once.
+fn bitrate(loss_percent: u8, twice: bool) -> i32 {
+    if twice {
+        return LOSSY_BITRATE;
+    }
     let beyond = (i32::from(loss_percent) - LOSSY_PERCENT).clamp(0, VERY_LOSSY_PERCENT - LOSSY_PERCENT);
     OPUS_BITRATE - (OPUS_BITRATE - LOSSY_BITRATE) * beyond / (VERY_LOSSY_PERCENT - LOSSY_PERCENT)
 }
@@ -102,8 +125,8 @@ fn bitrate(loss_percent: u8) -> i32 {
 pub(super) struct Sender {
     control: Arc<SendControl>,
     opus: opus::Encoder,
-    /// What the encoder is set for.
-    loss_percent: u8,
+    /// What the encoder is set for: a loss, and that everything goes twice.
+    expected: (u8, bool),
     /// There is next to no sound: Opus may say nothing (DTX).
     quiet: bool,
     /// The far end knows that nothing is said.
@@ -131,7 +154,7 @@ impl Sender {
         let mut sender = Self {
             control,
             opus,
-            loss_percent: 0,
+            expected: (0, false),
             quiet: false,
             silent: false,
             narrow: Resampler::new(rate_hz, 8_000),
@@ -141,16 +164,16 @@ impl Sender {
             encoded,
             wake,
         };
-        sender.expect_loss(0).map_err(MediaError::codec)?;
+        sender.expect_loss(0, false).map_err(MediaError::codec)?;
         Ok(sender)
     }
 
     /// Redundancy (in-band FEC) and bits for a loss.
-    fn expect_loss(&mut self, percent: u8) -> Result<(), opus::Error> {
-        self.loss_percent = percent;
+    fn expect_loss(&mut self, percent: u8, twice: bool) -> Result<(), opus::Error> {
+        self.expected = (percent, twice);
         self.opus.set_inband_fec(percent >= WORTH_REDUNDANCY_PERCENT)?;
         self.opus.set_packet_loss_perc(i32::from(percent))?;
-        self.opus.set_bitrate(opus::Bitrate::Bits(bitrate(percent)))
+        self.opus.set_bitrate(opus::Bitrate::Bits(bitrate(percent, twice)))
     }
 
     /// Takes 10 ms; every second time a packet leaves.
@@ -166,10 +189,10 @@ impl Sender {
             return;
         }
         self.filled = 0;
-        let loss_percent = self.control.loss_percent();
-        if loss_percent != self.loss_percent {
+        let (loss_percent, twice) = (self.control.loss_percent(), self.control.twice());
+        if (loss_percent, twice) != self.expected {
             // What the encoder does not take, it goes on without.
-            let _ = self.expect_loss(loss_percent);
+            let _ = self.expect_loss(loss_percent, twice);
         }
         // Left alone, Opus takes a steady tone for silence too: a siren must be heard.
         let quiet = self.packet.iter().map(|sample| sample * sample).sum::<f32>() < QUIET * self.packet.len() as f32;
@@ -299,6 +322,25 @@ mod tests {
 
     #[test]
     fn a_network_that_drowns_is_given_less() {
-        assert_eq!([0, 20, 30, 40, 100].map(bitrate), [32_000, 32_000, 28_000, 24_000, 24_000]);
+        let once = |percent| bitrate(percent, false);
+        assert_eq!([0, 20, 30, 40, 100].map(once), [32_000, 32_000, 28_000, 24_000, 24_000]);
+        assert_eq!(bitrate(5, true), 24_000);
+    }
+
+    #[test]
+    fn everything_goes_twice_where_much_is_lost_for_as_long_as_it_helps() {
+        let control = SendControl::default();
+        let reports = |percents: &[u32]| {
+            percents.iter().for_each(|percent| control.note_loss(u8::try_from(percent * 256 / 100).unwrap()));
+            control.twice()
+        };
+        assert!(!reports(&[9]));
+        assert!(reports(&[15]));
+        // What the far end now misses of both.
+        assert!(reports(&[4; 20]));
+        assert!(!reports(&[0; 20]));
+        assert!(reports(&[15]));
+        assert!(!reports(&[40]), "it drowns");
+        assert!(!reports(&[15; 20]), "and is not given as much again");
     }
 }

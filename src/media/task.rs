@@ -18,6 +18,7 @@ use super::call_sound::{NetworkEnd, call_sound, milliseconds};
 use super::dtmf::{DigitReceiver, DigitSender};
 use super::packets::Packet;
 use super::peer::{Answered, Identity, Peer, PeerEvent, payload_list};
+use super::repeats::Repeats;
 use super::rtpdump::{CallPacket, RecordedPacket};
 use super::sdp::{Payload, PayloadMap};
 use super::send::{Encoded, SendControl};
@@ -133,6 +134,7 @@ struct CallMedia {
     digit_timestamp: u32,
     digit_sent: Option<Instant>,
     talking: bool,
+    repeats: Repeats,
 }
 
 impl CallMedia {
@@ -179,6 +181,7 @@ impl CallMedia {
             digit_timestamp: 0,
             digit_sent: None,
             talking: false,
+            repeats: Repeats::default(),
         };
         Ok((call, events))
     }
@@ -347,24 +350,34 @@ impl CallMedia {
                 self.digit_sent = Some(Instant::now());
                 for _ in 0..event.copies {
                     let payload = Bytes::copy_from_slice(&event.payload);
-                    self.write(payload_type, self.digit_timestamp, event.marker, payload).await;
+                    let packet = self.packet(payload_type, self.digit_timestamp, event.marker, payload);
+                    self.write(packet).await;
                 }
                 continue;
             }
-            if encoded.payload().is_empty() {
-                // What follows a silence has the marker (RFC 3551, 4.1).
-                self.talking = false;
-                continue;
+            let speech = self.speech(&encoded, at);
+            let again = self.repeats.pass(speech.as_ref(), self.send_control.twice());
+            for packet in speech.into_iter().chain(again) {
+                self.write(packet).await;
             }
-            let Some(payload_type) = self.send_map.payload_type(Payload::Speech(encoded.codec)) else { continue };
-            let marker = !std::mem::replace(&mut self.talking, true);
-            self.write(payload_type, at, marker, Bytes::copy_from_slice(encoded.payload())).await;
         }
     }
 
-    async fn write(&mut self, payload_type: u8, timestamp: u32, marker: bool, payload: Bytes) {
+    /// `None` in silence.
+    fn speech(&mut self, encoded: &Encoded, timestamp: u32) -> Option<rtc::rtp::Packet> {
+        if encoded.payload().is_empty() {
+            // What follows a silence has the marker (RFC 3551, 4.1).
+            self.talking = false;
+            return None;
+        }
+        let payload_type = self.send_map.payload_type(Payload::Speech(encoded.codec))?;
+        let marker = !std::mem::replace(&mut self.talking, true);
+        Some(self.packet(payload_type, timestamp, marker, Bytes::copy_from_slice(encoded.payload())))
+    }
+
+    fn packet(&mut self, payload_type: u8, timestamp: u32, marker: bool, payload: Bytes) -> rtc::rtp::Packet {
         self.sequence = self.sequence.wrapping_add(1);
-        let packet = rtc::rtp::Packet {
+        rtc::rtp::Packet {
             header: rtc::rtp::Header {
                 version: 2,
                 marker,
@@ -375,7 +388,10 @@ impl CallMedia {
                 ..Default::default()
             },
             payload,
-        };
+        }
+    }
+
+    async fn write(&mut self, packet: rtc::rtp::Packet) {
         // An error here means that the connection is closing; its text holds the whole packet.
         let _ = self.peer.track.write_rtp(packet).await;
     }

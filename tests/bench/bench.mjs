@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { WebSocketServer } from 'ws';
-import { Bench, CALLBOX, RATE, ask, sleep, until } from '../lib.mjs';
+import { Bench, CALLBOX, RATE, ask, cpuMs, mouthToEar, sleep, until } from '../lib.mjs';
 
 const bench = new Bench('bench');
 const figures = [];
@@ -15,7 +15,6 @@ const say = (who, what, value, aim = '') => { figures.push([who, what, value, ai
 const percentile = (values, share) => [...values].sort((one, other) => one - other)[Math.min(values.length - 1, Math.floor(values.length * share))];
 
 const rss = (pid) => Number(readFileSync(`/proc/${pid}/status`, 'utf8').match(/VmRSS:\s+(\d+)/)[1]) / 1024;
-const cpuMs = (pid) => { const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' '); return (Number(fields[11]) + Number(fields[12])) * 10; };
 
 /** Context switches of all threads, those that waited and those that were interrupted. */
 const switches = (pid) => readdirSync(`/proc/${pid}/task`).reduce((sum, task) => {
@@ -86,20 +85,6 @@ async function press() {
 }
 
 // ---- two stations ----
-
-/** Writes bursts of noise into one air and finds them in the other; milliseconds between. */
-async function mouthToEar(microphone, loudspeaker) {
-  const delays = [];
-  for (let round = 0; round < 10; round++) {
-    const at = microphone.ahead(300);
-    microphone.burst(at, 1000, 40);
-    await sleep(900);
-    const heard = loudspeaker.onset(at, 600, 1000);
-    if (heard !== null) delays.push((heard - at) / RATE * 1000);
-    microphone.silence(at, 60);
-  }
-  return delays;
-}
 
 async function firstSample(loudspeaker, from, hertz) {
   await sleep(1500);

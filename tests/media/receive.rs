@@ -47,7 +47,7 @@ impl Call {
             let begin = self.sent_frames as usize * FRAME;
             let frame: Vec<f32> = (begin..begin + FRAME).map(says).collect();
             self.sent_frames += 1;
-            if let Some(packet) = self.sender.frame(&frame) {
+            for packet in self.sender.frame(&frame) {
                 if let Some(late_ms) = late_ms(self.packets, sent_ms) {
                     self.on_the_way.push((sent_ms + late_ms, packet));
                 }
@@ -251,7 +251,7 @@ fn sound_returns_by_itself_after_any_mischief() {
         for frame in 0..500_u32 {
             let says: Vec<f32> = (0..FRAME).map(|index| voice(call.sent_frames as usize * FRAME + index)).collect();
             call.sent_frames += 1;
-            if let Some(mut packet) = call.sender.frame(&says) {
+            for mut packet in call.sender.frame(&says) {
                 mischief(&mut packet, frame / 2);
                 call.receiver.packet(&packet, f64::from(call.heard_frames) * 10.0);
             }
@@ -277,7 +277,7 @@ fn a_flood_of_5000_packets_a_second_costs_little_and_passes() {
     };
     let before = loud(&mut call);
     let mut flood = OfflineSender::new(Codec::Opus, RATE_HZ).unwrap();
-    let mut packets: Vec<Vec<u8>> = (0..100).filter_map(|_| flood.frame(&[0.1; FRAME])).collect();
+    let mut packets: Vec<Vec<u8>> = (0..100).flat_map(|_| flood.frame(&[0.1; FRAME])).collect();
     let began = std::time::Instant::now();
     for frame in 0..500_u32 {
         for number in 0..50_u32 {
@@ -305,7 +305,7 @@ fn a_stream_that_starts_anew_late_in_a_call_is_heard_at_once() {
     let mut silent_frames = 0;
     for frame in 0..100_usize {
         let says: Vec<f32> = (frame * FRAME..(frame + 1) * FRAME).map(|index| tone(440.0, index)).collect();
-        if let Some(mut packet) = other.frame(&says) {
+        for mut packet in other.frame(&says) {
             packet[11] = 99;
             call.receiver.packet(&packet, f64::from(call.heard_frames) * 10.0);
         }
@@ -317,4 +317,22 @@ fn a_stream_that_starts_anew_late_in_a_call_is_heard_at_once() {
         }
     }
     assert!(silent_frames < 12, "{} ms", silent_frames * 10);
+}
+
+#[test]
+fn where_the_far_end_reports_that_much_is_lost_everything_goes_twice_and_most_of_it_comes() {
+    let lost = |reported: u8| {
+        let mut call = Call::new(Codec::Opus);
+        call.sender.report_loss(reported);
+        // A fifth of all moments is bad, for whatever is sent in them.
+        call.seconds(60.0, voice, |_, sent_ms| {
+            let moment = (sent_ms / 20.0) as u32;
+            let bad = (moment.wrapping_mul(2_654_435_761) >> 16).is_multiple_of(5);
+            (!bad).then_some(10.0)
+        });
+        call.receiver.counters().lost
+    };
+    let (once, twice) = (lost(0), lost(51));
+    assert!(once > 500, "{once}");
+    assert!(twice * 3 < once, "{twice} of {once}");
 }

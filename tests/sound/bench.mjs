@@ -2,10 +2,11 @@
 // Prints a table, and writes it as JSON. Namespaces, relay and cards in user space: see README.md here.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
 import { createInterface } from 'node:readline';
 import path from 'node:path';
 import { chromium } from 'playwright-core';
-import { Bench, CALLBOX, RATE, ROOT, TARGET, ask, sleep, until, wav } from '../lib.mjs';
+import { Bench, CALLBOX, RATE, ROOT, TARGET, ask, cpuMs, mouthToEar, openPhone, processTree, proportionalMb, sleep, until, wav } from '../lib.mjs';
 
 const PYTHON = path.join(ROOT, 'tests/echo/venv/bin/python');
 const HERE = path.join(ROOT, 'tests/sound');
@@ -19,6 +20,7 @@ const WEATHERS = [
   ['200 ms outages', { outage_ms: 200 }],
   ['40 ms jitter', { jitter_ms: 40 }],
 ];
+const MINUTES = Number(process.env.MINUTES ?? 30);
 const ONLY = process.env.WEATHER;
 /** How callbox cleans its microphone: "full" has what a door has. */
 const ECHO = process.env.ECHO ?? 'off';
@@ -53,8 +55,24 @@ function network() {
 
 const speechFile = bench.file('speech.wav');
 
-/** Says the speech at A and judges what is heard at B. */
-async function measure(card, setWeather, weather, name) {
+/** From the order to call to the first sound at the far end, in ms. */
+async function setUp(card, order) {
+  card.amic.fillTone(700, 0.3);
+  card.bspk.clear();
+  const from = card.bspk.ahead(0);
+  await order();
+  const first = await until('the first sound', () => card.bspk.onsetOfTone(from, 8000, 700), 10000);
+  card.amic.clear();
+  return (first - from) / RATE * 1000;
+}
+
+/** What a process and those that it has started use. */
+const used = (pid) => processTree(pid).reduce((sum, one) => {
+  try { return { cpu_ms: sum.cpu_ms + cpuMs(one), memory_mb: sum.memory_mb + proportionalMb(one) }; } catch { return sum; }
+}, { cpu_ms: 0, memory_mb: 0 });
+
+/** Says the speech into one air and judges what is heard in the other; and what the speaker's process uses. */
+async function measure(card, setWeather, weather, name, pid, [says, hears] = ['amic', 'bspk']) {
   const bytes = readFileSync(speechFile).subarray(44);
   const speech = new Int16Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
   await setWeather({});
@@ -62,54 +80,123 @@ async function measure(card, setWeather, weather, name) {
   await sleep(1000);
   await setWeather(weather);
   await sleep(2000);
-  card.bspk.clear();
-  const at = card.amic.ahead(200);
-  card.amic.write(at, speech);
+  card[hears].clear();
+  const [begin, before] = [Date.now(), used(pid)];
+  const at = card[says].ahead(200);
+  card[says].write(at, speech);
   await sleep(200 + SECONDS * 1000 + 1000);
-  const heard = card.bspk.read(at, speech.length + RATE * 0.7);
-  card.amic.clear();
+  const after = used(pid);
+  const cpu_percent = (after.cpu_ms - before.cpu_ms) / (Date.now() - begin) * 100;
+  const heard = card[hears].read(at, speech.length + RATE * 0.7);
+  card[says].clear();
   const [, seen, lost, uneven_ms] = (await setWeather({})).split(' ').map(Number);
   const file = path.join(process.env.SOUND_OUT ?? bench.folder, `${name}.wav`);
   writeFileSync(file, wav(heard));
   const judged = JSON.parse(run(PYTHON, path.join(HERE, 'score.py'), 'score', speechFile, file));
-  return { ...judged, packets: seen, lost, uneven_ms };
+  return { ...judged, packets: seen, lost, uneven_ms, cpu_percent, memory_mb: after.memory_mb };
 }
 
 // ---- callbox ----
 
-async function callbox(setWeather, note) {
-  const card = bench.cards('callbox');
+const WEATHERS_ASKED = WEATHERS.filter(([name]) => !ONLY || name === ONLY);
+const fileName = (who, weather) => `${who}-${weather}`.replaceAll(/[ %]+/g, '-');
+const NUMBERS = { a: '100', b: '101' };
+
+/** The core server at B, and stations. */
+async function house(card, sides) {
   const accounts = bench.file('accounts.toml'), password = bench.file('password');
-  const numbers = { a: '100', b: '101' };
   writeFileSync(password, 'callbox');
-  writeFileSync(accounts, Object.values(numbers).map((number) => `[[account]]\nnumber = "${number}"\nname = "${number}"\npassword = "callbox"\n`).join(''));
+  writeFileSync(accounts, Object.values(NUMBERS).map((number) => `[[account]]\nnumber = "${number}"\nname = "${number}"\npassword = "callbox"\n`).join(''));
   const sandbox = within('b', CALLBOX, ['sandbox', '--listen', `${B}:8443`, '--no-station', '--accounts', accounts, '--data', bench.file('data')]);
   const ca = await until('the sandbox', () => sandbox.out.match(/ca_file = "([^"]+)"/)?.[1], 20000);
   const stations = {};
-  for (const side of ['a', 'b']) {
+  for (const side of sides) {
     const control = bench.file(`${side}.sock`), config = bench.file(`${side}.toml`);
-    writeFileSync(config, `[core]\nurl = "https://${B}:8443"\nca_file = "${ca}"\nlogin = "${numbers[side]}"\npassword_file = "${password}"\n[audio]\ncapture = "${side}mic"\nplayback = "${side}spk"\necho = "${ECHO}"\nnoise_suppression = false\ngain_control = false\nvolume = 100\n[gpio]\nbackend = "simulated"\n[control]\nsocket = "${control}"\n[[answer]]\naction = "answer"\n`);
+    writeFileSync(config, `[core]\nurl = "https://${B}:8443"\nca_file = "${ca}"\nlogin = "${NUMBERS[side]}"\npassword_file = "${password}"\n[audio]\ncapture = "${side}mic"\nplayback = "${side}spk"\necho = "${ECHO}"\nnoise_suppression = false\ngain_control = false\nvolume = 100\n[gpio]\nbackend = "simulated"\n[control]\nsocket = "${control}"\n[[answer]]\naction = "answer"\n`);
     const child = within(side, CALLBOX, ['run', '--config', config], card.env);
-    stations[side] = { child, control, status: async () => (await ask(control, { request: 'status' })).status };
-    await until(`registration of ${side}`, async () => (await stations[side].status()).session.state === 'registered').catch((error) => { throw new Error(`${error.message}\n${child.out}`); });
+    const status = async () => (await ask(control, { request: 'status' })).status;
+    stations[side] = {
+      child, status,
+      ask: (request) => ask(control, request),
+      talking: () => until('the call', async () => (await status()).lines.some((line) => line.state === 'established' && line.call.media_connected)),
+      idle: () => until('its end', async () => (await status()).lines.every((line) => line.state === 'idle')),
+    };
+    await until(`registration of ${side}`, async () => (await status()).session.state === 'registered').catch((error) => { throw new Error(`${error.message}\n${child.out}`); });
   }
-  const { a } = stations;
-  for (const [name, weather] of WEATHERS.filter(([name]) => !ONLY || name === ONLY)) {
-    await ask(a.control, { request: 'call', number: numbers.b });
-    await until('the call', async () => (await a.status()).lines.some((line) => line.state === 'established' && line.call.media_connected));
-    note('callbox', name, await measure(card, setWeather, weather, `callbox-${name}`.replaceAll(/[ %]+/g, '-')));
-    await ask(a.control, { request: 'hangup' });
-    await until('its end', async () => (await a.status()).lines.every((line) => line.state === 'idle'));
+  const end = async () => { for (const child of [...Object.values(stations).map((station) => station.child), sandbox]) await bench.stop(child); };
+  return { stations, end };
+}
+
+async function callbox(setWeather, note) {
+  const card = bench.cards('callbox');
+  const { stations: { a }, end } = await house(card, ['a', 'b']);
+  for (const [name, weather] of WEATHERS_ASKED) {
+    const set_up_ms = await setUp(card, () => a.ask({ request: 'call', number: NUMBERS.b }));
+    await a.talking();
+    note('callbox', name, { ...await measure(card, setWeather, weather, fileName('callbox', name), a.child.pid), set_up_ms });
+    await a.ask({ request: 'hangup' });
+    await a.idle();
   }
-  for (const child of [stations.a.child, stations.b.child, sandbox]) await bench.stop(child);
+  await end();
+}
+
+/** Between a station and the web phone, both ways. */
+async function mixed(setWeather, note) {
+  const card = bench.cards('mixed');
+  const { stations: { a }, end } = await house(card, ['a']);
+  const { browser: phones, pid } = await browser('b', card, ['--ignore-certificate-errors']);
+  const phone = await openPhone(phones, `https://${B}:8443`, NUMBERS.b);
+  await a.ask({ request: 'call', number: NUMBERS.b });
+  await phone.click('text=Answer');
+  await a.talking();
+  for (const [name, weather] of WEATHERS_ASKED) {
+    note('callbox to Chromium', name, await measure(card, setWeather, weather, fileName('callbox-to-chromium', name), a.child.pid));
+  }
+  note('Chromium to callbox', 'no loss', await measure(card, setWeather, {}, 'chromium-to-callbox', pid, ['bmic', 'aspk']));
+  await phones.close();
+  await end();
+}
+
+/** Cards whose clocks are 200 ppm apart: the delay must stay what it was. Not among the usual peers: it takes its time. */
+async function drift() {
+  const card = bench.cards('drift', { a: 100, b: -100 });
+  const { stations, end } = await house(card, ['a', 'b']);
+  await stations.a.ask({ request: 'call', number: NUMBERS.b });
+  await stations.a.talking();
+  await sleep(3000);
+  const begin = Date.now();
+  for (let minute = 0; minute <= MINUTES; minute++) {
+    await sleep(Math.max(0, begin + minute * 60_000 - Date.now()));
+    card.bspk.clear();
+    const delays = (await mouthToEar(card.amic, card.bspk)).sort((one, other) => one - other);
+    const xruns = await Promise.all(Object.values(stations).map(async (station) => (await station.status()).sound.xruns));
+    console.log(`minute ${minute}: mouth to ear ${delays[delays.length >> 1]?.toFixed(1)} ms (${delays[0]?.toFixed(1)} to ${delays.at(-1)?.toFixed(1)}), ${xruns.join(' and ')} xruns`);
+  }
+  await end();
+}
+
+/** Every core is kept busy by other work: how long the audio thread takes for a frame then, and whether it comes late. */
+async function busy(setWeather) {
+  const card = bench.cards('busy');
+  const { stations: { a, b }, end } = await house(card, ['a', 'b']);
+  await a.ask({ request: 'call', number: NUMBERS.b });
+  await a.talking();
+  const others = cpus().map(() => bench.start('sh', ['-c', 'while :; do :; done']));
+  const { plcmos } = await measure(card, setWeather, {}, 'busy', a.child.pid);
+  for (const station of [a, b]) {
+    const { longest_frame_us, realtime, xruns } = (await station.status()).sound;
+    console.log(`every core busy: longest frame ${longest_frame_us} µs of CPU, ${xruns} xruns, real-time priority ${realtime ? 'yes' : 'no'}, PLCMOS ${plcmos.toFixed(2)}`);
+  }
+  for (const other of others) await bench.stop(other);
+  await end();
 }
 
 // ---- Chromium ----
 
-async function browser(side, card) {
+async function browser(side, card, more = []) {
   const wrapper = bench.file(`chromium-${side}`);
-  writeFileSync(wrapper, `#!/bin/sh\nexec ip netns exec ${names[side]} ${process.env.CHROMIUM ?? '/usr/bin/chromium'} "$@"\n`, { mode: 0o755 });
-  return chromium.launch({
+  writeFileSync(wrapper, `#!/bin/sh\necho $$ > ${wrapper}.pid\nexec ip netns exec ${names[side]} ${process.env.CHROMIUM ?? '/usr/bin/chromium'} "$@"\n`, { mode: 0o755 });
+  const launched = await chromium.launch({
     executablePath: wrapper,
     ignoreDefaultArgs: ['--mute-audio'],
     env: { ...process.env, ...card.env },
@@ -118,17 +205,19 @@ async function browser(side, card) {
       '--disable-background-networking', '--disable-component-update', '--disable-sync',
       '--autoplay-policy=no-user-gesture-required', '--use-fake-ui-for-media-stream',
       `--alsa-input-device=${side}mic`, `--alsa-output-device=${side}spk`,
-      '--disable-features=WebRtcHideLocalIpsWithMdns,AudioServiceSandbox',
+      '--disable-features=WebRtcHideLocalIpsWithMdns,AudioServiceSandbox', ...more,
     ],
   });
+  return { browser: launched, pid: Number(readFileSync(`${wrapper}.pid`, 'utf8')) };
 }
 
 async function chromiums(setWeather, note) {
   const card = bench.cards('chromium');
-  const pages = {}, browsers = [];
+  const pages = {}, browsers = [], pids = {};
   for (const side of ['a', 'b']) {
-    const one = await browser(side, card);
+    const { browser: one, pid } = await browser(side, card);
     browsers.push(one);
+    pids[side] = pid;
     const context = await one.newContext({ permissions: ['microphone'] });
     pages[side] = await context.newPage();
     // Microphones are given to local pages.
@@ -150,7 +239,7 @@ async function chromiums(setWeather, note) {
     });
   }
   const { a, b } = pages;
-  for (const [name, weather] of WEATHERS.filter(([name]) => !ONLY || name === ONLY)) {
+  const call = async () => {
     await a.evaluate(() => window.open1());
     await b.evaluate(() => window.open1());
     const offer = await a.evaluate(async () => { await window.peer.setLocalDescription(); return window.gathered(); });
@@ -160,8 +249,10 @@ async function chromiums(setWeather, note) {
       return window.gathered();
     }, offer);
     await a.evaluate((sdp) => window.peer.setRemoteDescription({ type: 'answer', sdp }), answer);
-    await until('the connection', () => a.evaluate(() => window.peer.connectionState === 'connected'));
-    note('Chromium', name, await measure(card, setWeather, weather, `chromium-${name}`.replaceAll(/[ %]+/g, '-')));
+  };
+  for (const [name, weather] of WEATHERS_ASKED) {
+    const set_up_ms = await setUp(card, call);
+    note('Chromium', name, { ...await measure(card, setWeather, weather, fileName('chromium', name), pids.a), set_up_ms });
     for (const page of [a, b]) await page.evaluate(() => { window.sound?.pause(); window.peer.getSenders().forEach((sender) => sender.track?.stop()); window.peer.close(); });
   }
   for (const one of browsers) await one.close();
@@ -187,10 +278,9 @@ async function baresip(setWeather, note) {
     return run('ip', 'netns', 'exec', names.a, 'python3', '-c',
       `import socket,time\ns=socket.create_connection(("${A}",4444))\nt=${JSON.stringify(text)}\ns.send(f"{len(t)}:{t},".encode())\ntime.sleep(0.5)`);
   };
-  for (const [name, weather] of WEATHERS.filter(([name]) => !ONLY || name === ONLY)) {
-    command('dial', `sip:b@${B}`);
-    await sleep(2000);
-    note('baresip', name, await measure(card, setWeather, weather, `baresip-${name}`.replaceAll(/[ %]+/g, '-')).catch((error) => { throw new Error(`${error.message}\n${children.a.out}\n${children.b.out}`); }));
+  for (const [name, weather] of WEATHERS_ASKED) {
+    const set_up_ms = await setUp(card, () => command('dial', `sip:b@${B}`)).catch((error) => { throw new Error(`${error.message}\n${children.a.out}\n${children.b.out}`); });
+    note('baresip', name, { ...await measure(card, setWeather, weather, fileName('baresip', name), children.a.pid), set_up_ms });
     command('hangup');
     await sleep(1000);
   }
@@ -200,16 +290,16 @@ async function baresip(setWeather, note) {
 const figures = {};
 function note(who, weather, judged) {
   (figures[weather] ??= {})[who] = judged;
-  const { plcmos, pesq, delay_ms, packets, lost, uneven_ms } = judged;
-  console.log(`${weather.padEnd(16)} ${who.padEnd(9)} PLCMOS ${plcmos.toFixed(2)}  PESQ ${pesq.toFixed(2)}  delay ${delay_ms.toFixed(0).padStart(4)} ms  (${lost} of ${packets} packets lost, 99 % sent within ${uneven_ms.toFixed(1)} ms of 20)`);
+  const { plcmos, pesq, delay_ms, packets, lost, uneven_ms, cpu_percent, memory_mb } = judged;
+  console.log(`${weather.padEnd(14)} ${who.padEnd(19)} PLCMOS ${plcmos.toFixed(2)}  PESQ ${pesq.toFixed(2)}  delay ${delay_ms.toFixed(0).padStart(4)} ms  (${lost} of ${packets} packets lost, 99 % sent within ${uneven_ms.toFixed(1)} ms of 20; ${cpu_percent.toFixed(1)} % of a core, ${memory_mb.toFixed(0)} MB)`);
 }
 
-const PEERS = { callbox, chromium: chromiums, baresip };
+const PEERS = { callbox, chromium: chromiums, baresip, mixed, drift, busy };
 let failed = false;
 try {
   run(PYTHON, path.join(HERE, 'score.py'), 'speech', speechFile, '--seconds', String(SECONDS), '--seed', String(SEED));
   const setWeather = network();
-  for (const name of (process.env.PEERS ?? 'callbox chromium baresip').split(' ')) {
+  for (const name of (process.env.PEERS ?? 'callbox chromium baresip mixed').split(' ')) {
     try { await PEERS[name](setWeather, note); } catch (error) { failed = true; console.log(`${name}: not measured: ${error.message}`); }
   }
 } finally {
