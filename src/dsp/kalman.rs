@@ -257,7 +257,8 @@ impl EchoPath {
                 continue;
             };
             *noise = 0.9 * *noise + 0.1 * error.norm_sqr();
-            *gain = 1.0 / (*spread + *noise + 1e-6);
+            // Half of the error's block are zeros: it has half the power.
+            *gain = 2.0 / (*spread + *noise + 1e-6);
             *spread *= 0.5;
         }
         let parts = self.weights.chunks_exact_mut(BINS).zip(self.uncertainty.chunks_exact_mut(BINS));

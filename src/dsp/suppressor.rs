@@ -21,6 +21,10 @@ const OVERLAP: f32 = 1.5;
 const SPEECH_BINS: std::ops::Range<usize> = 6..180;
 /// Over-subtraction while the echo is alone.
 const STRONGEST: f32 = 64.0;
+/// Over-subtraction while the near end talks.
+const WEAKEST: f32 = 1.5;
+/// How much more residual there is than the filter expects.
+const UNEXPECTED: f32 = 1.75;
 /// Bins whose gain the band above 8 kHz follows: 4 to 7.5 kHz.
 const UPPER_BINS: std::ops::Range<usize> = 120..226;
 /// Noise is taken down by 12 dB at most: less of it, and none of its character lost.
@@ -118,7 +122,7 @@ impl Suppressor {
         self.expect(&prediction.expected_error);
         self.estimate();
         let strongest = if self.against_noise { STRONGEST / (NOISE_FLOOR * NOISE_FLOOR) } else { STRONGEST };
-        let strength = strongest.powf(1.0 - ((self.presence - 0.1) / 0.5).clamp(0.0, 1.0));
+        let strength = strongest.powf(1.0 - ((self.presence - 0.1) / 0.5).clamp(0.0, 1.0)).max(WEAKEST);
         let Self { bins, error_bins, random, against_noise, .. } = self;
         let (mut upper_before, mut upper_after) = (0.0, 0.0);
         let samples = self.fft.inverse(|output| {
@@ -185,7 +189,7 @@ impl Suppressor {
             bin.tail = echo_power.max(0.5 * bin.tail);
             bin.learn_noise(hops);
             bin.learn_leak(power);
-            bin.residual = bin.log_leak.exp() * bin.tail + 1.5 * newest.max(*last);
+            bin.residual = bin.log_leak.exp() * bin.tail + UNEXPECTED * newest.max(*last);
             bin.cross = bin.cross * 0.85 + error * echo.conj() * 0.15;
             bin.error_power = 0.85 * bin.error_power + 0.15 * power;
             bin.echo_power = 0.85 * bin.echo_power + 0.15 * echo_power;
