@@ -21,6 +21,10 @@ pub(super) struct Lead {
     pub(super) periods: Frames,
     /// Since the last underrun, or since the lead was shortened.
     calm_periods: u32,
+    /// Since the stream was started.
+    age_periods: u32,
+    /// The last underrun was that of the start.
+    forgiven: bool,
     /// The shortest one of this window, in frames.
     shortest: Frames,
     window: u32,
@@ -38,6 +42,8 @@ impl Lead {
         Self {
             periods: LEAD_PERIODS.0,
             calm_periods: 0,
+            age_periods: 0,
+            forgiven: false,
             shortest: Frames::MAX,
             window: 0,
             clock: ClockControl::new(1.0, 4.0),
@@ -48,15 +54,24 @@ impl Lead {
         }
     }
 
-    /// It was too short.
+    /// It was too short. A single underrun right after a start says nothing of what follows: the thread's first frames
+    /// wait for memory.
     pub(super) fn underrun(&mut self) {
-        self.periods = (self.periods + 1).min(LEAD_PERIODS.1);
-        self.calm_periods = 0;
+        self.forgiven = self.age_periods < LEAD_WINDOW && !self.forgiven;
+        if !self.forgiven {
+            self.periods = (self.periods + 1).min(LEAD_PERIODS.1);
+            self.calm_periods = 0;
+        }
         self.started();
     }
 
     /// The stream is started anew, with the whole lead.
     pub(super) fn started(&mut self) {
+        self.age_periods = 0;
+        self.measure_anew();
+    }
+
+    fn measure_anew(&mut self) {
         (self.shortest, self.window) = (Frames::MAX, 0);
         self.is_cut = false;
     }
@@ -88,8 +103,9 @@ impl Lead {
     fn note(&mut self, lead: Frames, period: Frames) -> bool {
         // The period that is about to be written makes up for the one that was read.
         let target = (self.periods - 1) * period;
+        self.age_periods = self.age_periods.saturating_add(1);
         if lead > target + SURPLUS_PERIODS * period {
-            self.started();
+            self.measure_anew();
             return true;
         }
         self.calm_periods += 1;
@@ -140,6 +156,17 @@ mod tests {
         assert_eq!(lead.periods, LEAD_PERIODS.0 + 1);
         run(&mut lead, 2.0, 61, 0.0);
         assert_eq!(lead.periods, LEAD_PERIODS.0);
+    }
+
+    #[test]
+    fn the_underrun_of_a_start_is_forgiven_and_a_second_one_is_not() {
+        let mut lead = Lead::new(PERIOD);
+        run(&mut lead, 1.0, 2, 0.0);
+        lead.started();
+        lead.underrun();
+        assert_eq!(lead.periods, LEAD_PERIODS.0);
+        lead.underrun();
+        assert_eq!(lead.periods, LEAD_PERIODS.0 + 1);
     }
 
     #[test]

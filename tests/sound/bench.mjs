@@ -6,7 +6,7 @@ import { cpus } from 'node:os';
 import { createInterface } from 'node:readline';
 import path from 'node:path';
 import { chromium } from 'playwright-core';
-import { Bench, CALLBOX, RATE, ROOT, TARGET, ask, cpuMs, mouthToEar, openPhone, processTree, proportionalMb, sleep, until, wav } from '../lib.mjs';
+import { ARTIFACTS, Bench, CALLBOX, RATE, ROOT, ask, cpuMs, mouthToEar, openPhone, processTree, proportionalMb, sleep, until, wav } from '../lib.mjs';
 
 const PYTHON = path.join(ROOT, 'tests/echo/venv/bin/python');
 const HERE = path.join(ROOT, 'tests/sound');
@@ -112,7 +112,7 @@ async function house(card, sides) {
   const stations = {};
   for (const side of sides) {
     const control = bench.file(`${side}.sock`), config = bench.file(`${side}.toml`);
-    writeFileSync(config, `[core]\nurl = "https://${B}:8443"\nca_file = "${ca}"\nlogin = "${NUMBERS[side]}"\npassword_file = "${password}"\n[audio]\ncapture = "${side}mic"\nplayback = "${side}spk"\necho = "${ECHO}"\nnoise_suppression = false\ngain_control = false\nvolume = 100\n[gpio]\nbackend = "simulated"\n[control]\nsocket = "${control}"\n[[answer]]\naction = "answer"\n`);
+    writeFileSync(config, `[core]\nurl = "https://${B}:8443"\nca_file = "${ca}"\nlogin = "${NUMBERS[side]}"\npassword_file = "${password}"\n[audio]\ncapture = "${side}mic"\nplayback = "${side}spk"\necho = "${ECHO}"\nnoise_suppression = false\ngain_control = false\nvolume = 100\n[calls]\nmax_talk_s = 7200\n[gpio]\nbackend = "simulated"\n[control]\nsocket = "${control}"\n[[answer]]\naction = "answer"\n`);
     const child = within(side, CALLBOX, ['run', '--config', config], card.env);
     const status = async () => (await ask(control, { request: 'status' })).status;
     stations[side] = {
@@ -306,6 +306,8 @@ try {
   await bench.end();
   for (const name of Object.values(names)) try { run('ip', 'netns', 'delete', name); } catch { /* it never was */ }
 }
-mkdirSync(path.join(TARGET, 'artifacts'), { recursive: true });
-writeFileSync(path.join(TARGET, 'artifacts', 'sound.json'), JSON.stringify(figures, null, 1));
+if (Object.keys(figures).length) {
+  mkdirSync(ARTIFACTS, { recursive: true });
+  writeFileSync(path.join(ARTIFACTS, 'sound.json'), JSON.stringify(figures, null, 1));
+}
 process.exit(failed ? 1 : 0);
