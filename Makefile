@@ -5,7 +5,7 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 VIRTCARD := $(TARGET)/virtcard/libasound_module_pcm_virtcard.so
 
-.PHONY: deny demo-test demo test ci bench bench-echo bench-sound test-speech sim mutants fuzz soak test-sim test-sim-century test-device test-arm test-arm-system arm64 armhf deb lint-unit lint-deb tools packages-demo packages-test lint test-rust test-npm test-browser test-lan doc clean
+.PHONY: deny demo-test demo test ci bench bench-arm bench-echo bench-sound test-speech sim mutants fuzz soak test-sim test-sim-century test-device test-arm test-arm-system arm64 armhf deb lint-unit lint-deb tools packages-demo packages-test lint test-rust test-npm test-browser test-lan doc clean
 
 ## Start a core server, a web phone and a station on this machine
 demo: packages-demo
@@ -126,6 +126,12 @@ test-arm: packages-demo
 	scripts/arm-test arm64 $(TARGET)/release/callbox
 	scripts/arm-test armhf $(TARGET)/release/callbox
 
+## Instructions that the sound of a call takes on arm64
+bench-arm:
+	scripts/install-packages qemu-user python3 build-essential
+	cc -shared -fPIC -O2 -Wall -o $(TARGET)/count.so tests/arm/count.c
+	python3 tests/arm/instructions.py $$(scripts/arm-build arm64 | tail -1) $(abspath $(TARGET))/count.so
+
 ## The arm64 package installed, started and rebooted in an emulated Debian machine
 test-arm-system: packages-demo
 	scripts/arm-system
@@ -153,7 +159,7 @@ bench: packages-test packages-device $(VIRTCARD)
 	tests/device/build.sh
 	python3 tests/device/latency.py $(TARGET)/release/callbox
 	$(CARGO) test --test network -- --ignored --nocapture --test-threads=1
-	$(MAKE) bench-echo bench-sound
+	$(MAKE) bench-arm bench-echo bench-sound
 	TEST_CALLBOX=$(abspath $(TARGET))/release/callbox node tests/bench/table.mjs
 
 doc:
