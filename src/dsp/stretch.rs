@@ -32,10 +32,11 @@ impl Stretch {
         2 * PERIODS.end() * self.factor
     }
 
-    /// Leaves one period at the beginning out; gives how many samples are left, from the beginning on.
-    pub fn shorten(&self, samples: &mut [f32]) -> usize {
+    /// Leaves one period at the beginning out, which is nearer to what is `wanted` out than nothing; gives how many
+    /// samples are left, from the beginning on.
+    pub fn shorten(&self, samples: &mut [f32], wanted: usize) -> usize {
         let length = samples.len();
-        let Some(period) = self.period(samples) else { return length };
+        let Some(period) = self.period(samples, wanted) else { return length };
         for index in 0..period {
             let weight = (index as f32 + 0.5) / period as f32;
             let later = samples.get(index + period).copied().unwrap_or_default();
@@ -47,10 +48,10 @@ impl Stretch {
         length - period
     }
 
-    /// Says one period at the beginning twice. `samples` holds `length` of sound and room; gives the new length,
-    /// which is the old one where there is no room or no period.
-    pub fn lengthen(&self, samples: &mut [f32], length: usize) -> usize {
-        let Some(period) = samples.get(..length).and_then(|sound| self.period(sound)) else { return length };
+    /// Says one period at the beginning twice, which is nearer to what is `wanted` more than nothing. `samples` holds
+    /// `length` of sound and room; gives the new length, which is the old one where there is no room or no period.
+    pub fn lengthen(&self, samples: &mut [f32], length: usize, wanted: usize) -> usize {
+        let Some(period) = samples.get(..length).and_then(|sound| self.period(sound, wanted)) else { return length };
         if length + period > samples.len() {
             return length;
         }
@@ -67,18 +68,19 @@ impl Stretch {
         length + period
     }
 
-    /// How far two stretches at the beginning that are alike lie apart, in samples.
-    fn period(&self, samples: &[f32]) -> Option<usize> {
+    /// How far two stretches at the beginning that are alike lie apart, in samples: less than twice what is wanted.
+    fn period(&self, samples: &[f32], wanted: usize) -> Option<usize> {
         let mut coarse = [0.0; LONGEST];
         let length = (samples.len() / self.factor).min(LONGEST);
         for (to, from) in coarse.iter_mut().zip(samples.chunks_exact(self.factor)) {
             *to = from.iter().sum::<f32>() / self.factor as f32;
         }
         let coarse = coarse.get(..length)?;
-        let longest = (*PERIODS.end()).min(length / 2);
+        let wanted = wanted / self.factor;
+        let longest = (*PERIODS.end()).min(length / 2).min(2 * wanted);
         let power = coarse.iter().map(|sample| sample * sample).sum::<f32>() / length.max(1) as f32;
         if power < NOTHING * NOTHING {
-            return (longest >= *PERIODS.start()).then_some(longest * self.factor);
+            return (longest >= *PERIODS.start()).then_some(longest.min(wanted).max(*PERIODS.start()) * self.factor);
         }
         let best = (*PERIODS.start()..=longest)
             .map(|period| (period, likeness(coarse, period, period)))
@@ -135,14 +137,14 @@ mod tests {
             let original = voice(rate_hz, length);
 
             let mut shorter = original.clone();
-            let left = stretch.shorten(&mut shorter);
+            let left = stretch.shorten(&mut shorter, period as usize);
             assert!(((length - left) as f32 - period).abs() < 2.0, "{rate_hz}: {}", length - left);
             assert!(step(&shorter[..left]) <= step(&original) * 1.1);
             assert_eq!(shorter[left - 1], original[length - 1]);
 
             let mut longer = original.clone();
             longer.resize(2 * length, 0.0);
-            let left = stretch.lengthen(&mut longer, length);
+            let left = stretch.lengthen(&mut longer, length, period as usize);
             assert!(((left - length) as f32 - period).abs() < 2.0, "{rate_hz}: {}", left - length);
             assert!(step(&longer[..left]) <= step(&original) * 1.1);
             assert_eq!(longer[left - 1], original[length - 1]);
@@ -150,20 +152,31 @@ mod tests {
     }
 
     #[test]
+    fn a_period_of_more_than_twice_what_is_wanted_stays() {
+        let stretch = Stretch::new(16_000);
+        let mut voice = voice(16_000, 480);
+        // 7 ms.
+        let period = 16_000 / 140;
+        assert_eq!(stretch.shorten(&mut voice, period * 4 / 10), 480);
+        assert!(stretch.shorten(&mut voice, period * 6 / 10) < 480);
+    }
+
+    #[test]
     fn silence_can_be_cut_and_noise_cannot() {
         let stretch = Stretch::new(16_000);
-        assert_eq!(stretch.shorten(&mut [0.0; 400]), 200);
+        assert_eq!(stretch.shorten(&mut [0.0; 400], 1_000), 200);
+        assert_eq!(stretch.shorten(&mut [0.0; 400], 80), 320);
         let mut random = 1;
         let mut noise: Vec<f32> = (0..400).map(|_| crate::suppressor::unit(&mut random).re * 0.3).collect();
-        assert_eq!(stretch.shorten(&mut noise), 400);
+        assert_eq!(stretch.shorten(&mut noise, 1_000), 400);
     }
 
     #[test]
     fn too_little_sound_or_room_is_left_as_it_is() {
         let stretch = Stretch::new(48_000);
-        assert_eq!(stretch.shorten(&mut []), 0);
-        assert_eq!(stretch.shorten(&mut [0.0; 100]), 100);
+        assert_eq!(stretch.shorten(&mut [], 1_000), 0);
+        assert_eq!(stretch.shorten(&mut [0.0; 100], 1_000), 100);
         let mut full = voice(48_000, 1_440);
-        assert_eq!(stretch.lengthen(&mut full, 1_440), 1_440);
+        assert_eq!(stretch.lengthen(&mut full, 1_440, 1_000), 1_440);
     }
 }

@@ -1,36 +1,75 @@
 //! Removes the echo that the prediction leaves, and backs off where the near end talks.
 //!
 //! A Wiener gain per bin by the decision-directed estimate (Ephraim & Malah 1984), with comfort noise under what it
-//! takes away. Windows of 30 ms each 10 ms: what comes out is 20 ms late.
+//! takes away. Windows of 45 ms each 10 ms, of which only the last 25 ms are heard: fine in frequency, and what comes
+//! out is 15 ms late (windows that are not symmetric, after Mauler & Martin, EUSIPCO 2007).
+
+use std::f32::consts::PI;
+use std::ops::Range;
 
 use realfft::num_complex::Complex32;
 
-use crate::HOP;
 use crate::fft::Fft;
 use crate::kalman::{self, Prediction};
+use crate::{HOP, RATE_HZ};
 
 /// Samples of a window.
-const WINDOW: usize = 3 * HOP;
+const WINDOW: usize = 45 * RATE_HZ as usize / 1000;
+/// Samples at its end that are heard of it.
+const HEARD: usize = 25 * RATE_HZ as usize / 1000;
 /// Bins of a window.
 const BINS: usize = WINDOW / 2 + 1;
 /// How late the output is, in samples.
-pub(super) const LATENCY: usize = WINDOW - HOP;
-/// Overlapping windows squared sum up to this.
-const OVERLAP: f32 = 1.5;
-/// Bins by which the near end is told: 200 to 6000 Hz.
-const SPEECH_BINS: std::ops::Range<usize> = 6..180;
-/// Over-subtraction while the echo is alone.
+pub(super) const LATENCY: usize = HEARD - HOP;
+/// Bins by which the near end is told.
+const SPEECH_BINS: Range<usize> = bin_of(200)..bin_of(6_000);
+/// Over-subtraction while the echo is alone; there is none while the near end talks.
 const STRONGEST: f32 = 64.0;
-/// Over-subtraction while the near end talks.
-const WEAKEST: f32 = 1.5;
 /// How much more residual there is than the filter expects.
-const UNEXPECTED: f32 = 1.75;
-/// Bins whose gain the band above 8 kHz follows: 4 to 7.5 kHz.
-const UPPER_BINS: std::ops::Range<usize> = 120..226;
+const UNEXPECTED: f32 = 1.4;
+/// Bins whose gain the band above 8 kHz follows.
+const UPPER_BINS: Range<usize> = bin_of(4_000)..bin_of(7_533);
 /// Noise is taken down by 12 dB at most: less of it, and none of its character lost.
 const NOISE_FLOOR: f32 = 0.25;
 /// Hops in which the noise floor is learned at once.
 const FIRST_HOPS: u32 = 20;
+
+const fn bin_of(hertz: usize) -> usize {
+    hertz * WINDOW / RATE_HZ as usize
+}
+
+/// What a signal is multiplied by on its way to the bins and back; there and back is the identity.
+struct Windows {
+    analysis: [f32; WINDOW],
+    synthesis: [f32; HEARD],
+    /// The sum of the analysis window's squares.
+    power: f32,
+}
+
+impl Windows {
+    fn new() -> Self {
+        // Half a sine smeared over a hop: hops of it add up to 1.
+        let product = |index: usize| {
+            let (until, hop, length) = (index as f32 + 0.5, HOP as f32, LATENCY as f32);
+            let cos = |at: f32| (PI * at.clamp(0.0, length) / length).cos();
+            0.5 * (cos(until - hop) - cos(until))
+        };
+        let highest = product(HEARD / 2);
+        let (before, rise) = (WINDOW - HEARD, WINDOW - HEARD / 2);
+        let (mut analysis, mut synthesis) = ([0.0; WINDOW], [0.0; HEARD]);
+        for (index, value) in analysis.iter_mut().enumerate() {
+            *value = match index.checked_sub(before) {
+                Some(heard) if index >= rise => (product(heard) / highest).sqrt(),
+                _ => (PI * (index as f32 + 0.5) / (2 * rise) as f32).sin(),
+            };
+        }
+        for (index, (value, analysis)) in synthesis.iter_mut().zip(analysis.iter().skip(before)).enumerate() {
+            *value = product(index) / analysis;
+        }
+        let power = analysis.iter().map(|value| value * value).sum();
+        Self { analysis, synthesis, power }
+    }
+}
 
 /// What is known of one bin over time.
 #[derive(Clone, Copy)]
@@ -55,7 +94,7 @@ pub(super) struct Suppressor {
     /// Take steady noise down as well.
     against_noise: bool,
     fft: Fft,
-    window: [f32; WINDOW],
+    windows: Windows,
     error: [f32; WINDOW],
     echo: [f32; WINDOW],
     error_bins: Vec<Complex32>,
@@ -67,16 +106,11 @@ pub(super) struct Suppressor {
     upper_gain: f32,
     hops: u32,
     random: u32,
-    output: [f32; WINDOW],
+    output: [f32; HEARD],
 }
 
 impl Suppressor {
     pub(super) fn new(against_noise: bool) -> Self {
-        let mut window = [0.0; WINDOW];
-        for (index, value) in window.iter_mut().enumerate() {
-            // The root of a Hann window, at the analysis and at the synthesis.
-            *value = (0.5 - 0.5 * (std::f32::consts::TAU * index as f32 / WINDOW as f32).cos()).sqrt();
-        }
         let bin = Bin {
             smooth: 0.0,
             tail: 0.0,
@@ -92,7 +126,7 @@ impl Suppressor {
         Self {
             against_noise,
             fft: Fft::new(WINDOW),
-            window,
+            windows: Windows::new(),
             error: [0.0; WINDOW],
             echo: [0.0; WINDOW],
             error_bins: vec![Complex32::default(); BINS],
@@ -103,17 +137,17 @@ impl Suppressor {
             upper_gain: 1.0,
             hops: 0,
             random: 1,
-            output: [0.0; WINDOW],
+            output: [0.0; HEARD],
         }
     }
 
-    /// Takes a hop after the prediction; gives the hop of 20 ms before, without echo.
+    /// Takes a hop after the prediction; gives the hop of 15 ms before, without echo.
     pub(super) fn suppress(&mut self, prediction: &Prediction, cleaned: &mut [f32]) {
         append(&mut self.error, &prediction.error);
         append(&mut self.echo, &prediction.echo);
-        let Self { fft, window, .. } = self;
+        let Self { fft, windows, .. } = self;
         let windowed = |signal: &[f32; WINDOW], samples: &mut [f32]| {
-            for ((sample, value), weight) in samples.iter_mut().zip(signal).zip(window.iter()) {
+            for ((sample, value), weight) in samples.iter_mut().zip(signal).zip(&windows.analysis) {
                 *sample = value * weight;
             }
         };
@@ -122,7 +156,7 @@ impl Suppressor {
         self.expect(&prediction.expected_error);
         self.estimate();
         let strongest = if self.against_noise { STRONGEST / (NOISE_FLOOR * NOISE_FLOOR) } else { STRONGEST };
-        let strength = strongest.powf(1.0 - ((self.presence - 0.1) / 0.5).clamp(0.0, 1.0)).max(WEAKEST);
+        let strength = strongest.powf(1.0 - ((self.presence - 0.1) / 0.5).clamp(0.0, 1.0));
         let Self { bins, error_bins, random, against_noise, .. } = self;
         let (mut upper_before, mut upper_after) = (0.0, 0.0);
         let samples = self.fft.inverse(|output| {
@@ -143,9 +177,10 @@ impl Suppressor {
         });
         self.upper_gain = (upper_after / (upper_before + 1e-12)).sqrt();
         self.output.copy_within(HOP.., 0);
-        self.output.iter_mut().skip(WINDOW - HOP).for_each(|sample| *sample = 0.0);
-        for ((sum, sample), weight) in self.output.iter_mut().zip(samples).zip(&self.window) {
-            *sum += sample * weight / OVERLAP;
+        self.output.iter_mut().skip(LATENCY).for_each(|sample| *sample = 0.0);
+        let heard = samples.iter().skip(WINDOW - HEARD);
+        for ((sum, sample), weight) in self.output.iter_mut().zip(heard).zip(&self.windows.synthesis) {
+            *sum += sample * weight;
         }
         for (to, from) in cleaned.iter_mut().zip(&self.output).take(HOP) {
             *to = *from;
@@ -167,13 +202,14 @@ impl Suppressor {
     fn expect(&mut self, expected: &[f32; kalman::BINS]) {
         self.expected.swap(0, 1);
         let [newest, _] = &mut self.expected;
+        let scale = self.windows.power / HOP as f32;
         let step = (kalman::BINS - 1) as f32 / (BINS - 1) as f32;
         for (index, value) in newest.iter_mut().enumerate() {
             let at = index as f32 * step;
             let low = (at as usize).min(kalman::BINS - 2);
             let part = at - low as f32;
             let (Some(one), Some(two)) = (expected.get(low), expected.get(low + 1)) else { continue };
-            *value = (one * (1.0 - part) + two * part) * OVERLAP;
+            *value = (one * (1.0 - part) + two * part) * scale;
         }
     }
 
@@ -261,4 +297,19 @@ pub(super) fn unit(random: &mut u32) -> Complex32 {
     *random ^= *random << 5;
     let (sin, cos) = (*random as f32 * (std::f32::consts::TAU / 4_294_967_296.0)).sin_cos();
     Complex32::new(cos, sin)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_to_the_bins_and_back_is_what_it_was() {
+        let Windows { analysis, synthesis, .. } = Windows::new();
+        let both: Vec<f32> = analysis[WINDOW - HEARD..].iter().zip(&synthesis).map(|(one, two)| one * two).collect();
+        for index in 0..HOP {
+            let sum: f32 = both.iter().skip(index).step_by(HOP).sum();
+            assert!((sum - 1.0).abs() < 1e-5, "{index}: {sum}");
+        }
+    }
 }

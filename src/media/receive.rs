@@ -16,7 +16,7 @@ use crate::config::Codec;
 /// Decoded sound that is not played yet: a long packet, a short one to stretch with, and room for a period.
 const READY: usize = 2 * MAX_FRAME;
 /// How far the delay may be off its target before sound is stretched, beside a fifth of the target.
-const SLACK_MS: f64 = 10.0;
+const SLACK_MS: f64 = 5.0;
 /// So much above the target two periods are left out of a packet: speech at almost twice its pace.
 const FAST_MS: f64 = 100.0;
 /// After so long without a packet nobody expects one.
@@ -136,6 +136,10 @@ impl Receiver {
         self.target.arrived(&packet);
     }
 
+    fn ms_samples(&self, ms: f64) -> usize {
+        (ms / FRAME_MS * self.frame as f64) as usize
+    }
+
     fn samples_ms(&self, samples: usize) -> f64 {
         samples as f64 / self.frame as f64 * FRAME_MS
     }
@@ -233,7 +237,8 @@ impl Receiver {
                 self.shorten();
             }
         } else if error_ms < -slack_ms {
-            let length = self.stretch.lengthen(&mut self.ready, self.length);
+            let wanted = self.ms_samples(-error_ms);
+            let length = self.stretch.lengthen(&mut self.ready, self.length, wanted);
             let added_ms = self.samples_ms(length - self.length);
             self.length = length;
             self.counters.lengthened_ms += added_ms;
@@ -245,7 +250,8 @@ impl Receiver {
         if self.length < self.stretch.needed() {
             self.decode();
         }
-        let left = self.stretch.shorten(self.ready.get_mut(..self.length).unwrap_or_default());
+        let wanted = self.ms_samples(self.far_clock.error_ms());
+        let left = self.stretch.shorten(self.ready.get_mut(..self.length).unwrap_or_default(), wanted);
         let removed_ms = self.samples_ms(self.length - left);
         self.length = left;
         self.counters.shortened_ms += removed_ms;
