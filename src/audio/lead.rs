@@ -11,7 +11,8 @@ const LEAD_PERIODS: (Frames, Frames) = (2, 4);
 const CALM_PERIODS: u32 = 6_000;
 /// Periods over which the shortest lead is looked for: a second.
 const LEAD_WINDOW: u32 = 100;
-/// More lead than the target by so much is cut at once.
+/// More lead than the target by so much is cut at once; half of it where it stays for a window: what a thread that came
+/// late has written after an underrun. The rate takes minutes for so much, and has seconds for less.
 const SURPLUS_PERIODS: Frames = 3;
 /// Frames that a period of another clock may have more.
 pub(super) const SPARE: usize = 8;
@@ -86,7 +87,6 @@ impl Lead {
             }
         }
         if self.note(lead, Frames::try_from(mono.len()).unwrap_or(480)) {
-            // What a thread that came late has written after an underrun.
             self.cut.copy_from_slice(mono);
             self.is_cut = true;
             return None;
@@ -116,6 +116,10 @@ impl Lead {
         self.shortest = self.shortest.min(lead);
         self.window += 1;
         if self.window >= LEAD_WINDOW {
+            if 2 * (self.shortest - target) > SURPLUS_PERIODS * period {
+                self.measure_anew();
+                return true;
+            }
             let error_ms = (self.shortest - target) as f64 / period as f64 * f64::from(FRAME_MS);
             self.clock.note(error_ms, false);
             (self.shortest, self.window) = (Frames::MAX, 0);
@@ -152,6 +156,8 @@ mod tests {
     fn a_surplus_is_cut_at_once_and_an_underrun_is_paid_for_until_it_is_calm() {
         let mut lead = Lead::new(PERIOD);
         assert!(run(&mut lead, 7.0, 1, 0.0) <= 4.1);
+        let mut lead = Lead::new(PERIOD);
+        assert!(run(&mut lead, 4.0, 4, 0.0) <= 2.5);
         lead.underrun();
         assert_eq!(lead.periods, LEAD_PERIODS.0 + 1);
         run(&mut lead, 2.0, 61, 0.0);

@@ -6,7 +6,7 @@ import { cpus } from 'node:os';
 import { createInterface } from 'node:readline';
 import path from 'node:path';
 import { chromium } from 'playwright-core';
-import { ARTIFACTS, Bench, CALLBOX, RATE, ROOT, ask, cpuMs, mouthToEar, openPhone, processTree, proportionalMb, sleep, until, wav } from '../lib.mjs';
+import { ARTIFACTS, Bench, CALLBOX, RATE, ROOT, amplitude, ask, cpuMs, openPhone, processTree, proportionalMb, sleep, until, wav } from '../lib.mjs';
 
 const PYTHON = path.join(ROOT, 'tests/echo/venv/bin/python');
 const HERE = path.join(ROOT, 'tests/sound');
@@ -32,6 +32,16 @@ const names = { a: `cbsa${process.pid}`, b: `cbsb${process.pid}` };
 const within = (side, command, args, env) => bench.start('ip', ['netns', 'exec', names[side], command, ...args], env);
 const run = (command, ...args) => execFileSync(command, args, { stdio: ['ignore', 'pipe', 'inherit'] }).toString();
 
+/** Asks a process by a line and gives its next one. */
+function asked(child) {
+  const waiting = [];
+  createInterface({ input: child.stdout }).on('line', (line) => waiting.shift()?.(line));
+  return (line) => new Promise((resolve) => {
+    waiting.push(resolve);
+    child.stdin.write(`${line}\n`);
+  });
+}
+
 /** Two namespaces whose only way to each other is the relay. */
 function network() {
   for (const [side, address] of [['a', A], ['b', B]]) {
@@ -44,13 +54,14 @@ function network() {
     // The relay reads frames as they are: checksums must be in them.
     run('ip', 'netns', 'exec', names[side], 'ethtool', '-K', 'e0', 'tx', 'off');
   }
-  const relay = bench.start('python3', [path.join(HERE, 'relay.py'), `ar${process.pid}`, `br${process.pid}`]);
-  const answers = [], waiting = [];
-  createInterface({ input: relay.stdout }).on('line', (line) => { const next = waiting.shift(); if (next) next(line); else answers.push(line); });
-  return (weather) => new Promise((resolve) => {
-    waiting.push(resolve);
-    relay.stdin.write(JSON.stringify({ seed: SEED, ...weather }) + '\n');
-  });
+  const relay = asked(bench.start('python3', [path.join(HERE, 'relay.py'), `ar${process.pid}`, `br${process.pid}`]));
+  return (weather) => relay(JSON.stringify({ seed: SEED, ...weather }));
+}
+
+/** How long the machine itself stood since it was asked last, in ms. */
+function witness() {
+  const ask = asked(bench.start('python3', [path.join(HERE, 'witness.py')]));
+  return () => ask('');
 }
 
 const speechFile = bench.file('speech.wav');
@@ -71,10 +82,14 @@ const used = (pid) => processTree(pid).reduce((sum, one) => {
   try { return { cpu_ms: sum.cpu_ms + cpuMs(one), memory_mb: sum.memory_mb + proportionalMb(one) }; } catch { return sum; }
 }, { cpu_ms: 0, memory_mb: 0 });
 
+function speechSamples() {
+  const bytes = readFileSync(speechFile).subarray(44);
+  return new Int16Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
+}
+
 /** Says the speech into one air and judges what is heard in the other; and what the speaker's process uses. */
 async function measure(card, setWeather, weather, name, pid, [says, hears] = ['amic', 'bspk']) {
-  const bytes = readFileSync(speechFile).subarray(44);
-  const speech = new Int16Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
+  const speech = speechSamples();
   await setWeather({});
   // The network as it is for the last second, and for the first ones of the weather.
   await sleep(1000);
@@ -157,20 +172,54 @@ async function mixed(setWeather, note) {
   await end();
 }
 
-/** Cards whose clocks are 200 ppm apart: the delay must stay what it was. Not among the usual peers: it takes its time. */
+/** Power in dB of the strongest line beside a tone and its next 10 Hz: Goertzel under a Hann window, every 5 Hz. */
+function spurDb(samples, hertz) {
+  const windowed = Float32Array.from(samples, (sample, index) => sample * (1 - Math.cos(2 * Math.PI * index / samples.length)));
+  const around = Array.from({ length: 41 }, (_, index) => hertz - 2 + index / 10);
+  const others = Array.from({ length: 1590 }, (_, index) => 50 + index * 5).filter((other) => Math.abs(other - hertz) > 10);
+  const strongest = (frequencies) => Math.max(...frequencies.map((one) => amplitude(windowed, one)));
+  return 20 * Math.log10(strongest(others) / strongest(around));
+}
+
+/** By how much what is heard lags behind what is said, in ms, by correlation at 8 kHz. */
+function lagMs(said, heard) {
+  const STEP = RATE / 8000;
+  const coarse = (samples) => Float32Array.from({ length: Math.floor(samples.length / STEP) }, (_, index) => samples.subarray(index * STEP, (index + 1) * STEP).reduce((sum, sample) => sum + sample, 0));
+  const [one, other] = [coarse(said), coarse(heard)];
+  let [best, most] = [0, -Infinity];
+  for (let lag = 0; lag < other.length - one.length; lag++) {
+    let product = 0;
+    for (let index = 0; index < one.length; index++) product += one[index] * other[index + lag];
+    if (product > most) [best, most] = [lag, product];
+  }
+  return best / 8;
+}
+
+/** Cards whose clocks are 200 ppm apart: the delay must stay what it was, a tone one line. Not among the usual peers: it takes its time. */
 async function drift() {
   const card = bench.cards('drift', { a: 100, b: -100 });
   const { stations, end } = await house(card, ['a', 'b']);
+  const speech = speechSamples();
+  const speak = () => { for (let at = 0; at < RATE * 60; at += speech.length) card.amic.write(at, speech); };
+  const TONE_HZ = 997, WINDOW_S = 3;
   await stations.a.ask({ request: 'call', number: NUMBERS.b });
   await stations.a.talking();
-  await sleep(3000);
+  const stood = witness();
   const begin = Date.now();
   for (let minute = 0; minute <= MINUTES; minute++) {
-    await sleep(Math.max(0, begin + minute * 60_000 - Date.now()));
-    card.bspk.clear();
-    const delays = (await mouthToEar(card.amic, card.bspk)).sort((one, other) => one - other);
+    card.amic.fillTone(TONE_HZ, 0.3);
+    await sleep(4000);
+    const spur = spurDb(card.bspk.last(2000), TONE_HZ);
+    speak();
+    await sleep(20_000);
+    const now = Number(process.hrtime.bigint()) / 1e9;
+    const lags = [16, 13, 10, 7, 4].map((before) => {
+      const from = now - before;
+      return lagMs(card.amic.read(card.amic.index(from), RATE * WINDOW_S), card.bspk.read(card.bspk.index(from), RATE * (WINDOW_S + 0.3)));
+    });
     const xruns = await Promise.all(Object.values(stations).map(async (station) => (await station.status()).sound.xruns));
-    console.log(`minute ${minute}: mouth to ear ${delays[delays.length >> 1]?.toFixed(1)} ms (${delays[0]?.toFixed(1)} to ${delays.at(-1)?.toFixed(1)}), ${xruns.join(' and ')} xruns`);
+    console.log(`minute ${minute}: mouth to ear ${lags.map((lag) => lag.toFixed(1)).join(' ')} ms, strongest line beside a tone ${spur.toFixed(0)} dB, ${xruns.join(' and ')} xruns; the machine stood for ${await stood()} ms`);
+    await sleep(Math.max(0, begin + (minute + 1) * 60_000 - Date.now()));
   }
   await end();
 }
