@@ -20,8 +20,8 @@ use crate::config::AudioConfig;
 use crate::core::AudioEvent;
 use crate::sound::frame_samples;
 
-/// Frames between two attempts to open a card in a call: a quarter of a second.
-const RETRY_FRAMES: u32 = 25;
+/// Frames between two attempts to open a card in a call: it sounds within a tenth of a second after it is back.
+const RETRY_FRAMES: u32 = 5;
 /// Frames for which a card runs on after the last sound: what it holds is played, and a call that follows at
 /// once finds it running.
 const LINGER_FRAMES: u32 = 50;
