@@ -9,6 +9,11 @@ const PERIODS: std::ops::RangeInclusive<usize> = 20..=100;
 const SEARCH_HZ: usize = 8_000;
 /// How alike two stretches have to be: a correlation of 1 is the same.
 const ALIKE: f32 = 0.7;
+/// Where a delay is so far off its target, in seconds, they may be less and less alike: noise has no periods.
+const CHOOSY_S: f32 = 0.02;
+const DESPERATE_S: f32 = 0.1;
+/// What is less alike is noise, of which the longest stretch goes.
+const NOISE: f32 = 0.3;
 /// RMS below which nobody hears what is left out: -55 dBFS.
 const NOTHING: f32 = 0.0018;
 /// Samples at [`SEARCH_HZ`] of the longest sound that is looked at: 40 ms.
@@ -77,6 +82,8 @@ impl Stretch {
         }
         let coarse = coarse.get(..length)?;
         let wanted = wanted / self.factor;
+        let wanted_s = wanted as f32 / SEARCH_HZ as f32;
+        let least_alike = ALIKE * ((DESPERATE_S - wanted_s) / (DESPERATE_S - CHOOSY_S)).clamp(0.0, 1.0);
         let longest = (*PERIODS.end()).min(length / 2).min(2 * wanted);
         let power = coarse.iter().map(|sample| sample * sample).sum::<f32>() / length.max(1) as f32;
         if power < NOTHING * NOTHING {
@@ -86,8 +93,11 @@ impl Stretch {
             .map(|period| (period, likeness(coarse, period, period)))
             .max_by(|one, other| one.1.total_cmp(&other.1))?;
         let (period, alike) = best;
-        if alike < ALIKE {
+        if alike < least_alike {
             return None;
+        }
+        if alike < NOISE {
+            return Some(longest * self.factor);
         }
         // The same at our rate, around the place found.
         let (middle, radius) = (period * self.factor, self.factor - 1);
@@ -162,13 +172,14 @@ mod tests {
     }
 
     #[test]
-    fn silence_can_be_cut_and_noise_cannot() {
+    fn silence_can_be_cut_and_noise_only_where_much_is_wanted() {
         let stretch = Stretch::new(16_000);
         assert_eq!(stretch.shorten(&mut [0.0; 400], 1_000), 200);
         assert_eq!(stretch.shorten(&mut [0.0; 400], 80), 320);
         let mut random = 1;
         let mut noise: Vec<f32> = (0..400).map(|_| crate::suppressor::unit(&mut random).re * 0.3).collect();
-        assert_eq!(stretch.shorten(&mut noise, 1_000), 400);
+        assert_eq!(stretch.shorten(&mut noise, 300), 400);
+        assert!(stretch.shorten(&mut noise, 1_600) < 400, "a tenth of a second too late");
     }
 
     #[test]

@@ -10,6 +10,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::time::Duration;
 
 use callbox::audio::offline::OfflineEngine;
 use callbox::config::{AudioConfig, Codec, Echo, PcmName, Sound};
@@ -161,4 +162,48 @@ fn a_conference_with_the_canceller_allocates_nothing() {
 #[test]
 fn a_conference_in_half_duplex_allocates_nothing() {
     conference(Echo::HalfDuplex);
+}
+
+/// Time for seconds of sound in both directions, or of digital silence.
+fn time_of(
+    engine: &mut OfflineEngine,
+    far_end: &mut (OfflineSender, OfflineNetwork),
+    seconds: usize,
+    level: f32,
+) -> Duration {
+    let (mut captured, mut playback) = (vec![0.0; FRAME], vec![0.0; FRAME]);
+    let (sender, network) = far_end;
+    let mut took = Duration::ZERO;
+    for frame in 0..seconds * 100 {
+        let voice = |hertz: f32, index: usize| {
+            let time = (frame * FRAME + index) as f32 / RATE_HZ as f32;
+            level * (time * hertz + (time * 30.0).sin() * 9.0).sin()
+        };
+        let said: Vec<f32> = (0..FRAME).map(|index| voice(900.0, index)).collect();
+        sender.frame(&said).for_each(|packet| network.packet(&packet));
+        captured.iter_mut().enumerate().for_each(|(index, sample)| *sample = voice(1_300.0, index));
+        let began = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        engine.process(&mut captured, &mut playback);
+        let ended = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        took += Duration::try_from(ended - began).unwrap();
+        network.drain();
+    }
+    took
+}
+
+/// Numbers too small to be normal take a hundred times as long, and averages that decay arrive there.
+#[test]
+fn digital_silence_takes_no_longer_than_speech() {
+    for codec in [Codec::Opus, Codec::Pcmu] {
+        let mut engine = OfflineEngine::new(&configuration(Echo::Full)).unwrap();
+        let (sound, network) = sound_of_a_call(RATE_HZ, true).unwrap();
+        engine.attach(MediaId(1), Some(sound));
+        engine.set_scene(&Scene { calls: vec![call(1, true)], volume: 80, ..Scene::default() });
+        let mut far_end = (OfflineSender::new(codec, RATE_HZ).unwrap(), network);
+        let speech = time_of(&mut engine, &mut far_end, 10, 0.2);
+        for ten_seconds in 1..=6 {
+            let silence = time_of(&mut engine, &mut far_end, 10, 0.0);
+            assert!(silence < speech * 6 / 5, "{codec:?}, {ten_seconds}: {silence:?} beside {speech:?}");
+        }
+    }
 }
