@@ -149,14 +149,14 @@ export function amplitude(samples, hertz, rate = RATE) {
 export const rms = (samples) => Math.sqrt(samples.reduce((sum, sample) => sum + (sample / 32768) ** 2, 0) / samples.length);
 
 /** A sound card in user space with two airs, and the ALSA configuration that names it. */
-export function soundCard(folder) {
+export function soundCard(folder, ppm = {}) {
   if (!existsSync(VIRTCARD)) throw new Error(`${VIRTCARD} is missing: run make tools`);
   const microphone = new Air(path.join(folder, 'mic.air'));
   const loudspeaker = new Air(path.join(folder, 'spk.air'));
   const configuration = path.join(folder, 'asound.conf');
   writeFileSync(configuration, `</usr/share/alsa/alsa.conf>
 pcm_type.virtcard { lib "${VIRTCARD}" }
-pcm.mic { type virtcard path "${microphone.file}" rate ${RATE} }
+pcm.mic { type virtcard path "${microphone.file}" rate ${RATE} ppm ${ppm.mic ?? 0} }
 pcm.spk { type virtcard path "${loudspeaker.file}" rate ${RATE} }
 `);
   return { microphone, loudspeaker, configuration };

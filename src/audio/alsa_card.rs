@@ -7,7 +7,7 @@
 use alsa::pcm::{Access, Format, Frames, HwParams, PCM, State};
 use alsa::{Direction, ValueOr};
 
-use super::card::{Card, CardError};
+use super::card::{Card, CardError, Xruns};
 use super::lead::{Lead, SPARE};
 use super::levels::CardNumbers;
 use super::usb::alsa_name;
@@ -20,6 +20,8 @@ const FALLBACK_RATES_HZ: [u32; 5] = [48_000, 44_100, 32_000, 16_000, 8_000];
 const BUFFER_PERIODS: Frames = 8;
 /// A card that gives nothing for so long is gone.
 const STALL_MS: u32 = 1000;
+/// Playback that has had no room for a quarter of a second has stopped.
+pub(super) const REFUSED_PERIODS: u32 = 25;
 
 /// One direction of a card.
 struct Stream {
@@ -43,7 +45,9 @@ pub(super) struct AlsaCard {
     capture: Stream,
     playback: Stream,
     lead: Lead,
-    xruns: u64,
+    xruns: Xruns,
+    /// Periods in a row that playback had no room for.
+    refused: u32,
     started: bool,
 }
 
@@ -122,7 +126,8 @@ impl AlsaCard {
             lead: Lead::new(playback.period),
             playback,
             capture: Stream::open(&capture, Direction::Capture, rate_hz)?,
-            xruns: 0,
+            xruns: Xruns::default(),
+            refused: 0,
             started: false,
         })
     }
@@ -159,14 +164,23 @@ impl AlsaCard {
 
     /// Brings a stream back after an over- or underrun; anything else is the end of the card.
     fn recover_capture(&mut self, error: alsa::Error) -> Result<(), CardError> {
-        self.xruns += 1;
+        self.xruns.capture += 1;
         let capture = &self.capture;
         capture.pcm.try_recover(error, true).map_err(|error| capture.error(&error))?;
         capture.pcm.start().map_err(|error| capture.error(&error))
     }
 
+    /// A card that stands takes nothing, without an error.
+    fn refused(&mut self) -> Result<(), CardError> {
+        self.refused += 1;
+        if self.refused < REFUSED_PERIODS {
+            return Ok(());
+        }
+        Err(CardError(format!("{}: playback: the card takes no sound", self.playback.name)))
+    }
+
     fn recover_playback(&mut self, error: alsa::Error) -> Result<(), CardError> {
-        self.xruns += 1;
+        self.xruns.playback += 1;
         self.lead.underrun();
         self.playback.pcm.try_recover(error, true).map_err(|error| self.playback.error(&error))?;
         self.start_playback()
@@ -265,7 +279,7 @@ impl Card for AlsaCard {
             Err(error) => return self.recover_playback(error),
         };
         playback.resampler.process(frame, &mut playback.mono);
-        let Some(resampled) = lead.period(playback.buffer - room, &mut playback.mono) else { return Ok(()) };
+        let Some(resampled) = lead.period(playback.buffer - room, &mut playback.mono) else { return self.refused() };
         let given = resampled.len();
         for (all, sample) in playback.interleaved.chunks_exact_mut(playback.channels).zip(resampled.iter()) {
             all.fill((sample.clamp(-1.0, 1.0) * 32_767.0) as i16);
@@ -273,8 +287,11 @@ impl Card for AlsaCard {
         let written = playback.interleaved.get(..given * playback.channels).unwrap_or_default();
         let result = playback.pcm.io_i16().and_then(|io| io.writei(written));
         match result {
-            Ok(_) => Ok(()),
-            Err(error) if error.errno().abs() == libc_eagain() => Ok(()),
+            Ok(_) => {
+                self.refused = 0;
+                Ok(())
+            }
+            Err(error) if error.errno().abs() == libc_eagain() => self.refused(),
             Err(error) => self.recover_playback(error),
         }
     }
@@ -300,7 +317,7 @@ impl Card for AlsaCard {
         true
     }
 
-    fn take_xruns(&mut self) -> u64 {
+    fn take_xruns(&mut self) -> Xruns {
         std::mem::take(&mut self.xruns)
     }
 }

@@ -7,6 +7,13 @@ use std::time::{Duration, Instant};
 #[error("{0}")]
 pub(super) struct CardError(pub(super) String);
 
+/// Overruns of capture and underruns of playback.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Xruns {
+    pub(super) capture: u64,
+    pub(super) playback: u64,
+}
+
 /// Capture and playback.
 pub(super) trait Card {
     /// Waits for the next frame of the microphone. It never waits for longer than a second.
@@ -18,7 +25,7 @@ pub(super) trait Card {
     /// Whether a resting card is still there.
     fn look(&mut self) -> Result<(), CardError>;
     /// Over- and underruns since the last question.
-    fn take_xruns(&mut self) -> u64;
+    fn take_xruns(&mut self) -> Xruns;
     /// A microphone is behind it.
     fn is_real(&self) -> bool {
         false
@@ -77,7 +84,7 @@ impl Card for NoCard {
         Ok(())
     }
 
-    fn take_xruns(&mut self) -> u64 {
-        0
+    fn take_xruns(&mut self) -> Xruns {
+        Xruns::default()
     }
 }

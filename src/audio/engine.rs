@@ -52,6 +52,8 @@ struct Attached {
     to_loudspeaker: Gate,
     to_others: Gate,
     microphone: Gate,
+    /// It was taken back: this is the frame in which it fades.
+    leaving: bool,
 }
 
 /// A way that opens and closes within a frame: a step would be heard as a click.
@@ -99,11 +101,15 @@ pub(super) struct Engine {
     calls: Vec<Attached>,
     spare: Vec<Vec<f32>>,
     once: Option<Playing>,
+    /// A sound that repeats, silent while one plays once.
     tone: Option<Playing>,
+    tone_gate: Gate,
     /// A sound that was broken off: it has one more frame to fade.
     fading: Option<Playing>,
-    fading_frame: Vec<f32>,
+    /// One sound by itself, all of them, and those of them that the calls hear too.
+    sound_frame: Vec<f32>,
     tone_frame: Vec<f32>,
+    calls_frame: Vec<f32>,
     say: Vec<f32>,
 }
 
@@ -137,9 +143,11 @@ impl Engine {
             spare: vec![vec![0.0; frame]; MAX_CALLS],
             once: None,
             tone: None,
+            tone_gate: Gate::default(),
             fading: None,
-            fading_frame: vec![0.0; frame],
+            sound_frame: vec![0.0; frame],
             tone_frame: vec![0.0; frame],
+            calls_frame: vec![0.0; frame],
             say: vec![0.0; frame],
         }
     }
@@ -154,26 +162,26 @@ impl Engine {
             captured.iter_mut().for_each(|sample| *sample *= factor);
             self.capture.captured(captured);
         }
-        let tone_to_calls = self.render_tones();
+        self.render_tones();
         playback.copy_from_slice(&self.tone_frame);
         for call in &mut self.calls {
             call.sound.hear(&mut call.heard);
-            let open = self.scene.call(call.media).is_some_and(|call| call.loudspeaker);
+            let open = !call.leaving && self.scene.call(call.media).is_some_and(|call| call.loudspeaker);
             call.to_loudspeaker.add(playback, &call.heard, open);
         }
         let factor = self.levels.playback_factor();
         playback.iter_mut().for_each(|sample| *sample = limit(*sample * factor));
-        if let Some(switch) = &mut self.half_duplex
-            && in_call
-        {
-            if !self.was_in_call {
+        if let Some(switch) = &mut self.half_duplex {
+            // Between calls as well: a tone that sounds when one begins or ends is not broken off.
+            if in_call && !self.was_in_call {
                 switch.reset();
             }
             let is_sent = self.scene.calls.iter().flatten().any(|call| call.microphone) && !self.scene.muted;
             switch.switch(captured, playback, is_sent);
         }
         self.was_in_call = in_call;
-        self.send(captured, tone_to_calls);
+        self.send(captured);
+        self.let_go();
         if in_call {
             self.capture.played(playback);
         }
@@ -194,7 +202,7 @@ impl Engine {
 
     /// What each call hears: the microphone where it is open, prompts, and the other calls where
     /// they are mixed.
-    fn send(&mut self, captured: &[f32], tone_to_calls: bool) {
+    fn send(&mut self, captured: &[f32]) {
         let scene = self.scene;
         let talks = |media| scene.call(media).is_some_and(|call| call.microphone);
         for index in 0..self.calls.len() {
@@ -205,15 +213,17 @@ impl Engine {
             }
             self.say.fill(0.0);
             call.microphone.add(&mut self.say, captured, talks(media) && !scene.muted);
-            if tone_to_calls && wanted.is_some() {
-                add(&mut self.say, &self.tone_frame);
+            if wanted.is_some() {
+                self.say.iter_mut().zip(&self.calls_frame).for_each(|(to, from)| *to += from);
             }
             // A call that is not up yet neither hears nor is heard. There are two lines: nobody else hears it.
             for other in self.calls.iter_mut().filter(|other| other.media != media && talks(media)) {
                 other.to_others.add(&mut self.say, &other.heard, scene.mixed && talks(other.media));
             }
-            self.say.iter_mut().for_each(|sample| *sample = limit(*sample));
             if let Some(call) = self.calls.get_mut(index) {
+                if !call.sound.measures() {
+                    self.say.iter_mut().for_each(|sample| *sample = limit(*sample));
+                }
                 call.sound.say(&self.say);
             }
         }
@@ -221,6 +231,16 @@ impl Engine {
             if !(scene.mixed && talks(call.media)) {
                 call.to_others = Gate::default();
             }
+        }
+    }
+
+    /// Calls that were taken back have had their frame to fade.
+    fn let_go(&mut self) {
+        while let Some(index) = self.calls.iter().position(|call| call.leaving) {
+            let Attached { sound, mut heard, .. } = self.calls.swap_remove(index);
+            heard.fill(0.0);
+            self.spare.push(heard);
+            self.discard(sound);
         }
     }
 
@@ -232,12 +252,13 @@ impl Engine {
                         let tone = scene.tone.map(|sound| Playing { sound, position: 0, to_calls: false });
                         let old = std::mem::replace(&mut self.tone, tone);
                         // Under a sound that plays once it was not heard.
-                        self.fading = if self.once.is_none() { old } else { None };
+                        self.fading = if self.tone_gate.is_closed() { None } else { old };
+                        self.tone_gate = Gate(if self.once.is_none() { 1.0 } else { 0.0 });
                     }
                     self.scene = scene;
                 }
                 Command::Play { sound, to_calls } => {
-                    self.fading = self.once.replace(Playing { sound, position: 0, to_calls }).or(self.tone);
+                    self.fading = self.once.replace(Playing { sound, position: 0, to_calls });
                 }
                 Command::Attach(media, sound) => match self.spare.pop() {
                     Some(heard) => self.calls.push(Attached {
@@ -247,15 +268,14 @@ impl Engine {
                         to_loudspeaker: Gate::default(),
                         to_others: Gate::default(),
                         microphone: Gate::default(),
+                        leaving: false,
                     }),
                     None => self.discard(sound),
                 },
                 Command::Detach(media) => {
-                    if let Some(index) = self.calls.iter().position(|call| call.media == media) {
-                        let Attached { sound, mut heard, .. } = self.calls.swap_remove(index);
-                        heard.fill(0.0);
-                        self.spare.push(heard);
-                        self.discard(sound);
+                    let here = |call: &&mut Attached| call.media == media && !call.leaving;
+                    if let Some(call) = self.calls.iter_mut().find(here) {
+                        call.leaving = true;
                     }
                 }
             }
@@ -267,54 +287,60 @@ impl Engine {
         let _ = self.garbage.push(sound);
     }
 
-    /// Fills `tone_frame`. A sound that plays once silences the one that repeats. Gives whether
-    /// the calls hear it too.
-    fn render_tones(&mut self) -> bool {
+    /// Fills `tone_frame` and `calls_frame`. A sound that plays once silences the one that repeats.
+    fn render_tones(&mut self) {
         self.tone_frame.fill(0.0);
+        self.calls_frame.fill(0.0);
         if let Some(mut playing) = self.fading.take() {
-            self.fading_frame.fill(0.0);
-            render(&self.sounds, &mut playing, &mut self.fading_frame, true);
-            Gate(1.0).add(&mut self.tone_frame, &self.fading_frame, false);
+            self.render(&mut playing, true);
+            self.mix(&mut Gate(1.0), false, playing.to_calls);
         }
-        if let Some(playing) = &mut self.once {
-            let to_calls = playing.to_calls;
-            let over = render(&self.sounds, playing, &mut self.tone_frame, false);
-            if over {
-                self.once = None;
+        let alone = self.once.is_none();
+        if let Some(mut playing) = self.once {
+            let over = self.render(&mut playing, false);
+            self.mix(&mut Gate(1.0), true, playing.to_calls);
+            self.once = (!over).then_some(playing);
+        }
+        let mut gate = self.tone_gate;
+        if let Some(mut playing) = self.tone
+            && (alone || !gate.is_closed())
+        {
+            self.render(&mut playing, true);
+            self.mix(&mut gate, alone, playing.to_calls);
+            self.tone = Some(playing);
+        }
+        self.tone_gate = gate;
+    }
+
+    /// Fills `sound_frame` with the next samples of a sound; gives whether it is over.
+    fn render(&mut self, playing: &mut Playing, repeat: bool) -> bool {
+        self.sound_frame.fill(0.0);
+        for to in &mut self.sound_frame {
+            let mut sample = self.sounds.sample(playing.sound, playing.position);
+            if sample.is_none() && repeat {
+                playing.position = 0;
+                sample = self.sounds.sample(playing.sound, 0);
             }
-            return to_calls;
-        }
-        if let Some(playing) = &mut self.tone {
-            render(&self.sounds, playing, &mut self.tone_frame, true);
+            let Some(sample) = sample else { return true };
+            *to = sample;
+            playing.position += 1;
         }
         false
+    }
+
+    /// Adds `sound_frame` to what is heard here, and by the calls.
+    fn mix(&mut self, gate: &mut Gate, open: bool, to_calls: bool) {
+        let before = *gate;
+        gate.add(&mut self.tone_frame, &self.sound_frame, open);
+        if to_calls {
+            before.clone().add(&mut self.calls_frame, &self.sound_frame, open);
+        }
     }
 
     fn note_level(&self, frame: &[f32], meter: &std::sync::atomic::AtomicI32) {
         let power = frame.iter().map(|sample| sample * sample).sum::<f32>() / frame.len().max(1) as f32;
         let dbfs = if power > 1e-10 { (10.0 * power.log10()) as i32 } else { SILENCE_DBFS };
         meter.store(dbfs, Ordering::Relaxed);
-    }
-}
-
-/// Plays the next samples of a sound; gives whether it is over.
-fn render(sounds: &SoundBank, playing: &mut Playing, frame: &mut [f32], repeat: bool) -> bool {
-    for to in frame {
-        let mut sample = sounds.sample(playing.sound, playing.position);
-        if sample.is_none() && repeat {
-            playing.position = 0;
-            sample = sounds.sample(playing.sound, 0);
-        }
-        let Some(sample) = sample else { return true };
-        *to += sample;
-        playing.position += 1;
-    }
-    false
-}
-
-fn add(sum: &mut [f32], part: &[f32]) {
-    for (to, from) in sum.iter_mut().zip(part) {
-        *to += from;
     }
 }
 
@@ -339,6 +365,8 @@ mod tests {
     struct FarEnd {
         says: f32,
         heard: Arc<Mutex<Vec<f32>>>,
+        /// All of it.
+        said: Arc<Mutex<Vec<f32>>>,
     }
 
     impl CallSound for FarEnd {
@@ -348,6 +376,7 @@ mod tests {
 
         fn say(&mut self, frame: &[f32]) {
             self.heard.lock().unwrap().push(frame[479]);
+            self.said.lock().unwrap().extend_from_slice(frame);
         }
     }
 
@@ -356,15 +385,21 @@ mod tests {
         commands: Producer<Command>,
         #[allow(dead_code, reason = "kept so that the ring has a reader")]
         garbage: Consumer<Box<dyn CallSound>>,
+        /// What the calls heard, one after the other where there are two.
+        said: Arc<Mutex<Vec<f32>>>,
     }
 
     fn rig() -> Rig {
+        rig_with(Echo::Off)
+    }
+
+    fn rig_with(echo: Echo) -> Rig {
         let config = AudioConfig {
             capture: crate::config::PcmName::Alsa(String::new()),
             playback: crate::config::PcmName::Alsa(String::new()),
             rate_hz: 48_000,
             period_ms: 10,
-            echo: Echo::Off,
+            echo,
             noise_suppression: false,
             gain_control: false,
             capture_gain_db: 0,
@@ -377,13 +412,14 @@ mod tests {
             engine: Engine::new(&config, sounds, queue, bin, Arc::new(Levels::new(100, 0)), Arc::default()),
             commands,
             garbage,
+            said: Arc::default(),
         }
     }
 
     impl Rig {
         fn attach(&mut self, media: u32, says: f32) -> Arc<Mutex<Vec<f32>>> {
             let heard = Arc::new(Mutex::new(Vec::new()));
-            let far_end = FarEnd { says, heard: Arc::clone(&heard) };
+            let far_end = FarEnd { says, heard: Arc::clone(&heard), said: Arc::clone(&self.said) };
             assert!(self.commands.push(Command::Attach(MediaId(media), Box::new(far_end))).is_ok());
             heard
         }
@@ -511,6 +547,55 @@ mod tests {
             before = *sample;
         }
         assert!(first.lock().unwrap().iter().any(|heard| near(*heard, 0.45)), "the microphone and the other call");
+    }
+
+    /// Neither side hears a step: the tones themselves move by less than a twelfth of full scale.
+    fn assert_smooth(name: &str, samples: &[f32]) {
+        for (index, pair) in samples.windows(2).enumerate() {
+            assert!((pair[1] - pair[0]).abs() < 0.08, "{name}, sample {index}: {pair:?}");
+        }
+    }
+
+    #[test]
+    fn chimes_in_a_tone_and_the_end_of_a_call_make_no_click_on_either_side() {
+        for echo in [Echo::Off, Echo::HalfDuplex] {
+            let mut rig = rig_with(echo);
+            let mut played = Vec::new();
+            let mut run = |rig: &mut Rig, frames: usize| {
+                for _ in 0..frames {
+                    let (mut captured, mut playback) = (vec![0.0; 480], vec![0.0; 480]);
+                    rig.engine.process(&mut captured, &mut playback);
+                    played.extend(playback);
+                }
+            };
+            let play = |rig: &mut Rig, sound, to_calls| {
+                assert!(rig.commands.push(Command::Play { sound, to_calls }).is_ok());
+            };
+            let ringing = Scene { tone: Some(Sound::Ringback), volume: 100, ..Scene::default() };
+            // Chimes that begin anywhere in the ringback, to their end and beyond; one breaks off another.
+            rig.scene(&ringing);
+            for frames in [3, 4, 5, 7] {
+                run(&mut rig, frames);
+                play(&mut rig, Sound::DoorOpen, false);
+                run(&mut rig, 30);
+                play(&mut rig, Sound::Answer, true);
+                run(&mut rig, 90);
+            }
+            // A call begins under the tone, hears a chime that a local one breaks off, and is taken back in mid-word.
+            rig.attach(1, 0.3);
+            rig.scene(&Scene { calls: vec![call(1, true, true)], volume: 100, ..Scene::default() });
+            run(&mut rig, 5);
+            play(&mut rig, Sound::DoorOpen, true);
+            run(&mut rig, 20);
+            play(&mut rig, Sound::Answer, false);
+            run(&mut rig, 20);
+            assert!(rig.commands.push(Command::Detach(MediaId(1))).is_ok());
+            rig.scene(&ringing);
+            run(&mut rig, 7);
+            assert!(rig.engine.calls.is_empty());
+            assert_smooth("the loudspeaker", &played);
+            assert_smooth("the call", &rig.said.lock().unwrap());
+        }
     }
 
     #[test]

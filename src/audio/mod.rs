@@ -201,6 +201,11 @@ impl Audio {
         })
     }
 
+    /// By what the microphone is multiplied beside what the card's mixer does: its full scale.
+    pub fn capture_factor(&self) -> f32 {
+        self.levels.capture_factor()
+    }
+
     /// What is heard where, from the next frame on.
     pub fn set_scene(&self, scene: &Scene) {
         if self.levels.set_volume(scene.volume) {

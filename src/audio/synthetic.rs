@@ -1,7 +1,7 @@
 //! The built-in microphone for machines without a sound card: a calm melody that is easy to
 //! recognise at the far end, and never mistaken for a voice.
 
-use super::card::{Card, CardError, Pace};
+use super::card::{Card, CardError, Pace, Xruns};
 
 /// Notes of a second each, in hertz: A4, C#5, E5, and a rest.
 const MELODY_HZ: [f32; 4] = [440.0, 554.37, 659.25, 0.0];
@@ -51,7 +51,7 @@ impl Card for Synthetic {
         Ok(())
     }
 
-    fn take_xruns(&mut self) -> u64 {
-        0
+    fn take_xruns(&mut self) -> Xruns {
+        Xruns::default()
     }
 }

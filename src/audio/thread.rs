@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use super::alsa_card::AlsaCard;
-use super::card::{Card, CardError, NoCard};
+use super::alsa_card::{AlsaCard, REFUSED_PERIODS};
+use super::card::{Card, CardError, NoCard, Xruns};
 use super::engine::Engine;
 use super::levels::{CardNumbers, Levels};
 use super::priority::{become_realtime, processor_time_us};
@@ -22,6 +22,8 @@ use crate::sound::frame_samples;
 
 /// Frames between two attempts to open a card in a call: it sounds within a tenth of a second after it is back.
 const RETRY_FRAMES: u32 = 5;
+/// Frames that a card which was faulty must work for: longer than one that stands takes to be found out.
+const PROBATION_FRAMES: u32 = 2 * REFUSED_PERIODS;
 /// Frames for which a card runs on after the last sound: what it holds is played, and a call that follows at
 /// once finds it running.
 const LINGER_FRAMES: u32 = 50;
@@ -115,10 +117,12 @@ impl Runner {
     }
 
     /// Drives a card while there is something to hear or to say and lets it rest in between, until it fails or
-    /// the thread is to stop. A card is ready once it has given its first frame.
+    /// the thread is to stop. A card is ready once it has given its first frame; one that was faulty, once it has taken
+    /// sound as well.
     fn use_card(&mut self, card: &mut dyn Card) -> Result<(), CardError> {
         self.watch = MicrophoneWatch::default();
-        self.drive(card, |driven| driven.frames > 0)?;
+        let first = if self.fault.is_some() { PROBATION_FRAMES } else { 1 };
+        self.drive(card, |driven| driven.frames >= first)?;
         self.fault = None;
         self.tell(AudioEvent::Ready);
         while !self.is_stopped() {
@@ -150,11 +154,11 @@ impl Runner {
             self.start.meters.longest_frame_us.fetch_max(took_us, Ordering::Relaxed);
             card.write(&self.playback)?;
             self.start.meters.beat();
-            let xruns = card.take_xruns();
-            if xruns > 0 {
+            let Xruns { capture, playback } = card.take_xruns();
+            if capture > 0 {
                 self.watch.interrupted();
-                self.start.meters.xruns.fetch_add(xruns, Ordering::Relaxed);
             }
+            self.start.meters.xruns.fetch_add(capture + playback, Ordering::Relaxed);
             driven.frames = driven.frames.saturating_add(1);
             driven.quiet = if self.start.engine.is_quiet() { driven.quiet + 1 } else { 0 };
         }

@@ -7,10 +7,8 @@ use crate::sound::FRAME_MS;
 
 /// Frames after which it is believed: 5 s.
 const FRAMES: u32 = 500;
-/// A sample this near full scale was cut.
-const CLIPPED: f32 = 0.985;
-/// Part of a frame that is cut where nobody could shout so.
-const CLIPPED_PART: usize = 4;
+/// Power of a frame that is as loud as nobody shouts for 5 s on end: -6 dBFS.
+const OVERDRIVEN: f32 = 0.25;
 /// Frames over which the rate is looked at: 10 s.
 const RATE_FRAMES: u32 = 1_000;
 /// A rate this much off is another one: 44.1 for 48 kHz is 8 %.
@@ -20,7 +18,7 @@ const RATE_OFF: f64 = 0.03;
 #[derive(Default)]
 pub(super) struct MicrophoneWatch {
     silent_frames: u32,
-    clipped_frames: u32,
+    overdriven_frames: u32,
     /// Since when the rate is looked at.
     began: Option<Instant>,
     frames: u32,
@@ -38,13 +36,13 @@ impl MicrophoneWatch {
     pub(super) fn frame(&mut self, samples: &[f32], now: Instant) -> Option<Option<MicrophoneFault>> {
         let mut steps = samples.windows(2);
         let silent = steps.all(|pair| matches!(pair, [one, other] if one == other));
-        let clipped = samples.iter().filter(|sample| sample.abs() > CLIPPED).count() > samples.len() / CLIPPED_PART;
+        let overdriven = samples.iter().map(|sample| sample * sample).sum::<f32>() > OVERDRIVEN * samples.len() as f32;
         self.silent_frames = if silent { self.silent_frames.saturating_add(1) } else { 0 };
-        self.clipped_frames = if clipped { self.clipped_frames.saturating_add(1) } else { 0 };
+        self.overdriven_frames = if overdriven { self.overdriven_frames.saturating_add(1) } else { 0 };
         self.look_at_rate(now);
         let fault = if self.silent_frames >= FRAMES {
             Some(MicrophoneFault::Silent)
-        } else if self.clipped_frames >= FRAMES {
+        } else if self.overdriven_frames >= FRAMES {
             Some(MicrophoneFault::Overdriven)
         } else if self.wrong_rate {
             Some(MicrophoneFault::WrongRate)
@@ -95,7 +93,20 @@ mod tests {
     #[test]
     fn noise_at_full_scale_is_overdriven() {
         let mut watch = MicrophoneWatch::default();
-        assert_eq!(run(&mut watch, 900, 10_000, &[1.0, -1.0, 1.0, 0.3]), [Some(MicrophoneFault::Overdriven)]);
+        let mut random: u32 = 1;
+        let noise: Vec<f32> = std::iter::repeat_with(|| {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            random as i32 as f32 / 2_147_483_648.0
+        })
+        .take(480)
+        .collect();
+        assert_eq!(run(&mut watch, 900, 10_000, &noise), [Some(MicrophoneFault::Overdriven)]);
+        assert_eq!(run(&mut watch, 1, 10_000, &VOICE), [None]);
+        // Somebody shouts, with pauses.
+        for _ in 0..10 {
+            assert_eq!(run(&mut watch, 100, 10_000, &noise), []);
+            assert_eq!(run(&mut watch, 20, 10_000, &VOICE), []);
+        }
     }
 
     #[test]

@@ -32,6 +32,10 @@ const LEAST_LOSS_DB: f64 = 0.0;
 const MOST_LOSS_DB: f64 = 40.0;
 /// What a proposal aims at.
 const GOOD_LOSS_DB: f64 = 12.0;
+/// An echo that comes later is beyond the canceller's reach.
+const MOST_DELAY_MS: f64 = 120.0;
+/// What `audio.capture_gain_db` may be.
+const GAIN_DB: std::ops::RangeInclusive<i32> = -40..=40;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum AudioCommand {
@@ -95,6 +99,10 @@ struct Probe {
 }
 
 impl CallSound for Probe {
+    fn measures(&self) -> bool {
+        true
+    }
+
     fn hear(&mut self, frame: &mut [f32]) {
         for (offset, sample) in frame.iter_mut().enumerate() {
             *sample = self.sweep.get(self.played + offset).copied().unwrap_or_default();
@@ -140,9 +148,14 @@ async fn measure(config: &AudioConfig) -> Result<Acoustics, MeasureError> {
     audio.set_scene(&Scene { calls: vec![call], volume: plain.volume, ..Scene::default() });
     let recorded = tokio::task::spawn_blocking(move || recording.recv_timeout(length + SWEEP_PATIENCE)).await;
     match recorded {
-        Ok(Ok(recorded)) => Ok(sweep.analyse(&recorded)),
+        Ok(Ok(recorded)) => Ok(sweep.analyse(&recorded, audio.capture_factor())),
         _ => Err(MeasureError::Silent),
     }
+}
+
+/// A quarter less, and still to be heard.
+fn volume_for(volume: u8) -> u32 {
+    (u32::from(volume) * 3 / 4).max(10)
 }
 
 /// What is wrong and what to do about it, the worst first.
@@ -156,26 +169,36 @@ fn findings(config: &AudioConfig, acoustics: &Acoustics) -> Vec<String> {
         )];
     }
     let mut found = Vec::new();
-    let gain_for = |loss_db: f64| gain_db + (loss_db - GOOD_LOSS_DB).round() as i32;
+    let gain_for =
+        |loss_db: f64| (gain_db + (loss_db - GOOD_LOSS_DB).round() as i32).clamp(*GAIN_DB.start(), *GAIN_DB.end());
+    if let Some(delay_ms) = acoustics.delay_ms.filter(|delay_ms| *delay_ms > MOST_DELAY_MS) {
+        found.push(format!(
+            "the sound is {delay_ms:.0} ms on its way, more than the canceller reaches; name the card itself \
+             (plughw:…, see `callbox devices`) in place of a sound server, or write audio.echo = \"half-duplex\""
+        ));
+    }
     if acoustics.clipped {
         let lower = gain_for(loss_db.min(GOOD_LOSS_DB - 6.0));
         found.push(format!("the microphone is overdriven; write audio.capture_gain_db = {lower} and test again"));
     } else if loss_db < LEAST_LOSS_DB {
         found.push(format!(
             "the echo is louder than what is played; write audio.capture_gain_db = {}, move the microphone away from \
-             the loudspeaker, or lower audio.volume (now {volume})",
-            gain_for(loss_db)
+             the loudspeaker, or write audio.volume = {}; where nothing helps, audio.echo = \"half-duplex\"",
+            gain_for(loss_db),
+            volume_for(volume)
         ));
     } else if loss_db > MOST_LOSS_DB {
         found.push(format!(
             "the microphone hears little; write audio.capture_gain_db = {} and test again",
-            gain_for(loss_db).min(40)
+            gain_for(loss_db)
         ));
     }
-    if distortion_percent > MUCH_DISTORTION_PERCENT {
-        let lower = (u32::from(volume) * 3 / 4).max(10);
+    // A converter that clips distorts as well.
+    if distortion_percent > MUCH_DISTORTION_PERCENT && !acoustics.clipped {
         found.push(format!(
-            "the loudspeaker distorts, which no canceller takes out; write audio.volume = {lower} and test again"
+            "the loudspeaker distorts, which no canceller takes out; write audio.volume = {} and test again; where it \
+             goes on, audio.echo = \"half-duplex\"",
+            volume_for(volume)
         ));
     }
     if noise_dbfs > LOUD_NOISE_DBFS {
@@ -228,5 +251,68 @@ impl<'a> Report<'a> {
         let Acoustics { delay_ms, echo_return_loss_db, microphone_dbfs, noise_dbfs, distortion_percent, clipped } =
             *acoustics;
         Self { delay_ms, echo_return_loss_db, microphone_dbfs, noise_dbfs, distortion_percent, clipped, findings }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::PcmName;
+
+    const GOOD: Acoustics = Acoustics {
+        delay_ms: Some(60.0),
+        echo_return_loss_db: 12.0,
+        microphone_dbfs: -30.0,
+        noise_dbfs: -70.0,
+        distortion_percent: 1.0,
+        clipped: false,
+    };
+
+    fn found(capture_gain_db: i32, acoustics: Acoustics) -> Vec<String> {
+        let config = AudioConfig {
+            capture: PcmName::Alsa("mic".into()),
+            playback: PcmName::Alsa("spk".into()),
+            rate_hz: 48_000,
+            period_ms: 10,
+            echo: Echo::Full,
+            noise_suppression: true,
+            gain_control: true,
+            capture_gain_db,
+            volume: 80,
+        };
+        findings(&config, &acoustics)
+    }
+
+    #[test]
+    fn each_fault_is_named_with_the_value_that_mends_it() {
+        assert_eq!(found(0, GOOD), Vec::<String>::new());
+        let cases = [
+            (
+                0,
+                Acoustics { clipped: true, distortion_percent: 25.0, ..GOOD },
+                "overdriven; write audio.capture_gain_db = -6",
+            ),
+            (-39, Acoustics { clipped: true, ..GOOD }, "audio.capture_gain_db = -40"),
+            (
+                0,
+                Acoustics { echo_return_loss_db: -6.0, ..GOOD },
+                "louder than what is played; write audio.capture_gain_db = -18",
+            ),
+            (3, Acoustics { echo_return_loss_db: 45.0, ..GOOD }, "hears little; write audio.capture_gain_db = 36"),
+            (39, Acoustics { echo_return_loss_db: 60.0, ..GOOD }, "audio.capture_gain_db = 40"),
+            (
+                0,
+                Acoustics { distortion_percent: 15.0, ..GOOD },
+                "loudspeaker distorts, which no canceller takes out; write audio.volume = 60",
+            ),
+            (0, Acoustics { noise_dbfs: -40.0, microphone_dbfs: -20.0, ..GOOD }, "noise is loud"),
+            (0, Acoustics { microphone_dbfs: -60.0, ..GOOD }, "hardly louder than the noise"),
+            (0, Acoustics { delay_ms: Some(180.0), ..GOOD }, "180 ms on its way"),
+            (0, Acoustics { delay_ms: None, ..GOOD }, "does not hear the loudspeaker"),
+        ];
+        for (gain_db, acoustics, words) in cases {
+            let found = found(gain_db, acoustics);
+            assert!(matches!(found.as_slice(), [one] if one.contains(words)), "{words}: {found:?}");
+        }
     }
 }

@@ -76,8 +76,8 @@ impl Sweep {
         (seconds * f64::from(self.rate_hz)) as usize
     }
 
-    /// Takes a recording apart that began with the first sample that was played.
-    pub fn analyse(&self, recorded: &[f32]) -> Acoustics {
+    /// Takes a recording apart that began with the first sample that was played, by a converter of this full scale.
+    pub fn analyse(&self, recorded: &[f32], full_scale: f32) -> Acoustics {
         let answer = self.answer(recorded);
         let (delay, found) = self.delay(&answer);
         let begin = self.seconds(SILENCE_S);
@@ -94,7 +94,7 @@ impl Sweep {
             microphone_dbfs: db(level),
             noise_dbfs: db(noise),
             distortion_percent: if found { self.distortion_percent(&answer, delay) } else { 0.0 },
-            clipped: heard.iter().filter(|sample| sample.abs() > CLIPPED).count() > 3,
+            clipped: heard.iter().filter(|sample| sample.abs() > CLIPPED * full_scale).count() > 3,
         }
     }
 
@@ -180,7 +180,7 @@ mod tests {
     fn delay_loss_and_noise_of_a_place_are_found() {
         let sweep = Sweep::new(RATE_HZ);
         for (delay, gain) in [(0, 0.5), (640, 0.1), (4_000, 1.0)] {
-            let found = sweep.analyse(&record(&sweep, delay, gain, 0.0, 1e-3));
+            let found = sweep.analyse(&record(&sweep, delay, gain, 0.0, 1e-3), 1.0);
             let delay_ms = found.delay_ms.unwrap();
             assert!((delay_ms - delay as f64 / 16.0).abs() < 0.2, "{delay_ms}");
             let loss_db = f64::from(-20.0 * gain.log10());
@@ -194,17 +194,17 @@ mod tests {
     #[test]
     fn a_loudspeaker_that_distorts_and_a_microphone_that_clips_are_told() {
         let sweep = Sweep::new(RATE_HZ);
-        let clean = sweep.analyse(&record(&sweep, 500, 0.5, 0.0, 1e-3)).distortion_percent;
-        let bent = sweep.analyse(&record(&sweep, 500, 0.5, 0.4, 1e-3)).distortion_percent;
+        let clean = sweep.analyse(&record(&sweep, 500, 0.5, 0.0, 1e-3), 1.0).distortion_percent;
+        let bent = sweep.analyse(&record(&sweep, 500, 0.5, 0.4, 1e-3), 1.0).distortion_percent;
         assert!(bent > 5.0 && bent > 5.0 * clean, "{clean} {bent}");
-        assert!(sweep.analyse(&record(&sweep, 500, 8.0, 0.0, 1e-3)).clipped);
+        assert!(sweep.analyse(&record(&sweep, 500, 8.0, 0.0, 1e-3), 1.0).clipped);
     }
 
     #[test]
     fn a_microphone_that_hears_nothing_has_no_delay() {
         let sweep = Sweep::new(RATE_HZ);
-        assert_eq!(sweep.analyse(&record(&sweep, 500, 0.0, 0.0, 1e-2)).delay_ms, None);
-        assert_eq!(sweep.analyse(&vec![0.0; sweep.samples().len()]).delay_ms, None);
-        assert_eq!(sweep.analyse(&[]).delay_ms, None);
+        assert_eq!(sweep.analyse(&record(&sweep, 500, 0.0, 0.0, 1e-2), 1.0).delay_ms, None);
+        assert_eq!(sweep.analyse(&vec![0.0; sweep.samples().len()], 1.0).delay_ms, None);
+        assert_eq!(sweep.analyse(&[], 1.0).delay_ms, None);
     }
 }

@@ -1,24 +1,29 @@
 //! One talks, the other listens: for acoustics that no canceller masters.
 //!
-//! Who begins keeps the word; the other way is closed until a moment after the end. Both ways are 20 ms late, so that a
-//! gate is open before the first syllable of the one and closed before the echo of the other.
+//! Who begins keeps the word; the other way is closed until a moment after the end, which is short where the other one
+//! has begun. Both ways are 40 ms late, so that a gate is open before the first syllable of the one and closed before the
+//! echo of the other.
 
 use crate::power;
 
 /// Frames of 10 ms by which both ways are late.
-const DELAY_FRAMES: usize = 2;
+const DELAY_FRAMES: usize = 4;
 /// Below this nobody talks: -55 dBFS.
 const QUIETEST: f32 = 3.2e-6;
 /// Speech stands out of the noise behind it by this: 9 dB.
 const ABOVE_NOISE: f32 = 8.0;
 /// The near end stands out of the echo by this where it takes the word: 6 dB.
 const ABOVE_ECHO: f32 = 4.0;
+/// And by this where it keeps it: 3 dB.
+const STILL_ABOVE_ECHO: f32 = 2.0;
 /// Frames for which it has to.
 const FRAMES_TO_INTERRUPT: u32 = 4;
 /// Frames for which the far end talks before it is given the word of a near end that does not end, as rain does not.
 const FRAMES_TO_WAIT: u32 = 300;
 /// Frames for which a way stays open after its talker: syllables have gaps, rooms an echo.
 const HOLD_FRAMES: u32 = 25;
+/// The same where the other end talks meanwhile: an answer comes at once.
+const CONTESTED_FRAMES: u32 = 6;
 /// What a frame leaves of the echo that is expected: 20 dB in 200 ms.
 const ECHO_KEEP: f32 = 0.8;
 /// What a quiet frame adds to the noise, and what any frame does.
@@ -89,7 +94,8 @@ pub struct HalfDuplex {
     far_waits: u32,
     /// Power at the microphone for power at the loudspeaker.
     coupling: f32,
-    /// Power at the loudspeaker, as a room keeps it.
+    /// Power at the loudspeaker in the last frame, and as a room keeps it.
+    loudspeaker: f32,
     played: f32,
 }
 
@@ -108,16 +114,14 @@ impl HalfDuplex {
             far_waits: 0,
             // Louder than any: until it is known, nobody interrupts.
             coupling: 30.0,
+            loudspeaker: 0.0,
             played: 0.0,
         }
     }
 
-    /// Another call: nothing is left of the one before.
+    /// Another call: nobody has the word, and it hears nothing of what the microphone heard before.
     pub fn reset(&mut self) {
-        for way in [&mut self.near, &mut self.far] {
-            way.waiting.fill(0.0);
-            way.gain = 1.0;
-        }
+        self.near.waiting.fill(0.0);
         (self.word, self.hold, self.interrupting, self.far_waits) = (Word::Nobody, 0, 0, 0);
     }
 
@@ -127,14 +131,14 @@ impl HalfDuplex {
         let (near, far) = (if is_sent { power(captured) } else { 0.0 }, power(playback));
         let far_talks = self.far_activity.talks(far);
         let near_talks = self.near_activity.talks(near);
-        let loudspeaker = if self.word == Word::Near { CLOSED_LOUDSPEAKER * CLOSED_LOUDSPEAKER } else { 1.0 };
-        self.played = (self.played * ECHO_KEEP).max(far * loudspeaker);
-        if self.word == Word::Far && far > QUIETEST * 100.0 {
+        self.played = (self.played * ECHO_KEEP).max(self.loudspeaker);
+        if self.word == Word::Far && far.min(self.played) > QUIETEST * 100.0 {
             // Up slowly: a near end that talks into it must not pass for a louder echo.
             let ratio = (near / self.played).clamp(1e-4, 100.0);
             self.coupling += (ratio - self.coupling) * if ratio < self.coupling { 0.05 } else { 0.01 };
         }
-        self.decide(near_talks, far_talks, near > self.played * self.coupling * ABOVE_ECHO);
+        let needed = if self.word == Word::Near { STILL_ABOVE_ECHO } else { ABOVE_ECHO };
+        self.decide(near_talks && near > self.played * self.coupling * needed, far_talks);
         let (microphone, loudspeaker) = match self.word {
             Word::Nobody => (1.0, 1.0),
             Word::Near => (1.0, CLOSED_LOUDSPEAKER),
@@ -142,14 +146,15 @@ impl HalfDuplex {
         };
         self.near.pass(captured, microphone);
         self.far.pass(playback, loudspeaker);
+        self.loudspeaker = power(playback);
     }
 
-    fn decide(&mut self, near_talks: bool, far_talks: bool, above_echo: bool) {
-        let interrupts = self.word == Word::Far && near_talks && above_echo;
+    fn decide(&mut self, near_talks: bool, far_talks: bool) {
+        let interrupts = self.word == Word::Far && near_talks;
         self.interrupting = if interrupts { self.interrupting + 1 } else { 0 };
         let goes_on = match self.word {
             Word::Nobody => false,
-            Word::Near => near_talks && above_echo,
+            Word::Near => near_talks,
             Word::Far => far_talks,
         };
         if goes_on {
@@ -157,6 +162,12 @@ impl HalfDuplex {
         } else {
             self.hold = self.hold.saturating_sub(1);
         }
+        let other_talks = match self.word {
+            Word::Nobody => false,
+            Word::Near => far_talks,
+            Word::Far => near_talks,
+        };
+        let is_free = self.hold == 0 || other_talks && self.hold + CONTESTED_FRAMES <= HOLD_FRAMES;
         self.far_waits = match (self.word, far_talks) {
             (Word::Near, true) => self.far_waits + 1,
             (Word::Near, false) => self.far_waits.saturating_sub(1),
@@ -166,8 +177,8 @@ impl HalfDuplex {
             (self.word, self.hold) = (Word::Far, HOLD_FRAMES);
         } else if self.interrupting >= FRAMES_TO_INTERRUPT {
             (self.word, self.hold) = (Word::Near, HOLD_FRAMES);
-        } else if self.hold == 0 {
-            self.word = match (near_talks && above_echo, far_talks) {
+        } else if is_free {
+            self.word = match (near_talks, far_talks) {
                 (true, _) => Word::Near,
                 (false, true) => Word::Far,
                 (false, false) => Word::Nobody,
@@ -233,9 +244,24 @@ mod tests {
         place.frames(100, 0.0, 0.0);
         let sent = place.frames(20, 0.1, 0.0);
         assert!(sent[DELAY_FRAMES].0 > 0.05, "the near end's first frame: {}", sent[DELAY_FRAMES].0);
-        place.frames(60, 0.0, 0.0);
-        let played = place.frames(20, 0.0, 0.1);
-        assert!(played[DELAY_FRAMES].1 > 0.05, "the far end's first frame: {}", played[DELAY_FRAMES].1);
+        // The far end answers after so many frames; up to there the near end's gate may still be closing.
+        for (gap, lost) in [(0, 2), (2, 0), (5, 0), (10, 0), (20, 0), (60, 0)] {
+            place.frames(60, 0.0, 0.0);
+            place.frames(20, 0.1, 0.0);
+            place.frames(gap, 0.0, 0.0);
+            let played = place.frames(20, 0.0, 0.1);
+            let first = played[DELAY_FRAMES..].iter().position(|(_, played)| *played > 0.05);
+            assert!(first.is_some_and(|first| first <= lost), "the far end after {gap} frames: {first:?}");
+        }
+        // The near end answers while the room still sounds.
+        for (gap, lost) in [(10, 3), (13, 0), (20, 0), (60, 0)] {
+            place.frames(60, 0.0, 0.0);
+            place.frames(50, 0.0, 0.1);
+            place.frames(gap + DELAY_FRAMES, 0.0, 0.0);
+            let sent = place.frames(20, 0.1, 0.0);
+            let first = sent[DELAY_FRAMES..].iter().position(|(sent, _)| *sent > 0.05);
+            assert!(first.is_some_and(|first| first <= lost), "the near end after {gap} frames: {first:?}");
+        }
     }
 
     #[test]

@@ -19,4 +19,8 @@ pub trait CallSound: Send {
     fn hear(&mut self, frame: &mut [f32]);
     /// Takes a frame of what the far end is to hear.
     fn say(&mut self, frame: &[f32]);
+    /// It measures what the microphone gives: nothing is bent to make room for a sum.
+    fn measures(&self) -> bool {
+        false
+    }
 }

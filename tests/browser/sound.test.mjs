@@ -6,9 +6,9 @@ import { closeSync, openSync, unlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { CALLBOX, RATE, ROOT, amplitude, ask, callbox, rms, scratch, sleep, soundCard, startSandbox, toneFile, until } from '../lib.mjs';
 
-async function station(t, env = {}) {
+async function station(t, env = {}, ppm = {}) {
   const folder = scratch(t);
-  const card = soundCard(folder);
+  const card = soundCard(folder, ppm);
   const socket = path.join(folder, 'control.sock');
   const sandbox = await startSandbox(t, {
     args: ['--config', path.join(ROOT, 'tests/browser/station.toml'), '--socket', socket],
@@ -53,13 +53,12 @@ test('a card that is pulled out is a fault, and sounds again when it is back', a
   assert.equal(rms(door.card.loudspeaker.last(50)) < 0.5, true);
 });
 
-test('a card that is back, and one that stood still, sound within a tenth of a second', async (t) => {
+/** A station that rings somebody: there is a tone to hear all the time. */
+async function ringingStation(t, ppm) {
   const folder = scratch(t);
   const ringback = path.join(folder, 'ringback.wav');
   toneFile(ringback, 1000, 0.3);
-  const door = await station(t, { CALLBOX_SOUNDS__RINGBACK: ringback });
-  const { loudspeaker } = door.card;
-  // Somebody is rung, so that there is something to hear all the time.
+  const door = await station(t, { CALLBOX_SOUNDS__RINGBACK: ringback }, ppm);
   const phone = path.join(folder, 'phone.toml');
   writeFileSync(phone, `[core]\nurl = "${door.sandbox.url}"\nallow_insecure = true\nlogin = "100"\npassword_file = "password"\n[audio]\ncapture = "mic"\nplayback = "spk"\n[gpio]\nbackend = "simulated"\n[control]\nsocket = "${folder}/phone.sock"\n[[answer]]\naction = "ring"\n`);
   writeFileSync(path.join(folder, 'password'), 'callbox');
@@ -67,8 +66,13 @@ test('a card that is back, and one that stood still, sound within a tenth of a s
   t.after(() => rung.kill('SIGTERM'));
   await until('the phone', async () => (await ask(path.join(folder, 'phone.sock'), { request: 'status' })).status.session.state === 'registered');
   await door.press();
-  await until('the ringing', () => amplitude(loudspeaker.last(100), 1000) > 0.1, 5000);
+  await until('the ringing', () => amplitude(door.card.loudspeaker.last(100), 1000) > 0.1, 5000);
+  return door;
+}
 
+test('a card that is back, and one that stood still, sound within a tenth of a second', async (t) => {
+  const door = await ringingStation(t);
+  const { loudspeaker } = door.card;
   const markers = [door.card.microphone.file, loudspeaker.file].map((file) => `${file}.unplugged`);
   const afterLoss = async (round) => {
     for (const marker of markers) closeSync(openSync(marker, 'w'));
@@ -99,6 +103,39 @@ test('a card that is back, and one that stood still, sound within a tenth of a s
   }
 });
 
+test('a card that stands, gives nothing, too much, or has another rate is named until it works', async (t) => {
+  const door = await ringingStation(t);
+  const { microphone, loudspeaker } = door.card;
+  const fault = async () => (await door.status()).audio.fault ?? '';
+  for (const [air, words] of [[loudspeaker, /playback: the card takes no sound/], [microphone, /capture: the card gives no sound/]]) {
+    const marker = `${air.file}.stalled`;
+    closeSync(openSync(marker, 'w'));
+    await until(`${words}`, async () => words.test(await fault()), 3000);
+    // It is opened again and again, and stays faulty.
+    for (let look = 0; look < 10; look++) {
+      await sleep(100);
+      assert.match(await fault(), words);
+    }
+    unlinkSync(marker);
+    await until('the card', async () => (await door.status()).audio.ready, 3000);
+    await until('the ringing', () => amplitude(loudspeaker.last(100), 1000) > 0.1, 1000);
+  }
+  const microphoneFault = async () => (await door.status()).audio.microphone_fault ?? '';
+  microphone.write(0, Int16Array.from({ length: 60 * RATE }, () => (Math.random() - 0.5) * 65535));
+  await until('full-scale noise to be named', async () => /overdriven/.test(await microphoneFault()), 8000);
+  microphone.clear();
+  await until('zeros to be named', async () => /gives nothing at all/.test(await microphoneFault()), 8000);
+  microphone.fillTone(300, 0.1);
+  await until('the microphone', async () => await microphoneFault() === '', 3000);
+});
+
+test('a microphone of 44.1 kHz that says it has 48 is named, however often playback runs dry', async (t) => {
+  const door = await ringingStation(t, { mic: -81250 });
+  door.card.microphone.fillTone(300, 0.1);
+  await until('the rate to be named', async () => /another rate/.test((await door.status()).audio.microphone_fault ?? ''), 25000);
+  assert.ok((await door.status()).sound.xruns > 10);
+});
+
 test('a station at 16 kHz sounds right on a card that has only 48 kHz', async (t) => {
   const door = await station(t, { CALLBOX_AUDIO__RATE: '16000' });
   await hearsRefusal(door);
@@ -117,7 +154,7 @@ test('the acoustic test measures a place, and names what is wrong with it', asyn
   const delay = 60 * RATE / 1000, step = RATE / 100;
   let gain = 0.25, at = loudspeaker.ahead(-50);
   const air = setInterval(() => {
-    for (; at + step < loudspeaker.ahead(-20); at += step) microphone.write(at + delay, loudspeaker.read(at, step).map((sample) => sample * gain));
+    for (; at + step < loudspeaker.ahead(-20); at += step) microphone.write(at + delay, loudspeaker.read(at, step).map((sample) => Math.max(-32768, Math.min(32767, sample * gain))));
   }, 5);
   t.after(() => clearInterval(air));
   const measured = async () => {
@@ -130,6 +167,10 @@ test('the acoustic test measures a place, and names what is wrong with it', asyn
   // The card's own periods come on top of the air.
   assert.ok(good.delay_ms > 60 && good.delay_ms < 130, JSON.stringify(good));
   assert.ok(Math.abs(good.echo_return_loss_db - 12) < 1.5 && good.distortion_percent < 3, JSON.stringify(good));
+  gain = 6;
+  const loud = await measured();
+  assert.ok(loud.clipped, JSON.stringify(loud));
+  assert.match(loud.findings.join(), /^the microphone is overdriven; write audio.capture_gain_db = -\d+ and test again$/);
   gain = 0;
   const deaf = await measured();
   assert.equal(deaf.code, 1);

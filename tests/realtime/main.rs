@@ -180,7 +180,7 @@ fn time_of(
             level * (time * hertz + (time * 30.0).sin() * 9.0).sin()
         };
         let said: Vec<f32> = (0..FRAME).map(|index| voice(900.0, index)).collect();
-        sender.frame(&said).for_each(|packet| network.packet(&packet));
+        sender.frame(&said).for_each(|packet| assert!(network.packet(&packet)));
         captured.iter_mut().enumerate().for_each(|(index, sample)| *sample = voice(1_300.0, index));
         let began = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
         engine.process(&mut captured, &mut playback);
