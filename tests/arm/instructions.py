@@ -14,7 +14,8 @@ import sys
 import tempfile
 import wave
 
-RATE = 16_000
+# The rate of a station where nobody says another.
+RATE = 48_000
 # A Cortex-A53 at 1 GHz (Raspberry Pi Zero 2 W) does two instructions a cycle at best; code like this one half to one.
 CLOCK_HZ, PER_CYCLE = 1_000_000_000, 0.6
 
@@ -48,7 +49,7 @@ def main(callbox, plugin):
             far, mic, out, trace = (folder / f"{seconds}-{name}" for name in ("far.wav", "mic.wav", "out.wav", "trace"))
             write(far, seconds, 1), write(mic, seconds, 2)
             totals[seconds] = {
-                "echo, noise, gain": count("echo", "--far", far, "--mic", mic, "--out", out),
+                "echo, noise, gain": count("echo", "--noise-suppression", "--gain-control", "--far", far, "--mic", mic, "--out", out),
                 "Opus, sending": count("send", "--input", mic, "--trace", trace),
                 "Opus, receiving": count("receive", "--rate", RATE, "--trace", trace, "--out", out),
             }

@@ -124,9 +124,14 @@ impl End {
                 (self.phase * std::f32::consts::TAU).sin() * 0.3
             })
             .collect();
+        self.exchange(&say)
+    }
+
+    /// Says 10 ms and gives what was heard meanwhile.
+    pub fn exchange(&mut self, say: &[f32]) -> Vec<f32> {
         let mut heard = vec![0.0; 480];
         if let Some(sound) = self.sounds.lock().unwrap().get_mut(&CALL) {
-            sound.say(&say);
+            sound.say(say);
             sound.hear(&mut heard);
         }
         heard
@@ -137,9 +142,7 @@ impl End {
         let begin = self.said;
         self.said += 480;
         let say: Vec<f32> = (begin..self.said).map(|index| sample(index as f32 / 48_000.0)).collect();
-        if let Some(sound) = self.sounds.lock().unwrap().get_mut(&CALL) {
-            sound.say(&say);
-        }
+        self.exchange(&say);
     }
 
     pub fn is_attached(&self) -> bool {

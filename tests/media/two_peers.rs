@@ -1,3 +1,4 @@
+use std::collections::VecDeque;
 use std::f32::consts::TAU;
 use std::time::Duration;
 
@@ -133,6 +134,50 @@ async fn digits_in_the_sound_survive_every_codec() {
         assert_eq!(heard.collect::<String>(), "5#", "{codecs:?}");
         one.command(MediaCommand::Close);
         other.command(MediaCommand::Close);
+    }
+}
+
+/// 10 ms of a digit, 5 or #, at -20 dBFS a tone.
+fn digit(index: usize, (row, column): (f32, f32)) -> Vec<f32> {
+    let sample = |index: usize| {
+        let time = index as f32 / 48_000.0;
+        0.1 * ((TAU * row * time).sin() + (TAU * column * time).sin())
+    };
+    (index * 480..(index + 1) * 480).map(sample).collect()
+}
+
+#[tokio::test]
+async fn digits_that_a_visitor_plays_and_the_phone_sends_back_are_none() {
+    for (codecs, echo_frames) in [(&ALL[..1], 1), (&ALL[..1], 45), (&ALL[1..2], 20)] {
+        let (mut phone, mut door) = (End::new(codecs, Vec::new()), End::new(codecs, Vec::new()));
+        call(&mut phone, &mut door, Trickle::AfterTheAnswer).await;
+        let mut ticks = tokio::time::interval(Duration::from_millis(10));
+        // What the phone sends back: what it heard so long ago, 20 dB down.
+        let mut echo: VecDeque<Vec<f32>> = (0..echo_frames).map(|_| vec![0.0; 480]).collect();
+        let mut loudest: f32 = 0.0;
+        for tick in 0..620_usize {
+            ticks.tick().await;
+            let played = match tick {
+                100..112 | 148..160 | 400..412 => Some((770.0, 1336.0)),
+                124..136 | 172..184 | 424..436 => Some((941.0, 1477.0)),
+                _ => None,
+            };
+            let silence = vec![0.0; 480];
+            let tones = played.map(|tones| digit(tick, tones));
+            // First the visitor plays the code at the door, then the resident sends it.
+            let (at_the_door, at_the_phone) = if tick < 300 { (tones, None) } else { (None, tones) };
+            door.exchange(at_the_door.as_ref().unwrap_or(&silence));
+            let back: Vec<f32> = echo.pop_front().unwrap().iter().map(|sample| sample * 0.1).collect();
+            loudest = back.iter().fold(loudest, |most, sample| most.max(sample.abs()));
+            echo.push_back(phone.exchange(at_the_phone.as_ref().unwrap_or(&back)));
+        }
+        let events = std::iter::from_fn(|| door.events.try_recv().ok());
+        let heard =
+            events.filter_map(|(_, event)| if let MediaEvent::Tone(digit) = event { Some(digit) } else { None });
+        assert_eq!(heard.collect::<String>(), "5#", "{codecs:?}: only what the resident sent");
+        assert!(loudest > 0.01, "the phone sent an echo: {loudest}");
+        phone.command(MediaCommand::Close);
+        door.command(MediaCommand::Close);
     }
 }
 

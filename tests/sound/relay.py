@@ -75,8 +75,8 @@ def main(near, far):
 
 
 def uneven_ms(intervals):
-    # Longer ones are silence that nobody sends, shorter ones other streams.
-    off = sorted(abs(interval - 20) for interval in intervals if 5 < interval < 50)
+    # Longer ones are silence that nobody sends.
+    off = sorted(abs(interval - 20) for interval in intervals if interval < 50)
     return off[len(off) * 99 // 100] if off else 0.0
 
 
