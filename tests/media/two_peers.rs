@@ -137,11 +137,11 @@ async fn digits_in_the_sound_survive_every_codec() {
     }
 }
 
-/// 10 ms of a digit, 5 or #, at -20 dBFS a tone.
+/// 10 ms of a digit, 5 or #, as loud as it may be: its echo is loud enough to be one as well.
 fn digit(index: usize, (row, column): (f32, f32)) -> Vec<f32> {
     let sample = |index: usize| {
         let time = index as f32 / 48_000.0;
-        0.1 * ((TAU * row * time).sin() + (TAU * column * time).sin())
+        0.45 * ((TAU * row * time).sin() + (TAU * column * time).sin())
     };
     (index * 480..(index + 1) * 480).map(sample).collect()
 }
