@@ -88,3 +88,54 @@ impl Decoder {
         self.narrow.process(made_up, sound)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::packets::tests::header;
+    use super::*;
+
+    const RATE_HZ: u32 = 16_000;
+    const PACKET: usize = 320;
+    /// The packet in which somebody begins to talk, which is lost.
+    const ONSET: usize = 30;
+
+    fn energy(samples: &[f32]) -> f32 {
+        samples.iter().map(|sample| sample * sample).sum()
+    }
+
+    /// What is played in the place of the lost packet, and was said in it; with redundancy in the one behind it or not.
+    fn in_place_of_the_onset(redundancy: bool) -> (f32, f32) {
+        let mut encoder = opus::Encoder::new(RATE_HZ, opus::Channels::Mono, opus::Application::Voip).unwrap();
+        encoder.set_inband_fec(redundancy).unwrap();
+        encoder.set_packet_loss_perc(20).unwrap();
+        encoder.set_bitrate(opus::Bitrate::Bits(24_000)).unwrap();
+        let mut decoder = Decoder::new(RATE_HZ).unwrap();
+        let mut sound = vec![0.0; MAX_FRAME];
+        for number in 0..=ONSET + 1 {
+            let said: Vec<f32> = (0..PACKET)
+                .map(|index| {
+                    let time = (number * PACKET + index) as f32 / RATE_HZ as f32;
+                    let level = if number < ONSET { 0.001 } else { 0.2 };
+                    (1..8).map(|n| level / n as f32 * (std::f32::consts::TAU * 140.0 * n as f32 * time).sin()).sum()
+                })
+                .collect();
+            let payload = encoder.encode_vec_float(&said, 1_000).unwrap();
+            let packet = Packet::new(Codec::Opus, &header(number as u16, 0), 0.0, &payload).unwrap();
+            if number < ONSET {
+                assert_eq!(decoder.packet(&packet, &mut sound), PACKET);
+            } else if number > ONSET {
+                assert_eq!(decoder.lost_before(&packet, PACKET, &mut sound), PACKET);
+                return (energy(&sound[..PACKET]), energy(&said));
+            }
+        }
+        unreachable!("the loop ends behind the lost packet");
+    }
+
+    #[test]
+    fn a_lost_onset_is_played_from_the_packet_behind_it() {
+        let (played, said) = in_place_of_the_onset(true);
+        assert!(played > said / 4.0, "{played} of {said}");
+        let (made_up, said) = in_place_of_the_onset(false);
+        assert!(made_up < said / 100.0, "without redundancy nobody can know: {made_up} of {said}");
+    }
+}
