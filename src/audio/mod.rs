@@ -73,6 +73,8 @@ pub struct Meters {
     pub realtime: AtomicBool,
     /// Processor time that the longest frame of 10 ms has taken, in microseconds.
     pub longest_frame_us: AtomicU64,
+    /// The same by the clock on the wall: what kept the thread from its processor is in it.
+    pub longest_frame_wall_us: AtomicU64,
     controls: Mutex<CardControls>,
 }
 

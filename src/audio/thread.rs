@@ -148,10 +148,12 @@ impl Runner {
             {
                 self.tell(AudioEvent::Microphone(fault));
             }
-            let began_us = processor_time_us();
+            let (began, began_us) = (Instant::now(), processor_time_us());
             self.start.engine.process(&mut self.captured, &mut self.playback);
             let took_us = processor_time_us().saturating_sub(began_us);
+            let wall_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
             self.start.meters.longest_frame_us.fetch_max(took_us, Ordering::Relaxed);
+            self.start.meters.longest_frame_wall_us.fetch_max(wall_us, Ordering::Relaxed);
             card.write(&self.playback)?;
             self.start.meters.beat();
             let Xruns { capture, playback } = card.take_xruns();

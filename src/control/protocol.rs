@@ -173,6 +173,9 @@ pub struct SoundStatus {
     /// Processor time that the longest frame of 10 ms has taken since the start, in microseconds.
     #[serde(default)]
     pub longest_frame_us: u64,
+    /// The longest time that a frame took in microseconds, waits for a processor included.
+    #[serde(default)]
+    pub longest_frame_wall_us: u64,
     /// The control of the card's own mixer that does the volume, as far as its steps go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub playback_control: Option<CardControl>,

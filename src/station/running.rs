@@ -472,6 +472,7 @@ impl Loop {
                 synthetic: meters.synthetic.load(std::sync::atomic::Ordering::Relaxed),
                 realtime: meters.realtime.load(std::sync::atomic::Ordering::Relaxed),
                 longest_frame_us: meters.longest_frame_us.load(std::sync::atomic::Ordering::Relaxed),
+                longest_frame_wall_us: meters.longest_frame_wall_us.load(std::sync::atomic::Ordering::Relaxed),
                 playback_control: playback,
                 capture_control: capture,
             },

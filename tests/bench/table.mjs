@@ -35,6 +35,7 @@ row('echo MOS, both talk', echo(2));
 row('degradation MOS, both talk', echo(3));
 row('STOI, both talk', echo(4));
 for (const weather of Object.keys(sound)) row(`PLCMOS, ${weather}`, (peer) => sound[weather][peer].plcmos.toFixed(2));
+for (const weather of Object.keys(sound)) row(`PESQ, ${weather}`, (peer) => sound[weather][peer].pesq.toFixed(2));
 for (const weather of Object.keys(sound)) row(`mouth to ear, ${weather}`, (peer) => `${sound[weather][peer].delay_ms.toFixed(0)} ms`);
 row('mouth to ear, to and from Chromium', (peer) => {
   const calm = sound['no loss'];

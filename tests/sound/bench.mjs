@@ -233,8 +233,8 @@ async function busy(setWeather) {
   const others = cpus().map(() => bench.start('sh', ['-c', 'while :; do :; done']));
   const { plcmos } = await measure(card, setWeather, {}, 'busy', a.child.pid);
   for (const station of [a, b]) {
-    const { longest_frame_us, realtime, xruns } = (await station.status()).sound;
-    console.log(`every core busy: longest frame ${longest_frame_us} µs of CPU, ${xruns} xruns, real-time priority ${realtime ? 'yes' : 'no'}, PLCMOS ${plcmos.toFixed(2)}`);
+    const { longest_frame_us, longest_frame_wall_us, realtime, xruns } = (await station.status()).sound;
+    console.log(`every core busy: longest frame ${longest_frame_us} µs of CPU, ${longest_frame_wall_us} by the clock, ${xruns} xruns, real-time priority ${realtime ? 'yes' : 'no'}, PLCMOS ${plcmos.toFixed(2)}`);
   }
   for (const other of others) await bench.stop(other);
   await end();
