@@ -174,6 +174,7 @@ pub struct SoundStatus {
     #[serde(default)]
     pub longest_frame_us: u64,
     /// The longest time that a frame took in microseconds, waits for a processor included.
+    /// The longest time that a frame took since the start, waits for a processor included, in microseconds.
     #[serde(default)]
     pub longest_frame_wall_us: u64,
     /// The control of the card's own mixer that does the volume, as far as its steps go.
