@@ -13,6 +13,8 @@ use crate::media::rtpdump::{self, RecordedPacket, TraceError};
 use crate::media::{MediaError, ReceiveCounters};
 use crate::sound::{FRAME_MS, frame_samples};
 
+/// All of it is kept in memory, and times may lie.
+const LONGEST_MS: u32 = 60 * 60 * 1_000;
 /// What is written after the last packet.
 const AFTER_MS: u32 = 1_000;
 
@@ -52,12 +54,15 @@ pub(super) struct ReceiveArgs {
     /// RTP in the format of rtpdump: Opus as type 111, G.711 as 0 and 8
     #[arg(long, value_name = "F.rtpdump")]
     trace: PathBuf,
-    /// Where to write what is heard, from the first packet to a second after the last
+    /// Where to write what is heard, from the start of the recording to a second after the last packet
     #[arg(long, value_name = "O.wav")]
     out: PathBuf,
     /// The sound card's rate: 16000 or 48000
     #[arg(long, value_name = "HZ", default_value_t = 48_000, value_parser = card_rate)]
     rate: u32,
+    /// The payload type of Opus where it is another one
+    #[arg(long, value_name = "TYPE", value_parser = clap::value_parser!(u8).range(0..=127))]
+    opus_type: Option<u8>,
 }
 
 #[derive(Debug, Args)]
@@ -111,8 +116,10 @@ enum DspError {
     Write { path: PathBuf, error: std::io::Error },
     #[error("{path}: {error}", path = path.display())]
     Trace { path: PathBuf, error: TraceError },
-    #[error("{path}: no packet of Opus (111) or G.711 (0, 8) in it", path = path.display())]
-    NoSpeech { path: PathBuf },
+    #[error("{path}: no packet of Opus ({opus_type}) or G.711 (0, 8) in it; give --opus-type where Opus has another", path = path.display())]
+    NoSpeech { path: PathBuf, opus_type: u8 },
+    #[error("{path}: a packet {minutes} minutes after the start; recordings of an hour at most are played", path = path.display())]
+    TooLong { path: PathBuf, minutes: u32 },
     #[error("{0}")]
     Media(MediaError),
 }
@@ -160,7 +167,13 @@ fn receive(args: &ReceiveArgs) -> Result<(), DspError> {
     let mut packets = rtpdump::read(&bytes).map_err(|error| DspError::Trace { path: path.clone(), error })?;
     packets.sort_by_key(|packet| packet.at_ms);
     let mut receiver = OfflineReceiver::new(args.rate).map_err(DspError::Media)?;
+    if let Some(number) = args.opus_type {
+        receiver = receiver.with_opus_type(number);
+    }
     let last_ms = packets.last().map_or(0, |packet| packet.at_ms);
+    if last_ms > LONGEST_MS {
+        return Err(DspError::TooLong { path: path.clone(), minutes: last_ms / 60_000 });
+    }
     let mut waiting = packets.iter().peekable();
     let mut heard = Vec::new();
     let (mut delays_ms, mut targets_ms, mut frames) = (0.0, 0.0, 0_u32);
@@ -178,7 +191,7 @@ fn receive(args: &ReceiveArgs) -> Result<(), DspError> {
     }
     let counters = receiver.counters();
     if counters.received == 0 {
-        return Err(DspError::NoSpeech { path: path.clone() });
+        return Err(DspError::NoSpeech { path: path.clone(), opus_type: args.opus_type.unwrap_or(111) });
     }
     write(&args.out, args.rate, heard.iter())?;
     let (delay_ms, target_ms) = (delays_ms / f64::from(frames), targets_ms / f64::from(frames));

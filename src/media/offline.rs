@@ -34,6 +34,7 @@ pub struct OfflineReceiver {
     digits: DigitReceiver,
     rate_hz: u32,
     frames: u32,
+    opus_type: Option<u8>,
 }
 
 impl OfflineReceiver {
@@ -50,7 +51,14 @@ impl OfflineReceiver {
             digits: DigitReceiver::default(),
             rate_hz,
             frames: 0,
+            opus_type: None,
         })
+    }
+
+    /// Opus has another payload type than in our own offer: a recording of other tools.
+    #[must_use]
+    pub fn with_opus_type(self, number: u8) -> Self {
+        Self { opus_type: Some(number), ..self }
     }
 
     /// Takes an RTP packet (RFC 3550) with the payload types of our own offer; gives a digit that it completes.
@@ -58,7 +66,11 @@ impl OfflineReceiver {
         let mut buffer = bytes;
         let packet = RtpPacket::unmarshal(&mut buffer).ok()?;
         let header = &packet.header;
-        let (_, payload) = payload_list(&CODECS).into_iter().find(|(number, _)| *number == header.payload_type)?;
+        let payload = if self.opus_type == Some(header.payload_type) {
+            Payload::Speech(Codec::Opus)
+        } else {
+            payload_list(&CODECS).into_iter().find(|(number, _)| *number == header.payload_type)?.1
+        };
         match payload {
             Payload::TelephoneEvent => self.digits.packet(header.timestamp, &packet.payload),
             Payload::Speech(codec) => {

@@ -11,6 +11,7 @@
 mod black_box;
 mod check;
 mod daemon;
+mod dsp;
 mod generated;
 mod readme;
 
