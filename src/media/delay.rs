@@ -4,9 +4,9 @@ use super::packets::{Packet, distance};
 use crate::config::Codec;
 
 /// Of the histogram.
-const BIN_MS: f64 = 2.5;
+const BIN_MS: f64 = 5.0;
 /// Longest delay that is waited for: 600 ms.
-const BINS: usize = 240;
+const BINS: usize = 120;
 /// What part of the packets is waited for.
 const QUANTILE: f32 = 0.97;
 /// What a packet leaves of the past: half of it is forgotten after 2 s of 20 ms packets.
@@ -251,7 +251,7 @@ mod tests {
         (0..1_000).for_each(|_| {
             stream.packet(3.0);
         });
-        assert_eq!(stream.target.target_ms(), 12.5);
+        assert_eq!(stream.target.target_ms(), 15.0);
     }
 
     #[test]
@@ -267,7 +267,7 @@ mod tests {
         (0..50).for_each(|_| {
             stream.packet(0.0);
         });
-        assert_eq!(stream.target.target_ms(), 12.5);
+        assert_eq!(stream.target.target_ms(), 15.0);
         (0..100).for_each(|index| {
             stream.packet(f64::from(index % 2) * 100.0);
         });
@@ -278,7 +278,7 @@ mod tests {
         (0..500).for_each(|_| {
             stream.packet(0.0);
         });
-        assert_eq!(stream.target.target_ms(), 12.5, "15 s later");
+        assert_eq!(stream.target.target_ms(), 15.0, "15 s later");
     }
 
     #[test]
@@ -291,9 +291,9 @@ mod tests {
         (0..310).for_each(|_| {
             stream.packet(400.0);
         });
-        assert_eq!(stream.target.target_ms(), 12.5);
+        assert_eq!(stream.target.target_ms(), 15.0);
         let newest = stream.packet(400.0);
-        assert!(stream.target.delay_ms(&newest, newest.arrival_ms + 12.5) < 17.5);
+        assert!(stream.target.delay_ms(&newest, newest.arrival_ms + 15.0) < 20.0);
     }
 
     fn sent(packets: &[(u16, u32, f64)]) -> Vec<f64> {
