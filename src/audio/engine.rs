@@ -252,13 +252,17 @@ impl Engine {
                         let tone = scene.tone.map(|sound| Playing { sound, position: 0, to_calls: false });
                         let old = std::mem::replace(&mut self.tone, tone);
                         // Under a sound that plays once it was not heard.
-                        self.fading = if self.tone_gate.is_closed() { None } else { old };
+                        if !self.tone_gate.is_closed() {
+                            self.fading = old;
+                        }
                         self.tone_gate = Gate(if self.once.is_none() { 1.0 } else { 0.0 });
                     }
                     self.scene = scene;
                 }
                 Command::Play { sound, to_calls } => {
-                    self.fading = self.once.replace(Playing { sound, position: 0, to_calls });
+                    if let Some(old) = self.once.replace(Playing { sound, position: 0, to_calls }) {
+                        self.fading = Some(old);
+                    }
                 }
                 Command::Attach(media, sound) => match self.spare.pop() {
                     Some(heard) => self.calls.push(Attached {
@@ -581,6 +585,14 @@ mod tests {
                 play(&mut rig, Sound::Answer, true);
                 run(&mut rig, 90);
             }
+            // A chime and another tone in the same frame, in the middle of a chime.
+            play(&mut rig, Sound::DoorOpen, false);
+            run(&mut rig, 15);
+            play(&mut rig, Sound::Answer, false);
+            rig.scene(&Scene { volume: 100, ..Scene::default() });
+            run(&mut rig, 5);
+            rig.scene(&ringing);
+            run(&mut rig, 60);
             // A call begins under the tone, hears a chime that a local one breaks off, and is taken back in mid-word.
             rig.attach(1, 0.3);
             rig.scene(&Scene { calls: vec![call(1, true, true)], volume: 100, ..Scene::default() });

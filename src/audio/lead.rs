@@ -24,8 +24,8 @@ pub(super) struct Lead {
     calm_periods: u32,
     /// Since the stream was started.
     age_periods: u32,
-    /// The last underrun was that of the start.
-    forgiven: bool,
+    /// It was too short, and has not lasted for a window since.
+    has_failed: bool,
     /// The shortest one of this window, in frames.
     shortest: Frames,
     window: u32,
@@ -44,7 +44,7 @@ impl Lead {
             periods: LEAD_PERIODS.0,
             calm_periods: 0,
             age_periods: 0,
-            forgiven: false,
+            has_failed: false,
             shortest: Frames::MAX,
             window: 0,
             clock: ClockControl::new(1.0, 4.0),
@@ -58,8 +58,9 @@ impl Lead {
     /// It was too short. A single underrun right after a start says nothing of what follows: the thread's first frames
     /// wait for memory.
     pub(super) fn underrun(&mut self) {
-        self.forgiven = self.age_periods < LEAD_WINDOW && !self.forgiven;
-        if !self.forgiven {
+        let is_of_the_start = self.age_periods < LEAD_WINDOW && !self.has_failed;
+        self.has_failed = true;
+        if !is_of_the_start {
             self.periods = (self.periods + 1).min(LEAD_PERIODS.1);
             self.calm_periods = 0;
         }
@@ -104,6 +105,7 @@ impl Lead {
         // The period that is about to be written makes up for the one that was read.
         let target = (self.periods - 1) * period;
         self.age_periods = self.age_periods.saturating_add(1);
+        self.has_failed &= self.age_periods < LEAD_WINDOW;
         if lead > target + SURPLUS_PERIODS * period {
             self.measure_anew();
             return true;
@@ -173,6 +175,15 @@ mod tests {
         assert_eq!(lead.periods, LEAD_PERIODS.0);
         lead.underrun();
         assert_eq!(lead.periods, LEAD_PERIODS.0 + 1);
+        // Another start.
+        run(&mut lead, 1.0, 2, 0.0);
+        lead.started();
+        lead.underrun();
+        assert_eq!(lead.periods, LEAD_PERIODS.0 + 1);
+        run(&mut lead, 1.0, 2, 0.0);
+        lead.underrun();
+        lead.underrun();
+        assert_eq!(lead.periods, LEAD_PERIODS.1, "none in the middle is forgiven");
     }
 
     #[test]

@@ -21,7 +21,9 @@ use crate::core::AudioEvent;
 use crate::sound::frame_samples;
 
 /// Frames between two attempts to open a card in a call: it sounds within a tenth of a second after it is back.
-const RETRY_FRAMES: u32 = 5;
+const RETRY_FRAMES: u32 = 4;
+/// The same where it opens and stands: two seconds.
+const STANDING_RETRY_FRAMES: u32 = 200;
 /// Frames that a card which was faulty must work for: longer than one that stands takes to be found out.
 const PROBATION_FRAMES: u32 = 2 * REFUSED_PERIODS;
 /// Frames for which a card runs on after the last sound: what it holds is played, and a call that follows at
@@ -59,6 +61,8 @@ pub(super) struct Runner {
     captured: Vec<f32>,
     playback: Vec<f32>,
     watch: MicrophoneWatch,
+    /// How often in a row it opened and did not work.
+    stood: u32,
 }
 
 impl Runner {
@@ -70,6 +74,7 @@ impl Runner {
             captured: vec![0.0; frame],
             playback: vec![0.0; frame],
             watch: MicrophoneWatch::default(),
+            stood: 0,
         }
     }
 
@@ -86,15 +91,24 @@ impl Runner {
             if let Ok(card) = &card {
                 self.use_mixer_of(card.numbers());
             }
+            let mut retry = RETRY_FRAMES;
             let error = match card {
                 Ok(mut card) => match self.use_card(&mut card) {
                     Ok(()) => return,
-                    Err(error) => error,
+                    Err(error) => {
+                        self.stood = if self.fault.is_some() { self.stood.saturating_add(1) } else { 0 };
+                        // It opens again and again and does not work: to find that out keeps the calls waiting.
+                        retry = if self.stood > 1 { STANDING_RETRY_FRAMES } else { retry };
+                        error
+                    }
                 },
                 Err(_) if self.start.choice == CardChoice::AlsaOrSynthetic && self.fault.is_none() => {
                     return self.run_synthetic();
                 }
-                Err(error) => error,
+                Err(error) => {
+                    self.stood = 0;
+                    error
+                }
             };
             // Once per change of state, not per attempt.
             if self.fault.as_ref() != Some(&error) {
@@ -103,7 +117,7 @@ impl Runner {
                 self.fault = Some(error);
             }
             // Calls live on in silence until the next attempt.
-            let _ = self.drive(&mut NoCard::new(), |driven| driven.frames >= RETRY_FRAMES || driven.quiet > 0);
+            let _ = self.drive(&mut NoCard::new(), |driven| driven.frames >= retry || driven.quiet > 0);
             if self.start.engine.is_quiet() {
                 self.rest(RETRY);
             }

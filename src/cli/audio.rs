@@ -155,7 +155,7 @@ async fn measure(config: &AudioConfig) -> Result<Acoustics, MeasureError> {
 
 /// A quarter less, and still to be heard.
 fn volume_for(volume: u8) -> u32 {
-    (u32::from(volume) * 3 / 4).max(10)
+    (u32::from(volume) * 3 / 4).max(10).min(u32::from(volume))
 }
 
 /// What is wrong and what to do about it, the worst first.

@@ -173,7 +173,6 @@ pub struct SoundStatus {
     /// Processor time that the longest frame of 10 ms has taken since the start, in microseconds.
     #[serde(default)]
     pub longest_frame_us: u64,
-    /// The longest time that a frame took in microseconds, waits for a processor included.
     /// The longest time that a frame took since the start, waits for a processor included, in microseconds.
     #[serde(default)]
     pub longest_frame_wall_us: u64,

@@ -12,6 +12,8 @@ const DELAY_FRAMES: usize = 4;
 const QUIETEST: f32 = 3.2e-6;
 /// Speech stands out of the noise behind it by this: 9 dB.
 const ABOVE_NOISE: f32 = 8.0;
+/// Less noise is none: what decays further never comes back.
+const LEAST_NOISE: f32 = QUIETEST / ABOVE_NOISE;
 /// The near end stands out of the echo by this where it takes the word: 6 dB.
 const ABOVE_ECHO: f32 = 4.0;
 /// And by this where it keeps it: 3 dB.
@@ -24,6 +26,8 @@ const FRAMES_TO_WAIT: u32 = 300;
 const HOLD_FRAMES: u32 = 25;
 /// The same where the other end talks meanwhile: an answer comes at once.
 const CONTESTED_FRAMES: u32 = 6;
+/// Frames after which the microphone hears all of what is played, which is late, and later in the air.
+const FRAMES_TO_LEARN: u32 = 10;
 /// What a frame leaves of the echo that is expected: 20 dB in 200 ms.
 const ECHO_KEEP: f32 = 0.8;
 /// What a quiet frame adds to the noise, and what any frame does.
@@ -49,6 +53,7 @@ impl Activity {
     fn talks(&mut self, power: f32) -> bool {
         let rise = self.noise * NOISE_RISE;
         self.noise = if power < self.noise { self.noise + (power - self.noise) * NOISE_FALL } else { rise.min(power) };
+        self.noise = self.noise.max(LEAST_NOISE);
         power > QUIETEST && power > self.noise * ABOVE_NOISE
     }
 }
@@ -92,6 +97,8 @@ pub struct HalfDuplex {
     interrupting: u32,
     /// Frames in which the far end has talked to a near end that kept the word.
     far_waits: u32,
+    /// Frames for which the far end is loud.
+    loud_frames: u32,
     /// Power at the microphone for power at the loudspeaker.
     coupling: f32,
     /// Power at the loudspeaker in the last frame, and as a room keeps it.
@@ -112,6 +119,7 @@ impl HalfDuplex {
             hold: 0,
             interrupting: 0,
             far_waits: 0,
+            loud_frames: 0,
             // Louder than any: until it is known, nobody interrupts.
             coupling: 30.0,
             loudspeaker: 0.0,
@@ -126,13 +134,15 @@ impl HalfDuplex {
     }
 
     /// Takes what the microphone heard and what the loudspeaker is to play, and lets one of both through. A microphone
-    /// that goes nowhere does not take the word.
+    /// that goes nowhere does not take the word, and nothing is learned from it.
     pub fn switch(&mut self, captured: &mut [f32], playback: &mut [f32], is_sent: bool) {
-        let (near, far) = (if is_sent { power(captured) } else { 0.0 }, power(playback));
+        let (near, far) = (power(captured), power(playback));
         let far_talks = self.far_activity.talks(far);
-        let near_talks = self.near_activity.talks(near);
+        let near_talks = is_sent && self.near_activity.talks(near);
         self.played = (self.played * ECHO_KEEP).max(self.loudspeaker);
-        if self.word == Word::Far && far.min(self.played) > QUIETEST * 100.0 {
+        let is_loud = self.word == Word::Far && far.min(self.played) > QUIETEST * 100.0;
+        self.loud_frames = if is_loud { self.loud_frames.saturating_add(1) } else { 0 };
+        if is_sent && self.loud_frames > FRAMES_TO_LEARN {
             // Up slowly: a near end that talks into it must not pass for a louder echo.
             let ratio = (near / self.played).clamp(1e-4, 100.0);
             self.coupling += (ratio - self.coupling) * if ratio < self.coupling { 0.05 } else { 0.01 };
@@ -212,11 +222,15 @@ mod tests {
 
         /// A frame with these levels; gives the levels (RMS) that the far end and the loudspeaker get.
         fn frame(&mut self, near: f32, far: f32) -> (f32, f32) {
+            self.frame_of(near, far, true)
+        }
+
+        fn frame_of(&mut self, near: f32, far: f32, is_sent: bool) -> (f32, f32) {
             let (mut microphone, mut playback) = (self.noise(near + 3e-4), self.noise(far));
             for (sample, echo) in microphone.iter_mut().zip(self.air.drain(..FRAME)) {
                 *sample += 2.0 * echo;
             }
-            self.switch.switch(&mut microphone, &mut playback, true);
+            self.switch.switch(&mut microphone, &mut playback, is_sent);
             self.air.extend_from_slice(&playback);
             (power(&microphone).sqrt(), power(&playback).sqrt())
         }
@@ -235,6 +249,24 @@ mod tests {
             sent.extend(place.frames(60, 0.0, 0.0));
             let loudest = sent.iter().map(|sent| sent.0).fold(0.0, f32::max);
             assert!(loudest < 0.01, "{loudest}");
+        }
+    }
+
+    #[test]
+    fn a_ringback_before_the_call_teaches_nothing() {
+        for (street, is_loud) in [(0.003, false), (0.0, true)] {
+            let mut place = Place::new();
+            // 10 s in which the microphone goes nowhere, a tone for 1 of 5 s.
+            for frame in 0..1_000 {
+                place.frame_of(street, if frame % 500 < 100 { 0.1 } else { 0.0 }, false);
+            }
+            place.switch.reset();
+            place.frames(20, street, 0.0);
+            let far = if is_loud { 0.2 } else { 0.05 };
+            let sent = (0..500).map(|frame| place.frame(street, if frame % 30 < 20 { far } else { 0.0 }));
+            let sent: Vec<(f32, f32)> = sent.collect();
+            let open = sent[20..].iter().filter(|(sent, _)| *sent > 0.02).count();
+            assert!(open < 5, "street {street}: the echo goes out in {open} frames");
         }
     }
 

@@ -25,7 +25,9 @@ const TWICE_FROM_PERCENT: u8 = 10;
 /// ...until the far end misses less than this of both...
 const TWICE_UNTIL_PERCENT: u8 = 2;
 /// ...or so much that the network rather drowns in it: for the rest of the call it is given no more than it must have.
-const DROWNS_PERCENT: u8 = 35;
+const DROWNS_PERCENT: u32 = 35;
+/// Reports for which everything goes on to go twice: what is missed of both says little of what would be of one.
+const TWICE_REPORTS: u8 = 20;
 /// Less than this is left to the far end's concealment: redundancy costs quality where nothing is lost.
 const WORTH_REDUNDANCY_PERCENT: u8 = 1;
 /// More gives little that is heard. The boards with 32 bits are the slow ones: there the rest costs more than it gives.
@@ -61,7 +63,8 @@ impl Encoded {
 pub(super) struct SendControl {
     codec: AtomicU8,
     loss_percent: AtomicU8,
-    twice: AtomicBool,
+    /// Reports since everything goes twice, the one that made it so included; 0 where it goes once.
+    twice_reports: AtomicU8,
     drowned: AtomicBool,
 }
 
@@ -94,17 +97,22 @@ impl SendControl {
         let loss = if reported > known { reported } else { (known * 3 + reported) / 4 };
         let loss = u8::try_from(loss).unwrap_or(100);
         self.loss_percent.store(loss, Ordering::Relaxed);
-        let twice = self.twice();
-        if twice && loss >= DROWNS_PERCENT {
+        let reports = self.twice_reports.load(Ordering::Relaxed);
+        // The first report behind it is half of the time before.
+        if reports > 1 && reported >= DROWNS_PERCENT {
             self.drowned.store(true, Ordering::Relaxed);
         }
-        let least = if twice { TWICE_UNTIL_PERCENT } else { TWICE_FROM_PERCENT };
-        self.twice.store(loss >= least && !self.drowned.load(Ordering::Relaxed), Ordering::Relaxed);
+        let needed = match reports {
+            0 => loss >= TWICE_FROM_PERCENT,
+            _ => loss >= TWICE_UNTIL_PERCENT || reports < TWICE_REPORTS,
+        };
+        let needed = needed && !self.drowned.load(Ordering::Relaxed);
+        self.twice_reports.store(if needed { reports.saturating_add(1) } else { 0 }, Ordering::Relaxed);
     }
 
     /// Everything is to go twice.
     pub(super) fn twice(&self) -> bool {
-        self.twice.load(Ordering::Relaxed)
+        self.twice_reports.load(Ordering::Relaxed) > 0
     }
 
     /// As the far end reports it of late.
@@ -339,7 +347,9 @@ mod tests {
         // What the far end now misses of both.
         assert!(reports(&[4; 20]));
         assert!(!reports(&[0; 20]));
-        assert!(reports(&[15]));
+        assert!(reports(&[60, 0, 15]), "an outage of before is no drowning");
+        // 12 % of once are 1 % of both.
+        assert!(reports(&[1; 10]));
         assert!(!reports(&[40]), "it drowns");
         assert!(!reports(&[15; 20]), "and is not given as much again");
     }

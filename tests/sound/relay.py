@@ -22,12 +22,14 @@ OUTGOING = 4  # PACKET_OUTGOING
 IPV4, UDP = b"\x08\x00", 17
 
 
-def is_rtp(frame):
-    """RTP or SRTP, and neither RTCP nor STUN nor DTLS (RFC 7983)."""
+def rtp_sequence(frame):
+    """The number of an RTP or SRTP packet; None of RTCP, STUN and DTLS (RFC 7983)."""
     if frame[12:14] != IPV4 or frame[23] != UDP:
-        return False
+        return None
     payload = 14 + (frame[14] & 15) * 4 + 8
-    return len(frame) > payload + 12 and frame[payload] >> 6 == 2 and not 64 <= frame[payload + 1] & 127 < 96
+    if len(frame) <= payload + 12 or frame[payload] >> 6 != 2 or 64 <= frame[payload + 1] & 127 < 96:
+        return None
+    return int.from_bytes(frame[payload + 2:payload + 4], "big")
 
 
 def main(near, far):
@@ -37,7 +39,7 @@ def main(near, far):
         side.bind((name, 0))
         sides.append(side)
     path, begin, seen, lost, order = Path(Weather(), 0), time.monotonic(), 0, 0, 0
-    intervals, last = [], 0.0
+    intervals, last, newest = [], 0.0, None
     waiting = []
     while True:
         pause = max(0.0, waiting[0][0] - time.monotonic()) if waiting else None
@@ -50,6 +52,7 @@ def main(near, far):
                 return
             print(f"ok {seen} {lost} {uneven_ms(intervals):.2f}", flush=True)
             intervals.clear()
+            newest = None
             path, begin, seen, lost = path_of(json.loads(line)), time.monotonic(), 0, 0
         for index, side in enumerate(sides):
             if side not in ready:
@@ -57,12 +60,15 @@ def main(near, far):
             frame, (_, _, kind, *_) = side.recvfrom(65536)
             if kind == OUTGOING:
                 continue
-            if index == 1 or not is_rtp(frame):
+            sequence = None if index == 1 else rtp_sequence(frame)
+            if sequence is None:
                 sides[1 - index].send(frame)
                 continue
             now = time.monotonic()
-            intervals.append((now - last) * 1000)
-            last = now
+            # Not what goes a second time.
+            if newest is None or 0 < (sequence - newest) & 0xFFFF < 0x8000:
+                intervals.append((now - last) * 1000)
+                last, newest = now, sequence
             late_ms = path.fate((now - begin) * 1000)
             seen += 1
             if late_ms is None:
