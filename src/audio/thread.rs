@@ -91,14 +91,11 @@ impl Runner {
             if let Ok(card) = &card {
                 self.use_mixer_of(card.numbers());
             }
-            let mut retry = RETRY_FRAMES;
             let error = match card {
                 Ok(mut card) => match self.use_card(&mut card) {
                     Ok(()) => return,
                     Err(error) => {
                         self.stood = if self.fault.is_some() { self.stood.saturating_add(1) } else { 0 };
-                        // It opens again and again and does not work: to find that out keeps the calls waiting.
-                        retry = if self.stood > 1 { STANDING_RETRY_FRAMES } else { retry };
                         error
                     }
                 },
@@ -116,7 +113,9 @@ impl Runner {
                 self.tell(AudioEvent::Fault(error.to_string()));
                 self.fault = Some(error);
             }
-            // Calls live on in silence until the next attempt.
+            // Calls live on in silence until the next attempt; where it opens again and again and does not work, to find that
+            // out keeps them waiting.
+            let retry = if self.stood > 1 { STANDING_RETRY_FRAMES } else { RETRY_FRAMES };
             let _ = self.drive(&mut NoCard::new(), |driven| driven.frames >= retry || driven.quiet > 0);
             if self.start.engine.is_quiet() {
                 self.rest(RETRY);

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::core::MicrophoneFault;
-use crate::sound::FRAME_MS;
+use crate::sound::{FRAME_MS, power};
 
 /// Frames after which it is believed: 5 s.
 const FRAMES: u32 = 500;
@@ -36,7 +36,7 @@ impl MicrophoneWatch {
     pub(super) fn frame(&mut self, samples: &[f32], now: Instant) -> Option<Option<MicrophoneFault>> {
         let mut steps = samples.windows(2);
         let silent = steps.all(|pair| matches!(pair, [one, other] if one == other));
-        let overdriven = samples.iter().map(|sample| sample * sample).sum::<f32>() > OVERDRIVEN * samples.len() as f32;
+        let overdriven = power(samples) > OVERDRIVEN;
         self.silent_frames = if silent { self.silent_frames.saturating_add(1) } else { 0 };
         self.overdriven_frames = if overdriven { self.overdriven_frames.saturating_add(1) } else { 0 };
         self.look_at_rate(now);

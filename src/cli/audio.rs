@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::{DEFAULT_CONFIG, Exit, complain, load};
 use crate::audio::{Audio, CardChoice, SoundBank};
-use crate::config::{AudioConfig, Echo};
+use crate::config::{AudioConfig, CAPTURE_GAIN_DB, Echo};
 use crate::core::{AudioEvent, MediaId, Scene, SceneCall};
 use crate::sound::CallSound;
 
@@ -34,8 +34,6 @@ const MOST_LOSS_DB: f64 = 40.0;
 const GOOD_LOSS_DB: f64 = 12.0;
 /// An echo that comes later is beyond the canceller's reach.
 const MOST_DELAY_MS: f64 = 120.0;
-/// What `audio.capture_gain_db` may be.
-const GAIN_DB: std::ops::RangeInclusive<i32> = -40..=40;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum AudioCommand {
@@ -170,7 +168,7 @@ fn findings(config: &AudioConfig, acoustics: &Acoustics) -> Vec<String> {
     }
     let mut found = Vec::new();
     let gain_for =
-        |loss_db: f64| (gain_db + (loss_db - GOOD_LOSS_DB).round() as i32).clamp(*GAIN_DB.start(), *GAIN_DB.end());
+        |loss_db: f64| (gain_db + (loss_db - GOOD_LOSS_DB).round() as i32).clamp(CAPTURE_GAIN_DB.0, CAPTURE_GAIN_DB.1);
     if let Some(delay_ms) = acoustics.delay_ms.filter(|delay_ms| *delay_ms > MOST_DELAY_MS) {
         found.push(format!(
             "the sound is {delay_ms:.0} ms on its way, more than the canceller reaches; name the card itself \

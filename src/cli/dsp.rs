@@ -10,7 +10,7 @@ use super::{Exit, complain};
 use crate::config::Codec;
 use crate::media::offline::{OfflineReceiver, OfflineSender};
 use crate::media::rtpdump::{self, RecordedPacket, TraceError};
-use crate::media::{MediaError, ReceiveCounters};
+use crate::media::{MediaError, OPUS_TYPE, ReceiveCounters};
 use crate::sound::{FRAME_MS, frame_samples};
 
 /// All of it is kept in memory, and times may lie.
@@ -60,9 +60,9 @@ pub(super) struct ReceiveArgs {
     /// The sound card's rate: 16000 or 48000
     #[arg(long, value_name = "HZ", default_value_t = 48_000, value_parser = card_rate)]
     rate: u32,
-    /// The payload type of Opus where it is another one
-    #[arg(long, value_name = "TYPE", value_parser = clap::value_parser!(u8).range(0..=127))]
-    opus_type: Option<u8>,
+    /// The payload type of Opus
+    #[arg(long, value_name = "TYPE", default_value_t = OPUS_TYPE, value_parser = clap::value_parser!(u8).range(0..=127))]
+    opus_type: u8,
 }
 
 #[derive(Debug, Args)]
@@ -166,10 +166,7 @@ fn receive(args: &ReceiveArgs) -> Result<(), DspError> {
     let bytes = std::fs::read(path).map_err(|error| DspError::Read { path: path.clone(), error })?;
     let mut packets = rtpdump::read(&bytes).map_err(|error| DspError::Trace { path: path.clone(), error })?;
     packets.sort_by_key(|packet| packet.at_ms);
-    let mut receiver = OfflineReceiver::new(args.rate).map_err(DspError::Media)?;
-    if let Some(number) = args.opus_type {
-        receiver = receiver.with_opus_type(number);
-    }
+    let mut receiver = OfflineReceiver::new(args.rate).map_err(DspError::Media)?.with_opus_type(args.opus_type);
     let last_ms = packets.last().map_or(0, |packet| packet.at_ms);
     if last_ms > LONGEST_MS {
         return Err(DspError::TooLong { path: path.clone(), minutes: last_ms / 60_000 });
@@ -191,7 +188,7 @@ fn receive(args: &ReceiveArgs) -> Result<(), DspError> {
     }
     let counters = receiver.counters();
     if counters.received == 0 {
-        return Err(DspError::NoSpeech { path: path.clone(), opus_type: args.opus_type.unwrap_or(111) });
+        return Err(DspError::NoSpeech { path: path.clone(), opus_type: args.opus_type });
     }
     write(&args.out, args.rate, heard.iter())?;
     let (delay_ms, target_ms) = (delays_ms / f64::from(frames), targets_ms / f64::from(frames));

@@ -113,7 +113,10 @@ pub(super) fn read_audio(section: Section<'_>) -> AudioConfig {
         echo,
         noise_suppression: section.boolean("noise_suppression").unwrap_or(true),
         gain_control: section.boolean("gain_control").unwrap_or(true),
-        capture_gain_db: section.integer("capture_gain_db", -40, 40).and_then(|db| i32::try_from(db).ok()).unwrap_or(0),
+        capture_gain_db: section
+            .integer("capture_gain_db", CAPTURE_GAIN_DB.0.into(), CAPTURE_GAIN_DB.1.into())
+            .and_then(|db| i32::try_from(db).ok())
+            .unwrap_or(0),
         volume: section.integer("volume", 0, 100).and_then(|volume| u8::try_from(volume).ok()).unwrap_or(80),
     };
     section.finish();

@@ -144,6 +144,9 @@ impl std::fmt::Debug for IceServer {
     }
 }
 
+/// What `audio.capture_gain_db` may be.
+pub const CAPTURE_GAIN_DB: (i32, i32) = (-40, 40);
+
 /// `[audio]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AudioConfig {
@@ -161,7 +164,7 @@ pub struct AudioConfig {
     pub noise_suppression: bool,
     /// Automatic gain on the capture path.
     pub gain_control: bool,
-    /// Fixed gain on the capture path.
+    /// Fixed gain on the capture path, within [`CAPTURE_GAIN_DB`].
     pub capture_gain_db: i32,
     /// Loudspeaker at start, 0 to 100.
     pub volume: u8,

@@ -3,7 +3,7 @@
 use realfft::num_complex::Complex32;
 
 use crate::fft::Fft;
-use crate::{HOP, RATE_HZ};
+use crate::{HOP, RATE_HZ, power};
 
 /// Samples that are correlated at a time.
 const WINDOW: usize = 4096;
@@ -77,8 +77,7 @@ impl DelayTracker {
     }
 
     fn look(&mut self) {
-        let power = self.far.iter().map(|sample| sample * sample).sum::<f32>() / WINDOW as f32;
-        if power <= 1e-5 {
+        if power(&self.far) <= 1e-5 {
             return;
         }
         let Self { fft, window, at, .. } = self;

@@ -5,6 +5,8 @@
 
 use std::f32::consts::TAU;
 
+use crate::power;
+
 const ROWS_HZ: [f32; 4] = [697.0, 770.0, 852.0, 941.0];
 const COLUMNS_HZ: [f32; 4] = [1209.0, 1336.0, 1477.0, 1633.0];
 const DIGITS: [[char; 4]; 4] = [['1', '2', '3', 'A'], ['4', '5', '6', 'B'], ['7', '8', '9', 'C'], ['*', '0', '#', 'D']];
@@ -63,7 +65,7 @@ impl ToneDetector {
         if let Some(end) = self.window.get_mut(length - newest..) {
             end.copy_from_slice(frame.get(frame.len() - newest..).unwrap_or_default());
         }
-        let all = self.window.iter().map(|sample| sample * sample).sum::<f32>() / length as f32;
+        let all = power(&self.window);
         if all < QUIETEST_SENT {
             return (all, [0.0; 8]);
         }

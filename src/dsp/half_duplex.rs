@@ -160,23 +160,17 @@ impl HalfDuplex {
     }
 
     fn decide(&mut self, near_talks: bool, far_talks: bool) {
-        let interrupts = self.word == Word::Far && near_talks;
-        self.interrupting = if interrupts { self.interrupting + 1 } else { 0 };
-        let goes_on = match self.word {
-            Word::Nobody => false,
-            Word::Near => near_talks,
-            Word::Far => far_talks,
+        let (goes_on, other_talks) = match self.word {
+            Word::Nobody => (false, false),
+            Word::Near => (near_talks, far_talks),
+            Word::Far => (far_talks, near_talks),
         };
+        self.interrupting = if self.word == Word::Far && near_talks { self.interrupting + 1 } else { 0 };
         if goes_on {
             self.hold = HOLD_FRAMES;
         } else {
             self.hold = self.hold.saturating_sub(1);
         }
-        let other_talks = match self.word {
-            Word::Nobody => false,
-            Word::Near => far_talks,
-            Word::Far => near_talks,
-        };
         let is_free = self.hold == 0 || other_talks && self.hold + CONTESTED_FRAMES <= HOLD_FRAMES;
         self.far_waits = match (self.word, far_talks) {
             (Word::Near, true) => self.far_waits + 1,

@@ -3,10 +3,10 @@
 
 use realfft::num_complex::Complex32;
 
-use crate::HOP;
 use crate::delay::DelayTracker;
 use crate::fft::Fft;
 use crate::loudspeaker::Loudspeaker;
+use crate::{HOP, power};
 
 /// Samples of a transform.
 const BLOCK: usize = 2 * HOP;
@@ -201,7 +201,6 @@ impl EchoPath {
     /// The first uncertainty is that of a loudspeaker about as loud at the microphone as it is driven; one that is
     /// louder needs more, or its path is learned late.
     fn measure_coupling(&mut self, played: &[f32; HOP], microphone: &[f32]) {
-        let power = |samples: &[f32]| samples.iter().map(|sample| sample * sample).sum::<f32>() / HOP as f32;
         let (powers, hops) = &mut self.coupling;
         let [far, heard] = powers;
         let now = power(played);

@@ -41,6 +41,6 @@ const RATE_HZ: u32 = 16_000;
 const HOP: usize = 160;
 
 /// The mean of the squares; nothing has none.
-fn power(samples: &[f32]) -> f32 {
+pub fn power(samples: &[f32]) -> f32 {
     samples.iter().map(|sample| sample * sample).sum::<f32>() / samples.len().max(1) as f32
 }

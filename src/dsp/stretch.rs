@@ -3,6 +3,8 @@
 //! Where two neighbouring stretches of sound are alike, or there is next to no sound, one is faded into the other
 //! (WSOLA: Verhelst and Roelands, ICASSP 1993, with the period of the voice as its step).
 
+use crate::power;
+
 /// Shortest and longest period, in samples at [`SEARCH_HZ`]: 2.5 to 12.5 ms.
 const PERIODS: std::ops::RangeInclusive<usize> = 20..=100;
 /// Likeness is looked for at this rate, and then around the place found.
@@ -85,8 +87,7 @@ impl Stretch {
         let wanted_s = wanted as f32 / SEARCH_HZ as f32;
         let least_alike = ALIKE * ((DESPERATE_S - wanted_s) / (DESPERATE_S - CHOOSY_S)).clamp(0.0, 1.0);
         let longest = (*PERIODS.end()).min(length / 2).min(2 * wanted);
-        let power = coarse.iter().map(|sample| sample * sample).sum::<f32>() / length.max(1) as f32;
-        if power < NOTHING * NOTHING {
+        if power(coarse) < NOTHING * NOTHING {
             return (longest >= *PERIODS.start()).then_some(longest.min(wanted).max(*PERIODS.start()) * self.factor);
         }
         let best = (*PERIODS.start()..=longest)

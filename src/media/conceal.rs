@@ -1,6 +1,8 @@
 //! Concealment for G.711: the last pitch period goes on and fades into the noise behind the voice (in the manner of
 //! ITU-T G.711 Appendix I, without its overlap delay).
 
+use crate::sound::power;
+
 /// Samples at 8 kHz that are remembered: three periods of the lowest voice.
 const HISTORY: usize = 360;
 /// Shortest and longest pitch period that is looked for, in samples: 400 to 66 Hz.
@@ -32,7 +34,7 @@ impl Background {
 
     fn heard(&mut self, samples: &[f32]) {
         for piece in samples.chunks_exact(PIECE) {
-            let power = piece.iter().map(|sample| sample * sample).sum::<f32>() / PIECE as f32;
+            let power = power(piece);
             self.power = (self.power * FORGET).min(LOUDEST_NOISE);
             if power < self.power {
                 self.power = power;
@@ -195,7 +197,6 @@ mod tests {
         for _ in 0..20 {
             concealer.decoded(&mut std::array::from_fn::<f32, 160, _>(|_| noise()));
         }
-        let power = |samples: &[f32]| samples.iter().map(|sample| sample * sample).sum::<f32>() / samples.len() as f32;
         let mut made_up = vec![0.0; 8_000];
         concealer.conceal(&mut made_up);
         let ratio = power(&made_up[800..]) / 3e-6;

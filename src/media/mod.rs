@@ -33,6 +33,7 @@ use crate::sound::CallSound;
 
 use rtpdump::CallPacket;
 
+pub(crate) use peer::OPUS_TYPE;
 pub use receive::ReceiveCounters;
 
 /// Commands that wait for a call's task.

@@ -13,7 +13,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use super::call_sound::{NetworkEnd, call_sound, milliseconds};
 use super::dtmf::DigitReceiver;
 use super::packets::Packet;
-use super::peer::{Identity, Peer, payload_list};
+use super::peer::{Identity, OPUS_TYPE, Peer, payload_list};
 use super::receive::{ReceiveCounters, Receiver};
 use super::repeats::Repeats;
 use super::sdp::{self, Payload, Remote};
@@ -34,7 +34,7 @@ pub struct OfflineReceiver {
     digits: DigitReceiver,
     rate_hz: u32,
     frames: u32,
-    opus_type: Option<u8>,
+    opus_type: u8,
 }
 
 impl OfflineReceiver {
@@ -51,14 +51,14 @@ impl OfflineReceiver {
             digits: DigitReceiver::default(),
             rate_hz,
             frames: 0,
-            opus_type: None,
+            opus_type: OPUS_TYPE,
         })
     }
 
     /// Opus has another payload type than in our own offer: a recording of other tools.
     #[must_use]
     pub fn with_opus_type(self, number: u8) -> Self {
-        Self { opus_type: Some(number), ..self }
+        Self { opus_type: number, ..self }
     }
 
     /// Takes an RTP packet (RFC 3550) with the payload types of our own offer; gives a digit that it completes.
@@ -66,7 +66,7 @@ impl OfflineReceiver {
         let mut buffer = bytes;
         let packet = RtpPacket::unmarshal(&mut buffer).ok()?;
         let header = &packet.header;
-        let payload = if self.opus_type == Some(header.payload_type) {
+        let payload = if header.payload_type == self.opus_type {
             Payload::Speech(Codec::Opus)
         } else {
             payload_list(&CODECS).into_iter().find(|(number, _)| *number == header.payload_type)?.1

@@ -325,9 +325,12 @@ impl Peer {
     }
 }
 
+/// The payload type of Opus in what we offer.
+pub(crate) const OPUS_TYPE: u8 = 111;
+
 pub(super) fn payload_list(codecs: &[Codec]) -> Vec<(u8, Payload)> {
     let number = |codec: &Codec| match codec {
-        Codec::Opus => 111,
+        Codec::Opus => OPUS_TYPE,
         Codec::Pcma => 8,
         Codec::Pcmu => 0,
     };

@@ -11,7 +11,7 @@ use super::MediaError;
 use super::g711;
 use super::packets::MAX_PAYLOAD;
 use crate::config::Codec;
-use crate::sound::Resampler;
+use crate::sound::{Resampler, power};
 
 /// Speech at full band.
 const OPUS_BITRATE: i32 = 32_000;
@@ -203,7 +203,7 @@ impl Sender {
             let _ = self.expect_loss(loss_percent, twice);
         }
         // Left alone, Opus takes a steady tone for silence too: a siren must be heard.
-        let quiet = self.packet.iter().map(|sample| sample * sample).sum::<f32>() < QUIET * self.packet.len() as f32;
+        let quiet = power(&self.packet) < QUIET;
         if quiet != std::mem::replace(&mut self.quiet, quiet) {
             let _ = self.opus.set_dtx(quiet);
         }

@@ -2,7 +2,7 @@
 //!
 //! Media implements it, audio calls it from its real-time thread, and neither knows the other.
 
-pub(crate) use callbox_dsp::Resampler;
+pub(crate) use callbox_dsp::{Resampler, power};
 
 /// Length of a frame in milliseconds.
 pub const FRAME_MS: u32 = 10;
