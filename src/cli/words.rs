@@ -93,8 +93,10 @@ fn media_event(event: &MediaEvent) -> String {
         MediaEvent::Received => "sound comes".into(),
         MediaEvent::Digit(digit) => format!("digit {digit}"),
         MediaEvent::Tone(digit) => format!("digit {digit} in the sound"),
-        MediaEvent::UpdateRefused(words) => format!("a re-offer cannot be answered: {words}"),
-        MediaEvent::NoCommonCodec => "no codec in common".into(),
+        MediaEvent::Negotiated { telephone_events: true } => "negotiated".into(),
+        MediaEvent::Negotiated { telephone_events: false } => "negotiated, without telephone events".into(),
+        MediaEvent::UnusableCandidates(count) => format!("{count} candidates of the far end cannot be used"),
+        MediaEvent::Refused { code, words } => format!("the far end's description is refused with {code}: {words}"),
         MediaEvent::Failed(words) => format!("failed: {words}"),
     }
 }

@@ -127,6 +127,20 @@ pub enum Codec {
     Pcmu,
 }
 
+impl Codec {
+    /// All of them, in the default order of preference.
+    pub const ALL: [Codec; 3] = [Self::Opus, Self::Pcma, Self::Pcmu];
+
+    /// Its name in `media.codecs`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Opus => "opus",
+            Self::Pcma => "pcma",
+            Self::Pcmu => "pcmu",
+        }
+    }
+}
+
 /// A STUN or TURN server.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IceServer {

@@ -152,6 +152,10 @@ pub(super) struct Call {
     pub(super) mode: CallMode,
     /// The far end sends its digits as telephone events.
     pub(super) has_events: bool,
+    /// Digits can come as telephone events, once that is negotiated.
+    pub(super) telephone_events: Option<bool>,
+    /// Candidates of the far end that were left out.
+    pub(super) unusable_candidates: u32,
     /// The last digit that was heard in the sound.
     pub(super) last_tone: Option<(char, Time)>,
     /// The peer connection, from the moment that one is needed until it is closed.
@@ -220,6 +224,8 @@ impl Call {
             held_for_other: false,
             update: Update::Idle,
             has_events: false,
+            telephone_events: None,
+            unusable_candidates: 0,
             last_tone: None,
             code_entry: CodeEntry::default(),
             started_at: now,

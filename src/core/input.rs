@@ -169,10 +169,20 @@ pub enum MediaEvent {
     Digit(char),
     /// A digit in the far end's sound.
     Tone(char),
-    /// No codec that both sides know.
-    NoCommonCodec,
-    /// A re-offer of the far end cannot be answered; the connection is as it was.
-    UpdateRefused(String),
+    /// Both descriptions are there: sound can flow as soon as ICE and DTLS are up.
+    Negotiated {
+        /// Digits come and go as telephone events (RFC 4733).
+        telephone_events: bool,
+    },
+    /// So many further candidates of the far end cannot be used and were left out.
+    UnusableCandidates(u32),
+    /// A description of the far end cannot be taken; the connection is as it was before.
+    Refused {
+        /// SIP status code (RFC 3261, section 21.4).
+        code: i64,
+        /// In words.
+        words: String,
+    },
     /// It cannot go on.
     Failed(String),
 }

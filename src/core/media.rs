@@ -51,10 +51,18 @@ impl Station {
             MediaEvent::Received => self.sound_received(line),
             MediaEvent::Digit(digit) => self.far_end_event(line, digit),
             MediaEvent::Tone(digit) => self.far_end_tone(line, digit),
-            MediaEvent::UpdateRefused(words) => {
-                self.fact(Fact::Protocol { problem: format!("a re-offer of the far end: {words}") });
+            MediaEvent::Negotiated { telephone_events } => {
+                if let Some(call) = self.lines.call_mut(line) {
+                    call.telephone_events = Some(telephone_events);
+                }
             }
-            MediaEvent::NoCommonCodec => self.hang_up(line, Cause::new(488, "no codec that both sides know")),
+            MediaEvent::UnusableCandidates(count) => {
+                if let Some(call) = self.lines.call_mut(line) {
+                    call.unusable_candidates = call.unusable_candidates.saturating_add(count);
+                }
+            }
+            // No request refuses a re-offer, and silence would leave the far end in doubt: the call ends.
+            MediaEvent::Refused { code, words } => self.hang_up(line, Cause::new(code, words)),
             MediaEvent::Failed(words) if self.lines.call(line).is_some_and(Call::is_established) => {
                 self.fact(Fact::Protocol { problem: format!("the peer connection of a call: {words}") });
                 self.media_broke(line);

@@ -68,7 +68,7 @@ pub struct MediaId(pub u32);
 pub enum MediaCommand {
     /// Make it where there is none, and an offer; answered by `LocalOffer`, then candidates.
     Offer,
-    /// Make it with this remote offer; answered by `LocalAnswer` or `NoCommonCodec`.
+    /// Make it with this remote offer; answered by `LocalAnswer` or `Refused`.
     Answer {
         /// The far end's SDP.
         offer: String,
@@ -78,7 +78,7 @@ pub enum MediaCommand {
         /// The far end's SDP.
         answer: String,
     },
-    /// Answer a re-offer; answered by `LocalAnswer`. Rolls an offer of our own back.
+    /// Answer a re-offer; answered by `LocalAnswer` or `Refused`. Rolls an offer of our own back.
     AnswerUpdate {
         /// The far end's SDP.
         offer: String,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::call::{CallState, Cause, Direction};
+use super::call::{Call, CallState, Cause, Direction};
 use super::contact::Contact;
 use super::fact::{MissingSound, RepairStep};
 use super::input::{AnyPin, Pin};
@@ -103,6 +103,15 @@ pub struct CallStatus {
     pub held: bool,
     /// The far end holds.
     pub far_end_holds: bool,
+    /// Whether digits can come as telephone events (RFC 4733); absent until that is negotiated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub telephone_events: Option<bool>,
+    /// Codes are configured, and no digit of this call can reach them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub codes_unreachable: bool,
+    /// Candidates of the far end that cannot be used and were left out.
+    #[serde(default)]
+    pub unusable_candidates: u32,
 }
 
 /// The sound card.
@@ -225,6 +234,12 @@ impl Station {
         }
     }
 
+    /// Codes are configured, none of them is listened for in the sound, and the call has no telephone events.
+    pub(super) fn codes_unreachable(&self, call: &Call) -> bool {
+        let codes = &self.config.dtmf;
+        call.telephone_events == Some(false) && !codes.is_empty() && !codes.iter().any(|code| code.in_band)
+    }
+
     fn line_status(&self) -> Vec<LineStatus> {
         (0..self.lines.len())
             .map(|index| {
@@ -245,6 +260,9 @@ impl Station {
                         silent: call.proof().and_then(Proof::missing),
                         held: call.held,
                         far_end_holds: call.far_end_holds,
+                        telephone_events: call.telephone_events,
+                        codes_unreachable: self.codes_unreachable(call),
+                        unusable_candidates: call.unusable_candidates,
                     }),
                 }
             })

@@ -7,8 +7,10 @@ use super::packets::Packet;
 use crate::config::Codec;
 use crate::sound::Resampler;
 
-/// Samples of the longest packet: 120 ms of Opus at 48 kHz.
-pub(super) const MAX_FRAME: usize = 5_760;
+/// Samples that one packet may complete, at 48 kHz: 200 ms of G.711 and a rest of almost 10 ms.
+pub(super) const MAX_FRAME: usize = 10_080;
+/// Samples of 10 ms of G.711, which is what the resampler takes.
+const NARROW_FRAME: usize = 80;
 /// Opus says that nothing is said with a packet of one or two bytes (RFC 6716, 2.1.9).
 const DTX_PAYLOAD: usize = 2;
 
@@ -19,7 +21,9 @@ pub(super) struct Decoder {
     concealer: Concealer,
     codec: Codec,
     rate_hz: u32,
+    /// G.711: the samples that the last packets left over, `scratch[..rest]`, then those of the packet at hand.
     scratch: Box<[f32]>,
+    rest: usize,
     /// The far end said that it says nothing.
     silent: bool,
 }
@@ -27,12 +31,13 @@ pub(super) struct Decoder {
 impl Decoder {
     pub(super) fn new(rate_hz: u32) -> Result<Self, MediaError> {
         Ok(Self {
-            opus: opus::Decoder::new(rate_hz, opus::Channels::Mono).map_err(MediaError::codec)?,
+            opus: opus::Decoder::new(rate_hz, opus::Channels::Mono).map_err(MediaError::codec("Opus decoder"))?,
             narrow: Resampler::new(8_000, rate_hz),
             concealer: Concealer::new(),
             codec: Codec::Opus,
             rate_hz,
             scratch: vec![0.0; MAX_FRAME].into_boxed_slice(),
+            rest: 0,
             silent: false,
         })
     }
@@ -42,21 +47,37 @@ impl Decoder {
         self.silent
     }
 
-    /// Decodes a packet; gives the number of samples.
+    /// How much sound of the last packets is decoded and not given out yet: less than 10 ms.
+    pub(super) fn rest_ms(&self) -> f64 {
+        self.rest as f64 / 8.0
+    }
+
+    /// Decodes a packet; gives the number of samples. A G.711 packet may have any length: what is left of whole frames
+    /// of 10 ms waits for the next packet.
     pub(super) fn packet(&mut self, packet: &Packet, sound: &mut [f32]) -> usize {
         self.codec = packet.codec;
         self.silent = packet.codec == Codec::Opus && packet.payload().len() <= DTX_PAYLOAD;
         if packet.codec == Codec::Opus {
+            self.rest = 0;
             return self.decode_opus(packet.payload(), sound.get_mut(..MAX_FRAME).unwrap_or_default(), false);
         }
-        // Whole 10 ms frames only: that is what the resampler takes.
-        let length = packet.payload().len() / 80 * 80;
-        let samples = self.scratch.get_mut(..length).unwrap_or_default();
+        let length = packet.payload().len();
+        let samples = self.scratch.get_mut(self.rest..self.rest + length).unwrap_or_default();
         for (sample, byte) in samples.iter_mut().zip(packet.payload()) {
             *sample = f32::from(g711::decode(packet.codec, *byte)) / 32_768.0;
         }
         self.concealer.decoded(samples);
-        self.narrow.process(samples, sound)
+        let available = self.rest + length;
+        self.give_out(available, sound)
+    }
+
+    /// Gives out the whole frames of `scratch[..available]`; gives the number of samples at the card's rate.
+    fn give_out(&mut self, available: usize, sound: &mut [f32]) -> usize {
+        let whole = available / NARROW_FRAME * NARROW_FRAME;
+        let count = self.narrow.process(self.scratch.get(..whole).unwrap_or_default(), sound);
+        self.scratch.copy_within(whole..available, 0);
+        self.rest = available - whole;
+        count
     }
 
     fn decode_opus(&mut self, payload: &[u8], room: &mut [f32], redundancy: bool) -> usize {
@@ -82,10 +103,11 @@ impl Decoder {
         if self.codec == Codec::Opus {
             return self.decode_opus(&[], sound.get_mut(..samples).unwrap_or_default(), false);
         }
+        // What waits is of before the gap, and comes first; it stays as much of a rest as it was.
         let narrow = samples * 8_000 / self.rate_hz as usize;
-        let made_up = self.scratch.get_mut(..narrow).unwrap_or_default();
-        self.concealer.conceal(made_up);
-        self.narrow.process(made_up, sound)
+        self.concealer.conceal(self.scratch.get_mut(self.rest..self.rest + narrow).unwrap_or_default());
+        let available = self.rest + narrow;
+        self.give_out(available, sound)
     }
 }
 

@@ -20,6 +20,7 @@ pub mod rtpdump;
 mod sdp;
 mod send;
 mod task;
+mod wire_types;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -35,6 +36,7 @@ use rtpdump::CallPacket;
 
 pub(crate) use peer::OPUS_TYPE;
 pub use receive::ReceiveCounters;
+pub use sdp::DescriptionError;
 
 /// Commands that wait for a call's task.
 const COMMANDS: usize = 64;
@@ -42,15 +44,15 @@ const COMMANDS: usize = 64;
 /// Why media cannot go on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MediaError {
-    /// The WebRTC library refused something.
-    #[error("{0}")]
-    WebRtc(String),
-    /// A codec or resampler could not be made.
-    #[error("codec: {0}")]
-    Codec(String),
-    /// The far end's description is of no use.
-    #[error("{0}")]
-    Sdp(String),
+    /// The WebRTC library could not do something; its own words are in the log, at level debug.
+    #[error("the WebRTC library could not {0}")]
+    Library(&'static str),
+    /// A codec could not be made.
+    #[error("no {0} can be made here; there may be too little memory")]
+    Codec(&'static str),
+    /// The far end's description cannot be taken.
+    #[error(transparent)]
+    Description(#[from] sdp::DescriptionError),
     /// A peer connection cannot follow the far end to another DTLS certificate (RFC 8842, section 3.1).
     #[error("the far end answered as another endpoint")]
     AnotherEndpoint,
@@ -60,16 +62,24 @@ pub enum MediaError {
 }
 
 impl MediaError {
-    fn codec(error: opus::Error) -> Self {
-        Self::Codec(error.to_string())
+    fn codec(what: &'static str) -> impl Fn(opus::Error) -> Self {
+        move |error| {
+            tracing::debug!(%error, "no {what}");
+            Self::Codec(what)
+        }
     }
 
     fn system(error: rustix::io::Errno) -> Self {
         Self::System(error.to_string())
     }
 
-    fn webrtc(error: webrtc::error::Error) -> Self {
-        Self::WebRtc(error.to_string())
+    /// What the library says is for its authors, and may quote what came from outside.
+    fn library<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> Self {
+        move |error| {
+            let error = crate::signaling::shortened(&error.to_string());
+            tracing::debug!(error, "the WebRTC library could not {what}");
+            Self::Library(what)
+        }
     }
 }
 
@@ -109,7 +119,11 @@ impl MediaAdapter {
     pub fn command(&mut self, media: MediaId, command: MediaCommand) {
         let making = matches!(command, MediaCommand::Offer | MediaCommand::Answer { .. });
         if making && !self.tasks.contains_key(&media) {
-            self.make(media);
+            let setup = match &command {
+                MediaCommand::Answer { offer } => sdp::Remote::parse(offer).ok().and_then(|offer| offer.setup()),
+                _ => None,
+            };
+            self.make(media, setup);
         }
         let closing = command == MediaCommand::Close;
         // A flood of candidates must not end the call: those that find no room are dropped.
@@ -127,12 +141,12 @@ impl MediaAdapter {
         }
     }
 
-    fn make(&mut self, media: MediaId) {
+    fn make(&mut self, media: MediaId, setup: Option<sdp::Setup>) {
         let (commands, queue) = mpsc::channel(COMMANDS);
         let context = Arc::clone(&self.context);
         // A certificate of its own each: another fingerprint tells the far end that this is another endpoint.
         let identity = Arc::new(peer::Identity::default());
-        let task = task::run(media, context, identity, queue, self.events.clone());
+        let task = task::run(media, context, identity, queue, self.events.clone(), setup);
         tokio::spawn(task);
         self.tasks.insert(media, commands);
     }

@@ -11,12 +11,12 @@ use rtrb::{Consumer, Producer};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::call_sound::{NetworkEnd, call_sound, milliseconds};
-use super::dtmf::DigitReceiver;
+use super::dtmf::{DigitReceiver, EventPacket};
 use super::packets::Packet;
 use super::peer::{Identity, OPUS_TYPE, Peer, payload_list};
 use super::receive::{ReceiveCounters, Receiver};
 use super::repeats::Repeats;
-use super::sdp::{self, Payload, Remote};
+use super::sdp::{self, Origin, Payload, Remote, Setup, clock_rate_hz};
 use super::send::{Encoded, SendControl, Sender};
 use super::{MediaContext, MediaError};
 use crate::config::Codec;
@@ -72,8 +72,10 @@ impl OfflineReceiver {
             payload_list(&CODECS).into_iter().find(|(number, _)| *number == header.payload_type)?.1
         };
         match payload {
-            Payload::TelephoneEvent => self.digits.packet(header.timestamp, &packet.payload),
+            Payload::TelephoneEvent { rate_hz } => EventPacket::new(header, &packet.payload, rate_hz, arrival_ms)
+                .and_then(|event| self.digits.packet(event)),
             Payload::Speech(codec) => {
+                self.digits.clock_rate_hz = clock_rate_hz(codec);
                 if let Some(packet) = Packet::new(codec, header, arrival_ms, &packet.payload) {
                     let _ = self.packets.push(packet);
                 }
@@ -216,12 +218,16 @@ impl OfflineSender {
 ///
 /// It is none, or the library cannot read it.
 pub fn read_description(text: &str) -> Result<String, MediaError> {
-    let remote = Remote::parse(text).map_err(|error| MediaError::Sdp(error.to_string()))?;
-    let applied = remote.to_apply(&remote.mid(), &payload_list(&CODECS));
-    let description =
-        webrtc::peer_connection::RTCSessionDescription::offer(applied.clone()).map_err(MediaError::webrtc)?;
-    let _ = remote.answer_to_send(&description.sdp);
-    let _ = sdp::own_payloads(&sdp::to_send(text));
+    let remote = Remote::parse(text)?;
+    let formats = sdp::library_formats(remote.payloads(), &payload_list(&CODECS));
+    let applied = remote.to_apply(remote.mid(), &formats, Setup::ActPass);
+    let description = webrtc::peer_connection::RTCSessionDescription::offer(applied.clone())
+        .map_err(MediaError::library("read the far end's offer"))?;
+    let taken = remote.payloads().accepted(&CODECS);
+    let mut origin = Origin::new(1);
+    let _ = remote.answer_to_send(&description.sdp, &taken, Setup::Passive, &mut origin);
+    let _ = sdp::offer_to_send(text, &taken, &mut origin);
+    let _ = sdp::refuse_all(text, &mut origin);
     Ok(applied)
 }
 
@@ -231,8 +237,11 @@ pub fn read_description(text: &str) -> Result<String, MediaError> {
 ///
 /// The offer cannot be answered.
 pub async fn answer(context: &MediaContext, offer: &str) -> Result<String, MediaError> {
-    let (mut peer, _events) = Box::pin(Peer::new(context, &Identity::default(), 1, Arc::default())).await?;
-    let answered = Box::pin(peer.answer(offer)).await;
+    let remote = Remote::parse(offer)?;
+    let identity = Identity::default();
+    let making = Peer::new(context, &identity, 1, Arc::default(), Origin::new(1), remote.setup());
+    let (mut peer, _events) = Box::pin(making).await?;
+    let answered = Box::pin(peer.answer(&remote)).await;
     peer.close().await;
     answered.map(|answered| answered.sdp)
 }

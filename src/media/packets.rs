@@ -2,8 +2,8 @@
 
 use crate::config::Codec;
 
-/// Largest payload that is taken: Opus at its limit (RFC 6716).
-pub(super) const MAX_PAYLOAD: usize = 1275;
+/// Largest payload that is taken: 200 ms of G.711; Opus has at most 1275 bytes (RFC 6716, section 3.4).
+pub(super) const MAX_PAYLOAD: usize = 1600;
 /// Slots: more than a second of 20 ms packets.
 const SLOTS: usize = 64;
 /// Packets in a row that come too late until the sender is believed to have started anew.

@@ -29,8 +29,9 @@ use webrtc::peer_connection::{
 use webrtc::rtp_transceiver::RTCRtpTransceiverDirection;
 
 use super::reports::ReportReader;
-use super::sdp::{self, Payload, PayloadMap, Remote, SdpDirection};
+use super::sdp::{self, EVENT_RATE_HZ, Origin, Payload, PayloadMap, Remote, SdpDirection, Setup};
 use super::send::SendControl;
+use super::wire_types::{WireTypeWriter, WireTypes};
 use super::{MediaContext, MediaError};
 use crate::config::{Codec, IceServer};
 use crate::signaling::Candidate;
@@ -64,13 +65,12 @@ impl Identity {
         if let Some(certificate) = kept.as_ref().filter(|certificate| fresh(certificate)) {
             return Ok(certificate.clone());
         }
-        let error = |problem: String| MediaError::WebRtc(format!("no DTLS certificate: {problem}"));
-        let provider = rtc::crypto::default_provider().map_err(|problem| error(problem.to_string()))?;
-        let parameters =
-            CertificateParams::new(vec!["callbox".to_owned()]).map_err(|problem| error(problem.to_string()))?;
+        const MAKE: &str = "make a DTLS certificate";
+        let provider = rtc::crypto::default_provider().map_err(MediaError::library(MAKE))?;
+        let parameters = CertificateParams::new(vec!["callbox".to_owned()]).map_err(MediaError::library(MAKE))?;
         let scheme = rtc::crypto::SignatureScheme::EcdsaP256Sha256;
         let certificate =
-            RTCCertificate::generate(provider.crypto(), scheme, parameters).map_err(MediaError::webrtc)?;
+            RTCCertificate::generate(provider.crypto(), scheme, parameters).map_err(MediaError::library(MAKE))?;
         *kept = Some(certificate.clone());
         Ok(certificate)
     }
@@ -132,20 +132,21 @@ fn is_usable(candidate: &str) -> bool {
     !candidate.contains(".local") && address.parse::<IpAddr>().is_ok_and(|address| !address.is_unspecified())
 }
 
+/// What both descriptions together say.
+pub(super) struct Negotiated {
+    /// The codec to send.
+    pub(super) codec: Codec,
+    /// Payload types of what we send: those of the far end.
+    pub(super) theirs: PayloadMap,
+    /// Payload types of our own description.
+    pub(super) ours: PayloadMap,
+}
+
 /// What came of applying an offer.
 pub(super) struct Answered {
     pub(super) sdp: String,
     pub(super) far_end_holds: bool,
-    pub(super) send: Option<Codec>,
-    pub(super) receive: PayloadMap,
-    pub(super) theirs: PayloadMap,
-}
-
-/// What came of applying an answer.
-pub(super) struct Applied {
-    pub(super) send: Option<Codec>,
-    pub(super) receive: PayloadMap,
-    pub(super) theirs: PayloadMap,
+    pub(super) negotiated: Negotiated,
 }
 
 /// One peer connection with one audio m-line.
@@ -155,23 +156,39 @@ pub(super) struct Peer {
     pub(super) ssrc: u32,
     codecs: Vec<Codec>,
     mid: String,
+    pub(super) origin: Origin,
     /// Our own offer is out and not answered.
     offering: bool,
     offered: PayloadMap,
+    /// What the library was told of payload types at the first description of the far end, which it cannot unlearn.
+    formats: Option<PayloadMap>,
+    /// The far end's payload types at its last description.
+    theirs: PayloadMap,
+    wire_types: Arc<WireTypes>,
+    /// What we are in DTLS, once that is settled; it does not change as long as the connection lives.
+    role: Option<Setup>,
 }
 
 impl Peer {
+    /// `offer_setup` is the DTLS role that the offer leaves us, where this connection answers one.
     pub(super) async fn new(
         context: &MediaContext,
         identity: &Identity,
         ssrc: u32,
         control: Arc<SendControl>,
+        origin: Origin,
+        offer_setup: Option<Setup>,
     ) -> Result<(Self, mpsc::Receiver<PeerEvent>), MediaError> {
         let (events, queue) = mpsc::channel(EVENTS);
         let codecs = context.config.codecs.clone();
+        // Waiting is faster with this library, so only an offer that waits itself makes us begin.
+        let answering = match offer_setup {
+            Some(Setup::Passive) => RTCDtlsRole::Client,
+            _ => RTCDtlsRole::Server,
+        };
         let settings = SettingEngineBuilder::new()
             .with_multicast_dns_mode(MulticastDnsMode::Disabled)
-            .with_answering_dtls_role(RTCDtlsRole::Server)
+            .with_answering_dtls_role(answering)
             .with_discard_local_candidates_during_ice_restart(true)
             .with_ice_timeouts(Some(ICE_DISCONNECTED), Some(ICE_FAILED), Some(ICE_CONSENT_INTERVAL))
             .with_ice_connection_attempts(Some(ICE_CHECK_INTERVAL), Some(ICE_CHECKS))
@@ -180,17 +197,19 @@ impl Peer {
             .with_ice_servers(resolve(&context.config.ice_servers).await)
             .with_certificates(vec![identity.certificate().await?])
             .build();
-        let interceptors =
-            configure_rtcp_reports(Registry::new()).with(Slot::CongestionControl, ReportReader::new(ssrc, control));
+        let wire_types = Arc::new(WireTypes::default());
+        let interceptors = configure_rtcp_reports(Registry::new())
+            .with(Slot::TwccSender, WireTypeWriter::new(Arc::clone(&wire_types)))
+            .with(Slot::CongestionControl, ReportReader::new(ssrc, control));
         let building = PeerConnectionBuilder::new()
             .with_configuration(configuration)
-            .with_media_engine(media_engine(&codecs)?)
+            .with_media_engine(media_engine()?)
             .with_setting_engine(settings)
             .with_interceptor_registry(interceptors)
             .with_handler(Arc::new(Handler(events)))
             .with_udp_addrs(addresses(context))
             .build();
-        let connection = Box::pin(building).await.map_err(MediaError::webrtc)?;
+        let connection = Box::pin(building).await.map_err(MediaError::library("make a peer connection"))?;
         let connection: Arc<dyn PeerConnection> = Arc::new(connection);
         let track = Arc::new(TrackLocalStaticRTP::new(MediaStreamTrack::new(
             "callbox".to_owned(),
@@ -205,32 +224,44 @@ impl Peer {
             }],
         )));
         let local: Arc<dyn TrackLocal> = Arc::clone(&track) as Arc<dyn TrackLocal>;
-        let peer =
-            Self { connection, track, ssrc, codecs, mid: "0".into(), offering: false, offered: PayloadMap::default() };
+        let peer = Self {
+            connection,
+            track,
+            ssrc,
+            codecs,
+            mid: "0".into(),
+            origin,
+            offering: false,
+            offered: PayloadMap::default(),
+            formats: None,
+            theirs: PayloadMap::default(),
+            wire_types,
+            role: None,
+        };
         if let Err(error) = peer.connection.add_track(local).await {
             peer.close().await;
-            return Err(MediaError::webrtc(error));
+            return Err(MediaError::library("add the microphone's track")(error));
         }
         Ok((peer, queue))
     }
 
     /// Makes an offer and starts to gather. Gives the text to send.
     pub(super) async fn offer(&mut self) -> Result<String, MediaError> {
-        let offer = self.connection.create_offer(None).await.map_err(MediaError::webrtc)?;
+        let offer = self.connection.create_offer(None).await.map_err(MediaError::library("make an offer"))?;
         self.stage_offer(offer).await
     }
 
     /// Makes an offer with new ICE credentials and new sockets.
     pub(super) async fn restart(&mut self) -> Result<String, MediaError> {
-        self.connection.restart_ice().await.map_err(MediaError::webrtc)?;
-        let offer = self.connection.create_offer(None).await.map_err(MediaError::webrtc)?;
-        self.stage_offer(offer).await
+        self.connection.restart_ice().await.map_err(MediaError::library("restart ICE"))?;
+        self.offer().await
     }
 
     async fn stage_offer(&mut self, offer: RTCSessionDescription) -> Result<String, MediaError> {
-        let sent = sdp::to_send(&offer.sdp);
-        self.offered = sdp::own_payloads(&sent);
-        self.connection.set_local_description(offer).await.map_err(MediaError::webrtc)?;
+        // A number keeps its meaning for as long as the session lasts (RFC 3264, section 8.3.2).
+        self.offered = self.theirs.accepted(&self.codecs).completed(&payload_list(&self.codecs));
+        let sent = sdp::offer_to_send(&offer.sdp, &self.offered, &mut self.origin);
+        self.connection.set_local_description(offer).await.map_err(MediaError::library("apply our offer"))?;
         self.offering = true;
         Ok(sent)
     }
@@ -240,51 +271,88 @@ impl Peer {
         self.offering
     }
 
+    /// With which number a codec's packets are written; `None` where the far end does not take it.
+    pub(super) fn speech_type(&self, codec: Codec) -> Option<u8> {
+        self.theirs.speech_type(codec)?;
+        self.formats.as_ref()?.speech_type(codec)
+    }
+
+    /// With which number events beside a codec are written, and their clock.
+    pub(super) fn event_type(&self, codec: Codec) -> Option<(u8, u32)> {
+        let (_, rate_hz) = self.theirs.event_type(codec)?;
+        let (number, _) = self.formats.as_ref()?.event_type(codec)?;
+        Some((number, rate_hz))
+    }
+
+    /// From now on packets go out with the far end's numbers.
+    fn take_numbers(&mut self, theirs: PayloadMap, codec: Codec) {
+        self.theirs = theirs;
+        for codec in Codec::ALL {
+            if let (Some(written), Some(number)) = (self.speech_type(codec), self.theirs.speech_type(codec)) {
+                self.wire_types.set(written, number);
+            }
+        }
+        if let (Some((written, _)), Some((number, _))) = (self.event_type(codec), self.theirs.event_type(codec)) {
+            self.wire_types.set(written, number);
+        }
+    }
+
+    /// What the library is told of payload types.
+    fn formats(&mut self, theirs: &PayloadMap) -> PayloadMap {
+        self.formats.get_or_insert_with(|| sdp::library_formats(theirs, &payload_list(&Codec::ALL))).clone()
+    }
+
     /// Applies the far end's answer; `None` where no offer of ours is out.
-    pub(super) async fn apply_answer(&mut self, answer: &str) -> Result<Option<Applied>, MediaError> {
+    pub(super) async fn apply_answer(&mut self, remote: &Remote) -> Result<Option<Negotiated>, MediaError> {
         if !self.offering {
             return Ok(None);
         }
-        let remote = Remote::parse(answer).map_err(|error| MediaError::Sdp(error.to_string()))?;
-        let theirs = remote.payloads();
-        let send = theirs.preferred(&self.codecs);
-        // Chromium sends what we offered even where its answer leaves it out.
-        let text = remote.to_apply(&self.mid, &payload_list(&self.codecs));
-        let description = RTCSessionDescription::answer(text).map_err(MediaError::webrtc)?;
-        self.connection.set_remote_description(description).await.map_err(MediaError::webrtc)?;
+        let codec = remote.codec(&self.codecs)?;
+        let theirs = remote.payloads().clone();
+        let formats = self.formats(&theirs);
+        let role = *self.role.get_or_insert_with(|| remote.setup().unwrap_or(Setup::Active).opposite());
+        let text = remote.to_apply(&self.mid, &formats, role.opposite());
+        let description =
+            RTCSessionDescription::answer(text).map_err(MediaError::library("read the far end's answer"))?;
+        let applied = self.connection.set_remote_description(description).await;
+        applied.map_err(MediaError::library("apply the far end's answer"))?;
         self.offering = false;
-        let mut receive = self.offered.clone();
-        receive.merge(&theirs);
-        Ok(Some(Applied { send, receive, theirs }))
+        self.take_numbers(theirs.clone(), codec);
+        // Chromium sends what we offered even where its answer leaves it out.
+        Ok(Some(Negotiated { codec, theirs, ours: self.offered.clone() }))
     }
 
     /// Answers an offer. An offer of our own is rolled back.
-    pub(super) async fn answer(&mut self, offer: &str) -> Result<Answered, MediaError> {
-        let remote = Remote::parse(offer).map_err(|error| MediaError::Sdp(error.to_string()))?;
-        let theirs = remote.payloads();
-        let send = theirs.preferred(&self.codecs);
+    pub(super) async fn answer(&mut self, remote: &Remote) -> Result<Answered, MediaError> {
+        let codec = remote.codec(&self.codecs)?;
+        let theirs = remote.payloads().clone();
         if self.offering {
-            let back = RTCSessionDescription::rollback(None).map_err(MediaError::webrtc)?;
-            self.connection.set_local_description(back).await.map_err(MediaError::webrtc)?;
+            let back = RTCSessionDescription::rollback(None).map_err(MediaError::library("take our offer back"))?;
+            let taken_back = self.connection.set_local_description(back).await;
+            taken_back.map_err(MediaError::library("take our offer back"))?;
             self.offering = false;
         }
-        self.mid = remote.mid();
-        let text = remote.to_apply(&self.mid, &payload_list(&self.codecs));
-        let description = RTCSessionDescription::offer(text).map_err(MediaError::webrtc)?;
+        self.mid = remote.mid().to_owned();
+        let formats = self.formats(&theirs);
+        let offered = if self.role.is_none() { remote.setup().unwrap_or(Setup::ActPass) } else { Setup::ActPass };
+        let text = remote.to_apply(&self.mid, &formats, offered);
+        let description =
+            RTCSessionDescription::offer(text).map_err(MediaError::library("read the far end's offer"))?;
         if let Err(error) = self.connection.set_remote_description(description).await {
             if let Ok(back) = RTCSessionDescription::rollback(None) {
                 let _ = self.connection.set_remote_description(back).await;
             }
-            return Err(MediaError::webrtc(error));
+            return Err(MediaError::library("apply the far end's offer")(error));
         }
         let direction = remote.direction();
         self.set_direction(direction).await?;
-        let answer = self.connection.create_answer(None).await.map_err(MediaError::webrtc)?;
-        let sdp = remote.answer_to_send(&answer.sdp);
-        self.connection.set_local_description(answer).await.map_err(MediaError::webrtc)?;
-        let mut receive = sdp::own_payloads(&sdp);
-        receive.merge(&theirs);
-        Ok(Answered { sdp, far_end_holds: direction.is_hold(), send, receive, theirs })
+        let answer = self.connection.create_answer(None).await.map_err(MediaError::library("make an answer"))?;
+        let role = *self.role.get_or_insert(offered.opposite());
+        let ours = theirs.accepted(&self.codecs);
+        let sdp = remote.answer_to_send(&answer.sdp, &ours, role, &mut self.origin);
+        self.connection.set_local_description(answer).await.map_err(MediaError::library("apply our answer"))?;
+        self.take_numbers(theirs.clone(), codec);
+        Ok(Answered { sdp, far_end_holds: direction.is_hold(), negotiated: Negotiated { codec, theirs, ours } })
     }
 
     /// The library does not intersect directions (stack.md, defect 1).
@@ -298,26 +366,26 @@ impl Peer {
         for transceiver in self.connection.get_transceivers().await {
             let mid = transceiver.mid().await.ok().flatten();
             if mid.as_deref() == Some(self.mid.as_str()) {
-                transceiver.set_direction(ours).await.map_err(MediaError::webrtc)?;
+                transceiver.set_direction(ours).await.map_err(MediaError::library("change the direction of sound"))?;
             }
         }
         Ok(())
     }
 
-    /// A candidate of the far end; one that cannot be used is no error.
-    pub(super) async fn add_candidate(&self, candidate: Candidate) {
-        if candidate.candidate.contains(".local") {
-            return;
-        }
+    /// Takes a candidate of the far end; gives whether it can be used. One that cannot is no error.
+    pub(super) async fn add_candidate(&self, candidate: Candidate) -> bool {
+        let Some(usable) = sdp::candidate::usable(&candidate.candidate) else { return false };
         let init = RTCIceCandidateInit {
-            candidate: candidate.candidate,
+            candidate: usable,
             sdp_mid: Some(candidate.sdp_mid.filter(|mid| !mid.is_empty()).unwrap_or_else(|| self.mid.clone())),
             sdp_mline_index: candidate.sdp_m_line_index.or(Some(0)),
             ..Default::default()
         };
-        if let Err(error) = self.connection.add_ice_candidate(init).await {
+        let taken = self.connection.add_ice_candidate(init).await;
+        if let Err(error) = &taken {
             tracing::debug!(%error, "a candidate of the far end was not taken");
         }
+        taken.is_ok()
     }
 
     pub(super) async fn close(&self) {
@@ -328,6 +396,7 @@ impl Peer {
 /// The payload type of Opus in what we offer.
 pub(crate) const OPUS_TYPE: u8 = 111;
 
+/// What we offer, under the numbers of a first offer.
 pub(super) fn payload_list(codecs: &[Codec]) -> Vec<(u8, Payload)> {
     let number = |codec: &Codec| match codec {
         Codec::Opus => OPUS_TYPE,
@@ -335,18 +404,19 @@ pub(super) fn payload_list(codecs: &[Codec]) -> Vec<(u8, Payload)> {
         Codec::Pcmu => 0,
     };
     let speech = codecs.iter().map(|codec| (number(codec), Payload::Speech(*codec)));
-    speech.chain([(101, Payload::TelephoneEvent)]).collect()
+    speech.chain([(101, Payload::TelephoneEvent { rate_hz: EVENT_RATE_HZ })]).collect()
 }
 
-fn media_engine(codecs: &[Codec]) -> Result<MediaEngine, MediaError> {
+/// The library knows every codec of ours; which of them a call may use is settled in the texts that are sent.
+fn media_engine() -> Result<MediaEngine, MediaError> {
     let mut engine = MediaEngine::default();
-    for (payload_type, payload) in payload_list(codecs) {
+    for (payload_type, payload) in payload_list(&Codec::ALL) {
         let (mime_type, clock_rate, channels, fmtp) = match payload {
             // An fmtp here makes an offer with another one fail (stack.md, defect 2).
             Payload::Speech(Codec::Opus) => (MIME_TYPE_OPUS, 48_000, 2, ""),
             Payload::Speech(Codec::Pcma) => (MIME_TYPE_PCMA, 8_000, 0, ""),
             Payload::Speech(Codec::Pcmu) => (MIME_TYPE_PCMU, 8_000, 0, ""),
-            Payload::TelephoneEvent => (MIME_TYPE_TELEPHONE_EVENT, 8_000, 0, "0-15"),
+            Payload::TelephoneEvent { rate_hz } => (MIME_TYPE_TELEPHONE_EVENT, rate_hz, 0, "0-15"),
         };
         let codec = RTCRtpCodecParameters {
             rtp_codec: RTCRtpCodec {
@@ -358,7 +428,7 @@ fn media_engine(codecs: &[Codec]) -> Result<MediaEngine, MediaError> {
             },
             payload_type,
         };
-        engine.register_codec(codec, RtpCodecKind::Audio).map_err(MediaError::webrtc)?;
+        engine.register_codec(codec, RtpCodecKind::Audio).map_err(MediaError::library("know a codec"))?;
     }
     Ok(engine)
 }

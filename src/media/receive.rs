@@ -107,12 +107,7 @@ impl Receiver {
         let ppm = self.far_clock.ppm();
         let needed = self.resampler.needed(frame.len(), ppm);
         while self.length < needed {
-            let before = self.length;
             self.produce(now_ms);
-            if self.length == before {
-                // A packet that holds nothing, or not what it says: one frame of silence in its place.
-                self.append_silence();
-            }
         }
         self.resampler.process(self.ready.get(..needed).unwrap_or_default(), frame, ppm);
         self.ready.copy_within(needed..self.length, 0);
@@ -146,7 +141,7 @@ impl Receiver {
 
     /// Adds sound to what is ready.
     fn produce(&mut self, now_ms: f64) {
-        let plays_at_ms = now_ms + self.samples_ms(self.length);
+        let plays_at_ms = now_ms + self.samples_ms(self.length) + self.decoder.rest_ms();
         match self.buffer.next() {
             Next::Nothing => self.starve(),
             Next::Packet(packet) => {
@@ -200,7 +195,11 @@ impl Receiver {
             self.counters.concealed_ms += FRAME_MS;
         }
         let room = self.ready.get_mut(self.length..).unwrap_or_default();
-        self.length += self.decoder.conceal(self.frame, room);
+        let count = self.decoder.conceal(self.frame, room);
+        self.length += count;
+        if count == 0 {
+            self.append_silence();
+        }
     }
 
     fn append_silence(&mut self) {
@@ -221,8 +220,15 @@ impl Receiver {
     fn decode(&mut self) {
         if let Next::Packet(packet) = self.buffer.next() {
             let room = self.ready.get_mut(self.length..).unwrap_or_default();
-            self.length += self.decoder.packet(packet, room);
+            let count = self.decoder.packet(packet, room);
+            // A packet of less than 10 ms completes a frame with the next one; one of Opus that holds nothing, or not
+            // what it says, is a frame of silence.
+            let empty = packet.codec == Codec::Opus && count == 0;
+            self.length += count;
             self.buffer.skip(1);
+            if empty {
+                self.append_silence();
+            }
         }
     }
 

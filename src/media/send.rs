@@ -154,10 +154,10 @@ impl Sender {
         control: Arc<SendControl>,
         rate_hz: u32,
     ) -> Result<Self, MediaError> {
-        let mut opus =
-            opus::Encoder::new(rate_hz, opus::Channels::Mono, opus::Application::Voip).map_err(MediaError::codec)?;
-        opus.set_complexity(OPUS_COMPLEXITY).map_err(MediaError::codec)?;
-        opus.set_signal(opus::Signal::Voice).map_err(MediaError::codec)?;
+        let mut opus = opus::Encoder::new(rate_hz, opus::Channels::Mono, opus::Application::Voip)
+            .map_err(MediaError::codec("Opus encoder"))?;
+        opus.set_complexity(OPUS_COMPLEXITY).map_err(MediaError::codec("Opus encoder"))?;
+        opus.set_signal(opus::Signal::Voice).map_err(MediaError::codec("Opus encoder"))?;
         let packet = crate::sound::frame_samples(rate_hz) * FRAMES_PER_PACKET;
         let mut sender = Self {
             control,
@@ -172,7 +172,7 @@ impl Sender {
             encoded,
             wake,
         };
-        sender.expect_loss(0, false).map_err(MediaError::codec)?;
+        sender.expect_loss(0, false).map_err(MediaError::codec("Opus encoder"))?;
         Ok(sender)
     }
 

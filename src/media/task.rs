@@ -15,12 +15,12 @@ use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 
 use super::call_sound::{NetworkEnd, call_sound, milliseconds};
-use super::dtmf::{DigitReceiver, DigitSender};
+use super::dtmf::{DigitReceiver, DigitSender, EventPacket};
 use super::packets::Packet;
-use super::peer::{Answered, Identity, Peer, PeerEvent, payload_list};
+use super::peer::{Answered, Identity, Negotiated, Peer, PeerEvent, payload_list};
 use super::repeats::Repeats;
 use super::rtpdump::{CallPacket, RecordedPacket};
-use super::sdp::{Payload, PayloadMap};
+use super::sdp::{self, DescriptionError, Fingerprint, Origin, Payload, ReceiveMap, Remote, Setup, clock_rate_hz};
 use super::send::{Encoded, SendControl};
 use super::{MediaContext, MediaError};
 use crate::config::Codec;
@@ -52,17 +52,18 @@ impl Reporter {
     }
 }
 
-/// Runs one call's media until it is closed or its sender is dropped.
+/// Runs one call's media until it is closed or its sender is dropped. `setup` is that of the offer which it is to answer.
 pub(super) async fn run(
     media: MediaId,
     context: Arc<MediaContext>,
     identity: Arc<Identity>,
     mut commands: mpsc::Receiver<MediaCommand>,
     events: mpsc::Sender<(MediaId, MediaEvent)>,
+    setup: Option<Setup>,
 ) {
     let reporter = Reporter { media, events };
     // On the heap: the library's futures are large.
-    let made = Box::pin(CallMedia::new(media, Arc::clone(&context), &identity, reporter.clone())).await;
+    let made = Box::pin(CallMedia::new(media, Arc::clone(&context), &identity, reporter.clone(), setup)).await;
     let (mut call, mut peer_events) = match made {
         Ok(made) => made,
         Err(error) => return reporter.report(MediaEvent::Failed(error.to_string())).await,
@@ -72,11 +73,12 @@ pub(super) async fn run(
             command = commands.recv() => match command {
                 Some(MediaCommand::Close) | None => break,
                 Some(command) => {
-                    // The library rolls a re-offer that it cannot answer back.
-                    let reoffer = matches!(command, MediaCommand::AnswerUpdate { .. });
                     if let Err(error) = Box::pin(call.command(command)).await {
                         let words = error.to_string();
-                        let event = if reoffer { MediaEvent::UpdateRefused(words) } else { MediaEvent::Failed(words) };
+                        let event = match &error {
+                            MediaError::Description(why) => MediaEvent::Refused { code: why.sip_code(), words },
+                            _ => MediaEvent::Failed(words),
+                        };
                         reporter.report(event).await;
                     }
                     if let Some(events) = call.new_events.take() {
@@ -113,13 +115,12 @@ struct CallMedia {
     wake: pipe::Receiver,
     received: Arc<Mutex<Producer<Packet>>>,
     sound: Option<Box<dyn crate::sound::CallSound>>,
-    receive_map: Arc<RwLock<PayloadMap>>,
-    send_map: PayloadMap,
+    receive_map: Arc<RwLock<ReceiveMap>>,
     early_candidates: VecDeque<Candidate>,
     /// Candidates that the far end has trickled.
     candidates: usize,
     /// The far end's DTLS certificate.
-    fingerprint: Option<String>,
+    fingerprint: Option<Fingerprint>,
     identity: Arc<Identity>,
     /// A peer connection that took the place of another one must be connected by then.
     proof_due: Option<tokio::time::Instant>,
@@ -143,6 +144,7 @@ impl CallMedia {
         context: Arc<MediaContext>,
         identity: &Arc<Identity>,
         reporter: Reporter,
+        setup: Option<Setup>,
     ) -> Result<(Self, mpsc::Receiver<PeerEvent>), MediaError> {
         let mut random = [0_u8; 10];
         getrandom::fill(&mut random).map_err(|error| MediaError::System(error.to_string()))?;
@@ -150,7 +152,9 @@ impl CallMedia {
         let ssrc = u32::from_be_bytes([s0, s1, s2, s3]).max(1);
         let (sound, network) = call_sound(context.rate_hz, context.in_band)?;
         let NetworkEnd { received, encoded, tones, wake, control, began } = network;
-        let (peer, events) = Box::pin(Peer::new(&context, identity.as_ref(), ssrc, Arc::clone(&control))).await?;
+        let origin = Origin::new(u32::from_be_bytes([q0, q1, t0, t1]));
+        let making = Peer::new(&context, identity.as_ref(), ssrc, Arc::clone(&control), origin, setup);
+        let (peer, events) = Box::pin(making).await?;
         let wake = pipe::Receiver::from_owned_fd(wake).map_err(|error| MediaError::System(error.to_string()))?;
         let call = Self {
             media,
@@ -164,8 +168,7 @@ impl CallMedia {
             send_control: control,
             wake,
             sound: Some(sound),
-            receive_map: Arc::new(RwLock::new(PayloadMap::default())),
-            send_map: PayloadMap::default(),
+            receive_map: Arc::default(),
             early_candidates: VecDeque::new(),
             candidates: 0,
             fingerprint: None,
@@ -205,7 +208,7 @@ impl CallMedia {
                 }
                 self.candidates += 1;
                 if self.described {
-                    self.peer.add_candidate(candidate).await;
+                    self.add_candidate(candidate).await;
                 } else if self.early_candidates.len() < MAX_EARLY_CANDIDATES {
                     self.early_candidates.push_back(candidate);
                 }
@@ -217,23 +220,29 @@ impl CallMedia {
     }
 
     async fn answer(&mut self, offer: &str, update: bool) -> Result<(), MediaError> {
-        let common = super::sdp::Remote::parse(offer)
-            .map_err(|error| MediaError::Sdp(error.to_string()))?
-            .payloads()
-            .preferred(&self.context.config.codecs);
-        if common.is_none() {
-            let none = MediaEvent::UpdateRefused("no codec that both sides know".into());
-            self.reporter.report(if update { none } else { MediaEvent::NoCommonCodec }).await;
+        if update && sdp::wants_no_audio(offer) {
+            // A fax, or a far end that wants silence: the call stays.
+            let refusal = sdp::refuse_all(offer, &mut self.peer.origin);
+            let sdp = refusal.ok_or(MediaError::Description(DescriptionError::NotSdp))?;
+            self.reporter.report(MediaEvent::LocalAnswer { sdp, far_end_holds: true }).await;
             return Ok(());
         }
-        let fingerprint = super::sdp::fingerprint(offer);
-        let answered = if update && self.is_another(fingerprint.as_deref()) {
-            self.replace_peer(offer).await?
+        let remote = Remote::parse(offer)?;
+        // What cannot be answered is refused before anything is made for it.
+        remote.codec(&self.context.config.codecs)?;
+        let answered = if !update {
+            self.peer.answer(&remote).await?
+        } else if self.is_another(remote.fingerprint()) {
+            self.replace_peer(&remote).await?
         } else {
-            self.peer.answer(offer).await?
+            match self.peer.answer(&remote).await {
+                Err(MediaError::Library(_)) => self.replace_peer(&remote).await?,
+                answered => answered?,
+            }
         };
-        self.fingerprint = fingerprint.or(self.fingerprint.take());
-        self.negotiated(answered.send, answered.receive, answered.theirs).await;
+        self.fingerprint = Some(remote.fingerprint().clone());
+        self.tell_unusable(remote.unusable_candidates()).await;
+        self.negotiated(answered.negotiated).await;
         let event = MediaEvent::LocalAnswer { sdp: answered.sdp, far_end_holds: answered.far_end_holds };
         self.reporter.report(event).await;
         Ok(())
@@ -241,9 +250,10 @@ impl CallMedia {
 
     /// A far end with another DTLS certificate is another endpoint (a process that started again): the
     /// library cannot follow it, so a new peer connection answers. The old one stays until that has worked.
-    async fn replace_peer(&mut self, offer: &str) -> Result<Answered, MediaError> {
-        let control = Arc::clone(&self.send_control);
-        let (mut peer, events) = Box::pin(Peer::new(&self.context, &self.identity, self.peer.ssrc, control)).await?;
+    async fn replace_peer(&mut self, offer: &Remote) -> Result<Answered, MediaError> {
+        let (control, origin) = (Arc::clone(&self.send_control), self.peer.origin);
+        let making = Peer::new(&self.context, &self.identity, self.peer.ssrc, control, origin, offer.setup());
+        let (mut peer, events) = Box::pin(making).await?;
         let answered = match peer.answer(offer).await {
             Ok(answered) => answered,
             Err(error) => {
@@ -263,38 +273,51 @@ impl CallMedia {
         Ok(answered)
     }
 
-    fn is_another(&self, fingerprint: Option<&str>) -> bool {
-        fingerprint.zip(self.fingerprint.as_deref()).is_some_and(|(theirs, known)| theirs != known)
+    fn is_another(&self, fingerprint: &Fingerprint) -> bool {
+        self.fingerprint.as_ref().is_some_and(|known| known != fingerprint)
     }
 
     async fn apply_answer(&mut self, answer: &str) -> Result<(), MediaError> {
-        let fingerprint = super::sdp::fingerprint(answer);
-        if self.peer.is_offering() && self.is_another(fingerprint.as_deref()) {
+        if !self.peer.is_offering() {
+            return Ok(());
+        }
+        let remote = Remote::parse(answer)?;
+        if self.is_another(remote.fingerprint()) {
             return Err(MediaError::AnotherEndpoint);
         }
-        self.fingerprint = self.fingerprint.take().or(fingerprint);
-        if let Some(applied) = self.peer.apply_answer(answer).await? {
-            if applied.send.is_none() {
-                self.reporter.report(MediaEvent::NoCommonCodec).await;
-            }
-            self.negotiated(applied.send, applied.receive, applied.theirs).await;
+        if let Some(negotiated) = self.peer.apply_answer(&remote).await? {
+            self.fingerprint = Some(remote.fingerprint().clone());
+            self.tell_unusable(remote.unusable_candidates()).await;
+            self.negotiated(negotiated).await;
         }
         Ok(())
     }
 
     /// Both descriptions are there: sound can flow.
-    async fn negotiated(&mut self, send: Option<crate::config::Codec>, receive: PayloadMap, theirs: PayloadMap) {
-        *self.receive_map.write().unwrap_or_else(PoisonError::into_inner) = receive;
-        self.send_map = theirs;
-        if let Some(codec) = send {
-            self.send_control.set_codec(codec);
-        }
+    async fn negotiated(&mut self, negotiated: Negotiated) {
+        let Negotiated { codec, theirs, ours } = negotiated;
+        let telephone_events = ours.has_events() && theirs.has_events();
+        self.receive_map.write().unwrap_or_else(PoisonError::into_inner).negotiated([ours, theirs]);
+        self.send_control.set_codec(codec);
         self.described = true;
-        for candidate in std::mem::take(&mut self.early_candidates) {
-            self.peer.add_candidate(candidate).await;
+        let early = std::mem::take(&mut self.early_candidates);
+        for candidate in early {
+            self.add_candidate(candidate).await;
         }
         if let Some(sound) = self.sound.take() {
             (self.context.attach)(self.media, Some(sound));
+        }
+        self.reporter.report(MediaEvent::Negotiated { telephone_events }).await;
+    }
+
+    async fn add_candidate(&mut self, candidate: Candidate) {
+        let usable = self.peer.add_candidate(candidate).await;
+        self.tell_unusable(u32::from(!usable)).await;
+    }
+
+    async fn tell_unusable(&mut self, count: u32) {
+        if count > 0 {
+            self.reporter.report(MediaEvent::UnusableCandidates(count)).await;
         }
     }
 
@@ -345,8 +368,10 @@ impl CallMedia {
             if !self.digits.is_sending() {
                 self.digit_timestamp = at;
             }
-            let event_type = self.send_map.payload_type(Payload::TelephoneEvent);
-            if let (Some(event), Some(payload_type)) = (self.digits.step(), event_type) {
+            let event_type = self.peer.event_type(encoded.codec);
+            if let Some((payload_type, rate_hz)) = event_type
+                && let Some(event) = self.digits.step(rate_hz)
+            {
                 self.digit_sent = Some(Instant::now());
                 for _ in 0..event.copies {
                     let payload = Bytes::copy_from_slice(&event.payload);
@@ -370,7 +395,7 @@ impl CallMedia {
             self.talking = false;
             return None;
         }
-        let payload_type = self.send_map.payload_type(Payload::Speech(encoded.codec))?;
+        let payload_type = self.peer.speech_type(encoded.codec)?;
         let marker = !std::mem::replace(&mut self.talking, true);
         Some(self.packet(payload_type, timestamp, marker, Bytes::copy_from_slice(encoded.payload())))
     }
@@ -408,7 +433,7 @@ impl CallMedia {
 /// Takes packets off the far end's track.
 struct Reader {
     received: Arc<Mutex<Producer<Packet>>>,
-    map: Arc<RwLock<PayloadMap>>,
+    map: Arc<RwLock<ReceiveMap>>,
     reporter: Reporter,
     digits: DigitReceiver,
     began: Instant,
@@ -428,19 +453,24 @@ impl Reader {
 
     async fn packet(&mut self, packet: &rtc::rtp::Packet) {
         let header = &packet.header;
-        let payload = self.map.read().unwrap_or_else(PoisonError::into_inner).payload(header.payload_type);
+        let payload =
+            self.map.read().unwrap_or_else(PoisonError::into_inner).classify(header.payload_type, &packet.payload);
         if self.packets.receiver_count() > 0
             && let Some(payload) = payload
         {
             self.record(packet, payload);
         }
         match payload {
-            Some(Payload::TelephoneEvent) => {
-                if let Some(digit) = self.digits.packet(header.timestamp, &packet.payload) {
+            Some(Payload::TelephoneEvent { rate_hz }) => {
+                let arrival_ms = milliseconds(self.began.elapsed());
+                if let Some(digit) = EventPacket::new(header, &packet.payload, rate_hz, arrival_ms)
+                    .and_then(|event| self.digits.packet(event))
+                {
                     self.reporter.report(MediaEvent::Digit(digit)).await;
                 }
             }
             Some(Payload::Speech(codec)) => {
+                self.digits.clock_rate_hz = clock_rate_hz(codec);
                 let arrival_ms = milliseconds(self.began.elapsed());
                 if let Some(packet) = Packet::new(codec, header, arrival_ms, &packet.payload) {
                     // A full ring means that the audio thread stands still: the packet is late anyway.
@@ -459,7 +489,12 @@ impl Reader {
     fn record(&self, packet: &rtc::rtp::Packet, payload: Payload) {
         let mut packet = packet.clone();
         let known = payload_list(&[Codec::Opus, Codec::Pcma, Codec::Pcmu]);
-        let Some((payload_type, _)) = known.into_iter().find(|(_, one)| *one == payload) else { return };
+        let same = |one: &Payload| match (one, payload) {
+            // A trace has events at one clock alone.
+            (Payload::TelephoneEvent { .. }, Payload::TelephoneEvent { .. }) => true,
+            (one, payload) => *one == payload,
+        };
+        let Some((payload_type, _)) = known.into_iter().find(|(_, one)| same(one)) else { return };
         packet.header.payload_type = payload_type;
         let Ok(bytes) = packet.marshal() else { return };
         let at_ms = u32::try_from(self.began.elapsed().as_millis()).unwrap_or(u32::MAX);

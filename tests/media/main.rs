@@ -11,6 +11,7 @@
 mod ice_lite;
 mod receive;
 mod relay;
+mod renegotiation;
 mod two_peers;
 
 use std::collections::HashMap;

@@ -245,7 +245,7 @@ fn no_codec_in_common_declines_the_call() {
     door.incoming(0, "c1", "100");
     door.advance(500);
     let media = door.media.last().unwrap().0;
-    door.input(Input::Media(media, MediaEvent::NoCommonCodec));
+    door.input(Input::Media(media, MediaEvent::Refused { code: 488, words: "no codec that both sides know".into() }));
     door.take_one("decline");
 }
 

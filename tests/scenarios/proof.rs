@@ -399,13 +399,16 @@ fn a_call_without_media_is_not_dialled_again_beside_one_that_is_up() {
 }
 
 #[test]
-fn a_re_offer_that_cannot_be_answered_leaves_the_call_as_it_was() {
+fn a_re_offer_that_cannot_be_answered_ends_the_call_with_its_cause_and_not_in_silence() {
     let mut door = Door::online(BELL);
     door.talking_call();
-    let old = media(&door);
-    door.input(Input::Media(old, MediaEvent::UpdateRefused("no audio".into())));
-    assert_eq!(media(&door), old);
-    assert!(door.take("hangup").is_empty() && door.take("update").is_empty());
+    let words = "the far end wants plain RTP, without encryption (RTP/AVP)";
+    door.input(Input::Media(media(&door), MediaEvent::Refused { code: 488, words: words.into() }));
+    let hangup = door.take_one("hangup");
+    door.ack(&hangup);
+    door.hung_up(&hangup, 200);
+    let end = door.station.status().last_end.unwrap();
+    assert_eq!((end.cause.code, end.cause.text.as_str()), (488, words));
 }
 
 #[test]

@@ -1,0 +1,242 @@
+//! Writes session descriptions: for the library, and as they are sent.
+//!
+//! The library freezes its payload types at the first remote description and takes no new stream of another one. So it
+//! is told of every usual number at once, and the numbers of a call are negotiated here; those of what is sent are
+//! written by [`super::super::wire_types`].
+
+use super::payload::{Payload, PayloadMap};
+use super::remote::{MediaLine, Remote};
+use super::{SdpDirection, Setup};
+use crate::config::Codec;
+
+/// The `o=` line of our side: the same session in every description of a call, with a version that grows (RFC 8866,
+/// section 5.2; RFC 3264, section 8).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Origin {
+    session: u32,
+    version: u32,
+}
+
+impl Origin {
+    pub(crate) fn new(session: u32) -> Self {
+        Self { session, version: 0 }
+    }
+
+    fn next(&mut self) -> String {
+        self.version = self.version.wrapping_add(1);
+        format!("o=- {} {} IN IP4 0.0.0.0", self.session, self.version)
+    }
+}
+
+/// Numbers that the library is told of beside those of the first description: the usual dynamic ones (RFC 3551,
+/// section 6). More would cost it too much time: it compares each with each.
+const USUAL_NUMBERS: std::ops::RangeInclusive<u8> = 96..=127;
+
+/// What the library is told of the numbers of a call, once and for all: the first description's with what they mean,
+/// and every other one, as if all were Opus.
+pub(crate) fn library_formats(theirs: &PayloadMap, ours: &[(u8, Payload)]) -> PayloadMap {
+    let mut entries = theirs.completed(ours).entries().to_vec();
+    let listed: Vec<u8> = entries.iter().map(|(number, _)| *number).collect();
+    let others = USUAL_NUMBERS.filter(|number| !listed.contains(number));
+    entries.extend(others.map(|number| (number, Payload::Speech(Codec::Opus))));
+    PayloadMap::new(entries)
+}
+
+impl Remote {
+    /// The description for the library: one audio line with what it needs and nothing else. The true direction is set
+    /// on the transceiver. `setup` is what the far end does in DTLS.
+    pub(crate) fn to_apply(&self, mid: &str, formats: &PayloadMap, setup: Setup) -> String {
+        let numbers: Vec<String> = formats.entries().iter().map(|(number, _)| number.to_string()).collect();
+        let mut lines = vec![
+            "v=0".to_owned(),
+            "o=- 1 1 IN IP4 0.0.0.0".to_owned(),
+            "s=-".to_owned(),
+            "t=0 0".to_owned(),
+            format!("a=group:BUNDLE {mid}"),
+        ];
+        lines.extend(self.ice_lite.then(|| "a=ice-lite".to_owned()));
+        lines.push(format!("m=audio 9 UDP/TLS/RTP/SAVPF {}", numbers.join(" ")));
+        lines.push("c=IN IP4 0.0.0.0".to_owned());
+        lines.push(format!("a=mid:{mid}"));
+        lines.push("a=rtcp-mux".to_owned());
+        lines.push(format!("a=ice-ufrag:{}", self.ice_ufrag));
+        lines.push(format!("a=ice-pwd:{}", self.ice_pwd));
+        lines.push("a=ice-options:trickle".to_owned());
+        lines.push(format!("a=fingerprint:{}", self.fingerprint.0));
+        lines.push(setup.line().to_owned());
+        lines.push(SdpDirection::SendRecv.line().to_owned());
+        lines.extend(formats.entries().iter().flat_map(|entry| library_format(*entry)));
+        lines.extend(self.ssrc.map(|ssrc| format!("a=ssrc:{ssrc} cname:far-end")));
+        lines.extend(self.candidates.iter().map(|candidate| format!("a={candidate}")));
+        lines.extend(self.all_candidates.then(|| "a=end-of-candidates".to_owned()));
+        join(&lines)
+    }
+
+    /// Our answer as it is sent: the payload types that were taken, and the further media lines of the offer refused.
+    pub(crate) fn answer_to_send(&self, answer: &str, taken: &PayloadMap, setup: Setup, origin: &mut Origin) -> String {
+        let ours = sent_sections(answer, taken, Some(setup), origin);
+        let mut text = join(&ours.session);
+        for (index, line) in self.media.iter().enumerate() {
+            text.push_str(&if index == self.audio { join(&ours.audio) } else { refused(line) });
+        }
+        text
+    }
+}
+
+/// The beginning of a description without any sound.
+pub(crate) fn head(origin: &mut Origin) -> String {
+    format!("v=0\r\n{}\r\ns=-\r\nt=0 0\r\n", origin.next())
+}
+
+/// Our offer as it is sent.
+pub(crate) fn offer_to_send(offer: &str, formats: &PayloadMap, origin: &mut Origin) -> String {
+    let ours = sent_sections(offer, formats, None, origin);
+    join(&ours.session) + &join(&ours.audio)
+}
+
+struct Sent {
+    session: Vec<String>,
+    audio: Vec<String>,
+}
+
+/// The library's description with our origin, payload types, Opus parameters and role in DTLS, trickle announced and
+/// the candidates left to trickle.
+fn sent_sections(sdp: &str, formats: &PayloadMap, setup: Option<Setup>, origin: &mut Origin) -> Sent {
+    const OURS: [&str; 8] = [
+        "a=rtpmap:",
+        "a=fmtp:",
+        "a=rtcp-fb:",
+        "a=extmap:",
+        "a=candidate:",
+        "a=end-of-candidates",
+        "a=ice-options:",
+        "a=extmap-allow-mixed",
+    ];
+    let (mut session, mut audio): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
+    for line in sdp.lines().map(str::trim_end).filter(|line| !line.is_empty()) {
+        if line.starts_with("m=") {
+            let head: Vec<&str> = line.split(' ').take(3).collect();
+            let numbers: Vec<String> = formats.entries().iter().map(|(number, _)| number.to_string()).collect();
+            audio.push(format!("{} {}", head.join(" "), numbers.join(" ")));
+        } else if OURS.iter().any(|prefix| line.starts_with(prefix)) {
+            continue;
+        } else if line.starts_with("o=") {
+            session.push(origin.next());
+        } else {
+            let into = if audio.is_empty() { &mut session } else { &mut audio };
+            match setup {
+                Some(setup) if line.starts_with("a=setup:") => into.push(setup.line().to_owned()),
+                _ => into.push(line.to_owned()),
+            }
+            if line.starts_with("a=ice-pwd:") {
+                into.push("a=ice-options:trickle".into());
+            }
+        }
+    }
+    audio.extend(formats.entries().iter().flat_map(|entry| format_lines(*entry)));
+    Sent { session, audio }
+}
+
+fn format_lines((number, payload): (u8, Payload)) -> Vec<String> {
+    let mut lines = vec![format!("a=rtpmap:{number} {}", payload.encoding())];
+    lines.extend(match payload {
+        Payload::Speech(Codec::Opus) => Some(format!("a=fmtp:{number} minptime=10;useinbandfec=1")),
+        Payload::TelephoneEvent { .. } => Some(format!("a=fmtp:{number} 0-15")),
+        Payload::Speech(_) => None,
+    });
+    lines
+}
+
+/// The library knows events at 8000 Hz alone; what it does with a number does not depend on it. It tells formats of one
+/// codec apart by their parameters, so each has one of its own.
+fn library_format((number, payload): (u8, Payload)) -> [String; 2] {
+    let known = match payload {
+        Payload::TelephoneEvent { rate_hz } if rate_hz != super::payload::EVENT_RATE_HZ => Payload::Speech(Codec::Opus),
+        known => known,
+    };
+    [format!("a=rtpmap:{number} {}", known.encoding()), format!("a=fmtp:{number} number={number}")]
+}
+
+/// A media line that is refused: port 0 (RFC 3264, section 6).
+pub(super) fn refused(line: &MediaLine) -> String {
+    let mut lines = vec![format!("m={} 0 {}", line.kind, line.rest)];
+    lines.extend(line.mid.as_ref().map(|mid| format!("a=mid:{mid}")));
+    lines.push(SdpDirection::Inactive.line().to_owned());
+    join(&lines)
+}
+
+fn join(lines: &[String]) -> String {
+    lines.iter().flat_map(|line| [line.as_str(), "\r\n"]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::remote::tests::offer;
+    use super::*;
+
+    const OURS: [(u8, Payload); 4] = [
+        (111, Payload::Speech(Codec::Opus)),
+        (8, Payload::Speech(Codec::Pcma)),
+        (0, Payload::Speech(Codec::Pcmu)),
+        (101, Payload::TelephoneEvent { rate_hz: 8_000 }),
+    ];
+    const OF_LIBRARY: &str = "v=0\r\no=- 7 7 IN IP4 0.0.0.0\r\ns=-\r\na=group:BUNDLE 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111 8 0 101\r\n\
+        a=setup:passive\r\na=mid:0\r\na=ice-pwd:p\r\na=rtpmap:111 opus/48000/2\r\na=fmtp:111 x=1\r\n\
+        a=candidate:1 1 udp 1 192.0.2.1 1 typ host\r\na=end-of-candidates\r\n";
+
+    fn answered(sdp: &str) -> String {
+        let remote = Remote::parse(sdp).unwrap();
+        let taken = remote.payloads().accepted(&[Codec::Opus, Codec::Pcmu]);
+        remote.answer_to_send(OF_LIBRARY, &taken, Setup::Active, &mut Origin::new(9))
+    }
+
+    #[test]
+    fn an_answer_has_the_numbers_of_the_offer_and_our_origin_role_and_parameters() {
+        let sent = answered(&offer("102 0 96", "a=rtpmap:102 OPUS/48000\r\na=rtpmap:96 telephone-event/48000\r\n"));
+        assert!(sent.contains("m=audio 9 UDP/TLS/RTP/SAVPF 102 0 96\r\n"), "{sent}");
+        for line in [
+            "o=- 9 1 IN IP4 0.0.0.0",
+            "a=rtpmap:102 opus/48000/2",
+            "a=fmtp:102 minptime=10;useinbandfec=1",
+            "a=rtpmap:96 telephone-event/48000",
+            "a=fmtp:96 0-15",
+            "a=setup:active",
+            "a=ice-options:trickle",
+        ] {
+            assert!(sent.contains(&format!("{line}\r\n")), "{line}: {sent}");
+        }
+        assert!(!sent.contains("candidate") && !sent.contains("111"), "{sent}");
+    }
+
+    #[test]
+    fn video_is_refused_with_port_zero_in_its_place() {
+        let sdp = offer("0", "a=mid:0\r\nm=video 9 UDP/TLS/RTP/SAVPF 100\r\na=mid:1\r\n");
+        assert!(!Remote::parse(&sdp).unwrap().to_apply("0", &PayloadMap::default(), Setup::Active).contains("video"));
+        let sent = answered(&sdp);
+        assert!(sent.contains("m=video 0 UDP/TLS/RTP/SAVPF 100\r\na=mid:1\r\n"), "{sent}");
+    }
+
+    #[test]
+    fn the_library_is_told_of_every_usual_number_once() {
+        let theirs = PayloadMap::new(vec![(102, Payload::Speech(Codec::Opus))]);
+        let formats = library_formats(&theirs, &OURS);
+        let mut numbers: Vec<u8> = formats.entries().iter().map(|(number, _)| *number).collect();
+        numbers.sort_unstable();
+        assert_eq!(numbers, [0, 8].into_iter().chain(96..=127).collect::<Vec<u8>>());
+        assert_eq!(formats.payload(102), Some(Payload::Speech(Codec::Opus)));
+        assert_eq!(formats.payload(101), Some(OURS[3].1));
+    }
+
+    #[test]
+    fn what_could_make_the_library_stumble_is_not_applied() {
+        let odd = "a=fmtp:96 useinbandfec=0;minptime=20\r\nf=\r\na=sendonly\r\na=x-nobody-knows\r\n\
+            a=candidate:1 1 ssltcp 1 192.0.2.1 443 typ host\r\na=candidate:1 1 udp 1 192.0.2.1 443 typ host\r\n";
+        let remote = Remote::parse(&offer("96", &format!("a=rtpmap:96 opus/48000/2\r\n{odd}"))).unwrap();
+        let applied = remote.to_apply("0", &library_formats(remote.payloads(), &OURS), Setup::ActPass);
+        for line in ["useinbandfec", "f=\r\n", "sendonly", "x-nobody-knows", "ssltcp"] {
+            assert!(!applied.contains(line), "{line}: {applied}");
+        }
+        assert!(applied.contains("a=candidate:1 1 udp 1 192.0.2.1 443 typ host\r\n") && applied.contains("a=sendrecv"));
+        assert_eq!(remote.unusable_candidates(), 1);
+    }
+}

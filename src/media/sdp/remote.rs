@@ -1,0 +1,419 @@
+//! Reads a session description of the far end: strictly what is needed, leniently everything else.
+
+use super::compose::{self, Origin};
+use super::payload::{Payload, PayloadMap};
+use super::{SdpDirection, Setup, candidate};
+use crate::config::Codec;
+
+/// Lines that are read of a description; the longest that was ever seen has some 200.
+const MAX_LINES: usize = 2_000;
+/// Candidates that are taken from a description.
+const MAX_CANDIDATES: usize = 64;
+
+/// Why a description cannot be taken, in the words of the field.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DescriptionError {
+    /// Another kind of body, or nothing.
+    #[error("the far end's description is no SDP")]
+    NotSdp,
+    /// SDP for no medium at all.
+    #[error("the far end's SDP has no media line")]
+    NoMedia,
+    /// No audio line, or one that is switched off.
+    #[error("the far end offers no audio")]
+    NoAudio,
+    /// A phone without WebRTC, with its profile.
+    #[error("the far end wants plain RTP, without encryption ({0}); callbox takes DTLS-SRTP alone (UDP/TLS/RTP/SAVPF)")]
+    NoEncryption(String),
+    /// Older encryption, with its profile.
+    #[error(
+        "the far end wants SRTP with keys in the SDP (SDES, {0}); callbox takes DTLS-SRTP alone (UDP/TLS/RTP/SAVPF)"
+    )]
+    KeysInSdp(String),
+    /// The right profile without what it needs.
+    #[error("the far end's SDP has no DTLS fingerprint")]
+    NoFingerprint,
+    /// No ICE, or credentials that are too short (RFC 8839, section 5.4).
+    #[error("the far end's SDP has no usable ICE credentials (ice-ufrag, ice-pwd)")]
+    NoIce,
+    /// Nothing that both can speak.
+    #[error("no codec that both sides know: the far end has {theirs}, media.codecs has {ours}")]
+    NoCodec {
+        /// What the far end offers.
+        theirs: String,
+        /// What the configuration allows.
+        ours: String,
+    },
+}
+
+impl DescriptionError {
+    /// SIP status code (RFC 3261, section 21.4).
+    pub fn sip_code(&self) -> i64 {
+        match self {
+            // Unsupported media type: another kind of body.
+            Self::NotSdp => 415,
+            // Bad request: SDP that says nothing.
+            Self::NoMedia => 400,
+            // Not acceptable here.
+            _ => 488,
+        }
+    }
+}
+
+/// A DTLS fingerprint in one form, so that it can be compared (RFC 8122).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fingerprint(pub(super) String);
+
+/// A media line that is not ours to take, to be refused in an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct MediaLine {
+    pub(super) kind: String,
+    pub(super) rest: String,
+    pub(super) mid: Option<String>,
+}
+
+/// What is needed of a description.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Remote {
+    /// All media lines; the one at `audio` is taken.
+    pub(super) media: Vec<MediaLine>,
+    pub(super) audio: usize,
+    pub(super) mid: String,
+    pub(super) payloads: PayloadMap,
+    pub(super) direction: SdpDirection,
+    pub(super) fingerprint: Fingerprint,
+    pub(super) setup: Option<Setup>,
+    pub(super) ice_ufrag: String,
+    pub(super) ice_pwd: String,
+    pub(super) ice_lite: bool,
+    pub(super) candidates: Vec<String>,
+    pub(super) all_candidates: bool,
+    /// The far end's SSRC, where the description names it.
+    pub(super) ssrc: Option<u32>,
+    /// Candidate lines that cannot be used.
+    pub(super) unusable_candidates: u32,
+    /// The codecs of the far end by name, for people.
+    codec_names: String,
+}
+
+/// A description, cut into its sections.
+struct Sections<'a> {
+    session: Vec<&'a str>,
+    media: Vec<Vec<&'a str>>,
+}
+
+impl<'a> Sections<'a> {
+    fn cut(sdp: &'a str) -> Result<Self, DescriptionError> {
+        let mut session = Vec::new();
+        let mut media: Vec<Vec<&str>> = Vec::new();
+        let is_line = |line: &&str| line.as_bytes().get(1) == Some(&b'=');
+        for line in sdp.lines().map(str::trim).filter(is_line).take(MAX_LINES) {
+            if line.starts_with("m=") {
+                media.push(vec![line]);
+            } else {
+                media.last_mut().unwrap_or(&mut session).push(line);
+            }
+        }
+        match (media.is_empty(), session.is_empty()) {
+            (true, true) => Err(DescriptionError::NotSdp),
+            (true, false) => Err(DescriptionError::NoMedia),
+            _ => Ok(Self { session, media }),
+        }
+    }
+
+    fn lines(&self) -> Vec<MediaLine> {
+        let line = |section: &Vec<&str>| {
+            let mut parts = section.first().copied().unwrap_or_default().splitn(3, ' ');
+            let kind = parts.next().unwrap_or_default().trim_start_matches("m=").to_owned();
+            let rest = parts.nth(1).unwrap_or_default().trim().to_owned();
+            let mid = attribute(section, "mid").map(str::to_owned);
+            MediaLine { kind, rest, mid }
+        };
+        self.media.iter().map(line).collect()
+    }
+
+    /// The first audio line that is not switched off.
+    fn audio(&self) -> Option<usize> {
+        self.media.iter().position(|section| {
+            let mut parts = section.first().copied().unwrap_or_default().split_whitespace();
+            parts.next() == Some("m=audio") && parts.next().is_some_and(|port| port.split('/').next() != Some("0"))
+        })
+    }
+}
+
+/// The value of an attribute, of the first line that has it.
+fn attribute<'a>(section: &[&'a str], name: &str) -> Option<&'a str> {
+    attributes(section, name).next()
+}
+
+fn attributes<'a>(section: &[&'a str], name: &str) -> impl Iterator<Item = &'a str> {
+    section.iter().filter_map(move |line| {
+        let (key, value) = line.strip_prefix("a=")?.split_once(':')?;
+        key.eq_ignore_ascii_case(name).then(|| value.trim())
+    })
+}
+
+/// A media line that is switched off, or none for audio: a description that wants no sound, and is no fault.
+pub(crate) fn wants_no_audio(sdp: &str) -> bool {
+    Sections::cut(sdp).is_ok_and(|sections| sections.audio().is_none())
+}
+
+/// The answer that refuses every media line of an offer (RFC 3264, section 6): the call stays, without sound.
+pub(crate) fn refuse_all(sdp: &str, origin: &mut Origin) -> Option<String> {
+    let lines = Sections::cut(sdp).ok()?.lines();
+    let refused: String = lines.iter().map(compose::refused).collect();
+    Some(compose::head(origin) + &refused)
+}
+
+impl Remote {
+    /// Reads a description of which sound is to come.
+    pub(crate) fn parse(sdp: &str) -> Result<Self, DescriptionError> {
+        let sections = Sections::cut(sdp)?;
+        let audio = sections.audio().ok_or(DescriptionError::NoAudio)?;
+        let media = sections.lines();
+        let section = sections.media.get(audio).map(Vec::as_slice).unwrap_or_default();
+        // What stands at the media line goes before what stands for the whole session.
+        let find = |name: &str| attribute(section, name).or_else(|| attribute(&sections.session, name));
+        let profile = section.first().and_then(|line| line.split_whitespace().nth(2)).unwrap_or_default();
+        let fingerprint = fingerprint(section).or_else(|| fingerprint(&sections.session));
+        let Some(fingerprint) = fingerprint else {
+            let profile = crate::signaling::shortened(profile);
+            return Err(match () {
+                () if attribute(section, "crypto").is_some() => DescriptionError::KeysInSdp(profile),
+                () if profile.to_ascii_uppercase().contains("TLS") => DescriptionError::NoFingerprint,
+                () => DescriptionError::NoEncryption(profile),
+            });
+        };
+        let ice = |name: &str, least: usize| {
+            let usable =
+                |value: &&str| (least..=256).contains(&value.len()) && value.chars().all(|c| c.is_ascii_graphic());
+            find(name).filter(usable).map(str::to_owned).ok_or(DescriptionError::NoIce)
+        };
+        let mut candidates = Vec::new();
+        let mut unusable_candidates = 0;
+        for line in attributes(section, "candidate").chain(attributes(&sections.session, "candidate")) {
+            match candidate::usable(line) {
+                Some(usable) if candidates.len() < MAX_CANDIDATES => candidates.push(usable),
+                _ => unusable_candidates += 1,
+            }
+        }
+        let flag = |name: &str| [section, &sections.session].iter().any(|lines| lines.contains(&name));
+        let direction = |lines: &[&str]| lines.iter().rev().find_map(|line| SdpDirection::parse(line));
+        Ok(Self {
+            audio,
+            mid: media.get(audio).and_then(|line| line.mid.clone()).filter(|mid| is_token(mid)).unwrap_or("0".into()),
+            media,
+            payloads: payloads(section),
+            direction: direction(section).or_else(|| direction(&sections.session)).unwrap_or(SdpDirection::SendRecv),
+            fingerprint,
+            setup: find("setup").and_then(Setup::parse),
+            ice_ufrag: ice("ice-ufrag", 4)?,
+            ice_pwd: ice("ice-pwd", 22)?,
+            ice_lite: flag("a=ice-lite"),
+            all_candidates: flag("a=end-of-candidates"),
+            candidates,
+            ssrc: attributes(section, "ssrc").find_map(|value| value.split(' ').next()?.parse().ok()),
+            unusable_candidates,
+            codec_names: codec_names(section),
+        })
+    }
+
+    pub(crate) fn direction(&self) -> SdpDirection {
+        self.direction
+    }
+
+    pub(crate) fn mid(&self) -> &str {
+        &self.mid
+    }
+
+    pub(crate) fn payloads(&self) -> &PayloadMap {
+        &self.payloads
+    }
+
+    pub(crate) fn fingerprint(&self) -> &Fingerprint {
+        &self.fingerprint
+    }
+
+    pub(crate) fn setup(&self) -> Option<Setup> {
+        self.setup
+    }
+
+    pub(crate) fn unusable_candidates(&self) -> u32 {
+        self.unusable_candidates
+    }
+
+    /// The codec to send: the first of theirs that is also one of ours.
+    pub(crate) fn codec(&self, ours: &[Codec]) -> Result<Codec, DescriptionError> {
+        let none = || DescriptionError::NoCodec {
+            theirs: self.codec_names.clone(),
+            ours: ours.iter().map(|codec| codec.name()).collect::<Vec<_>>().join(", "),
+        };
+        self.payloads.preferred(ours).ok_or_else(none)
+    }
+}
+
+/// For people: the names of the formats, or their numbers where they have none.
+fn codec_names(section: &[&str]) -> String {
+    let name = |number: &str| {
+        let mapped = attributes(section, "rtpmap").find_map(|value| {
+            let (mapped, encoding) = value.split_once(char::is_whitespace)?;
+            (mapped == number).then(|| encoding.trim().to_owned())
+        });
+        mapped.unwrap_or_else(|| number.to_owned())
+    };
+    let formats = section.first().copied().unwrap_or_default().split_whitespace().skip(3);
+    let names: Vec<String> = formats.map(name).filter(|name| !name.starts_with("telephone-event")).collect();
+    if names.is_empty() { "none".into() } else { crate::signaling::shortened(&names.join(", ")) }
+}
+
+/// What may stand in an attribute without harm to the lines around it.
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 32 && text.chars().all(|c| c.is_ascii_graphic())
+}
+
+/// The strongest fingerprint of a section that the library knows.
+fn fingerprint(section: &[&str]) -> Option<Fingerprint> {
+    const HASHES: [&str; 3] = ["sha-256", "sha-384", "sha-512"];
+    let known = attributes(section, "fingerprint").filter_map(|value| {
+        let (hash, digest) = value.split_once(' ')?;
+        let (hash, digest) = (hash.to_ascii_lowercase(), digest.trim().to_ascii_uppercase());
+        let rank = HASHES.iter().position(|known| *known == hash)?;
+        let is_digest = digest.len() <= 200 && digest.split(':').all(|byte| u8::from_str_radix(byte, 16).is_ok());
+        is_digest.then(|| (rank, Fingerprint(format!("{hash} {digest}"))))
+    });
+    known.min_by_key(|(rank, _)| *rank).map(|(_, fingerprint)| fingerprint)
+}
+
+/// The payload types of an audio section that callbox knows, in its order.
+fn payloads(section: &[&str]) -> PayloadMap {
+    let listed: Vec<u8> = section
+        .first()
+        .map(|line| line.split_whitespace().skip(3).filter_map(|number| number.parse().ok()).collect())
+        .unwrap_or_default();
+    let mapped: Vec<(u8, Option<Payload>)> = attributes(section, "rtpmap")
+        .filter_map(|value| {
+            let (number, encoding) = value.split_once(char::is_whitespace)?;
+            Some((number.parse().ok()?, Payload::parse(encoding.trim())))
+        })
+        .collect();
+    let clocks: Vec<u32> = mapped
+        .iter()
+        .filter_map(|(_, payload)| match payload {
+            Some(Payload::Speech(codec)) => Some(super::payload::clock_rate_hz(*codec)),
+            _ => None,
+        })
+        .chain(listed.iter().any(|number| matches!(number, 0 | 8)).then_some(super::payload::EVENT_RATE_HZ))
+        .collect();
+    let meaning = |number: u8| {
+        // Some senders give one number to events of several clocks.
+        let meanings = mapped.iter().filter(|(mapped, _)| *mapped == number).map(|(_, payload)| *payload);
+        let rank = |payload: &Option<Payload>| match payload {
+            Some(Payload::TelephoneEvent { rate_hz }) if !clocks.contains(rate_hz) => 1,
+            Some(_) => 0,
+            None => 2,
+        };
+        match meanings.min_by_key(rank) {
+            Some(payload) => payload,
+            // Static payload types need no rtpmap (RFC 3551, section 6).
+            None if number == 0 => Some(Payload::Speech(Codec::Pcmu)),
+            None if number == 8 => Some(Payload::Speech(Codec::Pcma)),
+            None => None,
+        }
+    };
+    let mut entries: Vec<(u8, Payload)> = Vec::new();
+    // Numbers between 64 and 95 are taken for RTCP where both share a port (RFC 5761, section 4).
+    for number in listed.into_iter().filter(|number| matches!(number, 0..=63 | 96..=127)) {
+        if let Some(payload) = meaning(number)
+            && !entries.iter().any(|(other, _)| *other == number)
+        {
+            entries.push((number, payload));
+        }
+    }
+    PayloadMap::new(entries)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// An offer with these formats and further lines behind its audio line.
+    pub(crate) fn offer(formats: &str, attributes: &str) -> String {
+        format!(
+            "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nt=0 0\r\na=fingerprint:sha-256 AA:0b\r\n\
+             m=audio 9 UDP/TLS/RTP/SAVPF {formats}\r\nc=IN IP4 192.0.2.1\r\na=ice-ufrag:abcd\r\n\
+             a=ice-pwd:abcdefghijklmnopqrstuv\r\n{attributes}"
+        )
+    }
+
+    fn formats(sdp: &str) -> Vec<(u8, Payload)> {
+        Remote::parse(sdp).unwrap().payloads().entries().to_vec()
+    }
+
+    const EVENTS: Payload = Payload::TelephoneEvent { rate_hz: 8_000 };
+
+    #[test]
+    fn the_far_ends_payload_types_are_read_in_its_order() {
+        let sdp = offer("96 0 8 101", "a=rtpmap:96 opus/48000/2\r\na=rtpmap:101 telephone-event/8000\r\na=mid:0\r\n");
+        let expected = [
+            (96, Payload::Speech(Codec::Opus)),
+            (0, Payload::Speech(Codec::Pcmu)),
+            (8, Payload::Speech(Codec::Pcma)),
+            (101, EVENTS),
+        ];
+        assert_eq!(formats(&sdp), expected);
+    }
+
+    #[test]
+    fn events_in_several_clocks_are_found_whatever_their_order() {
+        let one_number = "a=rtpmap:101 telephone-event/16000\r\na=rtpmap:101 telephone-event/8000\r\n";
+        assert_eq!(formats(&offer("0 101", one_number)), [(0, Payload::Speech(Codec::Pcmu)), (101, EVENTS)]);
+        let two = "a=rtpmap:100 telephone-event/16000\r\na=rtpmap:101 telephone-event/8000\r\n";
+        assert_eq!(formats(&offer("0 100 101", two)).last(), Some(&(101, EVENTS)));
+    }
+
+    #[test]
+    fn a_hold_is_seen_at_the_media_line_or_for_the_whole_session() {
+        for (attributes, session) in [("a=sendonly\r\na=mid:0\r\n", ""), ("a=mid:0\r\n", "a=inactive\r\n")] {
+            let sdp = offer("0", attributes).replace("s=-\r\n", &format!("s=-\r\n{session}"));
+            assert!(Remote::parse(&sdp).unwrap().direction().is_hold());
+        }
+    }
+
+    #[test]
+    fn lines_in_another_order_or_unknown_cost_nothing() {
+        let sdp =
+            offer("0", "a=mid:0\r\n").replace("t=0 0\r\n", "t=0 0\r\nc=IN IP4 192.0.2.1\r\nb=AS:64\r\nf=\r\nx\r\n");
+        assert_eq!(Remote::parse(&sdp).map(|remote| remote.mid), Ok("0".to_owned()));
+        assert_eq!(Remote::parse(&sdp.replace("\r\n", "\n")).map(|remote| remote.mid), Ok("0".to_owned()));
+    }
+
+    #[test]
+    fn descriptions_that_cannot_be_taken_are_told_in_words_of_the_field() {
+        let good = offer("0", "");
+        let cases = [
+            ("", DescriptionError::NotSdp, 415),
+            ("{\"a\":1}", DescriptionError::NotSdp, 415),
+            ("v=0\r\ns=-\r\n", DescriptionError::NoMedia, 400),
+            ("v=0\r\nm=video 9 X 100\r\n", DescriptionError::NoAudio, 488),
+            ("v=0\r\nm=audio 0 X 0\r\n", DescriptionError::NoAudio, 488),
+            ("v=0\r\nm=audio 4000 RTP/AVP 0\r\n", DescriptionError::NoEncryption("RTP/AVP".into()), 488),
+            (
+                "v=0\r\nm=audio 4000 RTP/SAVP 0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:x\r\n",
+                DescriptionError::KeysInSdp("RTP/SAVP".into()),
+                488,
+            ),
+            ("v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\n", DescriptionError::NoFingerprint, 488),
+            (&good.replace("a=ice-ufrag:abcd\r\n", ""), DescriptionError::NoIce, 488),
+            (&good.replace("abcdefghijklmnopqrstuv", "short"), DescriptionError::NoIce, 488),
+        ];
+        for (sdp, error, code) in cases {
+            assert_eq!(error.sip_code(), code, "{error}");
+            assert_eq!(Remote::parse(sdp), Err(error), "{sdp}");
+        }
+        let other = Remote::parse(&offer("9", "a=rtpmap:9 G722/8000\r\n")).unwrap().codec(&[Codec::Opus]).unwrap_err();
+        assert_eq!(
+            other.to_string(),
+            "no codec that both sides know: the far end has G722/8000, media.codecs has opus"
+        );
+    }
+}
