@@ -22,3 +22,4 @@ pub mod signaling;
 pub mod sound;
 #[cfg(feature = "daemon")]
 pub mod station;
+pub mod wav;

@@ -4,15 +4,16 @@
 //! small lead, by a rate that is almost its own where its clock is another. Rates and channels that the card lacks are
 //! converted here.
 
-use alsa::pcm::{Access, Format, Frames, HwParams, PCM, State};
+use alsa::pcm::{Access, Frames, HwParams, PCM, State};
 use alsa::{Direction, ValueOr};
 
-use super::card::{Card, CardError, Xruns};
-use super::lead::{Lead, SPARE};
+use super::card::{Card, CardError, CardTiming, Xruns};
+use super::lead::{Lead, SPARE, Steps};
 use super::levels::CardNumbers;
+use super::sample_format::{Downmix, SampleFormat};
 use super::usb::alsa_name;
 use crate::config::PcmName;
-use crate::sound::{Resampler, frame_samples};
+use crate::sound::{FRAME_MS, Resampler, frame_samples};
 
 /// Rates that a card is asked for, best first, after the configured one.
 const FALLBACK_RATES_HZ: [u32; 5] = [48_000, 44_100, 32_000, 16_000, 8_000];
@@ -32,11 +33,15 @@ struct Stream {
     channels: usize,
     /// Frames of 10 ms at the card's rate.
     period: usize,
+    /// Frames of the card's own period, where that is longer: so much comes, or goes, at once.
+    coarse_period: Frames,
     /// Frames of the card's buffer, which need not be what was asked for.
     buffer: Frames,
     resampler: Resampler,
-    /// Interleaved samples of one period.
-    interleaved: Vec<i16>,
+    format: SampleFormat,
+    downmix: Downmix,
+    /// Interleaved samples of one period, as the card has them.
+    interleaved: Vec<u8>,
     /// Mono samples of one period at the card's rate.
     mono: Vec<f32>,
 }
@@ -46,6 +51,8 @@ pub(super) struct AlsaCard {
     playback: Stream,
     lead: Lead,
     xruns: Xruns,
+    /// What capture gives at once, in its frames.
+    given: Steps,
     /// Periods in a row that playback had no room for.
     refused: u32,
     started: bool,
@@ -58,32 +65,38 @@ fn failed(name: &str, what: &str, error: &alsa::Error) -> CardError {
 }
 
 impl Stream {
-    fn open(name: &str, direction: Direction, rate_hz: u32) -> Result<Self, CardError> {
+    /// `burst_ms` is what the other direction gives at once, where that is more than a period of ours.
+    fn open(name: &str, direction: Direction, rate_hz: u32, burst_ms: u32) -> Result<Self, CardError> {
         let what = if direction == Direction::Capture { "capture" } else { "playback" };
         let error = |error: alsa::Error| failed(name, what, &error);
         let pcm = PCM::new(name, direction, true).map_err(error)?;
-        let (rate, channels, buffer) = {
+        let (rate, channels, format, card_period, buffer) = {
             let params = HwParams::any(&pcm).map_err(error)?;
             params.set_access(Access::RWInterleaved).map_err(error)?;
-            params
-                .set_format(Format::s16())
-                .map_err(|_| CardError(format!("{name}: {what}: the card has no 16-bit format; try plug:{name}")))?;
+            let format =
+                SampleFormat::ALL.into_iter().find(|format| params.test_format(format.alsa()).is_ok()).ok_or_else(
+                    || CardError(format!("{name}: {what}: no sample format of the card is known; {}", by_plug(name))),
+                )?;
+            params.set_format(format.alsa()).map_err(error)?;
             let rate = std::iter::once(rate_hz)
                 .chain(FALLBACK_RATES_HZ)
                 .find(|rate| params.test_rate(*rate).is_ok())
                 .ok_or_else(|| {
-                CardError(format!("{name}: {what}: the card has none of the rates 48000, 44100, 32000, 16000, 8000"))
+                let rates = "48000, 44100, 32000, 16000, 8000";
+                CardError(format!("{name}: {what}: the card has none of the rates {rates}; {}", by_plug(name)))
             })?;
             params.set_rate(rate, ValueOr::Nearest).map_err(error)?;
             let channels =
                 if params.test_channels(1).is_ok() { 1 } else { params.get_channels_min().map_err(error)? };
             params.set_channels(channels).map_err(error)?;
             let period = Frames::try_from(frame_samples(rate)).unwrap_or(480);
-            let period = params.set_period_size_near(period, ValueOr::Nearest).map_err(error)?;
-            params.set_buffer_size_near(period.max(1) * BUFFER_PERIODS).map_err(error)?;
+            let card_period = params.set_period_size_near(period, ValueOr::Nearest).map_err(error)?;
+            // Room for what is written at once, and for as much that waits.
+            let bursts = 2 * Frames::from(burst_ms) * period / Frames::from(FRAME_MS);
+            params.set_buffer_size_near(card_period.max(period) * BUFFER_PERIODS + bursts).map_err(error)?;
             pcm.hw_params(&params).map_err(error)?;
             let buffer = params.get_buffer_size().map_err(error)?;
-            (rate, channels, buffer)
+            (rate, channels, format, card_period, buffer)
         };
         let period = frame_samples(rate);
         let channels = channels as usize;
@@ -103,15 +116,45 @@ impl Stream {
             what,
             channels,
             period,
+            coarse_period: if card_period > Frames::try_from(period).unwrap_or(480) { card_period } else { 0 },
             buffer,
             resampler,
-            interleaved: vec![0; (period + SPARE) * channels],
+            format,
+            downmix: Downmix::new(format, channels),
+            interleaved: vec![0; (period + SPARE) * channels * format.bytes()],
             mono: vec![0.0; period],
         })
     }
 
     fn error(&self, error: &alsa::Error) -> CardError {
         failed(&self.name, self.what, error)
+    }
+
+    /// Bytes of a frame of all channels.
+    fn frame_bytes(&self) -> usize {
+        self.channels * self.format.bytes()
+    }
+
+    /// Frames of this stream in those of another one.
+    fn frames_at(&self, other: &Self, frames: Frames) -> Frames {
+        let period = |stream: &Self| Frames::try_from(stream.period).unwrap_or(480);
+        frames * period(other) / period(self)
+    }
+
+    /// In milliseconds; 10 where the card follows ours.
+    fn period_ms(&self) -> u32 {
+        let frames = self.coarse_period.max(Frames::try_from(self.period).unwrap_or(480));
+        u32::try_from(frames * Frames::from(FRAME_MS) / Frames::try_from(self.period).unwrap_or(480))
+            .unwrap_or(u32::MAX)
+    }
+}
+
+/// What converts formats and rates, by name: `plughw:` for hardware, `plug:` before anything else (alsa-lib,
+/// "PCM naming conventions").
+fn by_plug(name: &str) -> String {
+    match name.strip_prefix("hw:") {
+        Some(card) => format!("try plughw:{card}"),
+        None => "name its hardware as plughw:CARD=…, see `callbox devices`".to_owned(),
     }
 }
 
@@ -121,12 +164,20 @@ impl AlsaCard {
         // alsa-lib writes to standard error by itself; our own error says what matters. Made anew
         // at each attempt, since its buffer only grows.
         let _ = alsa::Output::local_error_handler();
-        let playback = Stream::open(&playback, Direction::Playback, rate_hz)?;
+        let capture = Stream::open(&capture, Direction::Capture, rate_hz, 0)?;
+        let burst_ms = if capture.coarse_period > 0 { capture.period_ms() } else { 0 };
+        let playback = Stream::open(&playback, Direction::Playback, rate_hz, burst_ms)?;
         Ok(Self {
-            lead: Lead::new(playback.period),
+            lead: Lead::new(
+                playback.period,
+                playback.buffer,
+                capture.frames_at(&playback, capture.coarse_period),
+                playback.coarse_period,
+            ),
             playback,
-            capture: Stream::open(&capture, Direction::Capture, rate_hz)?,
+            capture,
             xruns: Xruns::default(),
+            given: Steps::default(),
             refused: 0,
             started: false,
         })
@@ -153,10 +204,13 @@ impl AlsaCard {
         playback.interleaved.fill(0);
         self.lead.started();
         {
-            let io = playback.pcm.io_i16().map_err(|error| playback.error(&error))?;
-            let silence = playback.interleaved.get(..playback.period * playback.channels).unwrap_or_default();
-            for _ in 0..self.lead.periods {
+            let io = playback.pcm.io_bytes();
+            let mut rest = usize::try_from(self.lead.at_start()).unwrap_or(0);
+            while rest > 0 {
+                let frames = rest.min(playback.period);
+                let silence = playback.interleaved.get(..frames * playback.frame_bytes()).unwrap_or_default();
                 io.writei(silence).map_err(|error| playback.error(&error))?;
+                rest -= frames;
             }
         }
         playback.pcm.start().map_err(|error| playback.error(&error))
@@ -181,7 +235,8 @@ impl AlsaCard {
 
     fn recover_playback(&mut self, error: alsa::Error) -> Result<(), CardError> {
         self.xruns.playback += 1;
-        self.lead.underrun();
+        let (capture, playback) = (&self.capture, &self.playback);
+        self.lead.underrun(capture.frames_at(playback, self.given.regular()));
         self.playback.pcm.try_recover(error, true).map_err(|error| self.playback.error(&error))?;
         self.start_playback()
     }
@@ -191,12 +246,9 @@ impl AlsaCard {
         let mut filled = 0;
         while filled < self.capture.period {
             let capture = &mut self.capture;
-            let from = filled * capture.channels;
-            let result = capture.pcm.io_i16().and_then(|io| {
-                let period = capture.period * capture.channels;
-                let room = capture.interleaved.get_mut(from..period).unwrap_or_default();
-                io.readi(room)
-            });
+            let frame = capture.frame_bytes();
+            let room = capture.interleaved.get_mut(filled * frame..capture.period * frame).unwrap_or_default();
+            let result = capture.pcm.io_bytes().readi(room);
             match result {
                 Ok(frames) => filled += frames,
                 Err(error) if error.errno().abs() == libc_eagain() => self.wait()?,
@@ -211,29 +263,33 @@ impl AlsaCard {
 
     fn wait(&mut self) -> Result<(), CardError> {
         match self.capture.pcm.wait(Some(STALL_MS)) {
-            Ok(true) => Ok(()),
+            Ok(true) => {
+                self.given.note(self.capture.pcm.avail_update().unwrap_or(0));
+                Ok(())
+            }
             Ok(false) => Err(CardError(format!("{}: capture: the card gives no sound", self.capture.name))),
             Err(error) => self.recover_capture(error),
         }
     }
 }
 
-/// Whether a PCM gives or takes sound for a tenth of a second: `callbox devices`.
-pub(super) fn try_for_100_ms(name: &str, direction: Direction) -> Result<(), String> {
+/// Whether a PCM gives or takes sound for a tenth of a second, and in which periods: `callbox devices`.
+pub(super) fn try_for_100_ms(name: &str, direction: Direction) -> Result<CardTiming, String> {
     let _ = alsa::Output::local_error_handler();
     let words = |error: CardError| error.to_string();
-    let mut stream = Stream::open(name, direction, FALLBACK_RATES_HZ[0]).map_err(words)?;
+    let mut stream = Stream::open(name, direction, FALLBACK_RATES_HZ[0], 0).map_err(words)?;
     let what = if direction == Direction::Capture { "capture" } else { "playback" };
-    let samples = stream.period * stream.channels;
+    let bytes = stream.period * stream.frame_bytes();
     let failed = |stream: &Stream, error: alsa::Error| stream.error(&error).to_string();
     if direction == Direction::Capture {
         stream.pcm.start().map_err(|error| failed(&stream, error))?;
     }
     for period in 0..10 {
-        let result = stream.pcm.io_i16().and_then(|io| match direction {
-            Direction::Capture => io.readi(stream.interleaved.get_mut(..samples).unwrap_or_default()),
-            Direction::Playback => io.writei(stream.interleaved.get(..samples).unwrap_or_default()),
-        });
+        let io = stream.pcm.io_bytes();
+        let result = match direction {
+            Direction::Capture => io.readi(stream.interleaved.get_mut(..bytes).unwrap_or_default()),
+            Direction::Playback => io.writei(stream.interleaved.get(..bytes).unwrap_or_default()),
+        };
         let started = direction == Direction::Playback && period == 1;
         let result = match result {
             Err(error) if error.errno().abs() == libc_eagain() => match stream.pcm.wait(Some(STALL_MS)) {
@@ -248,7 +304,11 @@ pub(super) fn try_for_100_ms(name: &str, direction: Direction) -> Result<(), Str
             stream.pcm.start().map_err(|error| failed(&stream, error))?;
         }
     }
-    Ok(())
+    let period_ms = stream.period_ms();
+    Ok(match direction {
+        Direction::Capture => CardTiming { capture_period_ms: period_ms, ..CardTiming::default() },
+        Direction::Playback => CardTiming { playback_period_ms: period_ms, ..CardTiming::default() },
+    })
 }
 
 /// `EAGAIN`, by its name in rustix.
@@ -263,10 +323,8 @@ impl Card for AlsaCard {
         }
         self.read_period()?;
         let capture = &mut self.capture;
-        let scale = 1.0 / (32_768.0 * capture.channels as f32);
-        for (sample, all) in capture.mono.iter_mut().zip(capture.interleaved.chunks_exact(capture.channels)) {
-            *sample = all.iter().map(|one| f32::from(*one)).sum::<f32>() * scale;
-        }
+        let period = capture.interleaved.get(..capture.period * capture.frame_bytes()).unwrap_or_default();
+        capture.downmix.process(period, &mut capture.mono);
         capture.resampler.process(&capture.mono, frame);
         Ok(())
     }
@@ -278,14 +336,13 @@ impl Card for AlsaCard {
             Ok(room) => room,
             Err(error) => return self.recover_playback(error),
         };
+        let waits = playback.buffer - room;
         playback.resampler.process(frame, &mut playback.mono);
-        let Some(resampled) = lead.period(playback.buffer - room, &mut playback.mono) else { return self.refused() };
+        let Some(resampled) = lead.period(waits, &mut playback.mono) else { return self.refused() };
         let given = resampled.len();
-        for (all, sample) in playback.interleaved.chunks_exact_mut(playback.channels).zip(resampled.iter()) {
-            all.fill((sample.clamp(-1.0, 1.0) * 32_767.0) as i16);
-        }
-        let written = playback.interleaved.get(..given * playback.channels).unwrap_or_default();
-        let result = playback.pcm.io_i16().and_then(|io| io.writei(written));
+        playback.format.spread(resampled, playback.channels, &mut playback.interleaved);
+        let written = playback.interleaved.get(..given * playback.frame_bytes()).unwrap_or_default();
+        let result = playback.pcm.io_bytes().writei(written);
         match result {
             Ok(_) => {
                 self.refused = 0;
@@ -315,6 +372,15 @@ impl Card for AlsaCard {
 
     fn is_real(&self) -> bool {
         true
+    }
+
+    fn timing(&self) -> CardTiming {
+        let per_ms = self.playback.period as Frames / Frames::from(FRAME_MS);
+        CardTiming {
+            capture_period_ms: self.capture.period_ms(),
+            playback_period_ms: self.playback.period_ms(),
+            lead_ms: u32::try_from(self.lead.at_start() / per_ms.max(1)).unwrap_or(0),
+        }
     }
 
     fn take_xruns(&mut self) -> Xruns {

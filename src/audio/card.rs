@@ -14,6 +14,37 @@ pub(super) struct Xruns {
     pub(super) playback: u64,
 }
 
+/// Periods and lead of a card, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CardTiming {
+    /// So much sound of the microphone comes at once.
+    pub capture_period_ms: u32,
+    /// So much sound of the loudspeaker goes at once.
+    pub playback_period_ms: u32,
+    /// So much sound waits in the card before it is heard.
+    pub lead_ms: u32,
+}
+
+impl CardTiming {
+    /// Above this a period is heard as a delay, and its name is worth a word.
+    const LONG_MS: u32 = 100;
+
+    /// What to do about a period that is heard as a delay, in one sentence; `None` where there is none.
+    pub fn remark(&self) -> Option<String> {
+        let (what, period_ms) = match (self.capture_period_ms, self.playback_period_ms) {
+            (capture, playback) if capture >= playback => ("microphone", capture),
+            (_, playback) => ("loudspeaker", playback),
+        };
+        (period_ms > Self::LONG_MS).then(|| {
+            format!(
+                "the card moves the sound of the {what} in periods of {period_ms} ms, which everybody hears as a delay; \
+                 where this is a dmix, dsnoop or plug of your own, write period_time 10000 in it, else name the \
+                 hardware: plughw:CARD=…"
+            )
+        })
+    }
+}
+
 /// Capture and playback.
 pub(super) trait Card {
     /// Waits for the next frame of the microphone. It never waits for longer than a second.
@@ -26,6 +57,10 @@ pub(super) trait Card {
     fn look(&mut self) -> Result<(), CardError>;
     /// Over- and underruns since the last question.
     fn take_xruns(&mut self) -> Xruns;
+    /// Its periods and its lead as it is now.
+    fn timing(&self) -> CardTiming {
+        CardTiming::default()
+    }
     /// A microphone is behind it.
     fn is_real(&self) -> bool {
         false

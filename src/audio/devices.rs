@@ -4,6 +4,7 @@ use alsa::Direction;
 use alsa::device_name::HintIter;
 
 use super::alsa_card::{AlsaCard, try_for_100_ms};
+use super::card::{Card, CardTiming};
 use super::mixer;
 use super::usb::usb_cards;
 use crate::config::PcmName;
@@ -42,6 +43,9 @@ pub struct PcmDescription {
     /// Why it does not work now, where somebody has tried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+    /// What there is to say of it although it works: a period that is heard as a delay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remark: Option<String>,
 }
 
 /// All sound cards of the machine.
@@ -75,6 +79,7 @@ pub fn pcms() -> Vec<PcmDescription> {
             let name = hint.name?;
             Some(PcmDescription {
                 problem: None,
+                remark: None,
                 name,
                 description: hint.desc.unwrap_or_default().replace('\n', ", "),
                 capture: direction != Some(Direction::Playback),
@@ -90,11 +95,15 @@ pub fn pcms() -> Vec<PcmDescription> {
 /// # Errors
 ///
 /// Why not, in words.
-pub fn try_pcm(name: &str, capture: bool) -> Result<(), String> {
+pub fn try_pcm(name: &str, capture: bool) -> Result<CardTiming, String> {
     try_for_100_ms(name, if capture { Direction::Capture } else { Direction::Playback })
 }
 
 /// Opens a pair of PCMs and closes them again.
-pub fn probe(capture: &PcmName, playback: &PcmName, rate_hz: u32) -> Result<(), String> {
-    AlsaCard::open(capture, playback, rate_hz).map(|_| ()).map_err(|error| error.to_string())
+///
+/// # Errors
+///
+/// Why they cannot be opened, in words.
+pub fn probe(capture: &PcmName, playback: &PcmName, rate_hz: u32) -> Result<CardTiming, String> {
+    AlsaCard::open(capture, playback, rate_hz).map(|card| card.timing()).map_err(|error| error.to_string())
 }

@@ -1,4 +1,7 @@
 //! How much sound waits in the card: as little as will do, and always the same.
+//!
+//! A card that moves its sound in long periods needs more than one that follows ours: what the microphone gives at once
+//! is written at once, and nothing until the next time; what the loudspeaker takes at once must be there before.
 
 use alsa::pcm::Frames;
 use callbox_dsp::{ClockControl, DriftResampler};
@@ -17,9 +20,38 @@ const SURPLUS_PERIODS: Frames = 3;
 /// Frames that a period of another clock may have more.
 pub(super) const SPARE: usize = 8;
 
+/// Steps in which a pointer moves; a late thread sees a long one now and then, a coarse card sees no other.
+#[derive(Debug, Default)]
+pub(super) struct Steps {
+    last: [Frames; 4],
+    next: usize,
+}
+
+impl Steps {
+    pub(super) fn note(&mut self, frames: Frames) {
+        if frames > 0
+            && let Some(slot) = self.last.get_mut(self.next)
+        {
+            *slot = frames;
+            self.next = (self.next + 1) % self.last.len();
+        }
+    }
+
+    /// The step that comes regularly: the shortest of late.
+    pub(super) fn regular(&self) -> Frames {
+        self.last.into_iter().min().unwrap_or(0)
+    }
+}
+
 /// Playback follows the clock of capture: its lead stays what it was, although the clocks may differ.
 pub(super) struct Lead {
-    pub(super) periods: Frames,
+    periods: Frames,
+    /// A period of ours, and the card's buffer.
+    period: Frames,
+    buffer: Frames,
+    /// What comes from the microphone at once, and what goes to the loudspeaker at once, where that is more than ours.
+    burst: Frames,
+    step: Frames,
     /// Since the last underrun, or since the lead was shortened.
     calm_periods: u32,
     /// Since the stream was started.
@@ -39,9 +71,14 @@ pub(super) struct Lead {
 }
 
 impl Lead {
-    pub(super) fn new(period: usize) -> Self {
+    /// For periods of so many frames, a buffer, and the coarse periods of capture and playback, 0 where they are none.
+    pub(super) fn new(period: usize, buffer: Frames, burst: Frames, step: Frames) -> Self {
         Self {
             periods: LEAD_PERIODS.0,
+            period: Frames::try_from(period).unwrap_or(480),
+            buffer,
+            burst,
+            step,
             calm_periods: 0,
             age_periods: 0,
             has_failed: false,
@@ -55,9 +92,18 @@ impl Lead {
         }
     }
 
+    /// Frames of silence that a stream starts with.
+    pub(super) fn at_start(&self) -> Frames {
+        let wanted = self.periods * self.period + self.burst + self.step;
+        wanted.min(self.buffer - self.period).max(self.period)
+    }
+
     /// It was too short. A single underrun right after a start says nothing of what follows: the thread's first frames
-    /// wait for memory.
-    pub(super) fn underrun(&mut self) {
+    /// wait for memory. `burst` is what comes at once as it was seen: some cards say another period than they have.
+    pub(super) fn underrun(&mut self, burst: Frames) {
+        if burst > 2 * self.period {
+            self.burst = self.burst.max(burst);
+        }
         let is_of_the_start = self.age_periods < LEAD_WINDOW && !self.has_failed;
         self.has_failed = true;
         if !is_of_the_start {
@@ -87,7 +133,7 @@ impl Lead {
                 *sample = cut + (*sample - cut) * (index as f32 / count);
             }
         }
-        if self.note(lead, Frames::try_from(mono.len()).unwrap_or(480)) {
+        if self.note(lead) {
             self.cut.copy_from_slice(mono);
             self.is_cut = true;
             return None;
@@ -101,12 +147,14 @@ impl Lead {
     }
 
     /// Notes the lead before a period is written; gives whether that one is to be left out.
-    fn note(&mut self, lead: Frames, period: Frames) -> bool {
-        // The period that is about to be written makes up for the one that was read.
-        let target = (self.periods - 1) * period;
+    fn note(&mut self, lead: Frames) -> bool {
+        let period = self.period;
+        // The period that is about to be written makes up for the one that was read; the first one of a burst finds what
+        // is left after the wait for it.
+        let target = self.at_start() - self.burst - period;
         self.age_periods = self.age_periods.saturating_add(1);
         self.has_failed &= self.age_periods < LEAD_WINDOW;
-        if lead > target + SURPLUS_PERIODS * period {
+        if lead > target + self.burst + self.step + SURPLUS_PERIODS * period {
             self.measure_anew();
             return true;
         }
@@ -136,6 +184,58 @@ mod tests {
 
     const PERIOD: usize = 480;
 
+    fn lead_of(burst: Frames, step: Frames) -> Lead {
+        Lead::new(PERIOD, 100 * PERIOD as Frames, burst, step)
+    }
+
+    /// Ten seconds of a card with long periods: frames of sound that were left out, and the shortest lead on the way.
+    fn with_long_periods(burst: usize, step: usize) -> (usize, i64) {
+        let mut lead = lead_of(burst as Frames, step as Frames);
+        let (mut waits, mut played, mut left_out, mut shortest) = (lead.at_start(), 0_usize, 0, i64::MAX);
+        for now in (1..=1_000).map(|period| period * PERIOD) {
+            // Playback takes in steps...
+            while now - played >= step.max(PERIOD) {
+                played += step.max(PERIOD);
+                waits -= step.max(PERIOD) as Frames;
+                shortest = shortest.min(waits);
+            }
+            // ...and capture gives in bursts.
+            if now % burst.max(PERIOD) < PERIOD {
+                for _ in 0..burst.max(PERIOD) / PERIOD {
+                    match lead.period(waits, &mut [0.0; PERIOD]) {
+                        Some(given) => waits += given.len() as Frames,
+                        None => left_out += PERIOD,
+                    }
+                }
+            }
+        }
+        (left_out, shortest)
+    }
+
+    #[test]
+    fn a_card_that_says_another_period_than_it_has_is_believed_by_what_it_does() {
+        let mut steps = Steps::default();
+        [480, 480, 9_600, 480, 480].into_iter().for_each(|step| steps.note(step));
+        assert_eq!(steps.regular(), 480, "a late thread is no coarse card");
+        [6_000; 4].into_iter().for_each(|step| steps.note(step));
+        let mut lead = lead_of(0, 0);
+        lead.underrun(steps.regular());
+        assert_eq!(lead.at_start(), 2 * 480 + 6_000);
+        lead.underrun(steps.regular());
+        assert!(lead.at_start() <= 3 * 480 + 6_000, "once");
+    }
+
+    #[test]
+    fn a_card_with_long_periods_on_one_side_or_both_loses_nothing() {
+        for (burst, step) in
+            [(0, 0), (12 * PERIOD, 0), (0, 12 * PERIOD), (12 * PERIOD, 12 * PERIOD), (5 * PERIOD, 2 * PERIOD)]
+        {
+            let (left_out, shortest) = with_long_periods(burst, step);
+            assert!(left_out == 0 && shortest >= 0, "{burst} and {step}: {left_out} left out, shortest {shortest}");
+        }
+        assert_eq!(lead_of(0, 0).at_start(), 2 * PERIOD as Frames, "a card without them keeps its delay");
+    }
+
     /// Seconds of a card whose playback runs so much faster than its capture; gives the lead at the end, in periods.
     fn run(lead: &mut Lead, waits: f64, seconds: usize, ppm: f64) -> f64 {
         let mut waits = waits * PERIOD as f64;
@@ -149,18 +249,18 @@ mod tests {
     #[test]
     fn clocks_that_differ_leave_the_lead_as_it_was() {
         for ppm in [0.0, 200.0, -200.0] {
-            let at_the_end = run(&mut Lead::new(PERIOD), 1.0, 1_800, ppm);
+            let at_the_end = run(&mut lead_of(0, 0), 1.0, 1_800, ppm);
             assert!((at_the_end - 1.0).abs() < 0.1, "{ppm} ppm: {at_the_end} periods");
         }
     }
 
     #[test]
     fn a_surplus_is_cut_at_once_and_an_underrun_is_paid_for_until_it_is_calm() {
-        let mut lead = Lead::new(PERIOD);
+        let mut lead = lead_of(0, 0);
         assert!(run(&mut lead, 7.0, 1, 0.0) <= 4.1);
-        let mut lead = Lead::new(PERIOD);
+        let mut lead = lead_of(0, 0);
         assert!(run(&mut lead, 4.0, 4, 0.0) <= 2.5);
-        lead.underrun();
+        lead.underrun(0);
         assert_eq!(lead.periods, LEAD_PERIODS.0 + 1);
         run(&mut lead, 2.0, 61, 0.0);
         assert_eq!(lead.periods, LEAD_PERIODS.0);
@@ -168,27 +268,27 @@ mod tests {
 
     #[test]
     fn the_underrun_of_a_start_is_forgiven_and_a_second_one_is_not() {
-        let mut lead = Lead::new(PERIOD);
+        let mut lead = lead_of(0, 0);
         run(&mut lead, 1.0, 2, 0.0);
         lead.started();
-        lead.underrun();
+        lead.underrun(0);
         assert_eq!(lead.periods, LEAD_PERIODS.0);
-        lead.underrun();
+        lead.underrun(0);
         assert_eq!(lead.periods, LEAD_PERIODS.0 + 1);
         // Another start.
         run(&mut lead, 1.0, 2, 0.0);
         lead.started();
-        lead.underrun();
+        lead.underrun(0);
         assert_eq!(lead.periods, LEAD_PERIODS.0 + 1);
         run(&mut lead, 1.0, 2, 0.0);
-        lead.underrun();
-        lead.underrun();
+        lead.underrun(0);
+        lead.underrun(0);
         assert_eq!(lead.periods, LEAD_PERIODS.1, "none in the middle is forgiven");
     }
 
     #[test]
     fn what_is_cut_goes_over_into_what_follows() {
-        let mut lead = Lead::new(PERIOD);
+        let mut lead = lead_of(0, 0);
         assert!(lead.period(10 * PERIOD as Frames, &mut [0.5; PERIOD]).is_none());
         let mut next = [0.0; PERIOD];
         assert!(lead.period(PERIOD as Frames, &mut next).is_some());

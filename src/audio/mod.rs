@@ -12,6 +12,7 @@ mod levels;
 mod mixer;
 pub mod offline;
 mod priority;
+mod sample_format;
 mod sounds;
 mod synthetic;
 mod thread;
@@ -21,7 +22,7 @@ mod watch;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{JoinHandle, Thread};
 
@@ -33,6 +34,7 @@ use crate::core::{AudioEvent, MediaId, Scene};
 use crate::sound::CallSound;
 use levels::Levels;
 
+pub use card::CardTiming;
 pub use devices::{CardDescription, PcmDescription, cards, pcms, probe, try_pcm};
 pub use mixer::CardControl;
 pub use sounds::{SoundBank, SoundError};
@@ -75,6 +77,9 @@ pub struct Meters {
     pub longest_frame_us: AtomicU64,
     /// The same by the clock on the wall: what kept the thread from its processor is in it.
     pub longest_frame_wall_us: AtomicU64,
+    capture_period_ms: AtomicU32,
+    playback_period_ms: AtomicU32,
+    lead_ms: AtomicU32,
     controls: Mutex<CardControls>,
 }
 
@@ -91,6 +96,21 @@ impl Meters {
     /// The controls of the card's own mixer. Never taken by the audio thread.
     pub fn controls(&self) -> MutexGuard<'_, CardControls> {
         self.controls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Periods and lead of the card, 0 before one was opened.
+    pub fn card_timing(&self) -> CardTiming {
+        CardTiming {
+            capture_period_ms: self.capture_period_ms.load(Ordering::Relaxed),
+            playback_period_ms: self.playback_period_ms.load(Ordering::Relaxed),
+            lead_ms: self.lead_ms.load(Ordering::Relaxed),
+        }
+    }
+
+    fn set_card_timing(&self, timing: CardTiming) {
+        self.capture_period_ms.store(timing.capture_period_ms, Ordering::Relaxed);
+        self.playback_period_ms.store(timing.playback_period_ms, Ordering::Relaxed);
+        self.lead_ms.store(timing.lead_ms, Ordering::Relaxed);
     }
 
     /// Counts one more sign of life of the audio thread.

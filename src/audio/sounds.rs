@@ -6,13 +6,14 @@ use std::sync::Arc;
 use super::tones::Tone;
 use crate::config::Sound;
 use crate::sound::Resampler;
+use crate::wav::{Wav, WavError};
 
 /// Why a sound file cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("{path}: {problem}; name a PCM WAV file of at most 30 s", path = path.display())]
+#[error("{path} {error}; name a PCM WAV file of at most 30 s", path = path.display())]
 pub struct SoundError {
     path: PathBuf,
-    problem: String,
+    error: WavError,
 }
 
 /// Every sound at the card's rate.
@@ -55,20 +56,8 @@ fn to_i16(sample: f32) -> i16 {
 }
 
 fn load(path: &Path, rate_hz: u32) -> Result<Vec<f32>, SoundError> {
-    let error = |problem: String| SoundError { path: path.to_owned(), problem };
-    let mut reader = hound::WavReader::open(path).map_err(|problem| error(problem.to_string()))?;
-    let spec = reader.spec();
-    let samples: Vec<f32> = match spec.sample_format {
-        hound::SampleFormat::Float => reader.samples::<f32>().collect::<Result<_, _>>(),
-        hound::SampleFormat::Int => {
-            let full = f64::from(1_u32 << (spec.bits_per_sample.clamp(1, 32) - 1)) as f32;
-            reader.samples::<i32>().map(|sample| sample.map(|sample| sample as f32 / full)).collect()
-        }
-    }
-    .map_err(|problem| error(problem.to_string()))?;
-    let channels = usize::from(spec.channels.max(1));
-    let mono: Vec<f32> = samples.chunks_exact(channels).map(|all| all.iter().sum::<f32>() / channels as f32).collect();
-    Ok(Resampler::convert(&mono, spec.sample_rate, rate_hz))
+    let wav = Wav::read(path).map_err(|error| SoundError { path: path.to_owned(), error })?;
+    Ok(Resampler::convert(&wav.samples, wav.rate_hz, rate_hz))
 }
 
 #[cfg(test)]

@@ -169,6 +169,7 @@ impl Runner {
             self.start.meters.longest_frame_wall_us.fetch_max(wall_us, Ordering::Relaxed);
             card.write(&self.playback)?;
             self.start.meters.beat();
+            self.start.meters.set_card_timing(card.timing());
             let Xruns { capture, playback } = card.take_xruns();
             if capture > 0 {
                 self.watch.interrupted();

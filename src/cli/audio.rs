@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::{DEFAULT_CONFIG, Exit, complain, load};
-use crate::audio::{Audio, CardChoice, SoundBank};
+use crate::audio::{Audio, CardChoice, CardTiming, SoundBank};
 use crate::config::{AudioConfig, CAPTURE_GAIN_DB, Echo};
 use crate::core::{AudioEvent, MediaId, Scene, SceneCall};
 use crate::sound::CallSound;
@@ -58,14 +58,15 @@ async fn test(path: &Path, json: bool) -> Exit {
         Ok(config) => config.audio,
         Err(exit) => return exit,
     };
-    let acoustics = match measure(&config).await {
-        Ok(acoustics) => acoustics,
+    let (acoustics, timing) = match measure(&config).await {
+        Ok(measured) => measured,
         Err(error) => {
             complain(error);
             return Exit::Failed;
         }
     };
-    let findings = findings(&config, &acoustics);
+    let mut findings = findings(&config, &acoustics);
+    findings.extend(timing.remark());
     if json {
         println!("{}", serde_json::json!(Report::new(&acoustics, &findings)));
     } else {
@@ -123,7 +124,7 @@ impl CallSound for Probe {
 }
 
 /// By the daemon's own way of the sound, without what cleans the microphone.
-async fn measure(config: &AudioConfig) -> Result<Acoustics, MeasureError> {
+async fn measure(config: &AudioConfig) -> Result<(Acoustics, CardTiming), MeasureError> {
     let plain = AudioConfig { echo: Echo::Off, noise_suppression: false, gain_control: false, ..config.clone() };
     let sounds = SoundBank::new(plain.rate_hz, &[]).map_err(|error| MeasureError::Start(error.to_string()))?;
     let (events, mut told) = mpsc::channel(8);
@@ -146,7 +147,7 @@ async fn measure(config: &AudioConfig) -> Result<Acoustics, MeasureError> {
     audio.set_scene(&Scene { calls: vec![call], volume: plain.volume, ..Scene::default() });
     let recorded = tokio::task::spawn_blocking(move || recording.recv_timeout(length + SWEEP_PATIENCE)).await;
     match recorded {
-        Ok(Ok(recorded)) => Ok(sweep.analyse(&recorded, audio.capture_factor())),
+        Ok(Ok(recorded)) => Ok((sweep.analyse(&recorded, audio.capture_factor()), audio.meters.card_timing())),
         _ => Err(MeasureError::Silent),
     }
 }

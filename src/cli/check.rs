@@ -88,7 +88,12 @@ fn print_summary(path: &Path, config: &Config) {
     let audio = &config.audio;
     println!("sound     capture {}, playback {}, {} Hz", audio.capture, audio.playback, audio.rate_hz);
     match audio::probe(&audio.capture, &audio.playback, audio.rate_hz) {
-        Ok(()) => println!("          both can be opened"),
+        Ok(timing) => {
+            println!("          both can be opened");
+            if let Some(remark) = timing.remark() {
+                println!("          warning: {remark}");
+            }
+        }
         Err(error) => println!("          not now: {error} (the station keeps trying)"),
     }
     for button in &config.buttons {

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 pub(super) use super::Daemon;
 use super::{Exit, complain, words};
-use crate::audio::CardControl;
+use crate::audio::{CardControl, CardTiming};
 use crate::control::usual_sockets;
-use crate::control::{ClientError, ControlClient, ErrorKind, EventRecord, FullStatus, OutputRequest, Reply, Request};
+use crate::control::{
+    ClientError, ControlClient, ErrorKind, EventRecord, FullStatus, OutputRequest, Reply, Request, SoundStatus,
+};
 use crate::core::{CallState, Direction};
 
 /// Between two looks whether a call is up.
@@ -169,6 +171,10 @@ fn print_status(status: &FullStatus) {
                 controls.collect::<String>(),
                 if station.audio.muted { ", muted" } else { "" }
             );
+            let SoundStatus { capture_period_ms, playback_period_ms, lead_ms, .. } = *sound;
+            if let Some(remark) = (CardTiming { capture_period_ms, playback_period_ms, lead_ms }).remark() {
+                println!("          {lead_ms} ms wait in the card: {remark}");
+            }
         }
     }
     if let Some(fault) = &station.audio.microphone_fault {

@@ -22,7 +22,10 @@ struct Devices {
 pub(super) async fn devices(json: bool) -> Exit {
     let mut devices = Devices { cards: audio::cards(), pcms: audio::pcms(), gpio_chips: gpio::chips() };
     for pcm in &mut devices.pcms {
-        pcm.problem = try_in_child(pcm).await;
+        match try_in_child(pcm).await {
+            Ok(remark) => pcm.remark = remark,
+            Err(problem) => pcm.problem = Some(problem),
+        }
     }
     if json {
         return match serde_json::to_string_pretty(&devices) {
@@ -58,7 +61,12 @@ pub(super) async fn devices(json: bool) -> Exit {
             _ => "playback",
         };
         match &pcm.problem {
-            None => println!("  {}  ({what}, works) {}", pcm.name, pcm.description),
+            None => {
+                println!("  {}  ({what}, works) {}", pcm.name, pcm.description);
+                if let Some(remark) = &pcm.remark {
+                    println!("    warning: {remark}");
+                }
+            }
             Some(problem) => println!("  {}  ({what}) not now: {problem}", pcm.name),
         }
     }
@@ -85,22 +93,22 @@ pub(super) async fn devices(json: bool) -> Exit {
     Exit::Done
 }
 
-/// Why a PCM works in none of its directions; a microphone need not play.
-async fn try_in_child(pcm: &PcmDescription) -> Option<String> {
+/// Why a PCM works in none of its directions; a microphone need not play. What there is to say of one that works.
+async fn try_in_child(pcm: &PcmDescription) -> Result<Option<String>, String> {
     let mut problem = None;
     for (has, capture) in [(pcm.capture, true), (pcm.playback, false)] {
         if !has {
             continue;
         }
         match child(&pcm.name, capture).await {
-            Ok(()) => return None,
+            Ok(remark) => return Ok(remark),
             Err(words) => problem = problem.or(Some(words)),
         }
     }
-    problem
+    problem.map_or(Ok(None), Err)
 }
 
-async fn child(name: &str, capture: bool) -> Result<(), String> {
+async fn child(name: &str, capture: bool) -> Result<Option<String>, String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let mut command = tokio::process::Command::new(program);
     command.args(["try-pcm", name]).args(capture.then_some("--capture"));
@@ -109,17 +117,22 @@ async fn child(name: &str, capture: bool) -> Result<(), String> {
         Ok(output) => output.map_err(|error| error.to_string())?,
         Err(_) => return Err(format!("no answer after {} s", PATIENCE.as_secs())),
     };
-    if output.status.success() {
-        return Ok(());
-    }
     let words = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    if output.status.success() {
+        return Ok(Some(words).filter(|words| !words.is_empty()));
+    }
     Err(if words.is_empty() { format!("its plug-in ends the program ({})", output.status) } else { words })
 }
 
-/// The child's side: what is wrong goes to standard output.
+/// The child's side: what there is to say goes to standard output.
 pub(super) fn try_pcm(name: &str, capture: bool) -> Exit {
     match audio::try_pcm(name, capture) {
-        Ok(()) => Exit::Done,
+        Ok(timing) => {
+            if let Some(remark) = timing.remark() {
+                println!("{remark}");
+            }
+            Exit::Done
+        }
         Err(words) => {
             println!("{words}");
             Exit::Failed

@@ -12,6 +12,7 @@ use crate::media::offline::{OfflineReceiver, OfflineSender};
 use crate::media::rtpdump::{self, RecordedPacket, TraceError};
 use crate::media::{MediaError, OPUS_TYPE, ReceiveCounters};
 use crate::sound::{FRAME_MS, frame_samples};
+use crate::wav::{Wav, WavError};
 
 /// All of it is kept in memory, and times may lie.
 const LONGEST_MS: u32 = 60 * 60 * 1_000;
@@ -104,8 +105,10 @@ fn card_rate(text: &str) -> Result<u32, String> {
 /// Why a file cannot be processed.
 #[derive(Debug, thiserror::Error)]
 enum DspError {
-    #[error("{path}: {error}", path = path.display())]
-    Wav { path: PathBuf, error: hound::Error },
+    #[error("{path} {error}", path = path.display())]
+    Wav { path: PathBuf, error: WavError },
+    #[error("{path} cannot be written: {error}", path = path.display())]
+    WriteWav { path: PathBuf, error: hound::Error },
     #[error("{path}: {rate_hz} Hz and {channels} channels; give mono WAV at one of {rates_hz:?} Hz", path = path.display())]
     Format { path: PathBuf, rate_hz: u32, channels: u16, rates_hz: &'static [u32] },
     #[error("{path}: {rate_hz} Hz, but the other file has {other_hz}; give both at one rate", path = path.display())]
@@ -243,24 +246,16 @@ const ALL_RATES_HZ: &[u32] = &[8_000, 16_000, 48_000];
 
 /// Samples and rate, which is one of some.
 fn read(path: &Path, rates_hz: &'static [u32]) -> Result<(Vec<f32>, u32), DspError> {
-    let failed = |error| DspError::Wav { path: path.to_owned(), error };
-    let mut reader = hound::WavReader::open(path).map_err(failed)?;
-    let hound::WavSpec { channels, sample_rate, bits_per_sample, sample_format } = reader.spec();
-    if channels != 1 || !rates_hz.contains(&sample_rate) {
-        return Err(DspError::Format { path: path.to_owned(), rate_hz: sample_rate, channels, rates_hz });
+    let wav = Wav::read(path).map_err(|error| DspError::Wav { path: path.to_owned(), error })?;
+    let Wav { rate_hz, channels, samples } = wav;
+    if channels != 1 || !rates_hz.contains(&rate_hz) {
+        return Err(DspError::Format { path: path.to_owned(), rate_hz, channels, rates_hz });
     }
-    let samples: Result<Vec<f32>, _> = match sample_format {
-        hound::SampleFormat::Float => reader.samples::<f32>().collect(),
-        hound::SampleFormat::Int => {
-            let full = (1_u64 << (bits_per_sample.clamp(1, 32) - 1)) as f32;
-            reader.samples::<i32>().map(|sample| sample.map(|sample| sample as f32 / full)).collect()
-        }
-    };
-    Ok((samples.map_err(failed)?, sample_rate))
+    Ok((samples, rate_hz))
 }
 
 fn write<'a>(path: &Path, sample_rate: u32, samples: impl Iterator<Item = &'a f32>) -> Result<(), DspError> {
-    let failed = |error| DspError::Wav { path: path.to_owned(), error };
+    let failed = |error| DspError::WriteWav { path: path.to_owned(), error };
     let spec =
         hound::WavSpec { channels: 1, sample_rate, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
     let mut writer = hound::WavWriter::create(path, spec).map_err(failed)?;

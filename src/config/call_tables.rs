@@ -8,31 +8,33 @@ use super::number::NumberPattern;
 use super::read::Section;
 use super::station::*;
 use super::trigger::read_trigger;
+use crate::wav::Wav;
+
+/// The longest sound of the station.
+const MAX_SOUND_S: f64 = 30.0;
 
 pub(super) fn read_sounds(section: Section<'_>, context: &Context<'_>) -> Vec<(Sound, PathBuf)> {
     let sounds = Sound::ALL
         .into_iter()
         .filter_map(|sound| {
             let path = context.path(&section.filled_string(sound.name())?);
-            match hound::WavReader::open(&path) {
-                Err(error) => {
-                    section.error(
-                        sound.name(),
-                        format!("{} is no WAV file that can be read: {error}", path.display()),
-                        "name a PCM WAV file",
-                    );
+            let problem = match Wav::read(&path) {
+                Err(error) => Some((error.to_string(), "name a PCM WAV file")),
+                Ok(wav) if wav.channels > 2 => {
+                    Some((format!("has {} channels", wav.channels), "make it mono or stereo"))
                 }
-                Ok(wav)
-                    if wav.spec().channels > 2
-                        || f64::from(wav.duration()) / f64::from(wav.spec().sample_rate.max(1)) > 30.0 =>
-                {
-                    section.error(
-                        sound.name(),
-                        format!("{} has more than 2 channels or 30 s", path.display()),
-                        "name a shorter file, mono or stereo",
-                    );
+                Ok(wav) if wav.seconds() > MAX_SOUND_S => {
+                    Some((format!("has {:.0} s", wav.seconds()), "name a file of at most 30 s"))
                 }
-                Ok(_) => {}
+                // A visitor who hears nothing believes that nothing happens, and goes.
+                Ok(wav) if sound == Sound::Ringback && wav.is_silent() => Some((
+                    "is silent: a visitor would hear nothing while it rings".to_owned(),
+                    "name a file that is heard",
+                )),
+                Ok(_) => None,
+            };
+            if let Some((problem, remedy)) = problem {
+                section.error(sound.name(), format!("{} {problem}", path.display()), remedy);
             }
             Some((sound, path))
         })

@@ -176,6 +176,15 @@ pub struct SoundStatus {
     /// The longest time that a frame took since the start, waits for a processor included, in microseconds.
     #[serde(default)]
     pub longest_frame_wall_us: u64,
+    /// So much sound of the microphone comes at once, in milliseconds; 0 before a card was opened.
+    #[serde(default)]
+    pub capture_period_ms: u32,
+    /// So much sound of the loudspeaker goes at once, in milliseconds.
+    #[serde(default)]
+    pub playback_period_ms: u32,
+    /// So much sound waits in the card before it is heard, in milliseconds: 20 where the card follows the station's periods.
+    #[serde(default)]
+    pub lead_ms: u32,
     /// The control of the card's own mixer that does the volume, as far as its steps go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub playback_control: Option<CardControl>,

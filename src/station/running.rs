@@ -15,7 +15,7 @@ use super::clock::{Clock, wall_clock_ms};
 use super::feeder::Feeder;
 use super::handle::{Ask, StationHandle};
 use super::memory::Keeper;
-use crate::audio::{Audio, AudioStartError, CardChoice, CardControls, SoundBank, SoundError};
+use crate::audio::{Audio, AudioStartError, CardChoice, CardControls, CardTiming, SoundBank, SoundError};
 use crate::blackbox::Recorder;
 use crate::config::{Config, Credentials};
 use crate::control::{EventRecord, FullStatus, SoundStatus};
@@ -459,6 +459,7 @@ impl Loop {
     fn status(&self) -> FullStatus {
         let meters = &self.audio.meters;
         let CardControls { playback, capture } = meters.controls().clone();
+        let CardTiming { capture_period_ms, playback_period_ms, lead_ms } = meters.card_timing();
         FullStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             server: self.endpoint(self.server).map(|endpoint| endpoint.shown()).unwrap_or_default(),
@@ -473,6 +474,9 @@ impl Loop {
                 realtime: meters.realtime.load(std::sync::atomic::Ordering::Relaxed),
                 longest_frame_us: meters.longest_frame_us.load(std::sync::atomic::Ordering::Relaxed),
                 longest_frame_wall_us: meters.longest_frame_wall_us.load(std::sync::atomic::Ordering::Relaxed),
+                capture_period_ms,
+                playback_period_ms,
+                lead_ms,
                 playback_control: playback,
                 capture_control: capture,
             },

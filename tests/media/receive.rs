@@ -377,3 +377,44 @@ fn where_the_far_end_reports_that_much_is_lost_everything_goes_twice_and_most_of
     assert!(once > 500, "{once}");
     assert!(twice * 3 < once, "{twice} of {once}");
 }
+
+/// Three seconds of a tone from a far end whose G.711 packets have so many bytes: what is heard from the second second
+/// on, and how much was made up, left out or said twice.
+fn heard_of_packets(bytes: usize) -> (Vec<f32>, f64) {
+    let mut sender = OfflineSender::new(Codec::Pcmu, RATE_HZ).unwrap();
+    let mut receiver = OfflineReceiver::new(RATE_HZ).unwrap();
+    let (mut said, mut taken, mut sequence) = (Vec::new(), 0_usize, 0_u16);
+    let mut header = Vec::new();
+    let mut heard = Vec::new();
+    for frame in 0..300_usize {
+        let sound: Vec<f32> = (frame * FRAME..(frame + 1) * FRAME).map(|index| tone(400.0, index)).collect();
+        for packet in sender.frame(&sound) {
+            header = packet[..12].to_vec();
+            said.extend_from_slice(&packet[12..]);
+        }
+        while said.len() >= taken + bytes {
+            let mut packet = header.clone();
+            packet[2..4].copy_from_slice(&sequence.to_be_bytes());
+            set_timestamp(&mut packet, taken as u32);
+            packet.extend_from_slice(&said[taken..taken + bytes]);
+            receiver.packet(&packet, frame as f64 * 10.0 + 5.0);
+            sequence += 1;
+            taken += bytes;
+        }
+        heard.extend(receiver.frame());
+    }
+    let counters = receiver.counters();
+    assert_eq!(counters.lost, 0, "{bytes} bytes");
+    (heard.split_off(RATE_HZ as usize), counters.concealed_ms + counters.shortened_ms + counters.lengthened_ms)
+}
+
+#[test]
+fn g711_packets_of_any_length_up_to_200_ms_sound_like_those_of_20_ms() {
+    for bytes in [40, 80, 120, 128, 160, 164, 172, 240, 333, 800, 1024, 1600] {
+        let (heard, touched_ms) = heard_of_packets(bytes);
+        // The clock of a sender whose packets do not come as evenly as they were spoken is followed a little.
+        let spur = spur_db(&heard, 400.0);
+        assert!(spur <= -40.0, "{bytes} bytes: {spur} dB");
+        assert!(touched_ms <= 50.0, "{bytes} bytes: {touched_ms} ms made up, left out or said twice");
+    }
+}

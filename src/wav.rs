@@ -1,0 +1,206 @@
+//! WAV files (RIFF, Microsoft's "Multimedia Programming Interface and Data Specifications 1.0") as people have them.
+//!
+//! A program that writes into a pipe cannot know how long its sound will be: it leaves a size of nothing, of everything,
+//! or of some gigabytes in the header. The sound then reaches to the end of the file.
+
+use std::io::Cursor;
+use std::path::Path;
+
+/// Files beyond this are not read: an hour at 48 kHz and 16 bits, in stereo.
+const MAX_BYTES: u64 = 700 * 1024 * 1024;
+/// What is quieter than this all the time is not heard: -60 dBFS.
+const SILENCE: f32 = 1e-3;
+
+/// A sound of one channel.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wav {
+    /// Samples per second.
+    pub rate_hz: u32,
+    /// Channels of the file.
+    pub channels: u16,
+    /// Within ±1; the mean of the file's channels.
+    pub samples: Vec<f32>,
+}
+
+/// Why a file is no sound that can be used.
+#[derive(Debug, thiserror::Error)]
+pub enum WavError {
+    /// The file system says no.
+    #[error("cannot be read: {0}")]
+    Io(#[from] std::io::Error),
+    /// Too large to be a sound of a station.
+    #[error("has more than {} MB", MAX_BYTES / 1024 / 1024)]
+    TooLarge,
+    /// Another kind of file.
+    #[error("is no WAV file{}", kind(.0))]
+    NotWav(Vec<u8>),
+    /// A header without a sound behind it.
+    #[error("is a WAV file without any sample")]
+    Empty,
+    /// Compressed, or damaged.
+    #[error("is a WAV file that is not PCM, or is damaged")]
+    NotPcm,
+}
+
+/// What the file is, by its first bytes.
+fn kind(head: &[u8]) -> &'static str {
+    match head {
+        [b'O', b'g', b'g', b'S', ..] => ", but Ogg",
+        [b'I', b'D', b'3', ..] | [0xFF, 0xE0..=0xFF, ..] => ", but MP3",
+        [b'f', b'L', b'a', b'C', ..] => ", but FLAC",
+        [_, _, _, _, b'f', b't', b'y', b'p', ..] => ", but MP4 or M4A",
+        [] => ", but empty",
+        _ => "",
+    }
+}
+
+impl Wav {
+    /// Reads a file of integers or floats, of any rate and number of channels.
+    ///
+    /// # Errors
+    ///
+    /// It is no such file, or holds no sample.
+    pub fn read(path: &Path) -> Result<Self, WavError> {
+        if std::fs::metadata(path)?.len() > MAX_BYTES {
+            return Err(WavError::TooLarge);
+        }
+        Self::parse(std::fs::read(path)?)
+    }
+
+    fn parse(mut bytes: Vec<u8>) -> Result<Self, WavError> {
+        if !(bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WAVE")) {
+            bytes.truncate(12);
+            return Err(WavError::NotWav(bytes));
+        }
+        let plain = plain(&bytes).ok_or(WavError::NotPcm)?;
+        drop(bytes);
+        let mut reader = hound::WavReader::new(Cursor::new(plain)).map_err(|_| WavError::NotPcm)?;
+        let spec = reader.spec();
+        let channels = usize::from(spec.channels.max(1));
+        let all: Vec<f32> = match spec.sample_format {
+            hound::SampleFormat::Float => reader.samples::<f32>().map_while(Result::ok).collect(),
+            hound::SampleFormat::Int => {
+                let full = f64::from(1_u32 << (spec.bits_per_sample.clamp(1, 32) - 1)) as f32;
+                reader.samples::<i32>().map_while(Result::ok).map(|sample| sample as f32 / full).collect()
+            }
+        };
+        let usable = |sample: f32| if sample.is_finite() { sample } else { 0.0 };
+        let samples: Vec<f32> = all
+            .chunks_exact(channels)
+            .map(|frame| frame.iter().copied().map(usable).sum::<f32>() / channels as f32)
+            .collect();
+        if samples.is_empty() || spec.sample_rate == 0 {
+            return Err(WavError::Empty);
+        }
+        Ok(Self { rate_hz: spec.sample_rate, channels: spec.channels, samples })
+    }
+
+    /// In seconds.
+    pub fn seconds(&self) -> f64 {
+        self.samples.len() as f64 / f64::from(self.rate_hz)
+    }
+
+    /// Nobody would hear it.
+    pub fn is_silent(&self) -> bool {
+        self.samples.iter().all(|sample| sample.abs() < SILENCE)
+    }
+}
+
+/// The format and the sound of a file, with the sizes that they have, and nothing else; `None` where one is not there.
+fn plain(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut format: &[u8] = &[];
+    // The first chunk stands behind "RIFF", the size of the file and "WAVE".
+    let mut at = 12;
+    loop {
+        let name = bytes.get(at..at + 4)?;
+        let size = u32::from_le_bytes(bytes.get(at + 4..at + 8)?.try_into().ok()?);
+        let (begin, size) = (at + 8, usize::try_from(size).ok()?);
+        let there = bytes.get(begin..)?;
+        if name == b"data" {
+            let size = if size == 0 || size > there.len() { there.len() } else { size };
+            let block = usize::from(u16::from_le_bytes(format.get(12..14)?.try_into().ok()?)).max(1);
+            // A writer that was ended in the middle of a frame leaves a part of one.
+            let sound = there.get(..size / block * block)?;
+            let chunk = |name: &[u8], content: &[u8]| {
+                let size = u32::try_from(content.len()).unwrap_or(u32::MAX).to_le_bytes();
+                [name, &size, content].concat()
+            };
+            let wave = [b"WAVE".as_slice(), &chunk(b"fmt ", format), &chunk(b"data", sound)].concat();
+            return Some(chunk(b"RIFF", &wave));
+        }
+        if name == b"fmt " {
+            format = there.get(..size)?;
+        }
+        // Chunks begin at even places.
+        at = begin.checked_add(size)?.checked_add(size % 2)?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A second of a tone in 16 bits, stereo, and where the size of its data chunk stands.
+    fn file() -> (Vec<u8>, usize) {
+        let spec = hound::WavSpec {
+            channels: 2,
+            sample_rate: 8_000,
+            bits_per_sample: 16,
+            sample_format: hound::SampleFormat::Int,
+        };
+        let mut bytes = Vec::new();
+        let mut writer = hound::WavWriter::new(Cursor::new(&mut bytes), spec).unwrap();
+        for index in 0..16_000 {
+            writer.write_sample((f32::sin(index as f32 / 9.0) * 9_000.0) as i16).unwrap();
+        }
+        writer.finalize().unwrap();
+        let data = bytes.windows(4).position(|window| window == b"data").unwrap();
+        (bytes, data + 4)
+    }
+
+    #[test]
+    fn a_sound_from_a_pipe_is_read_to_its_end() {
+        let (bytes, size) = file();
+        let whole = Wav::parse(bytes.clone()).unwrap();
+        assert_eq!((whole.samples.len(), whole.seconds()), (8_000, 1.0));
+        // ffmpeg, sox, and programs that write nothing.
+        for (riff, data) in [(u32::MAX, u32::MAX), (0x7FFF_F024, 0x7FFF_F000), (0, 0), (36, 0)] {
+            let mut piped = bytes.clone();
+            piped[4..8].copy_from_slice(&riff.to_le_bytes());
+            piped[size..size + 4].copy_from_slice(&data.to_le_bytes());
+            assert_eq!(Wav::parse(piped).unwrap(), whole, "{data:#x}");
+        }
+        let mut cut = bytes.clone();
+        cut.truncate(bytes.len() - 3);
+        assert_eq!(Wav::parse(cut).unwrap().samples.len(), 7_999);
+    }
+
+    #[test]
+    fn chunks_before_the_sound_are_passed_over() {
+        let (mut bytes, size) = file();
+        bytes.splice(size - 4..size - 4, *b"LIST\x05\0\0\0INFO\0\0");
+        let data = bytes.windows(4).position(|window| window == b"data").unwrap() + 4;
+        bytes[data..data + 4].copy_from_slice(&u32::MAX.to_le_bytes());
+        assert_eq!(Wav::parse(bytes).unwrap().samples.len(), 8_000);
+    }
+
+    #[test]
+    fn what_is_no_sound_is_told_in_a_word_that_is_true() {
+        let (bytes, size) = file();
+        let words = |bytes: &[u8]| Wav::parse(bytes.to_vec()).unwrap_err().to_string();
+        assert_eq!(words(&bytes[..size + 4]), "is a WAV file without any sample");
+        assert_eq!(words(b""), "is no WAV file, but empty");
+        assert_eq!(words(b"OggS and so on"), "is no WAV file, but Ogg");
+        assert_eq!(words(b"hello, world"), "is no WAV file");
+        assert_eq!(words(&bytes[..30]), "is a WAV file that is not PCM, or is damaged");
+        let mut compressed = bytes.clone();
+        compressed[20] = 85;
+        assert_eq!(words(&compressed), "is a WAV file that is not PCM, or is damaged");
+    }
+
+    #[test]
+    fn silence_is_known() {
+        let wav = |level: f32| Wav { rate_hz: 8_000, channels: 1, samples: vec![level; 80] };
+        assert!(wav(0.0005).is_silent() && !wav(-0.1).is_silent());
+    }
+}
