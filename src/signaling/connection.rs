@@ -21,6 +21,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use super::close::CloseCause;
 use super::endpoint::Endpoint;
 use super::message::{ClientMessage, FrameError, MAX_FRAME_BYTES, SUB_PROTOCOL, ServerMessage};
+use super::redirect;
 use super::stream::{self, Opened, Stream};
 use super::tls::{CertificateProblem, certificate_problem};
 use super::token::TokenStore;
@@ -177,7 +178,10 @@ fn http_failure<T>(response: &tokio_tungstenite::tungstenite::http::Response<T>)
         .then(|| response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse::<u64>().ok())
         .flatten()
         .map(|seconds| Duration::from_secs(seconds).min(MAX_RETRY_AFTER));
-    ConnectFailure { kind, words: format!("the server answered HTTP {}", response.status()), retry_after }
+    let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
+    let words = redirect::words(status, location)
+        .unwrap_or_else(|| format!("the server answered HTTP {}", response.status()));
+    ConnectFailure { kind, words, retry_after }
 }
 
 /// Carries frames until the socket ends or the handle is dropped.

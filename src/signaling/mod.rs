@@ -11,6 +11,8 @@ mod event;
 mod message;
 mod request;
 #[cfg(feature = "daemon")]
+mod redirect;
+#[cfg(feature = "daemon")]
 mod session_api;
 #[cfg(feature = "daemon")]
 mod stream;
@@ -18,6 +20,8 @@ mod stream;
 mod tls;
 #[cfg(feature = "daemon")]
 mod token;
+#[cfg(feature = "daemon")]
+mod trust;
 
 pub use close::CloseCause;
 #[cfg(feature = "daemon")]

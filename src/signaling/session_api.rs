@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use super::endpoint::Endpoint;
+use super::redirect;
 use super::stream;
 use super::tls::certificate_problem;
 
@@ -77,6 +78,14 @@ pub enum SessionApiError {
     Failed(String),
 }
 
+/// What the server answered.
+struct Answer {
+    status: StatusCode,
+    /// Where it sends us.
+    location: Option<String>,
+    body: Bytes,
+}
+
 /// A client of the session API.
 pub struct SessionApi {
     endpoint: Endpoint,
@@ -95,9 +104,12 @@ impl SessionApi {
         let body = serde_json::to_vec(request).map_err(|error| SessionApiError::Failed(error.to_string()))?;
         let path = self.endpoint.api_path(path);
         let call = self.call(Method::POST, &path, body);
-        let (status, body) = timeout(CALL_TIMEOUT, call)
+        let Answer { status, location, body } = timeout(CALL_TIMEOUT, call)
             .await
             .map_err(|_| SessionApiError::Failed(format!("{}: no answer within 20 s", self.endpoint.shown())))??;
+        if let Some(words) = redirect::words(status.as_u16(), location.as_deref()) {
+            return Err(SessionApiError::Failed(format!("{}: {words}", self.endpoint.shown())));
+        }
         if status.is_success() {
             return serde_json::from_slice(&body).map_err(|_| {
                 SessionApiError::Failed(format!("{}: no core server answers there", self.endpoint.shown()))
@@ -118,10 +130,10 @@ impl SessionApi {
     pub async fn answers(&self) -> bool {
         let path = self.endpoint.api_path("system-info");
         let call = self.call(Method::GET, &path, Vec::new());
-        matches!(timeout(CALL_TIMEOUT, call).await, Ok(Ok((status, _))) if status.is_success())
+        matches!(timeout(CALL_TIMEOUT, call).await, Ok(Ok(answer)) if answer.status.is_success())
     }
 
-    async fn call(&self, method: Method, path: &str, body: Vec<u8>) -> Result<(StatusCode, Bytes), SessionApiError> {
+    async fn call(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Answer, SessionApiError> {
         let failed = |words: String| SessionApiError::Failed(format!("{}: {words}", self.endpoint.shown()));
         let opened =
             stream::open(&self.endpoint, &self.tls).await.map_err(|error| match certificate_problem(&error) {
@@ -146,7 +158,10 @@ impl SessionApi {
             Ok(response) => {
                 let (parts, body) = response.into_parts();
                 let body = Limited::new(body, MAX_BODY_BYTES).collect().await;
-                body.map(|body| (parts.status, body.to_bytes())).map_err(|error| failed(error.to_string()))
+                let location = parts.headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
+                let location = location.map(str::to_owned);
+                body.map(|body| Answer { status: parts.status, location, body: body.to_bytes() })
+                    .map_err(|error| failed(error.to_string()))
             }
             Err(error) => Err(error),
         };

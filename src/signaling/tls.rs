@@ -5,23 +5,25 @@ use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{CertificateError, ClientConfig, RootCertStore};
+use rustls::{CertificateError, ClientConfig};
 use rustls_platform_verifier::BuilderVerifierExt;
+
+use super::trust::PinnedCertificates;
 
 /// Why there is no TLS.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A PEM file cannot be used.
-    #[error("{path}: {problem}; name a PEM file that the daemon's user can read", path = path.display())]
+    #[error("{path} {problem}; name a PEM file that the daemon's user can read", path = path.display())]
     File {
         /// Which.
         path: PathBuf,
         /// What is wrong with it.
         problem: String,
     },
-    /// The platform has no roots, or rustls refused the configuration.
-    #[error("TLS cannot be set up: {0}; install ca-certificates, or set core.ca_file")]
-    Setup(String),
+    /// The platform has no roots.
+    #[error("the machine trusts no CA at all; install ca-certificates, or set core.ca_file")]
+    Setup,
 }
 
 /// The crypto provider: ring, and nothing else.
@@ -29,52 +31,96 @@ pub(crate) fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-/// A client configuration with the platform's roots, or `ca_file` alone.
+/// A client configuration with the platform's roots, or with what `ca_file` holds alone.
+///
+/// # Errors
+///
+/// A file cannot be used, or the platform has no roots.
 pub fn client_config(
     ca_file: Option<&Path>,
     client_certificate: Option<&(PathBuf, PathBuf)>,
 ) -> Result<Arc<ClientConfig>, TlsError> {
-    let setup = |error: rustls::Error| TlsError::Setup(error.to_string());
+    let setup = |_: rustls::Error| TlsError::Setup;
+    let provider = provider();
     let builder =
-        ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().map_err(setup)?;
+        ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions().map_err(setup)?;
     let builder = match ca_file {
-        Some(path) => builder.with_root_certificates(pinned_roots(path)?),
+        Some(path) => {
+            let pinned = PinnedCertificates::new(certificates(path)?, &provider)
+                .map_err(|error| TlsError::File { path: path.to_owned(), problem: error.to_string() })?;
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(pinned))
+        }
         None => builder.with_platform_verifier().map_err(setup)?,
     };
     let mut config = match client_certificate {
-        Some((certificate, key)) => {
-            builder.with_client_auth_cert(certificates(certificate)?, private_key(key)?).map_err(setup)?
-        }
+        Some((certificate, key)) => builder
+            .with_client_auth_cert(certificates(certificate)?, private_key(key)?)
+            .map_err(|_| TlsError::File { path: key.clone(), problem: "is not the key of the client certificate".into() })?,
         None => builder.with_no_client_auth(),
     };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
 
-fn pinned_roots(path: &Path) -> Result<RootCertStore, TlsError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(path)? {
-        roots.add(certificate).map_err(|error| TlsError::File { path: path.to_owned(), problem: error.to_string() })?;
-    }
-    Ok(roots)
-}
-
 /// All certificates of a PEM file, at least one.
 pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let error = |problem: String| TlsError::File { path: path.to_owned(), problem };
-    let found = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|problem| error(problem.to_string()))?;
+    let pem = read_pem(path)?;
+    let found = CertificateDer::pem_slice_iter(&pem)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|_| error("is damaged: a line of it is no PEM".into()))?;
     if found.is_empty() {
-        return Err(error("holds no certificate".into()));
+        return Err(error(other_content(&pem, "certificate")));
     }
     Ok(found)
 }
 
 /// The private key of a PEM file.
 pub(crate) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
-    PrivateKeyDer::from_pem_file(path)
-        .map_err(|error| TlsError::File { path: path.to_owned(), problem: error.to_string() })
+    let pem = read_pem(path)?;
+    PrivateKeyDer::from_pem_slice(&pem)
+        .map_err(|_| TlsError::File { path: path.to_owned(), problem: other_content(&pem, "private key") })
+}
+
+/// A key with its chain is a few kilobytes; the roots of a whole platform are some hundred.
+const MAX_PEM_BYTES: u64 = 4 * 1024 * 1024;
+const UTF8_BYTE_ORDER_MARK: &[u8] = &[0xEF, 0xBB, 0xBF];
+
+/// The bytes of a file that should be PEM (RFC 7468), without the mark that some editors begin a text with.
+fn read_pem(path: &Path) -> Result<Vec<u8>, TlsError> {
+    let error = |problem: String| TlsError::File { path: path.to_owned(), problem };
+    let length = std::fs::metadata(path).map_err(|problem| error(problem.to_string()))?.len();
+    if length > MAX_PEM_BYTES {
+        return Err(error("is too long for certificates".into()));
+    }
+    let bytes = std::fs::read(path).map_err(|problem| error(problem.to_string()))?;
+    let bytes = bytes.strip_prefix(UTF8_BYTE_ORDER_MARK).map(<[u8]>::to_vec).unwrap_or(bytes);
+    match bytes.as_slice() {
+        [] => Err(error("is empty".into())),
+        [0x30, 0x80..=0x84, ..] => Err(error(format!(
+            "is in DER form; make PEM of it: openssl x509 -inform der -in {} -out certificate.pem",
+            path.display()
+        ))),
+        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => Err(error("is in UTF-16; save it as plain text (ASCII or UTF-8)".into())),
+        _ => Ok(bytes),
+    }
+}
+
+/// What a PEM file holds where the wanted is not in it.
+fn other_content(pem: &[u8], wanted: &str) -> String {
+    let text = String::from_utf8_lossy(pem);
+    let label = text.lines().find_map(|line| line.trim().strip_prefix("-----BEGIN ")?.strip_suffix("-----"));
+    match label {
+        Some(label) if label == "ENCRYPTED PRIVATE KEY" => {
+            "holds a private key with a passphrase; take that off: openssl pkey -in KEY -out KEY.pem".into()
+        }
+        Some("PKCS7") => "holds PKCS #7; make PEM of it: openssl pkcs7 -print_certs -in FILE -out certificate.pem".into(),
+        Some(label) => {
+            let label = crate::signaling::shortened(&label.to_lowercase());
+            format!("holds no {wanted}, but: {label}")
+        }
+        None => format!("holds no {wanted}: there is no line -----BEGIN {}-----", wanted.to_uppercase()),
+    }
 }
 
 /// What is wrong with the server's certificate.
@@ -95,26 +141,76 @@ pub(super) fn certificate_problem(error: &std::io::Error) -> Option<CertificateP
 }
 
 fn words_of(error: &rustls::Error) -> String {
-    match error {
-        rustls::Error::InvalidCertificate(problem) => match problem {
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                "the server's certificate is not valid yet: the clock may be wrong".into()
-            }
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                "the server's certificate has expired, or the clock is wrong".into()
-            }
-            // A CA of the same name with another key is unknown too.
-            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-                "the server's certificate is of an unknown CA: a captive portal, or core.ca_file is needed".into()
-            }
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                "the server's certificate is for another name: a captive portal, or core.url is wrong".into()
-            }
-            other => format!("the server's certificate is refused: {other}"),
-        },
-        rustls::Error::AlertReceived(alert) => {
-            format!("the server refused TLS ({alert:?}): a client certificate may be needed")
+    use rustls::{AlertDescription as Alert, Error};
+    // The library's own words are for programmers.
+    tracing::debug!(%error, "TLS");
+    let words = match error {
+        Error::InvalidCertificate(problem) => return words_of_certificate(problem),
+        Error::AlertReceived(Alert::CertificateRequired | Alert::BadCertificate | Alert::CertificateUnknown) => {
+            "the server wants a client certificate, or another one: set core.client_cert_file and client_key_file"
         }
-        other => format!("TLS failed: {other}"),
+        Error::AlertReceived(Alert::UnknownCA | Alert::AccessDenied | Alert::CertificateExpired | Alert::CertificateRevoked) => {
+            "the server does not take the client certificate (core.client_cert_file)"
+        }
+        Error::AlertReceived(Alert::UnrecognisedName) => "the server does not know the name in core.url",
+        Error::AlertReceived(Alert::ProtocolVersion) | Error::PeerIncompatible(_) => {
+            "the server speaks no TLS 1.2 or 1.3 that this station knows"
+        }
+        Error::AlertReceived(Alert::HandshakeFailure) => {
+            "the server refused TLS: a client certificate may be needed, or it knows other ciphers"
+        }
+        Error::AlertReceived(_) => "the server refused TLS: a client certificate may be needed",
+        Error::InvalidMessage(_) => "what answers there does not speak TLS: core.url has the wrong port, or should begin with http",
+        Error::NoCertificatesPresented => "the server showed no certificate",
+        _ => "TLS with the server failed; the log has details at level debug",
+    };
+    words.into()
+}
+
+fn words_of_certificate(problem: &CertificateError) -> String {
+    let words = match problem {
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "the server's certificate is not valid yet: the clock may be wrong"
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "the server's certificate has expired, or the clock is wrong"
+        }
+        // A CA of the same name with another key is unknown too.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "the server's certificate is of an unknown CA: a captive portal, or core.ca_file is needed"
+        }
+        CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => {
+            "the server's certificate names no server (subjectAltName): make it anew with \
+             -addext subjectAltName=DNS:NAME, or IP:ADDRESS"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "the server's certificate is for another name: a captive portal, or core.url is wrong"
+        }
+        CertificateError::Revoked => "the server's certificate was revoked",
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            "the server's certificate is not meant for servers (extended key usage)"
+        }
+        CertificateError::BadEncoding => "the server's certificate cannot be read",
+        other => match webpki_words(other) {
+            Some(words) => words,
+            None => "the server's certificate is refused; the log has details at level debug",
+        },
+    };
+    words.into()
+}
+
+/// What rustls passes on from its library for certificates.
+fn webpki_words(problem: &CertificateError) -> Option<&'static str> {
+    let CertificateError::Other(other) = problem else { return None };
+    let problem = other.0.downcast_ref::<webpki::Error>()?;
+    match problem {
+        webpki::Error::CaUsedAsEndEntity => Some(
+            "the server's certificate is one that it made itself (self-signed): put that certificate into core.ca_file",
+        ),
+        webpki::Error::UnsupportedCertVersion => Some(
+            "the server's certificate is of X.509 version 1, which has no place for the server's name: make one of \
+             version 3, with -addext subjectAltName=DNS:NAME",
+        ),
+        _ => None,
     }
 }

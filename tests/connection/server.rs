@@ -72,6 +72,16 @@ impl Authority {
     }
 }
 
+/// Shows one certificate, whatever it is.
+#[derive(Debug)]
+struct Shown(Arc<rustls::sign::CertifiedKey>);
+
+impl rustls::server::ResolvesServerCert for Shown {
+    fn resolve(&self, _: rustls::server::ClientHello<'_>) -> Option<Arc<rustls::sign::CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+}
+
 /// A listening server.
 pub struct Server {
     listener: TcpListener,
@@ -96,6 +106,27 @@ impl Server {
         let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         Self { listener, tls: authority.acceptor(client_certificates), port }
+    }
+
+    /// A server with this certificate and key, as PEM.
+    pub async fn start_with_certificate(certificate: &str, key: &str) -> Self {
+        use rustls::pki_types::CertificateDer;
+        use rustls::pki_types::pem::PemObject;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+        let signer = provider.key_provider.load_private_key(key).unwrap();
+        // Without a look at the certificate: rustls would not show one of version 1.
+        let certified = rustls::sign::CertifiedKey::new(vec![certificate], signer);
+        let resolver = Arc::new(Shown(Arc::new(certified)));
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(resolver);
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        Self { listener, tls: TlsAcceptor::from(Arc::new(config)), port }
     }
 
     /// The next TLS stream; `None` where its handshake failed.

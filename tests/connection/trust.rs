@@ -119,3 +119,130 @@ async fn a_refused_login_is_a_fault_in_the_servers_words() {
     assert!(now.station.session.reason.unwrap().contains("incorrect_credentials"));
     station.stop().await;
 }
+
+/// Certificate and key as OpenSSL makes them for people: `openssl ARGUMENTS`.
+fn openssl(rig: &Rig, arguments: &str) {
+    let output = std::process::Command::new("openssl")
+        .args(arguments.split(' '))
+        .current_dir(rig.folder.path())
+        .output()
+        .expect("openssl is installed with ca-certificates");
+    assert!(output.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn read(rig: &Rig, name: &str) -> String {
+    std::fs::read_to_string(rig.path(name)).unwrap()
+}
+
+const SELF_SIGNED: &str = "req -x509 -newkey rsa:2048 -nodes -days 9 -subj /CN=core -keyout key.pem -out cert.pem";
+
+/// What a station says of the certificate in `cert.pem`, with these lines about trust.
+async fn reason(rig: &Rig, trust: &str) -> String {
+    let server = Server::start_with_certificate(&read(rig, "cert.pem"), &read(rig, "key.pem")).await;
+    let station = rig.station_with(server.port, "", trust);
+    server.refuse_tls().await;
+    let now = until(&station, "the reason", |status| status.station.session.reason.is_some()).await;
+    station.stop().await;
+    let reason = now.station.session.reason.unwrap();
+    assert!(!reason.contains("Other(") && !reason.contains("Error"), "words of a programmer: {reason}");
+    reason
+}
+
+#[tokio::test]
+async fn a_self_signed_certificate_is_trusted_where_it_is_itself_the_ca_file() {
+    let rig = Rig::new();
+    openssl(&rig, &format!("{SELF_SIGNED} -addext subjectAltName=IP:127.0.0.1"));
+    // Some editors begin a text with a byte order mark.
+    rig.write("marked.pem", &format!("\u{feff}{}", read(&rig, "cert.pem")));
+    for ca_file in ["cert.pem", "marked.pem"] {
+        let server = Server::start_with_certificate(&read(&rig, "cert.pem"), &read(&rig, "key.pem")).await;
+        let station = rig.station_with(server.port, "", &format!("ca_file = \"{ca_file}\""));
+        server.session().await;
+        station.stop().await;
+    }
+    assert!(reason(&rig, "").await.contains("core.ca_file"));
+    openssl(&rig, &format!("{SELF_SIGNED} -addext subjectAltName=IP:127.0.0.1").replace("key.pem -out cert", "x -out other"));
+    assert!(reason(&rig, "ca_file = \"other.pem\"").await.contains("core.ca_file"), "another one of the same name");
+}
+
+#[tokio::test]
+async fn a_certificate_of_a_ca_that_nobody_has_is_trusted_where_it_is_itself_the_ca_file() {
+    let rig = Rig::new();
+    let (certificate, key) = Authority::new().issue("127.0.0.1");
+    rig.write("cert.pem", &certificate);
+    let server = Server::start_with_certificate(&certificate, &key).await;
+    let station = rig.station_with(server.port, "", "ca_file = \"cert.pem\"");
+    server.session().await;
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn name_and_dates_of_a_pinned_certificate_count_and_each_fault_has_its_word() {
+    let rig = Rig::new();
+    openssl(&rig, &format!("{SELF_SIGNED} -addext subjectAltName=DNS:elsewhere.example"));
+    assert!(reason(&rig, "ca_file = \"cert.pem\"").await.contains("for another name"));
+    openssl(&rig, SELF_SIGNED);
+    assert!(reason(&rig, "ca_file = \"cert.pem\"").await.contains("subjectAltName"));
+    openssl(&rig, "req -newkey rsa:2048 -nodes -subj /CN=core -keyout key.pem -out request.pem");
+    openssl(&rig, "x509 -req -in request.pem -signkey key.pem -days 9 -out cert.pem");
+    assert!(reason(&rig, "ca_file = \"cert.pem\"").await.contains("version 1"));
+    let year = |year| rcgen::date_time_ymd(year, 1, 1);
+    for (from, until, word) in [(2001, 2002, "expired"), (2090, 2095, "not valid yet")] {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        (params.not_before, params.not_after) = (year(from), year(until));
+        rig.write("cert.pem", &params.self_signed(&key).unwrap().pem());
+        rig.write("key.pem", &key.serialize_pem());
+        let words = reason(&rig, "ca_file = \"cert.pem\"").await;
+        assert!(words.contains(word), "{word}: {words}");
+    }
+}
+
+#[test]
+fn a_file_that_is_no_pem_certificate_is_told_what_it_is() {
+    let rig = Rig::new();
+    openssl(&rig, SELF_SIGNED);
+    openssl(&rig, "x509 -in cert.pem -outform der -out cert.der");
+    openssl(&rig, "crl2pkcs7 -nocrl -certfile cert.pem -out cert.p7b");
+    rig.write("empty.pem", "");
+    rig.write("prose.pem", "hello");
+    rig.write("cut.pem", &read(&rig, "cert.pem")[..300]);
+    for (file, word) in [
+        ("cert.der", "DER form; make PEM of it: openssl x509 -inform der"),
+        ("cert.p7b", "openssl pkcs7 -print_certs"),
+        ("key.pem", "holds no certificate, but: private key"),
+        ("empty.pem", "is empty"),
+        ("prose.pem", "there is no line -----BEGIN CERTIFICATE-----"),
+        ("cut.pem", "damaged"),
+        ("nobody.pem", "No such file"),
+    ] {
+        let path = rig.path(file);
+        let error = callbox::signaling::client_config(Some(path.as_ref()), None).unwrap_err().to_string();
+        assert!(error.contains(word) && error.contains(file), "{file}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_says_where_to_at_the_upgrade_and_at_the_login() {
+    for (status, core) in [
+        ("302 Found", ""),
+        ("301 Moved Permanently", ""),
+        ("307 Temporary Redirect", "login = \"door\"\npassword_file = \"password\""),
+        ("308 Permanent Redirect", "login = \"door\"\npassword_file = \"password\""),
+    ] {
+        let rig = Rig::new();
+        rig.write("password", "open sesame");
+        let server = Server::start(&rig.authority).await;
+        let station = rig.station(server.port, core);
+        let location = "location: https://portal.example/welcome?token=secret\r\n";
+        server.answer_http(status, location, "").await;
+        let told = |status: &callbox::control::FullStatus| {
+            status.station.session.reason.as_ref().is_some_and(|reason| reason.contains("HTTP 3"))
+        };
+        let now = until(&station, "where we are sent", told).await;
+        let reason = now.station.session.reason.unwrap();
+        assert!(reason.contains("https://portal.example/welcome") && reason.contains("captive portal"), "{reason}");
+        assert!(!reason.contains("secret"), "{reason}");
+        station.stop().await;
+    }
+}

@@ -1,0 +1,45 @@
+//! A server that sends the station elsewhere. The station does not follow: its token is for one server alone.
+
+use super::message::shortened;
+
+/// What to say of an answer that points elsewhere (RFC 9110, section 15.4); `None` where it is none.
+pub(super) fn words(status: u16, location: Option<&str>) -> Option<String> {
+    if !matches!(status, 301 | 302 | 303 | 307 | 308) {
+        return None;
+    }
+    let target = location.map(shown).filter(|target| !target.is_empty());
+    let target = target.map_or("elsewhere".to_owned(), |target| format!("to {target}"));
+    Some(format!(
+        "the server sends us {target} (HTTP {status}): mostly a captive portal of the network, which must let this \
+         device through; where it is the server that has moved, write its new address as core.url"
+    ))
+}
+
+/// Without what comes behind `?`, `#` and before `@`: it may hold our token, which the redirect repeats.
+fn shown(location: &str) -> String {
+    let location = location.split(['?', '#']).next().unwrap_or_default();
+    let clean: String = match location.split_once("//") {
+        Some((scheme, rest)) => {
+            let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+            format!("{scheme}//{}{path}", authority.rsplit('@').next().unwrap_or_default())
+        }
+        None => location.to_owned(),
+    };
+    shortened(&clean.chars().filter(|character| !character.is_control()).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_we_are_sent_is_told_without_the_token() {
+        for status in [301, 302, 303, 307, 308] {
+            let words = words(status, Some("https://user:secret@portal.example/login?token=secret#secret")).unwrap();
+            assert!(words.contains("to https://portal.example/login (HTTP") && !words.contains("secret"), "{words}");
+        }
+        assert!(words(302, None).unwrap().contains("sends us elsewhere"));
+        assert_eq!(words(200, Some("x")), None);
+        assert_eq!(words(304, Some("x")), None);
+    }
+}

@@ -1,0 +1,120 @@
+//! Whom `core.ca_file` makes the station trust: what its CAs have signed, and the very certificates that it holds.
+//!
+//! A server in somebody's own house often has a certificate that it made itself. Such a certificate is its own CA and
+//! the server's at once, which the usual rules refuse (RFC 5280, section 4.2.1.9). Whoever puts it into `ca_file` has
+//! said which certificate it must be, so it is compared as a whole; its name and dates are checked all the same.
+
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer;
+
+/// The certificates of a `ca_file`.
+#[derive(Debug)]
+pub(super) struct PinnedCertificates {
+    /// As they are.
+    exactly: Vec<CertificateDer<'static>>,
+    /// What those that are CAs have signed; `None` where none is.
+    signed: Option<Arc<WebPkiServerVerifier>>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+/// Why a certificate cannot be pinned.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum PinError {
+    /// Not even its outer form can be read.
+    #[error("holds something that is no X.509 certificate")]
+    NotX509,
+    /// rustls refuses it as a CA.
+    #[error("holds a CA that cannot be used as one")]
+    BadCa,
+}
+
+impl PinnedCertificates {
+    pub(super) fn new(
+        certificates: Vec<CertificateDer<'static>>,
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<Self, PinError> {
+        let mut roots = RootCertStore::empty();
+        for certificate in &certificates {
+            let (_, parsed) = X509Certificate::from_der(certificate).map_err(|_| PinError::NotX509)?;
+            // The CAs of version 1 say nothing of what they are; one that has signed itself is taken for a CA.
+            let is_ca = match parsed.version.0 {
+                0 => parsed.issuer() == parsed.subject(),
+                _ => parsed.is_ca(),
+            };
+            if is_ca {
+                roots.add(certificate.clone()).map_err(|_| PinError::BadCa)?;
+            }
+        }
+        let signed = match roots.is_empty() {
+            true => None,
+            false => {
+                let builder = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+                Some(builder.build().map_err(|_| PinError::BadCa)?)
+            }
+        };
+        Ok(Self { exactly: certificates, signed, algorithms: provider.signature_verification_algorithms })
+    }
+}
+
+/// Its time has come, and has not passed.
+fn check_dates(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
+    let (_, parsed) = X509Certificate::from_der(certificate).map_err(|_| CertificateError::BadEncoding)?;
+    let now_s = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+    let validity = parsed.validity();
+    if now_s < validity.not_before.timestamp() {
+        return Err(CertificateError::NotValidYet.into());
+    }
+    if now_s > validity.not_after.timestamp() {
+        return Err(CertificateError::Expired.into());
+    }
+    Ok(())
+}
+
+impl ServerCertVerifier for PinnedCertificates {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        if self.exactly.iter().any(|pinned| pinned == end_entity) {
+            check_dates(end_entity, now)?;
+            verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+            return Ok(ServerCertVerified::assertion());
+        }
+        let signed = self.signed.as_ref().ok_or(CertificateError::UnknownIssuer)?;
+        signed.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
