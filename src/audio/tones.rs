@@ -18,6 +18,12 @@ fn parts(sound: Sound) -> &'static [Part] {
             &[(&[425.0], 0.5), (&[], 0.5), (&[425.0], 0.5), (&[], 0.5), (&[425.0], 0.5), (&[], 0.5), (&[425.0], 0.5)]
         }
         Sound::Refused => &[(&[425.0], 0.2), (&[], 0.2), (&[425.0], 0.2), (&[], 0.2), (&[340.0], 0.6)],
+        // The end of the ringing: two tones as it rang, then a lower one.
+        Sound::NoAnswer => &[(&[425.0], 0.4), (&[], 0.2), (&[425.0], 0.4), (&[], 0.2), (&[350.0], 0.8)],
+        // Falling steps, for somebody who is away.
+        Sound::NotReachable => &[(&[650.0], 0.25), (&[520.0], 0.25), (&[390.0], 0.5), (&[], 0.3), (&[390.0], 0.5)],
+        // Number unobtainable: one long tone, as in many countries (ITU-T E.180, supplement 2).
+        Sound::NotFound => &[(&[400.0], 2.5)],
         // Special information tone (ITU-T E.180, 7.4).
         Sound::NoConnection => &[
             (&[950.0], 0.33),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
+use super::output::say;
 use callbox_dsp::{Acoustics, Sweep};
 use clap::Subcommand;
 use serde::Serialize;
@@ -68,7 +69,7 @@ async fn test(path: &Path, json: bool) -> Exit {
     let mut findings = findings(&config, &acoustics);
     findings.extend(timing.remark());
     if json {
-        println!("{}", serde_json::json!(Report::new(&acoustics, &findings)));
+        say!("{}", serde_json::json!(Report::new(&acoustics, &findings)));
     } else {
         print(&acoustics, &findings);
     }
@@ -215,21 +216,18 @@ fn findings(config: &AudioConfig, acoustics: &Acoustics) -> Vec<String> {
 
 fn print(acoustics: &Acoustics, findings: &[String]) {
     if let Some(delay_ms) = acoustics.delay_ms {
-        println!("delay        {delay_ms:.1} ms from the loudspeaker's sample to the microphone's");
+        say!("delay        {delay_ms:.1} ms from the loudspeaker's sample to the microphone's");
         let loss_db = acoustics.echo_return_loss_db;
         let way = if loss_db < 0.0 { "above" } else { "below" };
-        println!("echo         {:.1} dB {way} what is played (echo return loss)", loss_db.abs());
-        println!("distortion   {:.1} %", acoustics.distortion_percent);
+        say!("echo         {:.1} dB {way} what is played (echo return loss)", loss_db.abs());
+        say!("distortion   {:.1} %", acoustics.distortion_percent);
     }
-    println!(
-        "microphone   {:.1} dBFS in the sweep, {:.1} dBFS before it",
-        acoustics.microphone_dbfs, acoustics.noise_dbfs
-    );
+    say!("microphone   {:.1} dBFS in the sweep, {:.1} dBFS before it", acoustics.microphone_dbfs, acoustics.noise_dbfs);
     if findings.is_empty() {
-        println!("All is well: audio.echo = \"full\" will do.");
+        say!("All is well: audio.echo = \"full\" will do.");
     }
     for finding in findings {
-        println!("- {finding}");
+        say!("- {finding}");
     }
 }
 

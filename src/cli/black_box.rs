@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::sleep;
 
 use super::client::{self, Daemon};
+use super::output::say;
 use super::words;
 use super::{Exit, complain};
 use crate::blackbox::Dump;
@@ -22,7 +23,7 @@ pub(super) async fn dump(daemon: &Daemon, file: &Path, unredacted: bool) -> Exit
                 return Exit::Failed;
             }
             let secrets = if unredacted { "with its numbers and codes" } else { "numbers, codes and names replaced" };
-            println!(
+            say!(
                 "{}: {} KiB, {secrets}; see it with: callbox replay {}",
                 file.display(),
                 text.len() / 1024,
@@ -73,7 +74,7 @@ pub(super) async fn packets(daemon: &Daemon, file: &Path, length: Duration) -> E
         return Exit::Failed;
     }
     let count = packets.len();
-    println!("{name}: {count} packets of one call; hear it with: callbox dsp receive --trace {name} --out call.wav");
+    say!("{name}: {count} packets of one call; hear it with: callbox dsp receive --trace {name} --out call.wav");
     Exit::Done
 }
 
@@ -94,11 +95,11 @@ pub(super) fn replay(file: &Path) -> Exit {
     };
     if dump.version != env!("CARGO_PKG_VERSION") {
         let version = &dump.version;
-        println!("recorded by callbox {version}: this one, {}, may decide otherwise", env!("CARGO_PKG_VERSION"));
+        say!("recorded by callbox {version}: this one, {}, may decide otherwise", env!("CARGO_PKG_VERSION"));
     }
     let first = dump.inputs.first().map_or(0, |entry| entry.at.0);
     let redacted = if dump.redacted { ", numbers and codes replaced" } else { "" };
-    println!("{} inputs{redacted}", dump.inputs.len());
+    say!("{} inputs{redacted}", dump.inputs.len());
     let mut station = *dump.station;
     let config = station.config();
     for entry in dump.inputs {
@@ -111,9 +112,9 @@ pub(super) fn replay(file: &Path) -> Exit {
         if decided.is_empty() && words == "a deadline" {
             continue;
         }
-        println!("{at:>9.3} s  {words}");
+        say!("{at:>9.3} s  {words}");
         for line in decided {
-            println!("                 {line}");
+            say!("                 {line}");
         }
     }
     Exit::Done

@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Exit, complain, load};
+use super::output::{say, say_error};
+use super::{Exit, complain, environment};
 use crate::audio::{self, SoundBank};
 use crate::config::{
-    Action, AnswerAction, CallAction, Config, Credentials, GpioBackend, HangupTarget, Order, OutputKind, Rule, Trigger,
+    Action, Again, AnswerAction, AnswerRule, CallAction, CallMode, Config, Credentials, DtmfRule, GpioBackend,
+    HangupTarget, NumberPattern, Order, OutputKind, Rule, SecondCall, Trigger, load_reviewed,
 };
 use crate::core::OutputChange;
 use crate::gpio::{self, PinError};
@@ -16,10 +18,16 @@ use crate::signaling::{Endpoint, client_config};
 const HANG_TO_REST: Duration = Duration::from_secs(6);
 
 pub(super) fn check(path: &Path) -> Exit {
-    let config = match load(path) {
-        Ok(config) => config,
-        Err(exit) => return exit,
+    let (config, warnings) = match load_reviewed(path, &environment()) {
+        Ok(reviewed) => reviewed,
+        Err(errors) => {
+            say_error!("{errors}");
+            return Exit::Usage;
+        }
     };
+    for warning in warnings {
+        say_error!("{warning}");
+    }
     if let Err(error) = client_config(config.core.ca_file.as_deref(), config.core.client_certificate.as_ref()) {
         complain(error);
         return Exit::Usage;
@@ -35,18 +43,18 @@ pub(super) fn check(path: &Path) -> Exit {
 /// Every pin, with its line at the kernel or what is in its way.
 fn check_pins(config: &Config) -> Exit {
     if config.gpio.backend == GpioBackend::Simulated {
-        println!("pins      simulated: no button of this configuration is a real one");
+        say!("pins      simulated: no button of this configuration is a real one");
         return Exit::Done;
     }
     if config.gpio.backend == GpioBackend::Rppal {
         match gpio::raspberry_pi_model() {
-            Some(model) => println!("pins      registers of the {model}"),
-            None => println!("pins      not now: this is no Raspberry Pi; write backend = \"cdev\""),
+            Some(model) => say!("pins      registers of the {model}"),
+            None => say!("pins      not now: this is no Raspberry Pi; write backend = \"cdev\""),
         }
         return Exit::Done;
     }
     if config.gpio.backend == GpioBackend::Auto && gpio::chips().is_empty() {
-        println!("pins      not now: {} (the station keeps looking)", PinError::NoChips);
+        say!("pins      not now: {} (the station keeps looking)", PinError::NoChips);
         return Exit::Done;
     }
     let buttons = config.buttons.iter().map(|button| ("button", &button.name, &button.input.pin));
@@ -55,7 +63,7 @@ fn check_pins(config: &Config) -> Exit {
     let mut result = Exit::Done;
     for (kind, name, pin) in buttons.chain(sensors).chain(outputs) {
         match gpio::inspect(&config.gpio, pin, name) {
-            Ok(line) => println!("pin       of {kind} {name}: {line}"),
+            Ok(line) => say!("pin       of {kind} {name}: {line}"),
             Err(error) => {
                 complain(format!("the pin of {kind} \"{name}\": {error}"));
                 result = Exit::Usage;
@@ -66,7 +74,7 @@ fn check_pins(config: &Config) -> Exit {
 }
 
 fn print_summary(path: &Path, config: &Config) {
-    println!("{}: valid", path.display());
+    say!("{}: valid", path.display());
     let endpoints: Vec<Endpoint> =
         config.core.urls.iter().map(|url| Endpoint::new(url.clone(), config.core.tenant.clone())).collect();
     let servers: Vec<String> = endpoints.iter().map(Endpoint::shown).collect();
@@ -77,35 +85,34 @@ fn print_summary(path: &Path, config: &Config) {
         Credentials::ConfigTokenFile(path) => format!("the config token in {}", path.display()),
     };
     let lines = config.core.lines;
-    println!(
-        "session   {} with {credentials}, {lines} line{}",
-        servers.join(", then "),
-        if lines == 1 { "" } else { "s" }
-    );
+    say!("session   {} with {credentials}, {lines} line{}", servers.join(", then "), if lines == 1 { "" } else { "s" });
     if !endpoints.iter().all(Endpoint::is_secure) {
-        println!("          NOT ENCRYPTED: everybody on the network can listen");
+        say!("          NOT ENCRYPTED: everybody on the network can listen");
     }
     let audio = &config.audio;
-    println!("sound     capture {}, playback {}, {} Hz", audio.capture, audio.playback, audio.rate_hz);
+    say!("sound     capture {}, playback {}, {} Hz", audio.capture, audio.playback, audio.rate_hz);
     match audio::probe(&audio.capture, &audio.playback, audio.rate_hz) {
         Ok(timing) => {
-            println!("          both can be opened");
+            say!("          both can be opened");
             if let Some(remark) = timing.remark() {
-                println!("          warning: {remark}");
+                say!("          warning: {remark}");
             }
         }
-        Err(error) => println!("          not now: {error} (the station keeps trying)"),
+        Err(error) => say!("          not now: {error} (the station keeps trying)"),
     }
     for button in &config.buttons {
-        println!("button    {}: {}", button.name, trigger(config, &button.press));
+        say!("button    {}: {}", button.name, trigger(config, &button.press));
         for (what, found) in [("long", &button.long_press), ("double", &button.double_press)] {
             if let Some(found) = found {
-                println!("          {what}: {}", trigger(config, found));
+                say!("          {what}: {}", trigger(config, found));
             }
+        }
+        if button.again == Again::Hangup {
+            say!("          a press while its call is up: hang up");
         }
     }
     for sensor in &config.sensors {
-        println!(
+        say!(
             "sensor    {}: opened: {}; closed: {}",
             sensor.name,
             trigger(config, &sensor.opened),
@@ -115,15 +122,13 @@ fn print_summary(path: &Path, config: &Config) {
     for output in &config.outputs {
         match &output.kind {
             OutputKind::Relay { max_on } => {
-                println!("relay     {}: on for {} ms at most", output.name, max_on.as_millis());
+                say!("relay     {}: on for {} ms at most", output.name, max_on.as_millis());
                 if *max_on < HANG_TO_REST {
                     let (seconds, name) = (HANG_TO_REST.as_secs(), &output.name);
-                    println!(
-                        "          a daemon that hangs is ended after {seconds} s: the {name} may be on for so long"
-                    );
+                    say!("          a daemon that hangs is ended after {seconds} s: the {name} may be on for so long");
                 }
             }
-            OutputKind::Led { show } => println!("led       {}: shows {} states", output.name, show.len()),
+            OutputKind::Led { show } => say!("led       {}: shows {} states", output.name, show.len()),
         }
     }
     print_calls(config);
@@ -131,20 +136,53 @@ fn print_summary(path: &Path, config: &Config) {
 
 fn print_calls(config: &Config) {
     for rule in &config.answers {
-        let who = if rule.from.is_empty() { "anybody".to_owned() } else { format!("{} patterns", rule.from.len()) };
-        let what = match rule.action {
-            AnswerAction::Answer => format!("answered after {} ms", rule.after.as_millis()),
-            AnswerAction::Ring => "rings here".to_owned(),
-            AnswerAction::Decline => "declined".to_owned(),
-        };
-        let hours = rule.hours.as_ref().map(|hours| format!(", {}", hours.text())).unwrap_or_default();
-        println!("call from {who}: {what}{hours}");
+        say!("call from {}", answer_rule(rule));
     }
-    println!("call from anybody else: declined");
+    say!("call from anybody else: declined");
+    let calls = &config.calls;
+    let second = match calls.second_call {
+        SecondCall::Reject => "declined",
+        SecondCall::Hold => "taken, and the first one is held",
+        SecondCall::Mix => "taken, and all hear each other",
+        SecondCall::Replace => "taken, and the first one ends",
+    };
+    say!("calls     a second one is {second}; a talk ends after {} s", calls.max_talk.as_secs());
     for rule in &config.dtmf {
-        // The code itself is a secret.
-        println!("code      of {} digits: {}", rule.digits.len(), trigger(config, &rule.run));
+        say!("code      {}", code(config, rule));
     }
+}
+
+/// `100, 2*: answered after 500 ms, both ways`
+pub(super) fn answer_rule(rule: &AnswerRule) -> String {
+    let what = match rule.action {
+        AnswerAction::Answer if rule.after.is_zero() => "answered at once".to_owned(),
+        AnswerAction::Answer => format!("answered after {} ms", rule.after.as_millis()),
+        AnswerAction::Ring => "rings here".to_owned(),
+        AnswerAction::Decline => "declined".to_owned(),
+    };
+    let mode = match (rule.action, rule.mode) {
+        (AnswerAction::Decline, _) => "",
+        (_, CallMode::Talk) => ", sound both ways",
+        (_, CallMode::Listen) => ", the caller hears the place and is not heard there",
+        (_, CallMode::Announce) => ", the caller is heard and hears nothing",
+    };
+    let hours = rule.hours.as_ref().map(|hours| format!(", {}", hours.text())).unwrap_or_default();
+    let who = if rule.from.is_empty() { "anybody".to_owned() } else { patterns(&rule.from) };
+    format!("{who}: {what}{mode}{hours}")
+}
+
+fn patterns(patterns: &[NumberPattern]) -> String {
+    patterns.iter().map(NumberPattern::text).collect::<Vec<_>>().join(", ")
+}
+
+/// The digits themselves are a secret.
+fn code(config: &Config, rule: &DtmfRule) -> String {
+    let who = match &rule.from {
+        Some(from) => format!("from {}, whoever called", patterns(from)),
+        None => "from anybody whom the station called".to_owned(),
+    };
+    let tones = if rule.in_band { ", also as tones in the sound" } else { "" };
+    format!("of {} digits {who}{tones}: {}", rule.digits.len(), trigger(config, &rule.run))
 }
 
 fn trigger(config: &Config, trigger: &Trigger) -> String {
@@ -159,9 +197,11 @@ pub(super) fn rule(config: &Config, rule: &Rule) -> String {
         .steps
         .iter()
         .map(|step| {
-            let after = step.after.as_millis();
-            let wait = if after == 0 { String::new() } else { format!(" after {after} ms") };
-            format!("{}{wait}", action(config, &step.action))
+            let (after, lasting, pause) = (step.after.as_millis(), step.lasting.as_millis(), step.cooldown.as_secs());
+            let wait = if after == 0 { String::new() } else { format!(" after {after} ms, whatever happens") };
+            let still = if lasting == 0 { String::new() } else { format!(" if it is still so after {lasting} ms") };
+            let pause = if pause == 0 { String::new() } else { format!(", then not again for {pause} s") };
+            format!("{}{wait}{still}{pause}", action(config, &step.action))
         })
         .collect();
     let hours = rule.hours.as_ref().map(|hours| format!("{}: ", hours.text())).unwrap_or_default();
@@ -191,8 +231,8 @@ fn action(config: &Config, action: &Action) -> String {
             }
         }
         Action::Play(sound) => format!("play {}", sound.name()),
-        Action::Volume(volume) => format!("volume {volume}"),
-        Action::Mute(true) => "microphone off".into(),
+        Action::Volume(volume) => format!("volume {volume} until the end of the call"),
+        Action::Mute(true) => "microphone off until the end of the call".into(),
         Action::Mute(false) => "microphone on".into(),
     }
 }

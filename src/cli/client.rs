@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub(super) use super::Daemon;
+use super::output::say;
 use super::{Exit, complain, words};
 use crate::audio::{CardControl, CardTiming};
 use crate::control::usual_sockets;
 use crate::control::{
     ClientError, ControlClient, ErrorKind, EventRecord, FullStatus, OutputRequest, Reply, Request, SoundStatus,
 };
-use crate::core::{CallState, Direction};
+use crate::core::{CallState, Direction, called};
 
 /// Between two looks whether a call is up.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
@@ -76,6 +77,10 @@ pub(super) async fn ask(daemon: &Daemon, request: &Request) -> Result<Reply, Exi
 pub(super) fn refused(reply: Reply) -> Exit {
     match reply {
         Reply::Ok(_) | Reply::Status(_) | Reply::Explanation(_) | Reply::Dump(_) => Exit::Done,
+        Reply::Note(note) => {
+            say!("{note}");
+            Exit::Done
+        }
         Reply::Error(error) => {
             complain(&error.message);
             match error.kind {
@@ -122,7 +127,7 @@ pub(super) async fn status(daemon: &Daemon, json: bool) -> Exit {
     };
     if json {
         match serde_json::to_string_pretty(&status) {
-            Ok(text) => println!("{text}"),
+            Ok(text) => say!("{text}"),
             Err(error) => {
                 complain(error);
                 return Exit::Failed;
@@ -137,25 +142,31 @@ pub(super) async fn status(daemon: &Daemon, json: bool) -> Exit {
 fn print_status(status: &FullStatus) {
     let station = &status.station;
     let reason = |reason: &Option<String>| reason.as_ref().map(|words| format!(" ({words})")).unwrap_or_default();
-    println!("callbox   {}, up {}", status.version, duration(status.uptime_s));
-    println!("server    {}", status.server);
-    println!("session   {}{}", station.session.state, reason(&station.session.reason));
+    say!("callbox   {}, up {}", status.version, duration(status.uptime_s));
+    say!("server    {}", status.server);
+    say!("session   {}{}", station.session.state, reason(&station.session.reason));
     for line in &station.lines {
         match &line.call {
-            None => println!("line {}    {}", line.line, line.state),
+            None => say!("line {}    {}", line.line, line.state),
             Some(call) => {
                 let way = if call.direction == Direction::Outgoing { "to" } else { "from" };
                 let name = call.name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
                 let talk = call.talk_s.map(|talk| format!(", {}", duration(talk))).unwrap_or_default();
                 let media = words::media(call);
-                println!("line {}    {} {way} {}{name}{talk}{media}", line.line, line.state, call.number);
+                say!("line {}    {} {way} {}{name}{talk}{media}", line.line, line.state, called(&call.number));
+                if call.codes_unreachable {
+                    say!("          the far end has no telephone events: no code can be typed in this call");
+                }
+                if call.unusable_candidates > 0 {
+                    say!("          {} candidates of the far end cannot be used", call.unusable_candidates);
+                }
             }
         }
     }
     let source = if status.sound.synthetic { "built-in microphone: there is no sound card" } else { "ready" };
     match &station.audio.fault {
-        Some(fault) => println!("sound     fault: {fault}"),
-        None if !station.audio.ready => println!("sound     starting"),
+        Some(fault) => say!("sound     fault: {fault}"),
+        None if !station.audio.ready => say!("sound     starting"),
         None => {
             let sound = &status.sound;
             // Between calls the card rests.
@@ -164,7 +175,7 @@ fn print_status(status: &FullStatus) {
             });
             let control = |control: &CardControl| format!(", {} {:.1} dB", control.name, control.db);
             let controls = [&sound.playback_control, &sound.capture_control].into_iter().flatten().map(control);
-            println!(
+            say!(
                 "sound     {source}{}, volume {}{}{}",
                 levels.unwrap_or_default(),
                 station.audio.volume,
@@ -173,25 +184,31 @@ fn print_status(status: &FullStatus) {
             );
             let SoundStatus { capture_period_ms, playback_period_ms, lead_ms, .. } = *sound;
             if let Some(remark) = (CardTiming { capture_period_ms, playback_period_ms, lead_ms }).remark() {
-                println!("          {lead_ms} ms wait in the card: {remark}");
+                say!("          {lead_ms} ms wait in the card: {remark}");
             }
         }
     }
-    if let Some(fault) = &station.audio.microphone_fault {
-        println!("          {fault}");
+    if let Some(lasting) = station.audio.volume_changed {
+        say!("          the volume is not as configured, {lasting}");
     }
-    println!("pins      {}", status.gpio_backend);
+    if let Some(lasting) = station.audio.mute_changed {
+        say!("          the microphone is off, {lasting}");
+    }
+    if let Some(fault) = &station.audio.microphone_fault {
+        say!("          {fault}");
+    }
+    say!("pins      {}", status.gpio_backend);
     for output in &station.outputs {
-        println!("{:<9} {}: {}", output.kind, output.name, format!("{:?}", output.drive).to_lowercase());
+        say!("{:<9} {}: {}", output.kind, output.name, format!("{:?}", output.drive).to_lowercase());
     }
     for pin in station.buttons.iter().filter(|pin| pin.active) {
-        println!("button    {}: down", pin.name);
+        say!("button    {}: down", pin.name);
     }
     for pin in &station.sensors {
-        println!("sensor    {}: {}", pin.name, if pin.active { "open" } else { "closed" });
+        say!("sensor    {}: {}", pin.name, if pin.active { "open" } else { "closed" });
     }
     if let Some(end) = &station.last_end {
-        println!("last call ended with {} {}", end.cause.code, end.cause.text);
+        say!("last call ended with {} {}", end.cause.code, end.cause.text);
     }
 }
 
@@ -216,10 +233,10 @@ pub(super) async fn events(daemon: &Daemon, json: bool) -> Exit {
     loop {
         match client.next::<EventRecord>().await {
             Ok(Some(event)) if json => match serde_json::to_string(&event) {
-                Ok(text) => println!("{text}"),
+                Ok(text) => say!("{text}"),
                 Err(error) => complain(error),
             },
-            Ok(Some(event)) => println!("{}  {}", words::time_of(&event), event.fact),
+            Ok(Some(event)) => say!("{}  {}", words::time_of(&event), event.fact),
             Ok(None) => {
                 complain("the daemon has stopped");
                 return Exit::Unreachable;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::output::say;
 use super::{Exit, complain};
 use crate::audio::{self, CardDescription, PcmDescription};
 use crate::gpio::{self, ChipDescription};
@@ -30,7 +31,7 @@ pub(super) async fn devices(json: bool) -> Exit {
     if json {
         return match serde_json::to_string_pretty(&devices) {
             Ok(text) => {
-                println!("{text}");
+                say!("{text}");
                 Exit::Done
             }
             Err(error) => {
@@ -39,21 +40,21 @@ pub(super) async fn devices(json: bool) -> Exit {
             }
         };
     }
-    println!("Sound cards");
+    say!("Sound cards");
     for card in &devices.cards {
         let usb = card.usb.as_ref().map(|usb| format!("  {usb}")).unwrap_or_default();
-        println!("  plughw:CARD={}{usb}  {}", card.id, card.name);
+        say!("  plughw:CARD={}{usb}  {}", card.id, card.name);
         let controls = [("loudspeaker", &card.playback_control), ("microphone", &card.capture_control)];
         let controls = controls.iter().filter_map(|(what, control)| Some(format!("{} ({what})", control.as_ref()?)));
         let controls = controls.collect::<Vec<_>>().join(", ");
         if !controls.is_empty() {
-            println!("    levels by {controls}");
+            say!("    levels by {controls}");
         }
     }
     if devices.cards.is_empty() {
-        println!("  none");
+        say!("  none");
     }
-    println!("PCM names");
+    say!("PCM names");
     for pcm in &devices.pcms {
         let what = match (pcm.capture, pcm.playback) {
             (true, true) => "capture, playback",
@@ -62,33 +63,33 @@ pub(super) async fn devices(json: bool) -> Exit {
         };
         match &pcm.problem {
             None => {
-                println!("  {}  ({what}, works) {}", pcm.name, pcm.description);
+                say!("  {}  ({what}, works) {}", pcm.name, pcm.description);
                 if let Some(remark) = &pcm.remark {
-                    println!("    warning: {remark}");
+                    say!("    warning: {remark}");
                 }
             }
-            Some(problem) => println!("  {}  ({what}) not now: {problem}", pcm.name),
+            Some(problem) => say!("  {}  ({what}) not now: {problem}", pcm.name),
         }
     }
     if devices.pcms.is_empty() {
-        println!("  none");
+        say!("  none");
     }
-    println!("GPIO chips");
+    say!("GPIO chips");
     for chip in &devices.gpio_chips {
         match &chip.problem {
-            Some(problem) => println!("  {}  {problem}", chip.name),
-            None => println!("  {} [{}]  {} lines", chip.name, chip.label, chip.lines.len()),
+            Some(problem) => say!("  {}  {problem}", chip.name),
+            None => say!("  {} [{}]  {} lines", chip.name, chip.label, chip.lines.len()),
         }
         for line in chip.lines.iter().filter(|line| !line.name.is_empty() || line.held_by.is_some()) {
             let held = line.held_by.as_ref().map(|by| format!("  held by {by}")).unwrap_or_default();
-            println!("    {:>3}  {}{held}", line.offset, line.name);
+            say!("    {:>3}  {}{held}", line.offset, line.name);
         }
     }
     if devices.gpio_chips.is_empty() {
-        println!("  none");
+        say!("  none");
     }
     if let Some(model) = gpio::raspberry_pi_model() {
-        println!("This is a {model}: pins may be written as BCM numbers or as \"GPIO17\"");
+        say!("This is a {model}: pins may be written as BCM numbers or as \"GPIO17\"");
     }
     Exit::Done
 }
@@ -129,12 +130,12 @@ pub(super) fn try_pcm(name: &str, capture: bool) -> Exit {
     match audio::try_pcm(name, capture) {
         Ok(timing) => {
             if let Some(remark) = timing.remark() {
-                println!("{remark}");
+                say!("{remark}");
             }
             Exit::Done
         }
         Err(words) => {
-            println!("{words}");
+            say!("{words}");
             Exit::Failed
         }
     }

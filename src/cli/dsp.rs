@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::output::say;
 use callbox_dsp::{CaptureOptions, CapturePath, DigitDetector};
 use clap::{Args, Subcommand};
 
@@ -196,10 +197,10 @@ fn receive(args: &ReceiveArgs) -> Result<(), DspError> {
     write(&args.out, args.rate, heard.iter())?;
     let (delay_ms, target_ms) = (delays_ms / f64::from(frames), targets_ms / f64::from(frames));
     let ReceiveCounters { received, late, lost, concealed_ms, shortened_ms, lengthened_ms } = counters;
-    println!("received   {received} packets, {late} of them too late or twice");
-    println!("lost       {lost} packets, {concealed_ms:.0} ms made up");
-    println!("stretched  {shortened_ms:.0} ms left out, {lengthened_ms:.0} ms said twice");
-    println!("delay      {delay_ms:.1} ms above the fastest packet's, target {target_ms:.1} ms");
+    say!("received   {received} packets, {late} of them too late or twice");
+    say!("lost       {lost} packets, {concealed_ms:.0} ms made up");
+    say!("stretched  {shortened_ms:.0} ms left out, {lengthened_ms:.0} ms said twice");
+    say!("delay      {delay_ms:.1} ms above the fastest packet's, target {target_ms:.1} ms");
     Ok(())
 }
 
@@ -215,7 +216,7 @@ fn send(args: &SendArgs) -> Result<(), DspError> {
     }
     let bytes = rtpdump::write(Duration::ZERO, &packets);
     std::fs::write(&args.trace, bytes).map_err(|error| DspError::Write { path: args.trace.clone(), error })?;
-    println!("sent       {} packets", packets.len());
+    say!("sent       {} packets", packets.len());
     Ok(())
 }
 
@@ -226,7 +227,7 @@ fn digits(args: &DigitsArgs) -> Result<(), DspError> {
     for (at_ms, begin) in (0_u32..).step_by(FRAME_MS as usize).zip((0..sound.len()).step_by(frame.len())) {
         take(&sound, begin, &mut frame);
         if let Some(digit) = detector.heard(&frame) {
-            println!("{:.2} s  {digit}", f64::from(at_ms) / 1_000.0);
+            say!("{:.2} s  {digit}", f64::from(at_ms) / 1_000.0);
         }
     }
     Ok(())

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::client::{self, Daemon};
+use super::output::say;
 use super::words;
 use super::{Exit, complain, load};
 use crate::config::{Config, Hours, Trigger};
@@ -19,14 +20,14 @@ pub(super) async fn last(daemon: &Daemon) -> Exit {
     match client::ask(daemon, &Request::Explain).await {
         Ok(Reply::Explanation(events)) => match sentence(&events) {
             Some(sentence) => {
-                println!("{sentence}");
+                say!("{sentence}");
                 for event in &events {
-                    println!("  {}  {}", words::time_of(event), event.fact);
+                    say!("  {}  {}", words::time_of(event), event.fact);
                 }
                 Exit::Done
             }
             None => {
-                println!("no call has ended since the daemon started");
+                say!("no call has ended since the daemon started");
                 Exit::Done
             }
         },
@@ -46,6 +47,11 @@ fn sentence(events: &[EventRecord]) -> Option<String> {
         Fact::Call { state: CallState::Established, .. } => Some(event.at_ms),
         _ => None,
     });
+    let legs = legs(events);
+    if up_at.is_none() && legs.len() > 1 {
+        let legs: Vec<String> = legs.iter().map(|(number, why)| format!("{number}: {why}")).collect();
+        return Some(format!("{} Nobody took it. {}.", began(events), legs.join("; ")).trim().to_owned());
+    }
     let begins = events.iter().any(|event| {
         use CallState::{Answering, Dialing, Incoming};
         matches!(&event.fact, Fact::Call { state: Dialing | Incoming | Answering, .. })
@@ -56,11 +62,38 @@ fn sentence(events: &[EventRecord]) -> Option<String> {
         None if begins => "before it was up".to_owned(),
         None => "(its beginning is no longer known)".to_owned(),
     };
-    let why = match meaning(cause.code) {
+    let why = match cause.unanswered.map(|why| why.to_string()).or(meaning(cause.code).map(str::to_owned)) {
         Some(meaning) => format!("{meaning} ({} {})", cause.code, cause.text),
         None => format!("{} {}", cause.code, cause.text),
     };
-    Some(format!("The call {way} {number} on line {line} ended {length}: {why}."))
+    let began = began(events);
+    let number = called(number);
+    Some(format!("{began} The call {way} {number} on line {line} ended {length}: {why}.").trim().to_owned())
+}
+
+/// Who was called in turn or at once, and what came of each.
+fn legs(events: &[EventRecord]) -> Vec<(&str, String)> {
+    events
+        .iter()
+        .filter_map(|event| match &event.fact {
+            Fact::Call { number, cause: Some(cause), attempt: Some(_), .. } => {
+                let why = cause.unanswered.map_or_else(|| cause.text.clone(), |why| why.to_string());
+                Some((called(number), format!("{why} ({} {})", cause.code, cause.text)))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+/// What the calls came of, as a sentence; empty where that is not known.
+fn began(events: &[EventRecord]) -> String {
+    match events.first().map(|event| &event.fact) {
+        Some(Fact::Press { button, .. }) => format!("Somebody pressed {button}."),
+        Some(Fact::Sensor { sensor, opened }) => {
+            format!("The sensor {sensor} {}.", if *opened { "opened" } else { "closed" })
+        }
+        _ => String::new(),
+    }
 }
 
 /// What a SIP status says of the end of a call (RFC 3261, section 21).
@@ -70,38 +103,174 @@ fn meaning(code: i64) -> Option<&'static str> {
         403 => "the core server forbids it",
         404 | 484 | 604 => "there is no such number",
         408 => "something took too long",
-        480 => "nobody answered",
+        480 => "nobody could take it",
         481 | 454 => "the core server no longer knew the call",
         486 | 600 => "the far end is busy",
         487 => "the caller gave up",
-        488 => "there is no codec that both sides know",
+        400 | 415 | 488 => "what the far end offers cannot be taken",
         500 | 503 => "the service failed",
         603 => "the far end declined",
         _ => return None,
     })
 }
 
-/// What a press would do, decision by decision, without doing anything.
-pub(super) fn press(config: &Path, name: &str, at: Option<LocalTime>, offline: bool) -> Exit {
+/// What may happen, to be rehearsed.
+#[derive(Debug, Clone)]
+pub(super) enum Trial {
+    /// A button is pressed.
+    Press { button: String, gesture: Gesture },
+    /// A sensor changes.
+    Sensor { sensor: String, opened: bool },
+    /// A far end that was called, or calls, types a code.
+    Code { digits: String, from: String },
+    /// Somebody calls.
+    Incoming { from: String },
+}
+
+/// What a trial would lead to, decision by decision, without doing anything.
+pub(super) fn rehearse(config: &Path, trial: &Trial, at: Option<LocalTime>, offline: bool) -> Exit {
     let config = match load(config) {
         Ok(config) => Arc::new(config),
         Err(exit) => return exit,
     };
-    let Some(index) = config.buttons.iter().position(|button| button.name == name) else {
-        let names: Vec<&str> = config.buttons.iter().map(|button| button.name.as_str()).collect();
-        complain(format!("there is no button \"{name}\"; there are: {}", names.join(", ")));
-        return Exit::Usage;
-    };
     let local = at.or_else(crate::station::local_time);
-    match local {
-        Some(local) => println!("{}: it is {}", name, shown_time(local)),
-        None => println!("{name}: the clock is not set, so no rule with hours matches"),
-    }
+    let time = match local {
+        Some(local) => format!("it is {}", shown_time(local)),
+        None => "the clock is not set, so no rule with hours matches".to_owned(),
+    };
+    let result = match trial {
+        Trial::Press { button, gesture } => press(&config, button, *gesture, &time, local, offline),
+        Trial::Sensor { sensor, opened } => move_sensor(&config, sensor, *opened, &time, local, offline),
+        Trial::Code { digits, from } => type_code(&config, digits, from, &time, local),
+        Trial::Incoming { from } => receive_call(&config, from, &time, local),
+    };
+    result.unwrap_or_else(|problem| {
+        complain(problem);
+        Exit::Usage
+    })
+}
+
+fn no_such<'a>(what: &str, name: &str, names: impl Iterator<Item = &'a String>) -> String {
+    let names: Vec<&str> = names.map(String::as_str).collect();
+    let there =
+        if names.is_empty() { "none is configured".to_owned() } else { format!("there are: {}", names.join(", ")) };
+    format!("there is no {what} \"{name}\"; {there}")
+}
+
+fn press(
+    config: &Arc<Config>,
+    name: &str,
+    gesture: Gesture,
+    time: &str,
+    local: Option<LocalTime>,
+    offline: bool,
+) -> Result<Exit, String> {
+    let names = config.buttons.iter().map(|button| &button.name);
+    let index = config.buttons.iter().position(|button| button.name == name);
+    let index = index.ok_or_else(|| no_such("button", name, names))?;
+    say!("{name}: {time}");
     if let Some(button) = config.buttons.get(index) {
-        print_rules(&config, &button.press, local);
+        let trigger = match gesture {
+            Gesture::Press => Some(&button.press),
+            Gesture::Long => button.long_press.as_ref(),
+            Gesture::Double => button.double_press.as_ref(),
+        };
+        match trigger {
+            Some(trigger) => print_rules(config, trigger, local),
+            None => say!("  a {} means nothing at this button", shown_gesture(gesture)),
+        }
     }
-    Rehearsal::new(config, local, offline).press(index);
-    Exit::Done
+    let command = Command::Press { button: index, gesture };
+    Rehearsal::new(Arc::clone(config), local, offline).run(vec![Input::Command(CommandId(1), command)]);
+    Ok(Exit::Done)
+}
+
+fn shown_gesture(gesture: Gesture) -> &'static str {
+    match gesture {
+        Gesture::Press => "press",
+        Gesture::Long => "long press",
+        Gesture::Double => "double press",
+    }
+}
+
+fn move_sensor(
+    config: &Arc<Config>,
+    name: &str,
+    opened: bool,
+    time: &str,
+    local: Option<LocalTime>,
+    offline: bool,
+) -> Result<Exit, String> {
+    let names = config.sensors.iter().map(|sensor| &sensor.name);
+    let index = config.sensors.iter().position(|sensor| sensor.name == name);
+    let index = index.ok_or_else(|| no_such("sensor", name, names))?;
+    say!("{name} {}, and stays so: {time}", if opened { "opens" } else { "closes" });
+    if let Some(sensor) = config.sensors.get(index) {
+        print_rules(config, if opened { &sensor.opened } else { &sensor.closed }, local);
+    }
+    let pin = Pin::Sensor(index);
+    let mut rehearsal = Rehearsal::new(Arc::clone(config), local, offline);
+    rehearsal.feed(Input::Level { pin, active: !opened, debounced: false });
+    rehearsal.run(vec![Input::Edge { pin, active: opened }]);
+    Ok(Exit::Done)
+}
+
+fn type_code(
+    config: &Arc<Config>,
+    digits: &str,
+    from: &str,
+    time: &str,
+    local: Option<LocalTime>,
+) -> Result<Exit, String> {
+    let digits = digits.to_ascii_uppercase();
+    if digits.is_empty() || !digits.chars().all(|digit| "0123456789*#ABCD".contains(digit)) {
+        return Err(format!("\"{digits}\" has characters that are no DTMF digits (0-9, *, #, A-D)"));
+    }
+    // A code may be typed in a call of ours and in one of theirs.
+    for direction in [Direction::Outgoing, Direction::Incoming] {
+        let whose = if direction == Direction::Outgoing { "whom the station called" } else { "who called the station" };
+        say!("{from}, {whose}, types these {} digits: {time}", digits.len());
+        let admitted: Vec<&crate::config::DtmfRule> =
+            config.dtmf.iter().filter(|rule| rule.admits(from, direction == Direction::Outgoing)).collect();
+        match admitted.iter().find(|rule| digits.ends_with(&rule.digits)) {
+            _ if admitted.is_empty() => say!("  no code is open to them: nothing happens"),
+            Some(rule) => {
+                say!("  that is a code of theirs");
+                print_rules(config, &rule.run, local);
+            }
+            None => say!("  that is no code of theirs: wrong"),
+        }
+        let mut rehearsal = Rehearsal::new(Arc::clone(config), local, false);
+        rehearsal.connect_to(from, direction);
+        let typed = digits.chars().map(|digit| Input::Media(rehearsal.media, MediaEvent::Digit(digit))).collect();
+        rehearsal.run_for(typed, 15_000);
+    }
+    Ok(Exit::Done)
+}
+
+fn receive_call(config: &Arc<Config>, from: &str, time: &str, local: Option<LocalTime>) -> Result<Exit, String> {
+    say!("{} calls: {time}", called(from));
+    let holds = |hours: &Hours| local.is_some_and(|local| hours.contain(local));
+    let mut matched = false;
+    for (number, rule) in (1..).zip(&config.answers) {
+        let word = match rule {
+            _ if matched => "not asked, an earlier one matches",
+            rule if !rule.is_for(from) => "is for other callers",
+            rule if !rule.hours.as_ref().is_none_or(holds) => "does not match at this hour",
+            _ => {
+                matched = true;
+                "matches"
+            }
+        };
+        say!("  rule {number} {word}: {}", super::check::answer_rule(rule));
+    }
+    if !matched {
+        say!("  no rule matches: the call is declined");
+    }
+    let mut rehearsal = Rehearsal::new(Arc::clone(config), local, false);
+    let invitation = rehearsal.invitation(from);
+    rehearsal.run_for(vec![invitation], 90_000);
+    Ok(Exit::Done)
 }
 
 fn print_rules(config: &Config, trigger: &Trigger, local: Option<LocalTime>) {
@@ -116,10 +285,10 @@ fn print_rules(config: &Config, trigger: &Trigger, local: Option<LocalTime>) {
                 "matches"
             }
         };
-        println!("  rule {number} {word}: {}", super::check::rule(config, rule));
+        say!("  rule {number} {word}: {}", super::check::rule(config, rule));
     }
     if !matched {
-        println!("  no rule matches: nothing happens");
+        say!("  no rule matches: nothing happens");
     }
 }
 
@@ -132,13 +301,27 @@ struct Rehearsal {
     pressed_ms: u64,
     told: bool,
     answers: Vec<(u64, Input)>,
+    /// The peer connection of the last call.
+    media: MediaId,
+    /// The far end answers.
+    answering: bool,
 }
 
 impl Rehearsal {
     fn new(config: Arc<Config>, local: Option<LocalTime>, offline: bool) -> Self {
         let station = Station::new(Arc::clone(&config), 1, 1, Now { at: Time(0), local });
         let (now_ms, pressed_ms) = (0, 0);
-        let mut rehearsal = Self { config, station, local, now_ms, pressed_ms, told: false, answers: Vec::new() };
+        let mut rehearsal = Self {
+            config,
+            station,
+            local,
+            now_ms,
+            pressed_ms,
+            told: false,
+            answers: Vec::new(),
+            media: MediaId(0),
+            answering: false,
+        };
         rehearsal.feed(Input::Audio(AudioEvent::Ready));
         if offline {
             let words = "no network, as asked with --offline".to_owned();
@@ -166,18 +349,64 @@ impl Rehearsal {
         rehearsal
     }
 
-    fn press(mut self, button: usize) {
+    /// What follows from these inputs until all is at rest.
+    fn run(self, inputs: Vec<Input>) {
+        self.run_for(inputs, HORIZON_MS);
+    }
+
+    fn run_for(mut self, inputs: Vec<Input>, most_ms: u64) {
         let session = self.station.status().session;
         let reason = session.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
-        println!("  the session is {}{reason}", session.state);
-        println!("  were nobody to answer:");
+        say!("  the session is {}{reason}", session.state);
+        say!("  were nobody to do anything else:");
         self.pressed_ms = self.now_ms;
         self.told = true;
-        self.feed(Input::Command(CommandId(1), Command::Press { button, gesture: Gesture::Press }));
-        let end = self.now_ms + HORIZON_MS;
+        inputs.into_iter().for_each(|input| self.feed(input));
+        let end = self.now_ms + most_ms;
         while self.now_ms < end && !self.is_over() {
             self.pass(250);
         }
+    }
+
+    fn event(&self, body: EventBody) -> Input {
+        let event = Event { transaction: None, line: Some(0), call_id: Some(CallId("rehearsal".into())), body };
+        Input::Socket(SocketEvent::Message(Box::new(ServerMessage::Event(Box::new(event)))))
+    }
+
+    fn invitation(&mut self, from: &str) -> Input {
+        self.event(EventBody::IncomingCall(Invitation {
+            callee: String::new(),
+            caller: from.to_owned(),
+            caller_display_name: None,
+            referred_by: None,
+            replace_call_id: None,
+            is_focus: None,
+            jsep: Some(Jsep::offer("a rehearsal")),
+        }))
+    }
+
+    /// A call that is up, whoever made it; what happens on the way is not told.
+    fn connect_to(&mut self, number: &str, direction: Direction) {
+        match direction {
+            Direction::Outgoing => {
+                let command = Command::Call { number: number.to_owned(), line: None };
+                self.answering = true;
+                self.feed(Input::Command(CommandId(1), command));
+                self.pass(2_000);
+            }
+            Direction::Incoming => {
+                let invitation = self.invitation(number);
+                self.feed(invitation);
+                self.feed(Input::Command(CommandId(1), Command::Answer { line: None }));
+                self.pass(500);
+                let accepted = EventBody::Accepted { jsep: None, callee: None, is_focus: None };
+                let accepted = self.event(accepted);
+                self.feed(accepted);
+                self.pass(500);
+            }
+        }
+        self.feed(Input::Media(self.media, MediaEvent::Connected));
+        self.answering = false;
     }
 
     fn is_over(&self) -> bool {
@@ -212,7 +441,7 @@ impl Rehearsal {
             if self.told && is_a_decision(&output) {
                 let after = (self.now_ms - self.pressed_ms) as f64 / 1000.0;
                 if let Some(words) = words::output(&self.config, &output) {
-                    println!("  {after:>7.1} s  {words}");
+                    say!("  {after:>7.1} s  {words}");
                 }
             }
             self.respond(&output);
@@ -225,6 +454,12 @@ impl Rehearsal {
 
     fn respond(&mut self, output: &Output) {
         match output {
+            Output::Media(media, MediaCommand::Answer { .. }) => {
+                self.media = *media;
+                let answer = MediaEvent::LocalAnswer { sdp: "a rehearsal".into(), far_end_holds: false };
+                self.answer_after(10, Input::Media(*media, answer));
+            }
+            Output::Media(media, MediaCommand::ApplyAnswer { .. }) => self.media = *media,
             Output::Media(media, MediaCommand::Offer) => {
                 let offer = MediaEvent::LocalOffer { sdp: "a rehearsal".into() };
                 self.answer_after(10, Input::Media(*media, offer));
@@ -247,6 +482,11 @@ impl Rehearsal {
                 });
                 self.answer_after(20, Input::Socket(SocketEvent::Message(Box::new(ack))));
                 match request.body {
+                    RequestBody::OutgoingCall { .. } if self.answering => {
+                        let jsep = Some(Jsep::answer("a rehearsal"));
+                        let accepted = EventBody::Accepted { jsep, callee: None, is_focus: None };
+                        self.answer_after(200, event(accepted));
+                    }
                     RequestBody::OutgoingCall { .. } => self.answer_after(200, event(EventBody::Ringing {})),
                     RequestBody::Hangup {} => {
                         let hangup = EventBody::Hangup { code: 487, reason: "cancelled".into() };
@@ -265,7 +505,13 @@ fn is_a_decision(output: &Output) -> bool {
     match output {
         Output::Send(ClientMessage::Request(request)) => !matches!(request.body, RequestBody::IceTrickle { .. }),
         Output::Play { .. } | Output::Scene(_) | Output::Drive(..) | Output::Connect { .. } => true,
-        Output::Fact(fact) => matches!(fact, Fact::PressRefused { .. } | Fact::Call { cause: Some(_), .. }),
+        Output::Fact(fact) => matches!(
+            fact,
+            Fact::PressRefused { .. }
+                | Fact::SensorRefused { .. }
+                | Fact::Dtmf { .. }
+                | Fact::Call { cause: Some(_), .. }
+        ),
         _ => false,
     }
 }

@@ -2,9 +2,10 @@
 
 use std::io::Write;
 
+use super::output::say;
 use clap::CommandFactory;
 
-use super::{Cli, Exit, complain};
+use super::{Cli, Exit, complain, output};
 use crate::control::{EventRecord, FullStatus};
 
 /// Which output.
@@ -17,15 +18,19 @@ pub(super) enum SchemaOf {
 }
 
 pub(super) fn completions(shell: clap_complete::Shell) -> Exit {
-    clap_complete::generate(shell, &mut Cli::command(), "callbox", &mut std::io::stdout());
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "callbox", &mut script);
+    output::bytes(std::io::stdout(), &script);
     Exit::Done
 }
 
 pub(super) fn man() -> Exit {
     let mut page = Vec::new();
-    let rendered = render_man(&mut page).and_then(|()| std::io::stdout().write_all(&page));
-    match rendered {
-        Ok(()) => Exit::Done,
+    match render_man(&mut page) {
+        Ok(()) => {
+            output::bytes(std::io::stdout(), &page);
+            Exit::Done
+        }
         Err(error) => {
             complain(error);
             Exit::Failed
@@ -56,7 +61,7 @@ pub(super) fn schema(of: SchemaOf) -> Exit {
     };
     match serde_json::to_string_pretty(&schema) {
         Ok(text) => {
-            println!("{text}");
+            say!("{text}");
             Exit::Done
         }
         Err(error) => {

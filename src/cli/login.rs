@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::output::say;
 use clap::Args;
 use url::Url;
 
@@ -99,7 +100,7 @@ pub(super) async fn login(args: LoginArgs) -> Exit {
         complain(format!("{} cannot be written: {error}", args.token_file.display()));
         return Exit::Failed;
     }
-    println!("The token is in {}", args.token_file.display());
+    say!("The token is in {}", args.token_file.display());
     Exit::Done
 }
 

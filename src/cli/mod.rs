@@ -10,6 +10,7 @@ mod explain;
 mod generate;
 mod logging;
 mod login;
+mod output;
 mod outputs_off;
 mod run;
 mod sandbox;
@@ -21,6 +22,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use output::say_error;
 
 /// Exit codes (`interface.md`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,8 +174,11 @@ enum Command {
         #[command(flatten)]
         daemon: Daemon,
     },
-    /// Silence the microphone
+    /// Silence the microphone, until the end of the call
     Mute {
+        /// Until told otherwise
+        #[arg(long)]
+        keep: bool,
         #[command(flatten)]
         daemon: Daemon,
     },
@@ -182,11 +187,14 @@ enum Command {
         #[command(flatten)]
         daemon: Daemon,
     },
-    /// Set the loudspeaker, 0 to 100
+    /// Set the loudspeaker, 0 to 100, until the end of the call
     Volume {
         /// 0 to 100
         #[arg(value_parser = clap::value_parser!(u8).range(0..=100))]
         volume: u8,
+        /// Until told otherwise
+        #[arg(long)]
+        keep: bool,
         #[command(flatten)]
         daemon: Daemon,
     },
@@ -211,23 +219,8 @@ enum Command {
         #[command(flatten)]
         daemon: Daemon,
     },
-    /// Say why the last call ended, or what a press would do
-    Explain {
-        /// The last call; the default
-        #[arg(value_name = "last", value_parser = ["last"])]
-        what: Option<String>,
-        /// Print what a press of this button would do, without doing it
-        #[arg(long, value_name = "NAME", conflicts_with = "what")]
-        press: Option<String>,
-        /// At this local time, as "Sun 03:00"; now by default
-        #[arg(long, value_name = "TIME", requires = "press", value_parser = explain::time_argument)]
-        at: Option<crate::core::LocalTime>,
-        /// Without a connection to the core server
-        #[arg(long, requires = "press")]
-        offline: bool,
-        #[command(flatten)]
-        daemon: Daemon,
-    },
+    /// Say why the last call ended, or what a press, a sensor, a code or a call would do
+    Explain(ExplainArgs),
     /// Write the black box of the last minutes to a file, or record the packets of a call
     Dump {
         /// The file
@@ -269,6 +262,77 @@ enum Command {
     },
 }
 
+/// What to explain: the last call, or something that may happen and is only rehearsed.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// The last call; the default
+    #[arg(value_name = "last", value_parser = ["last"])]
+    what: Option<String>,
+    /// Print what a press of this button would do, without doing it
+    #[arg(long, value_name = "NAME", group = "trial", conflicts_with = "what")]
+    press: Option<String>,
+    /// A long press
+    #[arg(long, requires = "press", conflicts_with = "double")]
+    long: bool,
+    /// A double press
+    #[arg(long, requires = "press")]
+    double: bool,
+    /// Print what an edge of this sensor would do
+    #[arg(long, num_args = 2, value_names = ["NAME", "opened|closed"], group = "trial", conflicts_with = "what")]
+    sensor: Option<Vec<String>>,
+    /// Print what these digits of a far end would do
+    #[arg(long, value_name = "DIGITS", requires = "from", group = "trial", conflicts_with = "what")]
+    dtmf: Option<String>,
+    /// The number of the far end that types them
+    #[arg(long, value_name = "NUMBER", requires = "dtmf")]
+    from: Option<String>,
+    /// Print what a call from this number would do
+    #[arg(long, value_name = "NUMBER", group = "trial", conflicts_with = "what")]
+    incoming: Option<String>,
+    /// At this local time, as "Sun 03:00"; now by default
+    #[arg(long, value_name = "TIME", requires = "trial", value_parser = explain::time_argument)]
+    at: Option<crate::core::LocalTime>,
+    /// Without a connection to the core server
+    #[arg(long, requires = "trial", conflicts_with_all = ["dtmf", "incoming"])]
+    offline: bool,
+    #[command(flatten)]
+    daemon: Daemon,
+}
+
+impl ExplainArgs {
+    /// What is to be rehearsed, if anything.
+    ///
+    /// # Errors
+    ///
+    /// A sensor does something else than open or close.
+    fn trial(&self) -> Result<Option<explain::Trial>, String> {
+        if let Some(button) = self.press.clone() {
+            return Ok(Some(explain::Trial::Press { button, gesture: gesture(self.long, self.double) }));
+        }
+        if let Some([sensor, edge]) = self.sensor.as_deref() {
+            let opened = match edge.as_str() {
+                "opened" => true,
+                "closed" => false,
+                other => return Err(format!("\"{other}\" is nothing that a sensor does; write opened or closed")),
+            };
+            return Ok(Some(explain::Trial::Sensor { sensor: sensor.clone(), opened }));
+        }
+        if let (Some(digits), Some(from)) = (self.dtmf.clone(), self.from.clone()) {
+            return Ok(Some(explain::Trial::Code { digits, from }));
+        }
+        Ok(self.incoming.clone().map(|from| explain::Trial::Incoming { from }))
+    }
+}
+
+fn gesture(long: bool, double: bool) -> crate::core::Gesture {
+    use crate::core::Gesture;
+    match (long, double) {
+        (true, _) => Gesture::Long,
+        (_, true) => Gesture::Double,
+        _ => Gesture::Press,
+    }
+}
+
 /// How to find a running daemon.
 #[derive(Debug, Args)]
 pub(crate) struct Daemon {
@@ -286,7 +350,7 @@ pub fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("callbox: no runtime: {error}");
+            say_error!("callbox: no runtime: {error}");
             return Exit::Failed.into();
         }
     };
@@ -297,7 +361,6 @@ pub fn main() -> ExitCode {
 
 async fn dispatch(command: Command) -> Exit {
     use crate::control::Request;
-    use crate::core::Gesture;
     match command {
         Command::Run { config } => run::run(&config).await,
         Command::Check { config } => check::check(&config),
@@ -307,10 +370,14 @@ async fn dispatch(command: Command) -> Exit {
         Command::TryPcm { name, capture } => devices::try_pcm(&name, capture),
         Command::Login(args) => login::login(args).await,
         Command::Sandbox(args) => sandbox::sandbox(args).await,
-        Command::Explain { press: Some(name), at, offline, daemon, .. } => {
-            explain::press(&daemon.config, &name, at, offline)
-        }
-        Command::Explain { daemon, .. } => explain::last(&daemon).await,
+        Command::Explain(args) => match args.trial() {
+            Ok(Some(trial)) => explain::rehearse(&args.daemon.config, &trial, args.at, args.offline),
+            Ok(None) => explain::last(&args.daemon).await,
+            Err(problem) => {
+                complain(problem);
+                Exit::Usage
+            }
+        },
         Command::Dump { file, packets: Some(seconds), daemon, .. } => {
             black_box::packets(&daemon, &file, Duration::from_secs(seconds)).await
         }
@@ -324,12 +391,7 @@ async fn dispatch(command: Command) -> Exit {
         Command::Events { json, daemon } => client::events(&daemon, json).await,
         Command::WaitIdle { timeout_s, daemon } => client::wait_idle(&daemon, Duration::from_secs(timeout_s)).await,
         Command::Press { name, long, double, daemon } => {
-            let gesture = match (long, double) {
-                (true, _) => Gesture::Long,
-                (_, true) => Gesture::Double,
-                _ => Gesture::Press,
-            };
-            client::request(&daemon, Request::Press { name, gesture }).await
+            client::request(&daemon, Request::Press { name, gesture: gesture(long, double) }).await
         }
         Command::Call { number, line, daemon } => client::request(&daemon, Request::Call { number, line }).await,
         Command::Hangup { line, daemon } => client::request(&daemon, Request::Hangup { line }).await,
@@ -337,9 +399,9 @@ async fn dispatch(command: Command) -> Exit {
         Command::Hold { daemon } => client::request(&daemon, Request::Hold).await,
         Command::Unhold { daemon } => client::request(&daemon, Request::Unhold).await,
         Command::Dtmf { digits, daemon } => client::request(&daemon, Request::Dtmf { digits }).await,
-        Command::Mute { daemon } => client::request(&daemon, Request::Mute).await,
+        Command::Mute { keep, daemon } => client::request(&daemon, Request::Mute { keep }).await,
         Command::Unmute { daemon } => client::request(&daemon, Request::Unmute).await,
-        Command::Volume { volume, daemon } => client::request(&daemon, Request::Volume { volume }).await,
+        Command::Volume { volume, keep, daemon } => client::request(&daemon, Request::Volume { volume, keep }).await,
         Command::Output { name, change, ms, daemon } => {
             client::request(&daemon, Request::Output { name, change: change.into(), ms }).await
         }
@@ -348,7 +410,7 @@ async fn dispatch(command: Command) -> Exit {
 
 /// Prints an error as the user is to see it.
 pub(crate) fn complain(error: impl std::fmt::Display) {
-    eprintln!("callbox: {error}");
+    say_error!("callbox: {error}");
 }
 
 /// The environment as the configuration wants it.
@@ -361,7 +423,7 @@ pub(crate) fn environment() -> std::collections::BTreeMap<String, String> {
 /// Reads the configuration, or prints every error.
 pub(crate) fn load(path: &Path) -> Result<crate::config::Config, Exit> {
     crate::config::load(path, &environment()).map_err(|errors| {
-        eprintln!("{errors}");
+        say_error!("{errors}");
         Exit::Usage
     })
 }

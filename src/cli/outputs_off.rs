@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use super::output::{say, say_error};
 use super::run::first_folder;
 use super::{Exit, complain, environment};
 use crate::config::{GpioBackend, GpioConfig, OutputPin, load_outputs};
@@ -31,7 +32,7 @@ pub(super) fn outputs_off(path: &Path) -> Exit {
     let found = match load_outputs(path, &environment()) {
         Ok(found) => found,
         Err(errors) => {
-            eprintln!("{errors}");
+            say_error!("{errors}");
             return Exit::Usage;
         }
     };
@@ -58,7 +59,7 @@ fn rest(gpio: &GpioConfig, outputs: &[OutputPin]) -> bool {
     let mut all = true;
     for (name, outcome) in put_outputs_to_rest(gpio, outputs) {
         match outcome {
-            Ok(()) => println!("{name}: at rest"),
+            Ok(()) => say!("{name}: at rest"),
             Err(error) => {
                 complain(format!("the output \"{name}\": {error}"));
                 all = false;

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
 
+use super::output::{say, say_error};
 use clap::Args;
 
 use super::{Exit, complain, environment, listen_address, load, logging, run::wait_for_signal};
@@ -111,7 +112,7 @@ async fn start(args: SandboxArgs) -> Result<(Sandbox, Option<ControlServer>), Ex
         (None, Some(handle)) => ControlServer::bind_configured(None, handle).await.ok(),
     };
     if let Some(control) = &control {
-        println!("Control    {}", control.path().display());
+        say!("Control    {}", control.path().display());
     }
     announce(&sandbox, &accounts, args.accounts.is_none(), words, &addresses);
     Ok((sandbox, control))
@@ -140,7 +141,7 @@ fn station(args: &SandboxArgs, accounts: &[Account]) -> Result<Option<Config>, E
                 Ok(config) => Ok(Some(config)),
                 Err(_) if !file.exists() => load(file).map(Some),
                 Err(errors) => {
-                    eprintln!("{errors}");
+                    say_error!("{errors}");
                     Err(Exit::Usage)
                 }
             }
@@ -174,21 +175,21 @@ fn announce(
         sandbox.address.ip()
     };
     let base = format!("{scheme}://{}", SocketAddr::new(shown, sandbox.address.port()));
-    println!("Web phone  {base}/");
+    say!("Web phone  {base}/");
     if sandbox.station.is_some() {
-        println!("Station    {base}/station  (it is called {STATION_NUMBER})");
+        say!("Station    {base}/station  (it is called {STATION_NUMBER})");
     }
     if well_known {
-        println!("Accounts   100 to 109, password callbox");
+        say!("Accounts   100 to 109, password callbox");
     } else {
         let numbers: Vec<&str> = accounts.iter().map(|account| account.number.as_str()).collect();
-        println!("Accounts   {}", numbers.join(", "));
+        say!("Accounts   {}", numbers.join(", "));
     }
     if !sandbox.address.ip().is_loopback() && !accounts.iter().any(|account| account.number == STATION_NUMBER) {
-        println!("Panel      locked: an account \"{STATION_NUMBER}\" in the accounts file gives it a password");
+        say!("Panel      locked: an account \"{STATION_NUMBER}\" in the accounts file gives it a password");
     }
     if let Some(words) = certificate {
-        println!("{words}");
+        say!("{words}");
     }
     if let Some(station) = sandbox.station_handle() {
         tokio::spawn(async move { tell_sound(&station).await });
@@ -204,9 +205,9 @@ async fn tell_sound(station: &crate::station::StationHandle) {
             && status.station.audio.ready
         {
             if status.sound.synthetic {
-                println!("Sound      built-in microphone (a melody): this machine has no sound card");
+                say!("Sound      built-in microphone (a melody): this machine has no sound card");
             } else {
-                println!("Sound      the default sound card");
+                say!("Sound      the default sound card");
             }
             return;
         }

@@ -2,7 +2,9 @@
 
 use crate::config::Config;
 use crate::control::EventRecord;
-use crate::core::{CallStatus, Drive, Input, MediaCommand, MediaEvent, MissingSound, Output, RepairStep, SocketEvent};
+use crate::core::{
+    CallStatus, Done, Drive, Input, MediaCommand, MediaEvent, MissingSound, Output, RepairStep, SocketEvent,
+};
 use crate::signaling::{ClientMessage, ServerMessage};
 
 /// What is wrong with the media of a call, if anything is.
@@ -147,7 +149,8 @@ pub(super) fn output(config: &Config, output: &Output) -> Option<String> {
             let name = config.outputs.get(index.0).map(|output| output.name.clone()).unwrap_or_default();
             format!("{name}: {}", drive_words(*drive))
         }
-        Output::Reply(_, Ok(())) => "the command is carried out".into(),
+        Output::Reply(_, Ok(Done::Now)) => "the command is carried out".into(),
+        Output::Reply(_, Ok(done)) => format!("the command is carried out: {done}"),
         Output::Reply(_, Err(refusal)) => format!("the command is refused: {refusal}"),
         Output::Fact(fact) => format!("({})", fact),
     })

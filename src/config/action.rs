@@ -27,8 +27,12 @@ pub struct Rule {
 /// One action with its delay.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Step {
-    /// `after_ms`
+    /// `after_ms`: so much later, whatever happens meanwhile.
     pub after: Duration,
+    /// `for_ms` of a sensor: so much later, if it is still so.
+    pub lasting: Duration,
+    /// `cooldown_s` of a sensor: not again for so long.
+    pub cooldown: Duration,
     /// What to do.
     pub action: Action,
 }

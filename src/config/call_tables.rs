@@ -7,7 +7,7 @@ use super::file::Context;
 use super::number::NumberPattern;
 use super::read::Section;
 use super::station::*;
-use super::trigger::read_trigger;
+use super::trigger::{RuleContext, read_trigger};
 use crate::wav::Wav;
 
 /// The longest sound of the station.
@@ -69,7 +69,7 @@ pub(super) fn read_answer(section: Section<'_>) -> Option<AnswerRule> {
     Some(rule)
 }
 
-pub(super) fn read_dtmf(section: Section<'_>, outputs: &[OutputPin]) -> Option<DtmfRule> {
+pub(super) fn read_dtmf(section: Section<'_>, context: RuleContext<'_>) -> Option<DtmfRule> {
     let digits = section.filled_string("digits").map(|digits| digits.to_ascii_uppercase());
     match &digits {
         None => section.error("digits", "is missing", "write digits = \"5#\""),
@@ -83,7 +83,7 @@ pub(super) fn read_dtmf(section: Section<'_>, outputs: &[OutputPin]) -> Option<D
         Some(_) => {}
     }
     let from = section.strings("from").map(patterns);
-    let run = read_trigger(&section, "run", outputs);
+    let run = read_trigger(&section, "run", context);
     if run.is_none() && !section.has("run") {
         section.error(
             "run",

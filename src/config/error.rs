@@ -49,6 +49,23 @@ impl std::fmt::Display for ConfigError {
     }
 }
 
+/// Something that is allowed, and hardly what somebody wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigWarning {
+    /// Where.
+    pub place: Place,
+    /// Full key.
+    pub key: String,
+    /// What it means, and what may be meant.
+    pub text: String,
+}
+
+impl std::fmt::Display for ConfigWarning {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}: {}: warning: {}", self.place, self.key, self.text)
+    }
+}
+
 /// Everything that is wrong with a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigErrors(pub Vec<ConfigError>);

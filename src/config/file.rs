@@ -5,17 +5,35 @@ use std::path::{Path, PathBuf};
 
 use super::call_tables::{read_answer, read_calls, read_control, read_dtmf, read_log, read_sounds};
 use super::core_table::read_core;
-use super::error::{ConfigError, ConfigErrors, Place};
+use super::error::{ConfigError, ConfigErrors, ConfigWarning, Place};
 use super::media_table::{read_audio, read_media};
 use super::pin_tables::{read_button, read_gpio, read_output, read_sensor};
 use super::read::{Reader, Section};
+use super::review::review;
 use super::source::merge;
 use super::station::*;
+use super::trigger::RuleContext;
 
 /// Reads a configuration file with the overrides of the environment.
+///
+/// # Errors
+///
+/// Everything that is wrong with it.
 pub fn load(file: &Path, environment: &BTreeMap<String, String>) -> Result<Config, ConfigErrors> {
+    load_reviewed(file, environment).map(|(config, _)| config)
+}
+
+/// The same, with what is allowed and hardly what somebody wants.
+///
+/// # Errors
+///
+/// Everything that is wrong with it.
+pub fn load_reviewed(
+    file: &Path,
+    environment: &BTreeMap<String, String>,
+) -> Result<(Config, Vec<ConfigWarning>), ConfigErrors> {
     let text = read_file(file)?;
-    parse(&file.display().to_string(), &text, environment)
+    parse_reviewed(&file.display().to_string(), &text, environment)
 }
 
 fn read_file(file: &Path) -> Result<String, ConfigErrors> {
@@ -30,7 +48,19 @@ fn read_file(file: &Path) -> Result<String, ConfigErrors> {
 }
 
 /// Reads a configuration text; `file` gives its name in errors and the folder of relative paths.
+///
+/// # Errors
+///
+/// Everything that is wrong with it.
 pub fn parse(file: &str, text: &str, environment: &BTreeMap<String, String>) -> Result<Config, ConfigErrors> {
+    parse_reviewed(file, text, environment).map(|(config, _)| config)
+}
+
+fn parse_reviewed(
+    file: &str,
+    text: &str,
+    environment: &BTreeMap<String, String>,
+) -> Result<(Config, Vec<ConfigWarning>), ConfigErrors> {
     let sources = merge(file, text, environment)?;
     let folder = Path::new(file).parent().map(Path::to_owned).unwrap_or_default();
     let reader = Reader::new(sources.origins);
@@ -38,9 +68,12 @@ pub fn parse(file: &str, text: &str, environment: &BTreeMap<String, String>) -> 
     let context = Context { folder, environment };
     let config = read_config(&root, &context);
     root.finish();
-    let errors = reader.into_errors();
+    if let Some(config) = &config {
+        review(config, &reader);
+    }
+    let (errors, warnings) = reader.into_findings();
     match config {
-        Some(config) if errors.is_empty() => Ok(config),
+        Some(config) if errors.is_empty() => Ok((config, warnings)),
         _ => Err(ConfigErrors(errors)),
     }
 }
@@ -69,7 +102,7 @@ pub fn load_outputs(file: &Path, environment: &BTreeMap<String, String>) -> Resu
     let root = Section::new(&reader, String::new(), sources.values);
     let gpio = read_gpio(root.section("gpio"));
     let outputs = root.sections("output").into_iter().filter_map(read_output).collect();
-    Ok(OutputsOnly { gpio, outputs, errors: reader.into_errors() })
+    Ok(OutputsOnly { gpio, outputs, errors: reader.into_findings().0 })
 }
 
 /// Reads a configuration whose `[core]` somebody else provides: it may be absent or incomplete.
@@ -144,16 +177,18 @@ fn read_config(root: &Section<'_>, context: &Context<'_>) -> Option<Config> {
         root.sections("output").into_iter().filter_map(read_output).collect(),
         |output: &OutputPin| &output.name,
     );
+    let lines = core.as_ref().map_or(2, |core| core.lines);
+    let rules = RuleContext { outputs: &outputs, lines, of_sensor: false };
     let buttons = unique(
         root,
         "button",
-        root.sections("button").into_iter().filter_map(|section| read_button(section, &outputs)).collect(),
+        root.sections("button").into_iter().filter_map(|section| read_button(section, rules)).collect(),
         |button: &Button| &button.name,
     );
     let sensors = unique(
         root,
         "sensor",
-        root.sections("sensor").into_iter().filter_map(|section| read_sensor(section, &outputs)).collect(),
+        root.sections("sensor").into_iter().filter_map(|section| read_sensor(section, rules)).collect(),
         |sensor: &Sensor| &sensor.name,
     );
     check_pins(root, &buttons, &sensors, &outputs);
@@ -163,7 +198,7 @@ fn read_config(root: &Section<'_>, context: &Context<'_>) -> Option<Config> {
         gpio,
         sounds: read_sounds(root.section("sounds"), context),
         answers: root.sections("answer").into_iter().filter_map(read_answer).collect(),
-        dtmf: root.sections("dtmf").into_iter().filter_map(|section| read_dtmf(section, &outputs)).collect(),
+        dtmf: root.sections("dtmf").into_iter().filter_map(|section| read_dtmf(section, rules)).collect(),
         calls: read_calls(root.section("calls")),
         control: read_control(root.section("control"), context),
         log: read_log(root.section("log")),

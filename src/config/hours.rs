@@ -87,16 +87,19 @@ fn parse_days(text: &str) -> Option<Vec<Weekday>> {
     Some(days)
 }
 
+/// A day by its English name, or by so many letters of it that it is clear.
 fn parse_day(text: &str) -> Option<Weekday> {
-    const NAMES: [&str; 7] = ["Mo", "Tu", "We", "Th", "Fr", "Sa", "Su"];
-    let index = NAMES.iter().position(|name| name.eq_ignore_ascii_case(text.trim()))?;
+    const NAMES: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+    let text = text.trim().trim_end_matches('.').to_ascii_lowercase();
+    let index = NAMES.iter().position(|name| text.len() >= 2 && name.starts_with(&text))?;
     Weekday::ALL.get(index).copied()
 }
 
-/// `07:00` as minutes since midnight; `24:00` is allowed as an end.
+/// `07:00`, `7:00` or `7` as minutes since midnight; `24:00` is allowed as an end.
 fn parse_minute(text: &str) -> Option<u16> {
-    let (hour, minute) = text.trim().split_once(':')?;
-    if hour.len() != 2 || minute.len() != 2 {
+    let (hour, minute) = text.trim().split_once(':').unwrap_or((text.trim(), "00"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if hour.len() > 2 || minute.len() != 2 || !digits(hour) || !digits(minute) {
         return None;
     }
     let (hour, minute): (u16, u16) = (hour.parse().ok()?, minute.parse().ok()?);
@@ -139,8 +142,19 @@ mod tests {
     }
 
     #[test]
+    fn hours_may_be_written_as_people_write_them() {
+        let usual: Hours = "Mo-Fr 08:00-17:00".parse().unwrap();
+        for text in ["Mon-Fri 8-17", "monday-friday 8:00-17", "MO-FR 08:00-17:00"] {
+            let hours: Hours = text.parse().unwrap();
+            assert_eq!(hours.spans, usual.spans, "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_no_time_is_refused_with_its_words() {
-        for text in ["", "07:00", "7:00-19:00", "25:00-26:00", "Mx 07:00-19:00", "24:00-01:00"] {
+        for text in
+            ["", "07:00", "8-", "25:00-26:00", "Mx 07:00-19:00", "T 8-9", "24:00-01:00", "8:5-9", "-8-9", "+8-9"]
+        {
             assert!(text.parse::<Hours>().is_err(), "{text}");
         }
     }

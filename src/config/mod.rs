@@ -15,13 +15,14 @@ mod pcm_name;
 mod pin_tables;
 mod read;
 mod reload;
+mod review;
 mod source;
 mod station;
 mod trigger;
 
 pub use action::{Action, CallAction, HangupTarget, LineChoice, Order, Rule, Step, Trigger};
-pub use error::{ConfigError, ConfigErrors, Place};
-pub use file::{OutputsOnly, load, load_outputs, parse, parse_without_core, resolve_secret_file};
+pub use error::{ConfigError, ConfigErrors, ConfigWarning, Place};
+pub use file::{OutputsOnly, load, load_outputs, load_reviewed, parse, parse_without_core, resolve_secret_file};
 pub use hours::{Hours, HoursError};
 pub use number::NumberPattern;
 pub use pcm_name::{PcmName, PcmNameError, UsbCard};

@@ -30,6 +30,32 @@ impl NumberPattern {
     }
 }
 
+impl NumberPattern {
+    /// Whether it means every number that the other one means.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Exact(exact), Self::Exact(other)) => exact == other,
+            (Self::Exact(_), Self::Prefix(_)) => false,
+            (Self::Prefix(prefix), Self::Exact(other) | Self::Prefix(other)) => other.starts_with(prefix.as_str()),
+        }
+    }
+
+    /// Whether there is a number that both mean.
+    pub(super) fn meets(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Prefix(one), Self::Prefix(other)) => {
+                one.starts_with(other.as_str()) || other.starts_with(one.as_str())
+            }
+            (Self::Exact(number), pattern) | (pattern, Self::Exact(number)) => pattern.matches(number),
+        }
+    }
+
+    /// As it is written.
+    pub fn text(&self) -> String {
+        self.clone().into()
+    }
+}
+
 impl From<String> for NumberPattern {
     fn from(text: String) -> Self {
         Self::new(&text)

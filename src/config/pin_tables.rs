@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::action::Trigger;
 use super::read::Section;
 use super::station::*;
-use super::trigger::read_trigger;
+use super::trigger::{RuleContext, read_trigger};
 use crate::core::Drive;
 
 pub(super) fn read_gpio(section: Section<'_>) -> GpioConfig {
@@ -57,14 +57,22 @@ fn read_input(section: &Section<'_>) -> Option<InputPin> {
     Some(InputPin { pin: pin?, active, pull, debounce, min_pulse })
 }
 
-pub(super) fn read_button(section: Section<'_>, outputs: &[OutputPin]) -> Option<Button> {
+pub(super) fn read_button(section: Section<'_>, context: RuleContext<'_>) -> Option<Button> {
     let name = read_name(&section, "button");
     let input = read_input(&section);
-    let press = read_trigger(&section, "press", outputs);
-    let long_press = read_trigger(&section, "long_press", outputs);
-    let double_press = read_trigger(&section, "double_press", outputs);
+    let press = read_trigger(&section, "press", context);
+    let long_press = read_trigger(&section, "long_press", context);
+    let double_press = read_trigger(&section, "double_press", context);
     if press.is_none() && long_press.is_none() && double_press.is_none() && !section.has("press") {
         section.error("press", "is missing: the button would do nothing", "write press = { call = \"100\" }");
+    }
+    if section.is_empty_table("press") {
+        match (&long_press, &double_press) {
+            (None, None) => {
+                section.error("press", "is empty: the button would do nothing", "write press = { call = \"100\" }")
+            }
+            _ => section.warning("press", "is empty: a short press does nothing, and no sign is given for it"),
+        }
     }
     let button = Button {
         name: name.unwrap_or_default(),
@@ -82,11 +90,12 @@ pub(super) fn read_button(section: Section<'_>, outputs: &[OutputPin]) -> Option
     Some(button)
 }
 
-pub(super) fn read_sensor(section: Section<'_>, outputs: &[OutputPin]) -> Option<Sensor> {
+pub(super) fn read_sensor(section: Section<'_>, context: RuleContext<'_>) -> Option<Sensor> {
     let name = read_name(&section, "sensor");
     let input = read_input(&section);
-    let opened: Trigger = read_trigger(&section, "opened", outputs).unwrap_or_default();
-    let closed: Trigger = read_trigger(&section, "closed", outputs).unwrap_or_default();
+    let context = RuleContext { of_sensor: true, ..context };
+    let opened: Trigger = read_trigger(&section, "opened", context).unwrap_or_default();
+    let closed: Trigger = read_trigger(&section, "closed", context).unwrap_or_default();
     section.finish();
     Some(Sensor { name: name?, input: input?, opened, closed })
 }

@@ -373,6 +373,12 @@ pub enum Sound {
     Busy,
     /// The far end does not want.
     Refused,
+    /// It rang, and nobody came.
+    NoAnswer,
+    /// The far end is off, or cannot be reached.
+    NotReachable,
+    /// There is no such number.
+    NotFound,
     /// The call cannot go out, or failed.
     NoConnection,
     /// The press was heard.
@@ -389,10 +395,13 @@ pub enum Sound {
 
 impl Sound {
     /// All of them.
-    pub const ALL: [Sound; 9] = [
+    pub const ALL: [Sound; 12] = [
         Self::Ringback,
         Self::Busy,
         Self::Refused,
+        Self::NoAnswer,
+        Self::NotReachable,
+        Self::NotFound,
         Self::NoConnection,
         Self::Connecting,
         Self::Answer,
@@ -407,12 +416,32 @@ impl Sound {
             Self::Ringback => "ringback",
             Self::Busy => "busy",
             Self::Refused => "refused",
+            Self::NoAnswer => "no_answer",
+            Self::NotReachable => "not_reachable",
+            Self::NotFound => "not_found",
             Self::NoConnection => "no_connection",
             Self::Connecting => "connecting",
             Self::Answer => "answer",
             Self::TalkWarning => "talk_warning",
             Self::DoorOpen => "door_open",
             Self::Ring => "ring",
+        }
+    }
+}
+
+impl AnswerRule {
+    /// Whether it is for this caller, at any hour.
+    pub fn is_for(&self, number: &str) -> bool {
+        self.from.is_empty() || self.from.iter().any(|pattern| pattern.matches(number))
+    }
+}
+
+impl DtmfRule {
+    /// Whether a far end may use this code: one of `from`, else any that the station called.
+    pub fn admits(&self, number: &str, called_by_us: bool) -> bool {
+        match &self.from {
+            Some(from) => from.iter().any(|pattern| pattern.matches(number)),
+            None => called_by_us,
         }
     }
 }

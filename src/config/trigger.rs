@@ -2,32 +2,61 @@
 
 use std::time::Duration;
 
-use config::ValueKind;
+use config::{Value, ValueKind};
 
 use super::action::{Action, CallAction, HangupTarget, LineChoice, Order, Rule, Step, Trigger};
 use super::hours::Hours;
 use super::read::{Section, shown};
-use super::station::{OutputIndex, OutputPin, Sound};
+use super::station::{OutputIndex, OutputKind, OutputPin, Sound};
 use crate::core::OutputChange;
 
+/// What a rule is read for.
+#[derive(Clone, Copy)]
+pub(super) struct RuleContext<'a> {
+    pub(super) outputs: &'a [OutputPin],
+    /// Lines that calls may use.
+    pub(super) lines: u32,
+    /// It is a sensor's: its edges may be asked to last.
+    pub(super) of_sensor: bool,
+}
+
 /// A trigger key; `None` where it is absent.
-pub(super) fn read_trigger(section: &Section<'_>, key: &'static str, outputs: &[OutputPin]) -> Option<Trigger> {
+pub(super) fn read_trigger(section: &Section<'_>, key: &'static str, context: RuleContext<'_>) -> Option<Trigger> {
     let value = section.value(key)?;
-    let tables: Vec<Section<'_>> = match &value.kind {
+    let numbers = |items: &[Value]| {
+        let texts: Vec<String> = items.iter().filter_map(number_text).collect();
+        (!items.is_empty() && texts.len() == items.len()).then(|| texts.join(", "))
+    };
+    let mut tables: Vec<Section<'_>> = match &value.kind {
         ValueKind::Table(_) => vec![section.section(key)],
-        ValueKind::Array(_) => section.sections(key),
+        ValueKind::Array(items) => {
+            if let Some(numbers) = numbers(items) {
+                section.error(
+                    key,
+                    "is a list of numbers, and no action",
+                    format!("write {key} = {{ call = [{numbers}] }}"),
+                );
+                return None;
+            }
+            section.sections(key)
+        }
         _ => {
-            section.error(key, format!("{} is no action", shown(value)), "write a table: { call = \"100\" }");
+            let remedy = match number_text(value) {
+                Some(number) => format!("write {key} = {{ call = {number} }}"),
+                None => format!("write {key} = {{ call = \"100\" }}"),
+            };
+            section.error(key, format!("{} is no action", shown(value)), remedy);
             return None;
         }
     };
+    tables.iter_mut().for_each(|table| table.is_action = true);
     // With hours the list is one of rules; without, its actions all run.
     let rules_with_hours = tables.iter().any(|table| table.has("hours"));
     let rules: Vec<Rule> = tables
         .into_iter()
         .map(|table| {
             let hours = read_hours(&table);
-            let steps = read_steps(&table, outputs);
+            let steps = read_steps(&table, context);
             table.finish();
             Rule { hours, steps }
         })
@@ -49,6 +78,15 @@ pub(super) fn read_trigger(section: &Section<'_>, key: &'static str, outputs: &[
     Some(Trigger { rules })
 }
 
+/// A value that is a number to call, in quotes.
+fn number_text(value: &Value) -> Option<String> {
+    match &value.kind {
+        ValueKind::String(text) if is_number(text) => Some(format!("\"{text}\"")),
+        ValueKind::I64(number) if *number >= 0 => Some(format!("\"{number}\"")),
+        _ => None,
+    }
+}
+
 /// The key `hours`.
 pub(super) fn read_hours(section: &Section<'_>) -> Option<Hours> {
     let text = section.filled_string("hours")?;
@@ -59,15 +97,17 @@ pub(super) fn read_hours(section: &Section<'_>) -> Option<Hours> {
         .ok()
 }
 
-fn read_steps(table: &Section<'_>, outputs: &[OutputPin]) -> Vec<Step> {
+fn read_steps(table: &Section<'_>, context: RuleContext<'_>) -> Vec<Step> {
     let after = table.duration_ms("after_ms", 0, 3_600_000).unwrap_or(Duration::ZERO);
+    let lasting = table.duration_ms("for_ms", 1, 3_600_000).unwrap_or(Duration::ZERO);
+    let cooldown = table.duration_s("cooldown_s", 1, 86_400).unwrap_or(Duration::ZERO);
     let mut actions = Vec::new();
     // An answer comes first: it replaces the call of the same press.
     if table.boolean("answer") == Some(true) {
         actions.push(Action::Answer);
     }
     actions.extend(read_hangup(table).map(Action::Hangup));
-    actions.extend(read_output(table, outputs));
+    actions.extend(read_output(table, context.outputs));
     actions.extend(read_sound(table).map(Action::Play));
     if let Some(volume) = table.integer("volume", 0, 100) {
         actions.push(Action::Volume(u8::try_from(volume).unwrap_or(100)));
@@ -75,32 +115,82 @@ fn read_steps(table: &Section<'_>, outputs: &[OutputPin]) -> Vec<Step> {
     if let Some(muted) = table.boolean("mute") {
         actions.push(Action::Mute(muted));
     }
-    actions.extend(read_call(table).map(Action::Call));
+    let call = read_call(table, context.lines);
+    let calls = call.is_some();
+    actions.extend(call.map(Action::Call));
+    read_timing(table, context, calls);
     for (needed, keys) in [("call", ["ring_s", "order", "line"].as_slice()), ("output", ["pulse_ms", "set"].as_slice())]
     {
         for key in keys.iter().filter(|key| table.has(key) && !table.has(needed)) {
             table.error(key, format!("means nothing without {needed}"), format!("add {needed}, or leave it out"));
         }
     }
-    actions.into_iter().map(|action| Step { after, action }).collect()
+    actions.into_iter().map(|action| Step { after, lasting, cooldown, action }).collect()
 }
 
-fn read_call(table: &Section<'_>) -> Option<CallAction> {
+/// `after_ms`, `for_ms` and `cooldown_s` together, and where they stand.
+fn read_timing(table: &Section<'_>, context: RuleContext<'_>, calls: bool) {
+    for key in ["for_ms", "cooldown_s"] {
+        if table.has(key) && !context.of_sensor {
+            table.error(key, "is for sensors: a press and a code have no state that lasts", "leave it out");
+        }
+    }
+    if table.has("for_ms") && table.has("after_ms") {
+        table.error("for_ms", "and after_ms are given together", "keep for_ms, which asks that it is still so");
+    } else if context.of_sensor && calls && table.has("after_ms") {
+        table.warning(
+            "after_ms",
+            "calls this much later whatever happens meanwhile, also if the sensor is back at rest; \
+             for_ms calls only if it is still so",
+        );
+    }
+}
+
+fn read_call(table: &Section<'_>, lines: u32) -> Option<CallAction> {
     let numbers = table.strings("call");
     let line = read_line(table, "line");
     let ring = table.duration_s("ring_s", 1, 600);
     let order =
         table.choice("order", &[("serial", Order::Serial), ("parallel", Order::Parallel)]).unwrap_or(Order::Serial);
     let numbers = numbers?;
-    if numbers.is_empty() || numbers.iter().any(|number| !is_number(number)) {
-        table.error(
-            "call",
-            format!("{numbers:?} is no number to call"),
-            "write a number, or a list of them, without spaces",
-        );
+    if numbers.is_empty() {
+        table.error("call", "is an empty list", "write a number, or a list of them");
         return None;
     }
-    Some(CallAction { numbers, line: line.unwrap_or(LineChoice::Any), ring, order })
+    let mut good = true;
+    for number in numbers.iter().filter(|number| !is_number(number)) {
+        good = false;
+        let shown: String = number.chars().take(60).collect();
+        match bare_sip_number(number) {
+            Some(bare) => {
+                let problem = format!("\"{shown}\" is an address; the server knows the host itself");
+                table.error("call", problem, format!("write the number alone: \"{bare}\""));
+            }
+            None => table.error(
+                "call",
+                format!("\"{shown}\" is no number to call"),
+                "write digits, letters and + * # - _ . without spaces",
+            ),
+        }
+    }
+    let at_once = usize::try_from(lines).unwrap_or(usize::MAX);
+    if good && order == Order::Parallel && numbers.len() > at_once {
+        table.warning(
+            "order",
+            format!(
+                "only {at_once} of the {} numbers ring at once: core.lines has no more; the others follow in turn",
+                numbers.len()
+            ),
+        );
+    }
+    good.then_some(CallAction { numbers, line: line.unwrap_or(LineChoice::Any), ring, order })
+}
+
+/// `100` of `sip:100@example.com`, `tel:100` or `100@example.com`.
+fn bare_sip_number(text: &str) -> Option<&str> {
+    let rest = ["sip:", "sips:", "tel:"].iter().find_map(|scheme| text.strip_prefix(scheme)).unwrap_or(text);
+    let user = rest.split(['@', ';']).next()?;
+    (user.len() < text.len() && is_number(user)).then_some(user)
 }
 
 /// Digits and what SIP user parts may have beside them.
@@ -150,6 +240,14 @@ fn read_output(table: &Section<'_>, outputs: &[OutputPin]) -> Option<Action> {
         table.error("output", format!("there is no output \"{name}\""), remedy);
         return None;
     };
+    if let (Some(length), Some(OutputKind::Relay { max_on })) = (pulse, outputs.get(index).map(|output| &output.kind))
+        && length > *max_on
+    {
+        table.warning(
+            "pulse_ms",
+            format!("is longer than {name} may be on: it goes off after its max_on_ms, {} ms", max_on.as_millis()),
+        );
+    }
     let change = match (pulse, set) {
         (Some(length), None) => OutputChange::Pulse(length),
         (None, Some(change)) => change,

@@ -67,13 +67,20 @@ pub enum Request {
         digits: String,
     },
     /// Microphone off.
-    Mute,
+    Mute {
+        /// Until told otherwise, and not only until the end of the call.
+        #[serde(default)]
+        keep: bool,
+    },
     /// Microphone on.
     Unmute,
     /// Loudspeaker.
     Volume {
         /// 0 to 100.
         volume: u8,
+        /// Until told otherwise, and not only until the end of the call.
+        #[serde(default)]
+        keep: bool,
     },
     /// Drive an output.
     Output {
@@ -105,6 +112,8 @@ pub enum OutputRequest {
 pub enum Reply {
     /// It was done.
     Ok(bool),
+    /// It was done, and there is something to know of it: how long it lasts, or that it waits.
+    Note(String),
     /// It was not.
     Error(ReplyError),
     /// The snapshot.

@@ -1,31 +1,36 @@
 //! Rules and actions: what a press, an edge or a code leads to.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::config::{Action, Again, HangupTarget, Hours, OutputIndex, OutputKind, Sound, Trigger};
+use crate::config::{Action, Again, HangupTarget, Hours, OutputIndex, OutputKind, Rule, Sound, Trigger};
 
-use super::call::{Cause, Origin, Phase};
-use super::command::{Gesture, OutputChange, Refusal};
+use super::call::{Origin, Phase};
+use super::cause::Cause;
+use super::command::{Done, Gesture, OutputChange, Refusal};
+use super::contact::Contact;
 use super::fact::Fact;
-use super::station::{Delayed, Station};
+use super::setting::{Lasting, Until};
+use super::station::{Cooldown, Delayed, Station};
+use super::time::Time;
 
 impl Station {
-    /// A button was pressed, by a hand or by a command.
-    pub(super) fn gesture(&mut self, index: usize, gesture: Gesture) {
+    /// A button was pressed, by a hand or by a command; gives what came of its call.
+    pub(super) fn gesture(&mut self, index: usize, gesture: Gesture) -> Result<Done, Refusal> {
         let config = Arc::clone(&self.config);
-        let Some(button) = config.buttons.get(index) else { return };
+        let Some(button) = config.buttons.get(index) else { return Ok(Done::Now) };
         self.fact(Fact::Press { button: button.name.clone(), gesture });
         let trigger = match gesture {
             Gesture::Press => Some(&button.press),
             Gesture::Long => button.long_press.as_ref(),
             Gesture::Double => button.double_press.as_ref(),
         };
-        let Some(trigger) = trigger else { return };
+        let Some(trigger) = trigger else { return Ok(Done::Now) };
         if gesture == Gesture::Press && self.own_call_is_up(index) {
             self.pressed_again(index, button.again);
-            return;
+            return Ok(Done::Now);
         }
-        self.run_trigger(trigger, Origin::Button(index));
+        self.run_trigger(trigger, Origin::Button(index))
     }
 
     fn own_call_is_up(&self, button: usize) -> bool {
@@ -52,17 +57,48 @@ impl Station {
         }
     }
 
-    /// Runs the first rule whose hours match.
-    pub(super) fn run_trigger(&mut self, trigger: &Trigger, origin: Origin) {
-        let Some(rule) = trigger.rules.iter().find(|rule| self.hours_match(rule.hours.as_ref())) else { return };
-        for step in &rule.steps {
-            if !step.after.is_zero() {
-                let at = self.now.at + step.after;
-                self.delay(Delayed { at, action: step.action.clone(), origin });
-            } else if self.run_action(&step.action, origin) == Flow::Stop {
-                return;
+    /// Runs the first rule whose hours match; gives what came of its calls.
+    pub(super) fn run_trigger(&mut self, trigger: &Trigger, origin: Origin) -> Result<Done, Refusal> {
+        let matching = |(_, rule): &(usize, &Rule)| self.hours_match(rule.hours.as_ref());
+        let Some((place, rule)) = trigger.rules.iter().enumerate().find(matching) else { return Ok(Done::Now) };
+        let mut outcome = Ok(Done::Now);
+        for (index, step) in rule.steps.iter().enumerate() {
+            if self.cools(origin, (place, index)) {
+                continue;
+            }
+            let lasting = !step.lasting.is_zero();
+            let wait = if lasting { step.lasting } else { step.after };
+            let at = self.now.at + wait;
+            let cooldown = self.cooldown(origin, (place, index), step.cooldown, at);
+            if !wait.is_zero() {
+                self.delay(Delayed { at, action: step.action.clone(), origin, lasting, cooldown });
+                continue;
+            }
+            self.cooldowns.extend(cooldown);
+            match self.run_action(&step.action, origin) {
+                Ok(Flow::Stop) => return outcome,
+                Ok(Flow::Continue) => {}
+                Ok(Flow::Waits(patience)) => outcome = outcome.and(Ok(Done::Waits(patience))),
+                Err(refusal) => outcome = Err(refusal),
             }
         }
+        outcome
+    }
+
+    /// A sensor's step has run not long ago (`cooldown_s`).
+    fn cools(&mut self, origin: Origin, step: (usize, usize)) -> bool {
+        let now = self.now.at;
+        self.cooldowns.retain(|cooldown| cooldown.ends_at > now);
+        let Origin::Sensor(sensor) = origin else { return false };
+        let opened = self.sensors.get(sensor).is_some_and(Contact::is_active);
+        self.cooldowns.iter().any(|one| one.sensor == sensor && one.opened == opened && one.step == step)
+    }
+
+    /// What keeps a sensor's step that runs at a time from running again.
+    fn cooldown(&self, origin: Origin, step: (usize, usize), length: Duration, runs_at: Time) -> Option<Cooldown> {
+        let Origin::Sensor(sensor) = origin else { return None };
+        let opened = self.sensors.get(sensor).is_some_and(Contact::is_active);
+        (!length.is_zero()).then_some(Cooldown { sensor, opened, step, ends_at: runs_at + length })
     }
 
     /// While the clock is not synchronised a rule with hours does not match.
@@ -70,16 +106,20 @@ impl Station {
         hours.is_none_or(|hours| self.now.local.is_some_and(|local| hours.contain(local)))
     }
 
-    pub(super) fn run_action(&mut self, action: &Action, origin: Origin) -> Flow {
+    pub(super) fn run_action(&mut self, action: &Action, origin: Origin) -> Result<Flow, Refusal> {
         match action {
-            Action::Call(call) => {
-                let result = self.start_hunt(origin, call);
-                self.tell_refusal(origin, result);
-            }
+            Action::Call(call) => match self.start_hunt(origin, call) {
+                Ok(Done::Waits(patience)) => return Ok(Flow::Waits(patience)),
+                Ok(_) => {}
+                Err(refusal) => {
+                    self.tell_no_call(origin, refusal.to_string());
+                    return Err(refusal);
+                }
+            },
             Action::Answer => {
                 if let Some(line) = self.ringing_line() {
                     self.answer(line);
-                    return Flow::Stop;
+                    return Ok(Flow::Stop);
                 }
             }
             Action::Hangup(HangupTarget::All) => self.hang_up_all("hung up by a rule"),
@@ -90,17 +130,44 @@ impl Station {
             }
             Action::Output { output, change } => self.change_output(*output, *change),
             Action::Play(sound) => self.play(*sound, false),
-            Action::Volume(volume) => self.volume = *volume,
-            Action::Mute(muted) => self.muted = *muted,
+            Action::Volume(volume) => {
+                self.change_volume(*volume, false);
+            }
+            Action::Mute(muted) => {
+                self.change_mute(*muted, false);
+            }
         }
-        Flow::Continue
+        Ok(Flow::Continue)
     }
 
-    fn tell_refusal(&mut self, origin: Origin, result: Result<(), Refusal>) {
-        if let (Err(refusal), Origin::Button(index)) = (result, origin) {
-            let button = self.config.buttons.get(index).map(|button| button.name.clone()).unwrap_or_default();
-            self.fact(Fact::PressRefused { button, reason: refusal.to_string() });
-        }
+    /// Another volume for a while; gives for how long.
+    pub(super) fn change_volume(&mut self, volume: u8, keep: bool) -> Lasting {
+        let until = Until::new(keep, self.is_in_a_call(), self.now.at);
+        self.volume.change(volume.min(100), until, self.config.audio.volume);
+        until.lasting()
+    }
+
+    /// The microphone off, or on, for a while; gives for how long.
+    pub(super) fn change_mute(&mut self, muted: bool, keep: bool) -> Lasting {
+        let until = Until::new(keep, self.is_in_a_call(), self.now.at);
+        self.muted.change(muted, until, false);
+        until.lasting()
+    }
+
+    /// What a hand or an edge at the door asked for was not done, and somebody may want to know why.
+    pub(super) fn tell_no_call(&mut self, origin: Origin, reason: String) {
+        let fact = match origin {
+            Origin::Button(index) => {
+                let button = self.config.buttons.get(index).map(|button| button.name.clone()).unwrap_or_default();
+                Fact::PressRefused { button, reason }
+            }
+            Origin::Sensor(index) => {
+                let sensor = self.config.sensors.get(index).map(|sensor| sensor.name.clone()).unwrap_or_default();
+                Fact::SensorRefused { sensor, reason }
+            }
+            Origin::Station | Origin::FarEnd => return,
+        };
+        self.fact(fact);
     }
 
     /// Hangs one line up; the rest of its list is not tried.
@@ -139,4 +206,6 @@ impl Station {
 pub(super) enum Flow {
     Continue,
     Stop,
+    /// A call waits for the session, for so long at most.
+    Waits(Duration),
 }

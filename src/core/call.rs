@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{CallMode, Sound};
+use crate::config::CallMode;
 use crate::signaling::{CallId, Jsep, Trickle};
 
+use super::cause::Cause;
 use super::dtmf::CodeEntry;
 use super::output::MediaId;
 use super::proof::Proof;
@@ -71,37 +72,14 @@ pub enum Direction {
     Incoming,
 }
 
-/// The reason for an end: SIP status and words.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct Cause {
-    /// SIP status code (RFC 3261, section 21).
-    pub code: i64,
-    /// In words.
-    pub text: String,
-}
-
-impl Cause {
-    pub(super) fn new(code: i64, text: impl Into<String>) -> Self {
-        Self { code, text: crate::signaling::shortened(&text.into()) }
-    }
-
-    /// The tone that tells the person at the door why nobody answered.
-    pub(super) fn tone(&self) -> Option<Sound> {
-        match self.code {
-            200 | 487 => None,
-            486 | 600 => Some(Sound::Busy),
-            401 | 403 | 404 | 410 | 480 | 484 | 603 | 604 | 607 | 608 => Some(Sound::Refused),
-            _ => Some(Sound::NoConnection),
-        }
-    }
-}
-
 /// Why there is this call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Origin {
     /// The n-th `[[button]]`.
     Button(usize),
-    /// A sensor, a code or a command.
+    /// The n-th `[[sensor]]`.
+    Sensor(usize),
+    /// A code or a command.
     Station,
     /// The far end.
     FarEnd,
@@ -243,6 +221,11 @@ impl Call {
             Phase::Established { .. } => CallState::Established,
             Phase::Ending { .. } => CallState::Ending,
         }
+    }
+
+    /// The far end rings, or rang.
+    pub(super) fn has_rung(&self) -> bool {
+        matches!(self.phase, Phase::Alerting { .. })
     }
 
     pub(super) fn is_established(&self) -> bool {

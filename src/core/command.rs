@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::setting::Lasting;
 use crate::config::OutputIndex;
 
 /// Matches a reply to its command.
@@ -44,9 +45,19 @@ pub enum Command {
     /// Send digits into the call in the foreground.
     Dtmf(String),
     /// Silence the microphone, or no longer.
-    Mute(bool),
-    /// Loudspeaker, 0 to 100.
-    Volume(u8),
+    Mute {
+        /// Silent.
+        muted: bool,
+        /// Until told otherwise, and not only until the end of the call.
+        keep: bool,
+    },
+    /// Loudspeaker.
+    Volume {
+        /// 0 to 100.
+        volume: u8,
+        /// Until told otherwise, and not only until the end of the call.
+        keep: bool,
+    },
     /// Drive an output.
     Output {
         /// Which.
@@ -77,6 +88,37 @@ pub enum OutputChange {
     Off,
     /// Active for this long.
     Pulse(Duration),
+}
+
+/// What came of a command that was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Done {
+    /// It is done.
+    Now,
+    /// There is no session: the call is kept for so long, then given up.
+    Waits(Duration),
+    /// It is done for a while.
+    For(Lasting),
+    /// The output is on for less than was asked: `max_on_ms`.
+    OnFor(Duration),
+}
+
+/// What a person should know of it.
+impl std::fmt::Display for Done {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Now => formatter.write_str("done"),
+            Self::Waits(patience) => write!(
+                formatter,
+                "there is no session with the core server: the call waits for it, {} s at most, then it is given up",
+                patience.as_secs()
+            ),
+            Self::For(lasting) => lasting.fmt(formatter),
+            Self::OnFor(length) => {
+                write!(formatter, "on for {} ms and no longer: max_on_ms of this output", length.as_millis())
+            }
+        }
+    }
 }
 
 /// Why a command was not carried out: refused by policy or state.

@@ -2,41 +2,41 @@
 
 use std::time::Duration;
 
-use crate::config::{CallAction, LineChoice, Order};
+use crate::config::{CallAction, LineChoice, Order, OutputIndex, OutputKind};
 
 use super::call::Origin;
-use super::command::{Command, Refusal};
+use super::command::{Command, Done, OutputChange, Refusal};
 use super::output::{MediaCommand, Output};
 use super::station::Station;
 
 impl Station {
-    pub(super) fn command(&mut self, command: Command) -> Result<(), Refusal> {
+    pub(super) fn command(&mut self, command: Command) -> Result<Done, Refusal> {
         if self.shutting_down {
             return Err(Refusal::ShuttingDown);
         }
         match command {
-            Command::Press { button, gesture } => {
-                self.gesture(button, gesture);
-                Ok(())
-            }
+            Command::Press { button, gesture } => self.gesture(button, gesture),
             Command::Call { number, line } => self.call_command(number, line),
-            Command::Hangup { line } => self.hangup_command(line),
-            Command::Answer { line } => self.answer_command(line),
-            Command::Hold => self.hold_command(),
-            Command::Unhold => self.unhold_command(),
-            Command::Dtmf(digits) => self.dtmf_command(digits),
-            Command::Mute(muted) => {
-                self.muted = muted;
-                Ok(())
+            Command::Hangup { line } => self.hangup_command(line).map(|()| Done::Now),
+            Command::Answer { line } => self.answer_command(line).map(|()| Done::Now),
+            Command::Hold => self.hold_command().map(|()| Done::Now),
+            Command::Unhold => self.unhold_command().map(|()| Done::Now),
+            Command::Dtmf(digits) => self.dtmf_command(digits).map(|()| Done::Now),
+            Command::Mute { muted, keep } => Ok(Done::For(self.change_mute(muted, keep))),
+            Command::Volume { volume, keep } => Ok(Done::For(self.change_volume(volume, keep))),
+            Command::Output { output, change } => Ok(self.output_command(output, change)),
+        }
+    }
+
+    /// A pulse that is longer than the output may be on is cut, and that is told.
+    fn output_command(&mut self, output: OutputIndex, change: OutputChange) -> Done {
+        self.change_output(output, change);
+        let kind = self.config.outputs.get(output.0).map(|pin| &pin.kind);
+        match (kind, change) {
+            (Some(OutputKind::Relay { max_on }), OutputChange::Pulse(length)) if length > *max_on => {
+                Done::OnFor(*max_on)
             }
-            Command::Volume(volume) => {
-                self.volume = volume.min(100);
-                Ok(())
-            }
-            Command::Output { output, change } => {
-                self.change_output(output, change);
-                Ok(())
-            }
+            _ => Done::Now,
         }
     }
 
@@ -45,7 +45,7 @@ impl Station {
         usize::try_from(line).ok().filter(|index| *index < self.lines.len()).ok_or(Refusal::NoSuchLine { line, last })
     }
 
-    fn call_command(&mut self, number: String, line: Option<u32>) -> Result<(), Refusal> {
+    fn call_command(&mut self, number: String, line: Option<u32>) -> Result<Done, Refusal> {
         let choice = match line {
             Some(line) => {
                 self.check_line(line)?;

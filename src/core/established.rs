@@ -3,7 +3,8 @@
 use crate::config::Sound;
 use crate::signaling::RequestBody;
 
-use super::call::{Call, Cause, Phase, TALK_WARNING, Update};
+use super::call::{Call, Phase, TALK_WARNING, Update};
+use super::cause::Cause;
 use super::output::MediaCommand;
 use super::proof::Proof;
 use super::station::Station;
@@ -107,6 +108,9 @@ impl Station {
         let now = self.now.at;
         let Some(call) = self.lines.call(line) else { return };
         match call.phase.clone() {
+            Phase::Dialing { sent: false, deadline } if now >= deadline => {
+                self.hang_up(line, Cause::new(503, "the call could not be sent to the core server"));
+            }
             Phase::Dialing { deadline, .. } | Phase::Alerting { deadline, .. } if now >= deadline => {
                 self.hang_up(line, Cause::new(480, "nobody answered"));
             }

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::call::{CallState, Cause, Direction};
+use super::call::{CallState, Direction};
+use super::cause::Cause;
 use super::command::Gesture;
 use super::input::MicrophoneFault;
 use super::output::Drive;
@@ -53,6 +54,7 @@ impl Fact {
             | Self::Silence { call_id, .. }
             | Self::Repair { call_id, .. }
             | Self::CoreHears { call_id, .. }
+            | Self::NoTelephoneEvents { call_id }
             | Self::Dtmf { call_id, .. } => Some(call_id),
             _ => None,
         }
@@ -110,6 +112,18 @@ pub enum Fact {
         /// Why.
         reason: String,
     },
+    /// An edge of a sensor was not followed by the call that a rule asks for.
+    SensorRefused {
+        /// The sensor's name.
+        sensor: String,
+        /// Why.
+        reason: String,
+    },
+    /// A call has no telephone events (RFC 4733), so no code can be typed in it.
+    NoTelephoneEvents {
+        /// The call.
+        call_id: String,
+    },
     /// A call changed its state.
     Call {
         /// The call.
@@ -118,8 +132,11 @@ pub enum Fact {
         line: u32,
         /// Who started it.
         direction: Direction,
-        /// The far end's number.
+        /// The far end's number; empty where nobody said it.
         number: String,
+        /// Calls of one wish to reach somebody have one number: a list that is called in turn, or at once.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        attempt: Option<u32>,
         /// Where it is now.
         state: CallState,
         /// Why it ended.
@@ -208,6 +225,11 @@ pub enum Fact {
     },
 }
 
+/// A number for people.
+pub fn called(number: &str) -> &str {
+    if number.is_empty() { "an unknown number" } else { number }
+}
+
 /// What happened, in one line.
 impl std::fmt::Display for Fact {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -219,9 +241,17 @@ impl std::fmt::Display for Fact {
             Self::Pin { name, fault: None } => format!("pin of {name} works"),
             Self::Sensor { sensor, opened } => format!("sensor {sensor} {}", if *opened { "opened" } else { "closed" }),
             Self::PressRefused { button, reason } => format!("button {button}: no call: {reason}"),
+            Self::SensorRefused { sensor, reason } => format!("sensor {sensor}: no call: {reason}"),
+            Self::NoTelephoneEvents { call_id } => {
+                format!("call {call_id}: the far end has no telephone events, so no code can be typed in it")
+            }
             Self::Call { line, direction, number, state, cause, .. } => {
                 let way = if *direction == Direction::Outgoing { "to" } else { "from" };
-                let end = cause.as_ref().map(|cause| format!(": {} {}", cause.code, cause.text)).unwrap_or_default();
+                let end = cause.as_ref().map(|cause| {
+                    let why = cause.unanswered.map(|why| format!("{why}, ")).unwrap_or_default();
+                    format!(": {why}{} {}", cause.code, cause.text)
+                });
+                let (number, end) = (called(number), end.unwrap_or_default());
                 let state = if cause.is_some() { "call ended".to_owned() } else { state.to_string() };
                 format!("line {line}: {state} {way} {number}{end}")
             }
@@ -235,7 +265,7 @@ impl std::fmt::Display for Fact {
             Self::CoreHears { receiving: true, .. } => "the core server hears us".into(),
             Self::CoreHears { receiving: false, .. } => "the core server does not hear us".into(),
             Self::SlowLink { line, lost, .. } => format!("line {line}: {lost} packets lost"),
-            Self::MissedCall { caller } => format!("missed call from {caller}"),
+            Self::MissedCall { caller } => format!("missed call from {}", called(caller)),
             Self::Dtmf { matched: true, .. } => "code accepted".into(),
             Self::Dtmf { locked: true, .. } => "wrong code: codes are off for this call".into(),
             Self::Dtmf { .. } => "wrong code".into(),

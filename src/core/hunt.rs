@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{CallAction, LineChoice, Order};
 
-use super::call::{Cause, HuntId, Origin};
+use super::call::{HuntId, Origin};
+use super::cause::{Cause, Unanswered};
 use super::time::Time;
 
 /// The numbers of a call action and how far they have been tried.
@@ -29,7 +30,8 @@ pub(super) struct Hunt {
     pub(super) answered: bool,
     /// Nobody else is to be called.
     pub(super) cancelled: bool,
-    pub(super) last_cause: Option<Cause>,
+    /// Why nobody took it: that of the last call, or that it rang somewhere and nobody came.
+    pub(super) cause: Option<Cause>,
 }
 
 impl Hunt {
@@ -47,7 +49,15 @@ impl Hunt {
             redial: false,
             answered: false,
             cancelled: false,
-            last_cause: None,
+            cause: None,
+        }
+    }
+
+    /// A call of it is over. Where it rang somewhere and nobody came, that is what the visitor must know.
+    pub(super) fn note(&mut self, cause: Cause) {
+        let nobody_came = |cause: &Cause| cause.unanswered == Some(Unanswered::NoAnswer);
+        if !self.cause.as_ref().is_some_and(nobody_came) {
+            self.cause = Some(cause);
         }
     }
 

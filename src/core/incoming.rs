@@ -3,7 +3,9 @@
 use crate::config::{AnswerAction, AnswerRule, CallMode, SecondCall};
 use crate::signaling::{CallId, Invitation, RequestBody};
 
-use super::call::{ANSWERING_TIMEOUT, Call, Cause, Direction, Origin, Phase};
+use super::call::{ANSWERING_TIMEOUT, Call, Direction, Origin, Phase};
+use super::caller::bare_number;
+use super::cause::Cause;
 use super::output::MediaCommand;
 use super::session::Rejection;
 use super::station::Station;
@@ -62,10 +64,7 @@ impl Station {
     }
 
     pub(super) fn answer_rule(&self, number: &str) -> Option<&AnswerRule> {
-        self.config.answers.iter().find(|rule| {
-            (rule.from.is_empty() || rule.from.iter().any(|pattern| pattern.matches(number)))
-                && self.hours_match(rule.hours.as_ref())
-        })
+        self.config.answers.iter().find(|rule| rule.is_for(number) && self.hours_match(rule.hours.as_ref()))
     }
 
     fn admits_second_call(&self) -> bool {
@@ -144,24 +143,5 @@ impl Station {
 
     pub(super) fn mode_of(&self, line: usize) -> CallMode {
         self.lines.call(line).map(|call| call.mode).unwrap_or_default()
-    }
-}
-
-/// `100` out of `100`, `sip:100@example.com` or `<sip:100@example.com>`.
-pub(super) fn bare_number(text: &str) -> String {
-    let text = text.trim().trim_start_matches('<').trim_end_matches('>');
-    let text = text.strip_prefix("sips:").or_else(|| text.strip_prefix("sip:")).unwrap_or(text);
-    crate::signaling::shortened(text.split(['@', ';']).next().unwrap_or(text))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::bare_number;
-
-    #[test]
-    fn a_caller_is_known_by_the_number_whatever_stands_around_it() {
-        for text in ["100", "sip:100@example.com", "<sip:100@example.com;user=phone>", "sips:100"] {
-            assert_eq!(bare_number(text), "100", "{text}");
-        }
     }
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::signaling::{Jsep, RequestBody, Trickle};
 
-use super::call::{Call, Cause, Direction, MAX_CANDIDATES, Phase, Update};
+use super::call::{Call, Direction, MAX_CANDIDATES, Phase, Update};
+use super::cause::Cause;
 use super::fact::Fact;
 use super::input::MediaEvent;
 use super::output::MediaId;
@@ -52,8 +53,14 @@ impl Station {
             MediaEvent::Digit(digit) => self.far_end_event(line, digit),
             MediaEvent::Tone(digit) => self.far_end_tone(line, digit),
             MediaEvent::Negotiated { telephone_events } => {
-                if let Some(call) = self.lines.call_mut(line) {
-                    call.telephone_events = Some(telephone_events);
+                let Some(call) = self.lines.call_mut(line) else { return };
+                let before = call.telephone_events.replace(telephone_events);
+                if let Some(call) = self.lines.call(line)
+                    && before != Some(false)
+                    && self.codes_unreachable(call)
+                {
+                    let call_id = call.id.0.clone();
+                    self.fact(Fact::NoTelephoneEvents { call_id });
                 }
             }
             MediaEvent::UnusableCandidates(count) => {
@@ -99,11 +106,11 @@ impl Station {
         let Some(call) = self.lines.call_mut(line) else { return };
         let resumed = std::mem::replace(&mut call.far_end_holds, far_end_holds) && !far_end_holds;
         match call.phase {
-            Phase::Answering { .. } => {
+            Phase::Answering { sent: false, .. } => {
                 call.description = Some(Jsep::answer(sdp));
                 self.send_accept(line);
             }
-            Phase::Established { .. } => {
+            Phase::Answering { sent: true, .. } | Phase::Established { .. } => {
                 let id = call.id.clone();
                 self.send(line, Some(id), RequestBody::Update { jsep: Jsep::answer(sdp) });
                 self.negotiated(line);
@@ -165,10 +172,7 @@ impl Station {
         let admitted: Vec<_> = config
             .dtmf
             .iter()
-            .filter(|rule| match &rule.from {
-                Some(from) => from.iter().any(|pattern| pattern.matches(&number)),
-                None => outgoing,
-            })
+            .filter(|rule| rule.admits(&number, outgoing))
             .filter(|rule| rule.in_band || !in_band)
             .collect();
         let codes: Vec<&str> = admitted.iter().map(|rule| rule.digits.as_str()).collect();
@@ -186,7 +190,7 @@ impl Station {
         if let Entry::Matched(index) = entry
             && let Some(rule) = admitted.get(index)
         {
-            self.run_trigger(&rule.run, super::call::Origin::Station);
+            let _ = self.run_trigger(&rule.run, super::call::Origin::Station);
         }
         true
     }

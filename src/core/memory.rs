@@ -70,7 +70,7 @@ impl Station {
         let Phase::Established { talk_ends_at, .. } = call.phase else { return None };
         let button = match call.origin {
             Origin::Button(index) => self.config.buttons.get(index).map(|button| button.name.clone()),
-            Origin::Station | Origin::FarEnd => None,
+            Origin::Sensor(_) | Origin::Station | Origin::FarEnd => None,
         };
         Some(RememberedCall {
             call_id: call.id.clone(),

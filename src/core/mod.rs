@@ -9,6 +9,8 @@
 mod actions;
 mod backoff;
 mod call;
+mod caller;
+mod cause;
 mod command;
 mod commands;
 mod contact;
@@ -32,6 +34,7 @@ mod recovery;
 mod scene;
 mod servers;
 mod session;
+mod setting;
 mod signals;
 mod starts;
 mod station;
@@ -41,9 +44,10 @@ mod time;
 mod transactions;
 mod watchdog;
 
-pub use call::{CallState, Cause, Direction};
-pub use command::{Command, CommandId, Gesture, OutputChange, Refusal};
-pub use fact::{Fact, MissingSound, RepairOutcome, RepairStep};
+pub use call::{CallState, Direction};
+pub use cause::{Cause, Unanswered};
+pub use command::{Command, CommandId, Done, Gesture, OutputChange, Refusal};
+pub use fact::{Fact, MissingSound, RepairOutcome, RepairStep, called};
 pub use input::{
     AnyPin, AudioEvent, ConnectFailure, ConnectFailureKind, Input, MediaEvent, MicrophoneFault, Pin, SocketEvent,
     TokenError,
@@ -52,6 +56,7 @@ pub use memory::{Memory, RememberedCall};
 pub use output::{Drive, MediaCommand, MediaId, Output, Scene, SceneCall, ServerIndex};
 pub use random::Random;
 pub use session::{SessionCounters, SessionState};
+pub use setting::Lasting;
 pub use starts::Starts;
 pub use station::Station;
 pub use status::{AudioStatus, CallStatus, LineStatus, OutputStatus, PinStatus, SessionStatus, Status};

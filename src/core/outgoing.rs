@@ -3,9 +3,9 @@
 use crate::config::{CallAction, SecondCall, Sound};
 use crate::signaling::{Jsep, RequestBody};
 
-use super::call::{Call, Cause, Direction, ENDING_TIMEOUT, FAREWELL_PATIENCE, HuntId, Origin, Phase, Update};
-use super::command::Refusal;
-use super::fact::Fact;
+use super::call::{Call, Direction, ENDING_TIMEOUT, FAREWELL_PATIENCE, HuntId, Origin, Phase, Update};
+use super::cause::Cause;
+use super::command::{Done, Refusal};
 use super::hunt::Hunt;
 use super::output::{MediaCommand, Output};
 use super::session::Rejection;
@@ -18,7 +18,7 @@ const MAX_HUNTS: usize = 16;
 
 impl Station {
     /// Starts to reach somebody. The person at the door has a sign when this returns.
-    pub(super) fn start_hunt(&mut self, origin: Origin, action: &CallAction) -> Result<(), Refusal> {
+    pub(super) fn start_hunt(&mut self, origin: Origin, action: &CallAction) -> Result<Done, Refusal> {
         if self.shutting_down {
             return Err(Refusal::ShuttingDown);
         }
@@ -43,7 +43,7 @@ impl Station {
         hunt.waits_until = (!free).then(|| self.now.at + ENDING_TIMEOUT);
         self.hunts.push(hunt);
         self.advance_hunt(id);
-        Ok(())
+        Ok(Done::Now)
     }
 
     /// Calls once more after a call without media; waits for its line where there is no other.
@@ -58,16 +58,16 @@ impl Station {
     }
 
     /// A press made offline is kept for `press_max_age_s`, if there is any hope.
-    fn wait_for_session(&mut self, mut hunt: Hunt) -> Result<(), Refusal> {
+    fn wait_for_session(&mut self, mut hunt: Hunt) -> Result<Done, Refusal> {
         let patience = self.config.calls.press_max_age;
-        let from_a_button = matches!(hunt.origin, Origin::Button(_));
+        let from_the_door = matches!(hunt.origin, Origin::Button(_) | Origin::Sensor(_));
         let hope = !self.session.is_up() && self.session.may_be_up_within(patience, self.now.at);
-        if from_a_button && hope && !patience.is_zero() && self.hunts.len() < MAX_HUNTS {
+        if from_the_door && hope && !patience.is_zero() && self.hunts.len() < MAX_HUNTS {
             self.session.hurry(self.now.at);
             hunt.waits_until = Some(self.now.at + patience);
             self.hunts.push(hunt);
             self.play(Sound::Connecting, false);
-            return Ok(());
+            return Ok(Done::Waits(patience));
         }
         self.play(Sound::NoConnection, false);
         let state = self.session.state();
@@ -119,14 +119,15 @@ impl Station {
             }
             if !self.session.is_registered() {
                 if legs.is_empty() {
-                    self.note_cause(id, Cause::new(503, "the session with the core server is lost"));
+                    let cause = Cause::new(503, "the session with the core server is lost");
+                    self.note_cause(id, cause.of_unanswered(false));
                     self.end_hunt(id);
                 }
                 return;
             }
             let Some(line) = self.lines.choose(hunt.line, self.now.at) else {
                 if legs.is_empty() {
-                    self.note_cause(id, Cause::new(486, "every line is busy"));
+                    self.note_cause(id, Cause::new(486, "every line is busy").of_unanswered(false));
                     self.end_hunt(id);
                 }
                 return;
@@ -141,7 +142,7 @@ impl Station {
 
     fn note_cause(&mut self, id: HuntId, cause: Cause) {
         if let Some(hunt) = self.hunts.iter_mut().find(|hunt| hunt.id == id) {
-            hunt.last_cause = Some(cause);
+            hunt.note(cause);
         }
     }
 
@@ -151,7 +152,7 @@ impl Station {
         if hunt.answered || hunt.cancelled {
             return;
         }
-        if let Some(sound) = hunt.last_cause.as_ref().and_then(Cause::tone) {
+        if let Some(sound) = hunt.cause.as_ref().and_then(Cause::tone) {
             self.play(sound, false);
         }
     }
@@ -173,11 +174,8 @@ impl Station {
     fn give_up_waiting(&mut self, id: HuntId) {
         let Some(index) = self.hunts.iter().position(|hunt| hunt.id == id) else { return };
         let hunt = self.hunts.remove(index);
-        if let Origin::Button(button) = hunt.origin {
-            let name = self.config.buttons.get(button).map(|button| button.name.clone()).unwrap_or_default();
-            let state = self.session.state();
-            self.fact(Fact::PressRefused { button: name, reason: format!("no session: {state}") });
-        }
+        let state = self.session.state();
+        self.tell_no_call(hunt.origin, format!("no session: {state}"));
         self.play(Sound::NoConnection, false);
     }
 
@@ -207,7 +205,7 @@ impl Station {
     fn has_its_call(&self, id: HuntId) -> bool {
         let pressed = self.hunts.iter().find(|hunt| hunt.id == id && !hunt.redial).map(|hunt| hunt.origin);
         pressed.is_some_and(|origin| {
-            matches!(origin, Origin::Button(_))
+            matches!(origin, Origin::Button(_) | Origin::Sensor(_))
                 && self.lines.active().any(|(_, call)| call.origin == origin && call.hunt != Some(id))
         })
     }
@@ -301,6 +299,10 @@ impl Station {
             Phase::Incoming { .. } | Phase::Answering { sent: false, .. } => RequestBody::Decline { refer_id: None },
             _ => RequestBody::Hangup {},
         };
+        let cause = match call.phase {
+            Phase::Dialing { .. } | Phase::Alerting { .. } => cause.of_unanswered(call.has_rung()),
+            _ => cause,
+        };
         let sent = self.send(line, Some(id), body).is_some();
         let now = self.now.at;
         if sent {
@@ -341,11 +343,14 @@ impl Station {
     pub(super) fn finish(&mut self, line: usize, cause: Cause) {
         self.close_media(line);
         let Some(call) = self.lines.take(line, self.now.at) else { return };
-        let cause = match call.phase {
-            Phase::Ending { cause, .. } => cause,
-            _ => cause,
+        let (cause, up) = match &call.phase {
+            Phase::Ending { cause: ours, .. } => (ours.clone(), true),
+            phase => (cause, matches!(phase, Phase::Established { .. })),
         };
-        self.tell_end(line, &call.id, call.direction, &call.number, &cause);
+        // What ended from our side has its outcome by now.
+        let nobody_took_it = call.direction == Direction::Outgoing && !up;
+        let cause = if nobody_took_it { cause.of_unanswered(call.has_rung()) } else { cause };
+        self.tell_end(line, &call, &cause);
         if let Some(hunt) = call.hunt {
             self.note_cause(hunt, cause);
             self.advance_hunt(hunt);

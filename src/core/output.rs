@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{CallMode, OutputIndex, Sound};
 use crate::signaling::{Candidate, ClientMessage};
 
-use super::command::{CommandId, Refusal};
+use super::command::{CommandId, Done, Refusal};
 use super::fact::Fact;
 use super::memory::Memory;
 
@@ -50,7 +50,7 @@ pub enum Output {
     /// Drive an output.
     Drive(OutputIndex, Drive),
     /// Answer a command.
-    Reply(CommandId, Result<(), Refusal>),
+    Reply(CommandId, Result<Done, Refusal>),
     /// Something happened that people and programs may want to know.
     Fact(Fact),
 }

@@ -130,7 +130,8 @@ impl Station {
                 input.settle(gesture_times(button), settling, now)
             });
             if let Some(gesture) = gesture {
-                self.gesture(index, gesture);
+                // Refused or put off: told by then.
+                let _ = self.gesture(index, gesture);
             }
         }
         for (index, sensor) in config.sensors.iter().enumerate() {
@@ -140,7 +141,10 @@ impl Station {
             });
             if let Some(opened) = moved {
                 self.fact(Fact::Sensor { sensor: sensor.name.clone(), opened });
-                self.run_trigger(if opened { &sensor.opened } else { &sensor.closed }, Origin::Station);
+                let origin = Origin::Sensor(index);
+                // What was to run only while the other level lasts.
+                self.delayed.retain(|delayed| !(delayed.lasting && delayed.origin == origin));
+                let _ = self.run_trigger(if opened { &sensor.opened } else { &sensor.closed }, origin);
             }
         }
     }

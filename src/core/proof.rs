@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::call::{Call, Cause, Direction, Phase, Update};
+use super::call::{Call, Direction, Phase, Update};
+use super::cause::Cause;
 use super::fact::{Fact, MissingSound, RepairOutcome, RepairStep};
 use super::output::{MediaCommand, Output};
 use super::station::Station;

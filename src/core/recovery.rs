@@ -4,7 +4,8 @@
 use crate::config::{AnswerAction, CallMode};
 use crate::signaling::{CallId, Event, EventBody, LineState, LogMessage, RequestBody, StateHandshake};
 
-use super::call::{Call, Cause, Direction, Origin, Phase, Update};
+use super::call::{Call, Direction, Origin, Phase, Update};
+use super::cause::Cause;
 use super::output::MediaCommand;
 use super::station::Station;
 use super::transactions::ServerHas;
@@ -188,7 +189,7 @@ impl Station {
     /// and a call of which nobody knows who started it, are not taken up.
     fn former_life(&self, theirs: &ServerCall<'_>, invitation: Option<&Event>) -> Option<FormerLife> {
         if let Some(EventBody::IncomingCall(invitation)) = invitation.map(|event| &event.body) {
-            let number = super::incoming::bare_number(&invitation.caller);
+            let number = super::caller::bare_number(&invitation.caller);
             let rule = self.answer_rule(&number).filter(|rule| rule.action != AnswerAction::Decline)?;
             return Some(FormerLife::Logged { direction: Direction::Incoming, mode: rule.mode, number });
         }

@@ -15,8 +15,8 @@ impl Station {
             mixed: self.config.calls.second_call == SecondCall::Mix && calls.len() > 1,
             tone: if up { None } else { self.tone() },
             calls,
-            volume: self.volume,
-            muted: self.muted,
+            volume: self.volume.value(self.config.audio.volume),
+            muted: self.muted.value(false),
         }
     }
 

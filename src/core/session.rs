@@ -35,7 +35,7 @@ const CLOCK_POLL: Duration = Duration::from_secs(1);
 /// Shortest time between two connection attempts that presses ask for.
 const HURRY_INTERVAL: Duration = Duration::from_secs(1);
 /// Names of unknown events that have been logged.
-const MAX_UNKNOWN_NAMES: usize = 64;
+const MAX_TOLD_CAUSES: usize = 64;
 
 /// Where the session stands, for people and programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -159,7 +159,7 @@ pub(super) struct Session {
     backoff: Backoff,
     last_attempt: Option<Time>,
     transactions: Transactions,
-    unknown_names: Vec<String>,
+    told_causes: Vec<String>,
     registration: RegistrationStatus,
     server_lines: u32,
     /// When anything was last heard of the server.
@@ -185,7 +185,7 @@ impl Session {
             backoff: Backoff::default(),
             last_attempt: None,
             transactions: Transactions::new(transaction_seed),
-            unknown_names: Vec::new(),
+            told_causes: Vec::new(),
             registration: RegistrationStatus::Unregistered,
             server_lines: 0,
             heard_at: now,

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::signaling::{CallId, Event, EventBody, RequestBody, Trickle, response_code};
 
-use super::call::{Call, Cause, Direction, Phase, Update};
+use super::call::{Call, Direction, Phase, Update};
+use super::cause::Cause;
 use super::fact::Fact;
 use super::output::{MediaCommand, Output};
 use super::session::{News, Rejection};
@@ -131,7 +132,7 @@ impl Station {
 
     fn missed(&mut self, caller: &str) {
         self.missed_calls += 1;
-        self.fact(Fact::MissedCall { caller: super::incoming::bare_number(caller) });
+        self.fact(Fact::MissedCall { caller: super::caller::bare_number(caller) });
     }
 
     fn line_event(&mut self, line: usize, event: Event) {
@@ -282,7 +283,8 @@ impl Station {
     pub(super) fn reinvited(&mut self, line: usize, offer: String) {
         let retry = self.after_glare();
         let Some(call) = self.lines.call_mut(line) else { return };
-        if !call.is_established() {
+        // An event may overtake the confirmation of our answer.
+        if !call.is_established() && !matches!(call.phase, Phase::Answering { sent: true, .. }) {
             return;
         }
         if matches!(call.update, Update::Preparing | Update::Sent { .. }) {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{Action, Config, Sound};
 use crate::signaling::{CallId, RequestBody};
 
-use super::call::{CallState, Direction, HuntId, Origin};
+use super::call::{Call, CallState, HuntId, Origin};
 use super::contact::Contact;
 use super::fact::Fact;
 use super::gesture::ButtonInput;
@@ -23,6 +23,7 @@ use super::outputs::OutputState;
 use super::pins::PinFaults;
 use super::random::Random;
 use super::session::{Session, SessionState};
+use super::setting::Setting;
 use super::time::{Now, Time};
 
 /// Actions that wait for their `after_ms`.
@@ -49,6 +50,20 @@ pub(super) struct Delayed {
     pub(super) at: Time,
     pub(super) action: Action,
     pub(super) origin: Origin,
+    /// Only if the sensor that caused it has not changed until then (`for_ms`).
+    pub(super) lasting: bool,
+    /// Begins when it runs.
+    pub(super) cooldown: Option<Cooldown>,
+}
+
+/// A step of a sensor's rule that is not to run again before a time (`cooldown_s`).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Cooldown {
+    pub(super) sensor: usize,
+    pub(super) opened: bool,
+    /// Its place: the rule, and the step in it.
+    pub(super) step: (usize, usize),
+    pub(super) ends_at: Time,
 }
 
 /// What was last said of a line, so that facts are told once per change.
@@ -74,14 +89,15 @@ pub struct Station {
     pub(super) pin_faults: PinFaults,
     pub(super) outputs: Vec<OutputState>,
     pub(super) delayed: Vec<Delayed>,
+    pub(super) cooldowns: Vec<Cooldown>,
     pub(super) audio_fault: Option<String>,
     pub(super) microphone_fault: Option<MicrophoneFault>,
     pub(super) audio_ready: bool,
-    pub(super) volume: u8,
-    pub(super) muted: bool,
+    pub(super) volume: Setting<u8>,
+    pub(super) muted: Setting<bool>,
     pub(super) shutting_down: bool,
     pub(super) missed_calls: u64,
-    pub(super) last_end: Option<(CallId, super::call::Cause)>,
+    pub(super) last_end: Option<(CallId, super::cause::Cause)>,
     /// Calls of a former process, until the server has said which of them live.
     pub(super) recalled: Vec<RememberedCall>,
     told_memory: Memory,
@@ -111,11 +127,12 @@ impl Station {
             pin_faults: PinFaults::new(&config),
             outputs: vec![OutputState::default(); config.outputs.len()],
             delayed: Vec::new(),
+            cooldowns: Vec::new(),
             audio_fault: None,
             microphone_fault: None,
             audio_ready: false,
-            volume: config.audio.volume,
-            muted: false,
+            volume: Setting::default(),
+            muted: Setting::default(),
             shutting_down: false,
             missed_calls: 0,
             last_end: None,
@@ -177,6 +194,8 @@ impl Station {
             .chain(self.pins_deadline())
             .chain(self.outputs.iter().filter_map(OutputState::deadline))
             .chain(self.delayed.iter().map(|delayed| delayed.at))
+            .chain(self.volume.deadline())
+            .chain(self.muted.deadline())
             .chain(self.hunts.iter().filter_map(|hunt| hunt.waits_until))
             .chain(self.lines.next_deadline())
             .chain(self.warm.as_ref().map(|warm| warm.remake_at))
@@ -198,7 +217,7 @@ impl Station {
     /// [`crate::config::reload`]. Outputs may follow.
     pub fn reconfigure(&mut self, config: Arc<Config>) {
         if config.audio.volume != self.config.audio.volume {
-            self.volume = config.audio.volume;
+            self.volume.reset();
         }
         for (output, pin) in self.outputs.iter_mut().zip(&config.outputs) {
             output.limit(&pin.kind);
@@ -297,7 +316,9 @@ impl Station {
         self.delayed = later;
         let due: Vec<Delayed> = due;
         for delayed in due {
-            self.run_action(&delayed.action, delayed.origin);
+            self.cooldowns.extend(delayed.cooldown);
+            // Refused or put off: told by then.
+            let _ = self.run_action(&delayed.action, delayed.origin);
         }
         self.run_call_deadlines();
         self.run_hunt_deadlines();
@@ -328,6 +349,9 @@ impl Station {
     /// Brings everything that follows from the state in line with it.
     fn settle(&mut self) {
         self.settle_warm();
+        let in_a_call = self.is_in_a_call();
+        self.volume.settle(in_a_call, self.now.at);
+        self.muted.settle(in_a_call, self.now.at);
         let scene = self.compose_scene();
         if scene != self.scene {
             self.scene = scene.clone();
@@ -342,6 +366,11 @@ impl Station {
             self.told_memory = memory.clone();
             self.push(Output::Remember(memory));
         }
+    }
+
+    /// A call is there, or about to be.
+    pub(super) fn is_in_a_call(&self) -> bool {
+        self.lines.active().next().is_some() || !self.hunts.is_empty()
     }
 
     fn settle_outputs(&mut self) {
@@ -409,6 +438,7 @@ impl Station {
                     line: u32::try_from(index).unwrap_or(u32::MAX),
                     direction: call.direction,
                     number: call.number.clone(),
+                    attempt: call.hunt.map(|hunt| hunt.0),
                     state: now.state,
                     cause: None,
                 };
@@ -420,20 +450,14 @@ impl Station {
         }
     }
 
-    pub(super) fn tell_end(
-        &mut self,
-        line: usize,
-        call_id: &CallId,
-        direction: Direction,
-        number: &str,
-        cause: &super::call::Cause,
-    ) {
-        self.last_end = Some((call_id.clone(), cause.clone()));
+    pub(super) fn tell_end(&mut self, line: usize, call: &Call, cause: &super::cause::Cause) {
+        self.last_end = Some((call.id.clone(), cause.clone()));
         self.fact(Fact::Call {
-            call_id: call_id.0.clone(),
+            call_id: call.id.0.clone(),
             line: u32::try_from(line).unwrap_or(u32::MAX),
-            direction,
-            number: number.to_owned(),
+            direction: call.direction,
+            number: call.number.clone(),
+            attempt: call.hunt.map(|hunt| hunt.0),
             state: CallState::Idle,
             cause: Some(cause.clone()),
         });

@@ -2,13 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::call::{Call, CallState, Cause, Direction};
+use super::call::{Call, CallState, Direction};
+use super::cause::Cause;
 use super::contact::Contact;
 use super::fact::{MissingSound, RepairStep};
 use super::input::{AnyPin, Pin};
 use super::output::Drive;
 use super::proof::Proof;
 use super::session::{SessionCounters, SessionState};
+use super::setting::Lasting;
 use super::station::Station;
 use crate::config::OutputIndex;
 
@@ -127,8 +129,14 @@ pub struct AudioStatus {
     pub microphone_fault: Option<String>,
     /// Loudspeaker, 0 to 100.
     pub volume: u8,
+    /// How long the loudspeaker is not as configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume_changed: Option<Lasting>,
     /// The microphone is silent.
     pub muted: bool,
+    /// How long the microphone is silent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mute_changed: Option<Lasting>,
 }
 
 /// One output.
@@ -179,8 +187,10 @@ impl Station {
                 ready: self.audio_ready,
                 fault: self.audio_fault.clone(),
                 microphone_fault: self.microphone_fault.map(|fault| fault.to_string()),
-                volume: self.volume,
-                muted: self.muted,
+                volume: self.volume.value(self.config.audio.volume),
+                volume_changed: self.volume.lasting(),
+                muted: self.muted.value(false),
+                mute_changed: self.muted.lasting(),
             },
             outputs: self
                 .config

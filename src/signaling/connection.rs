@@ -179,8 +179,8 @@ fn http_failure<T>(response: &tokio_tungstenite::tungstenite::http::Response<T>)
         .flatten()
         .map(|seconds| Duration::from_secs(seconds).min(MAX_RETRY_AFTER));
     let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
-    let words = redirect::words(status, location)
-        .unwrap_or_else(|| format!("the server answered HTTP {}", response.status()));
+    let words =
+        redirect::words(status, location).unwrap_or_else(|| format!("the server answered HTTP {}", response.status()));
     ConnectFailure { kind, words, retry_after }
 }
 

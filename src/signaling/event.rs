@@ -23,7 +23,7 @@ pub struct Event {
 
 impl Event {
     /// Every event name.
-    pub const NAMES: [&str; 30] = [
+    pub const NAMES: [&str; 32] = [
         "registering",
         "registered",
         "registration_failed",
@@ -54,6 +54,8 @@ impl Event {
         "transferring",
         "updating_call",
         "notify",
+        "number_presence_update",
+        "number_dialogs_update",
     ];
 }
 
@@ -61,8 +63,10 @@ impl Event {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Invitation {
     /// The called number.
+    #[serde(default)]
     pub callee: String,
-    /// The caller's number.
+    /// The caller's number; empty where nobody says it.
+    #[serde(default)]
     pub caller: String,
     /// The caller's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -96,10 +100,10 @@ pub enum EventBody {
     /// The account was refused.
     RegistrationFailed {
         /// SIP status.
-        #[serde(default, deserialize_with = "lenient::code")]
+        #[serde(default)]
         code: i64,
         /// In words.
-        #[serde(default, deserialize_with = "lenient::text")]
+        #[serde(default)]
         reason: String,
     },
     /// REGISTER with expiry 0 is out.
@@ -111,7 +115,7 @@ pub enum EventBody {
     /// The core hears us, or no longer does.
     IceMedia {
         /// `audio` or `video`.
-        #[serde(rename = "type")]
+        #[serde(rename = "type", default = "audio")]
         kind: String,
         /// Whether packets arrive at the core.
         receiving: bool,
@@ -122,11 +126,13 @@ pub enum EventBody {
     /// Packets are lost.
     IceSlowlink {
         /// `audio` or `video`; `type` and `media` both occur.
-        #[serde(alias = "type")]
+        #[serde(alias = "type", default = "audio")]
         media: String,
         /// From us to the core.
+        #[serde(default)]
         uplink: bool,
         /// How many since the last event.
+        #[serde(default)]
         lost: i64,
         /// Which m-line.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -149,6 +155,7 @@ pub enum EventBody {
         /// To be returned.
         refer_id: ReferId,
         /// Whom to call.
+        #[serde(default)]
         refer_to: String,
         /// Who asks.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -160,10 +167,10 @@ pub enum EventBody {
     /// A failure at session, line or call level.
     Error {
         /// 440 to 499, or a SIP status.
-        #[serde(default, deserialize_with = "lenient::code")]
+        #[serde(default)]
         code: i64,
         /// In words.
-        #[serde(default, deserialize_with = "lenient::text")]
+        #[serde(default)]
         reason: String,
     },
     /// Our INVITE is going out.
@@ -171,6 +178,7 @@ pub enum EventBody {
     /// Provisional answer without early media.
     Proceeding {
         /// SIP status.
+        #[serde(default)]
         code: i64,
     },
     /// 180.
@@ -206,8 +214,10 @@ pub enum EventBody {
     /// All lines were busy; answered 486 by the core.
     MissedCall {
         /// The called number.
+        #[serde(default)]
         callee: String,
-        /// The caller's number.
+        /// The caller's number; empty where nobody says it.
+        #[serde(default)]
         caller: String,
         /// The caller's name.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -216,6 +226,7 @@ pub enum EventBody {
     /// Our `decline` is in work.
     Declining {
         /// SIP status.
+        #[serde(default)]
         code: i64,
         /// The transfer that is refused.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -230,10 +241,10 @@ pub enum EventBody {
     /// The end of the call, whoever ended it. The line is free.
     Hangup {
         /// SIP status; read leniently, since this event must end the call whatever it lacks.
-        #[serde(default, deserialize_with = "lenient::code")]
+        #[serde(default)]
         code: i64,
         /// In words.
-        #[serde(default, deserialize_with = "lenient::text")]
+        #[serde(default)]
         reason: String,
     },
     /// Our `hold` is in work.
@@ -252,9 +263,14 @@ pub enum EventBody {
     Transferring {},
     /// re-INVITE from the far side.
     UpdatingCall(Invitation),
+    /// Presence of a number, which means nothing to a door.
+    NumberPresenceUpdate {},
+    /// Calls of a number, which mean nothing to a door.
+    NumberDialogsUpdate {},
     /// NOTIFY, for one the progress of a transfer.
     Notify {
         /// The body.
+        #[serde(default)]
         content: String,
         /// The event package.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -268,17 +284,9 @@ pub enum EventBody {
     },
 }
 
-/// Values that may be missing, or `null`.
-pub(super) mod lenient {
-    use serde::{Deserialize, Deserializer};
-
-    pub(in crate::signaling) fn code<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
-        Option::<i64>::deserialize(deserializer).map(Option::unwrap_or_default)
-    }
-
-    pub(in crate::signaling) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-        Option::<String>::deserialize(deserializer).map(Option::unwrap_or_default)
-    }
+/// The only medium of a station.
+fn audio() -> String {
+    "audio".into()
 }
 
 /// State of a SIP subscription (RFC 6665).
@@ -291,4 +299,7 @@ pub enum SubscriptionState {
     Active,
     /// The last one.
     Terminated,
+    /// Any other word.
+    #[serde(other)]
+    Unknown,
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::event::Event;
+use super::lenient;
 use super::request::Request;
 
 /// The only WebSocket sub-protocol of the core server.
@@ -156,10 +157,10 @@ pub enum RegistrationStatus {
 }
 
 /// Registration as the `state` handshake tells it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Registration {
     /// Where it stands; an unknown word counts as unregistered.
-    #[serde(default, deserialize_with = "lenient::status")]
+    #[serde(default, deserialize_with = "lenient_status")]
     pub status: RegistrationStatus,
     /// SIP status of a failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -173,17 +174,19 @@ pub struct Registration {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StateHandshake {
     /// Silence after which the client sends a keepalive, in milliseconds.
+    #[serde(default = "usual_keepalive_interval")]
     pub keepalive_interval: u64,
     /// The server's clock, milliseconds since the epoch.
     #[serde(default)]
     pub timestamp: i64,
     /// Registration of the account.
+    #[serde(default)]
     pub registration: Registration,
     /// One entry per line; `None` where idle, and where nothing can be made of it.
-    #[serde(deserialize_with = "lenient::lines")]
+    #[serde(default)]
     pub lines: Vec<Option<LineState>>,
     /// The guest line.
-    #[serde(default, deserialize_with = "lenient::line")]
+    #[serde(default)]
     pub guest_line: Option<LineState>,
 }
 
@@ -193,36 +196,19 @@ pub struct LineState {
     /// The call; `None` after a failed set-up, which means idle.
     pub call_id: Option<CallId>,
     /// What happened in this call, newest first.
-    #[serde(default, deserialize_with = "lenient::logs")]
+    #[serde(default)]
     pub call_logs: Vec<CallLogEntry>,
 }
 
-/// One odd field must not make the whole handshake unreadable: the station would be unreachable.
-mod lenient {
-    use serde::{Deserialize, Deserializer};
-    use serde_json::Value;
+/// An unknown word counts as unregistered.
+fn lenient_status<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<RegistrationStatus, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(value).unwrap_or_default())
+}
 
-    use super::{CallLogEntry, LineState, RegistrationStatus};
-
-    pub(super) fn status<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RegistrationStatus, D::Error> {
-        let value = Value::deserialize(deserializer)?;
-        Ok(serde_json::from_value(value).unwrap_or_default())
-    }
-
-    pub(super) fn line<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<LineState>, D::Error> {
-        let value = Value::deserialize(deserializer)?;
-        Ok(serde_json::from_value(value).unwrap_or_default())
-    }
-
-    pub(super) fn lines<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Option<LineState>>, D::Error> {
-        let values = Vec::<Value>::deserialize(deserializer)?;
-        Ok(values.into_iter().map(|value| serde_json::from_value(value).unwrap_or_default()).collect())
-    }
-
-    pub(super) fn logs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<CallLogEntry>, D::Error> {
-        let values = Option::<Vec<Value>>::deserialize(deserializer)?.unwrap_or_default();
-        Ok(values.into_iter().filter_map(|value| serde_json::from_value(value).ok()).collect())
-    }
+/// Between the keepalives of a server that does not say how often it wants them, in milliseconds.
+fn usual_keepalive_interval() -> u64 {
+    30_000
 }
 
 /// One entry of a line's history: time stamp in milliseconds, and the message.
@@ -301,7 +287,7 @@ pub enum ResponseBody {
         /// Why, as a number.
         code: i64,
         /// Why, in words.
-        #[serde(default, deserialize_with = "super::event::lenient::text")]
+        #[serde(default)]
         reason: String,
     },
 }
@@ -430,7 +416,10 @@ fn transaction_of(value: &Value) -> Option<String> {
 impl ServerMessage {
     /// Reads a text frame of the server.
     pub fn parse(text: &str) -> Result<Self, FrameError> {
-        let (kind, name, value) = open_frame(text)?;
+        let (kind, name, mut value) = open_frame(text)?;
+        if let Some(message) = value.as_object_mut() {
+            lenient::tidy(message);
+        }
         let unknown = || FrameError::Unknown { kind: kind.to_owned(), name: name.clone() };
         match (kind, name.as_str()) {
             ("handshake", "state") => fit(kind, &name, value).map(|state| Self::State(Box::new(state))),

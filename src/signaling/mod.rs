@@ -8,10 +8,11 @@ mod connection;
 #[cfg(feature = "daemon")]
 mod endpoint;
 mod event;
+mod lenient;
 mod message;
-mod request;
 #[cfg(feature = "daemon")]
 mod redirect;
+mod request;
 #[cfg(feature = "daemon")]
 mod session_api;
 #[cfg(feature = "daemon")]

@@ -42,8 +42,9 @@ pub fn client_config(
 ) -> Result<Arc<ClientConfig>, TlsError> {
     let setup = |_: rustls::Error| TlsError::Setup;
     let provider = provider();
-    let builder =
-        ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions().map_err(setup)?;
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(setup)?;
     let builder = match ca_file {
         Some(path) => {
             let pinned = PinnedCertificates::new(certificates(path)?, &provider)
@@ -53,9 +54,11 @@ pub fn client_config(
         None => builder.with_platform_verifier().map_err(setup)?,
     };
     let mut config = match client_certificate {
-        Some((certificate, key)) => builder
-            .with_client_auth_cert(certificates(certificate)?, private_key(key)?)
-            .map_err(|_| TlsError::File { path: key.clone(), problem: "is not the key of the client certificate".into() })?,
+        Some((certificate, key)) => {
+            builder.with_client_auth_cert(certificates(certificate)?, private_key(key)?).map_err(|_| {
+                TlsError::File { path: key.clone(), problem: "is not the key of the client certificate".into() }
+            })?
+        }
         None => builder.with_no_client_auth(),
     };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -101,7 +104,9 @@ fn read_pem(path: &Path) -> Result<Vec<u8>, TlsError> {
             "is in DER form; make PEM of it: openssl x509 -inform der -in {} -out certificate.pem",
             path.display()
         ))),
-        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => Err(error("is in UTF-16; save it as plain text (ASCII or UTF-8)".into())),
+        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => {
+            Err(error("is in UTF-16; save it as plain text (ASCII or UTF-8)".into()))
+        }
         _ => Ok(bytes),
     }
 }
@@ -114,7 +119,9 @@ fn other_content(pem: &[u8], wanted: &str) -> String {
         Some(label) if label == "ENCRYPTED PRIVATE KEY" => {
             "holds a private key with a passphrase; take that off: openssl pkey -in KEY -out KEY.pem".into()
         }
-        Some("PKCS7") => "holds PKCS #7; make PEM of it: openssl pkcs7 -print_certs -in FILE -out certificate.pem".into(),
+        Some("PKCS7") => {
+            "holds PKCS #7; make PEM of it: openssl pkcs7 -print_certs -in FILE -out certificate.pem".into()
+        }
         Some(label) => {
             let label = crate::signaling::shortened(&label.to_lowercase());
             format!("holds no {wanted}, but: {label}")
@@ -149,9 +156,9 @@ fn words_of(error: &rustls::Error) -> String {
         Error::AlertReceived(Alert::CertificateRequired | Alert::BadCertificate | Alert::CertificateUnknown) => {
             "the server wants a client certificate, or another one: set core.client_cert_file and client_key_file"
         }
-        Error::AlertReceived(Alert::UnknownCA | Alert::AccessDenied | Alert::CertificateExpired | Alert::CertificateRevoked) => {
-            "the server does not take the client certificate (core.client_cert_file)"
-        }
+        Error::AlertReceived(
+            Alert::UnknownCA | Alert::AccessDenied | Alert::CertificateExpired | Alert::CertificateRevoked,
+        ) => "the server does not take the client certificate (core.client_cert_file)",
         Error::AlertReceived(Alert::UnrecognisedName) => "the server does not know the name in core.url",
         Error::AlertReceived(Alert::ProtocolVersion) | Error::PeerIncompatible(_) => {
             "the server speaks no TLS 1.2 or 1.3 that this station knows"
@@ -160,7 +167,9 @@ fn words_of(error: &rustls::Error) -> String {
             "the server refused TLS: a client certificate may be needed, or it knows other ciphers"
         }
         Error::AlertReceived(_) => "the server refused TLS: a client certificate may be needed",
-        Error::InvalidMessage(_) => "what answers there does not speak TLS: core.url has the wrong port, or should begin with http",
+        Error::InvalidMessage(_) => {
+            "what answers there does not speak TLS: core.url has the wrong port, or should begin with http"
+        }
         Error::NoCertificatesPresented => "the server showed no certificate",
         _ => "TLS with the server failed; the log has details at level debug",
     };

@@ -7,7 +7,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use crate::blackbox::Dump;
 use crate::config::{Config, OutputIndex};
 use crate::control::{Controlled, ErrorKind, EventRecord, FullStatus, OutputRequest, Reply, ReplyError, Request};
-use crate::core::{Command, OutputChange, Pin, Refusal};
+use crate::core::{Command, Done, OutputChange, Pin, Refusal};
 use crate::gpio::Pins;
 use crate::media::rtpdump::CallPacket;
 
@@ -16,7 +16,7 @@ const DEFAULT_PULSE_MS: u64 = 3000;
 
 /// What the handle asks of the loop.
 pub(super) enum Ask {
-    Command(Command, oneshot::Sender<Result<(), Refusal>>),
+    Command(Command, oneshot::Sender<Result<Done, Refusal>>),
     Status(oneshot::Sender<FullStatus>),
     Explain(oneshot::Sender<Vec<EventRecord>>),
     Dump(oneshot::Sender<Option<Dump>>),
@@ -64,7 +64,8 @@ impl StationHandle {
             return stopped();
         }
         match answer.await {
-            Ok(Ok(())) => Reply::Ok(true),
+            Ok(Ok(Done::Now)) => Reply::Ok(true),
+            Ok(Ok(done)) => Reply::Note(done.to_string()),
             Ok(Err(refusal)) => {
                 // What could never be done is bad usage; what cannot be done now is refused.
                 let kind = match refusal {
@@ -160,12 +161,12 @@ pub fn command_of(config: &Config, request: Request) -> Result<Command, Reply> {
         Request::Hold => Command::Hold,
         Request::Unhold => Command::Unhold,
         Request::Dtmf { digits } => Command::Dtmf(digits),
-        Request::Mute => Command::Mute(true),
-        Request::Unmute => Command::Mute(false),
-        Request::Volume { volume } if volume > 100 => {
+        Request::Mute { keep } => Command::Mute { muted: true, keep },
+        Request::Unmute => Command::Mute { muted: false, keep: false },
+        Request::Volume { volume, .. } if volume > 100 => {
             return Err(error(ErrorKind::Usage, format!("volume {volume} is out of range; write 0 to 100")));
         }
-        Request::Volume { volume } => Command::Volume(volume),
+        Request::Volume { volume, keep } => Command::Volume { volume, keep },
         Request::Output { change: OutputRequest::On | OutputRequest::Off, ms: Some(_), .. } => {
             return Err(error(ErrorKind::Usage, "ms is the length of a pulse; write pulse in place of on"));
         }

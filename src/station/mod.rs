@@ -3,6 +3,7 @@
 mod clock;
 mod feeder;
 mod handle;
+mod history;
 mod identifier;
 mod memory;
 mod running;

@@ -211,7 +211,7 @@ struct Loop {
     player: OutputPlayer,
     socket: Option<Socket>,
     generation: u64,
-    replies: Vec<(crate::core::CommandId, oneshot::Sender<Result<(), crate::core::Refusal>>)>,
+    replies: Vec<(crate::core::CommandId, oneshot::Sender<Result<crate::core::Done, crate::core::Refusal>>)>,
     next_command: u64,
     events: broadcast::Sender<EventRecord>,
     socket_reports: mpsc::Sender<SocketReport>,
@@ -410,20 +410,7 @@ impl Loop {
 
     /// Everything about the call that ended last, and what the session did meanwhile.
     fn last_call(&self) -> Vec<EventRecord> {
-        let ended = self.history.iter().rposition(|record| record.fact.ends_call());
-        let Some((end, id)) = ended.and_then(|end| Some((end, self.history.get(end)?.fact.call_id()?))) else {
-            return Vec::new();
-        };
-        let begin = self.history.iter().position(|record| record.fact.call_id() == Some(id)).unwrap_or(end);
-        let meanwhile = self.history.range(begin..=end);
-        let concerns = |fact: &Fact| {
-            fact.call_id() == Some(id)
-                || matches!(
-                    fact,
-                    Fact::Session { .. } | Fact::Audio { .. } | Fact::Microphone { .. } | Fact::Protocol { .. }
-                )
-        };
-        meanwhile.filter(|record| concerns(&record.fact)).cloned().collect()
+        super::history::last_call(&self.history)
     }
 
     fn probe(&self, server: ServerIndex) {
@@ -537,7 +524,9 @@ fn log(fact: &Fact) {
         Fact::Pin { name, fault: Some(_) } => tracing::warn!(fact.pin = name, "{fact}"),
         Fact::Pin { name, fault: None } => tracing::info!(fact.pin = name, "{fact}"),
         Fact::PressRefused { button, .. } => tracing::warn!(fact.button = button, "{fact}"),
-        Fact::Call { call_id, line, direction, number, state, cause } => {
+        Fact::SensorRefused { sensor, .. } => tracing::warn!(fact.sensor = sensor, "{fact}"),
+        Fact::NoTelephoneEvents { call_id } => tracing::warn!(fact.call_id = call_id, "{fact}"),
+        Fact::Call { call_id, line, direction, number, state, cause, .. } => {
             let code = cause.as_ref().map_or(0, |cause| cause.code);
             tracing::info!(fact.call_id = call_id, fact.line = line, fact.direction = ?direction, fact.number = number, fact.state = ?state, fact.code = code, "{fact}");
         }

@@ -142,7 +142,7 @@ async fn garbage_is_counted_and_the_connection_lives() {
         "[]",
         "1",
         "{}",
-        r#"{"event":"proceeding"}"#,
+        r#"{"event":"transfer"}"#,
         r#"{"event":"sunshine"}"#,
         r#"{"handshake":"hello"}"#,
         r#"{"event":"hangup","request":"hold"}"#,

@@ -84,7 +84,7 @@ pub async fn status(station: &RunningStation) -> FullStatus {
 
 pub async fn press(station: &RunningStation) {
     let reply = station.handle.request(Request::Press { name: "bell".into(), gesture: Gesture::Press }).await;
-    assert_eq!(reply, Reply::Ok(true));
+    assert!(matches!(reply, Reply::Ok(true) | Reply::Note(_)), "{reply:?}");
 }
 
 /// Waits until the status fits.

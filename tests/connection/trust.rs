@@ -161,7 +161,10 @@ async fn a_self_signed_certificate_is_trusted_where_it_is_itself_the_ca_file() {
         station.stop().await;
     }
     assert!(reason(&rig, "").await.contains("core.ca_file"));
-    openssl(&rig, &format!("{SELF_SIGNED} -addext subjectAltName=IP:127.0.0.1").replace("key.pem -out cert", "x -out other"));
+    openssl(
+        &rig,
+        &format!("{SELF_SIGNED} -addext subjectAltName=IP:127.0.0.1").replace("key.pem -out cert", "x -out other"),
+    );
     assert!(reason(&rig, "ca_file = \"other.pem\"").await.contains("core.ca_file"), "another one of the same name");
 }
 

@@ -267,3 +267,79 @@ fn rules_with_hours_do_not_match_while_the_clock_is_not_set() {
     door.incoming(0, "c2", "100");
     door.take_one("accept");
 }
+
+/// A frame of the server, word by word.
+fn frame(door: &mut Door, text: &str) {
+    let message = ServerMessage::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+    door.server(message);
+}
+
+#[test]
+fn a_call_without_a_caller_is_one_from_an_unknown_number() {
+    for fields in ["", r#","caller":null,"callee":null"#, r#","caller":"","callee":7"#, r#","caller":{}"#] {
+        let invitation = format!(
+            r#"{{"event":"incoming_call","line":"0","call_id":"c1"{fields},"jsep":{{"type":"offer","sdp":"v=0"}}}}"#
+        );
+        let mut door = Door::online("[[answer]]\naction = \"answer\"\nafter_ms = 500\n");
+        frame(&mut door, &invitation);
+        assert_eq!(door.station.status().lines[0].call.as_ref().unwrap().number, "", "{fields}");
+        door.advance(600);
+        door.take_one("accept");
+        let mut door = Door::online("[[answer]]\nfrom = \"100\"\naction = \"answer\"\n");
+        frame(&mut door, &invitation);
+        door.take_one("decline");
+    }
+}
+
+#[test]
+fn a_caller_is_found_in_every_form_of_address() {
+    for caller in [r#"\"Flat 1\" <sip:100@pbx>"#, "tel:100", "SIPS:100@pbx;user=phone", "100"] {
+        let mut door = Door::online("[[answer]]\nfrom = \"100\"\naction = \"answer\"\n");
+        frame(
+            &mut door,
+            &format!(r#"{{"event":"incoming_call","line":0,"call_id":"c1","callee":"door","caller":"{caller}"}}"#),
+        );
+        assert_eq!(door.states()[0], CallState::Answering, "{caller}");
+    }
+}
+
+#[test]
+fn an_offer_that_cannot_be_read_is_refused_and_not_taken_for_none() {
+    for jsep in [r#"{"type":"offer"}"#, "7", r#"{"sdp":null}"#, r#""rubbish""#] {
+        let mut door = Door::online("[[answer]]\naction = \"answer\"\n");
+        frame(&mut door, &format!(r#"{{"event":"incoming_call","line":0,"call_id":"c1","caller":"1","jsep":{jsep}}}"#));
+        assert!(door.last_media(|command| matches!(command, MediaCommand::Answer { .. })).is_some(), "{jsep}");
+    }
+}
+
+#[test]
+fn ends_are_read_whatever_their_code_looks_like() {
+    for code in ["200", "\"200\"", "200.0", "null", "\"x\"", "[]"] {
+        let mut door = Door::online(BELL);
+        let request = door.talking_call();
+        let call_id = request.call_id.unwrap();
+        frame(&mut door, &format!(r#"{{"event":"hangup","line":0.0,"call_id":"{call_id}","code":{code},"reason":1}}"#));
+        assert_eq!(door.states()[0], CallState::Idle, "{code}");
+    }
+}
+
+#[test]
+fn presence_and_dialogs_of_others_are_known_and_ignored_without_a_word() {
+    let mut door = Door::online(BELL);
+    let before = door.facts.len();
+    frame(&mut door, r#"{"event":"number_presence_update","number":"100","presence_info":{"note":"away"}}"#);
+    frame(&mut door, r#"{"event":"number_dialogs_update","number":"100","dialog_infos":[]}"#);
+    assert_eq!(door.facts.len(), before);
+    assert_eq!(door.station.status().session.counters.unknown_messages, 0);
+}
+
+#[test]
+fn a_re_offer_that_overtakes_the_end_of_our_answer_is_answered() {
+    let mut door = Door::online(ANSWER);
+    door.incoming(0, "c1", "100");
+    door.advance(500);
+    door.take_one("accept");
+    let offer = Some(Jsep::offer("v=0"));
+    door.event(None, Some(0), Some("c1".into()), EventBody::UpdatingCall(invitation("100", offer)));
+    door.take_one("update");
+}

@@ -18,5 +18,6 @@ mod outputs;
 mod pins;
 mod proof;
 mod recovery;
+mod sensors;
 mod session;
 mod talking;

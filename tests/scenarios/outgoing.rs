@@ -99,7 +99,34 @@ fn nobody_answers_and_the_call_ends_after_ring_s() {
     door.ack(&hangup);
     door.hung_up(&hangup, 487);
     assert_eq!(door.states(), [CallState::Idle, CallState::Idle]);
-    assert!(door.heard(Sound::Refused), "{:?}", door.sounds);
+    assert!(door.heard(Sound::NoAnswer), "{:?}", door.sounds);
+}
+
+#[test]
+fn a_phone_that_is_off_sounds_otherwise_than_one_that_nobody_answers() {
+    for code in [480, 408] {
+        let mut door = Door::online(BELL);
+        door.press();
+        let request = door.take_one("outgoing_call");
+        door.ack(&request);
+        door.hung_up(&request, code);
+        assert!(door.heard(Sound::NotReachable), "{code}: {:?}", door.sounds);
+        let cause = door.station.status().last_end.unwrap().cause;
+        assert_eq!(cause.unanswered, Some(Unanswered::NotReachable), "{code}");
+    }
+}
+
+#[test]
+fn where_it_rang_somewhere_and_nobody_came_that_is_what_the_visitor_hears() {
+    let mut door = Door::online(&BELL.replace("\"100\"", "[\"100\", \"101\"]"));
+    let first = door.ringing_call();
+    door.hung_up(&first, 480);
+    door.advance(1_000);
+    let second = door.take_one("outgoing_call");
+    door.ack(&second);
+    door.sounds.clear();
+    door.hung_up(&second, 404);
+    assert_eq!(door.sounds.first().map(|(sound, _)| *sound), Some(Sound::NoAnswer));
 }
 
 const LIST: &str = r#"
@@ -193,9 +220,11 @@ fn each_end_has_its_tone() {
         (486, Some(Sound::Busy)),
         (600, Some(Sound::Busy)),
         (603, Some(Sound::Refused)),
-        (404, Some(Sound::Refused)),
+        (404, Some(Sound::NotFound)),
         (503, Some(Sound::NoConnection)),
-        (408, Some(Sound::NoConnection)),
+        (480, Some(Sound::NoAnswer)),
+        (408, Some(Sound::NoAnswer)),
+        (487, None),
     ] {
         let mut door = Door::online(BELL);
         let request = door.ringing_call();
@@ -223,7 +252,7 @@ const BELL_TWO: &str = "[[button]]\nname = \"other\"\npin = 18\npress = { call =
 fn a_second_button_during_a_call_is_busy_where_second_calls_are_rejected() {
     let mut door = Door::online(&format!("{BELL}{BELL_TWO}"));
     door.talking_call();
-    door.command(Command::Press { button: 1, gesture: Gesture::Press }).unwrap();
+    let _ = door.command(Command::Press { button: 1, gesture: Gesture::Press });
     assert!(door.take("outgoing_call").is_empty());
     assert!(door.heard(Sound::Busy));
 }
@@ -232,7 +261,7 @@ fn a_second_button_during_a_call_is_busy_where_second_calls_are_rejected() {
 fn a_second_button_during_a_call_takes_its_place_where_calls_are_replaced() {
     let mut door = Door::online(&format!("{BELL}{BELL_TWO}[calls]\nsecond_call = \"replace\"\n"));
     let first = door.talking_call();
-    door.command(Command::Press { button: 1, gesture: Gesture::Press }).unwrap();
+    let _ = door.command(Command::Press { button: 1, gesture: Gesture::Press });
     let hangup = door.take_one("hangup");
     assert_eq!(hangup.call_id, first.call_id);
     door.take_one("outgoing_call");
@@ -389,7 +418,7 @@ fn a_third_call_is_busy_and_holds_nobody() {
 fn on_a_single_line_a_call_is_replaced_once_its_line_is_free() {
     let mut door = Door::online(&format!("lines = 1\n{BELL}{BELL_TWO}[calls]\nsecond_call = \"replace\"\n"));
     let first = door.talking_call();
-    door.command(Command::Press { button: 1, gesture: Gesture::Press }).unwrap();
+    let _ = door.command(Command::Press { button: 1, gesture: Gesture::Press });
     let hangup = door.take_one("hangup");
     door.ack(&hangup);
     assert!(door.take("outgoing_call").is_empty());

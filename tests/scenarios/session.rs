@@ -376,8 +376,54 @@ fn an_odd_field_does_not_make_the_handshake_unreadable() {
     assert_eq!(state.registration.status, RegistrationStatus::Unregistered);
     assert_eq!(state.lines.len(), 3);
     assert_eq!(state.lines[0].as_ref().unwrap().call_id, None);
-    assert_eq!(state.lines[1].as_ref().unwrap().call_logs.len(), 1);
+    assert_eq!(state.lines[1].as_ref().unwrap().call_logs.len(), 2);
     assert_eq!(state.lines[2], None);
     let failed = r#"{"event":"registration_failed","code":null,"reason":null}"#;
     assert!(matches!(ServerMessage::parse(failed), Ok(ServerMessage::Event(_))));
+}
+
+#[test]
+fn nothing_that_a_server_says_about_one_field_makes_a_whole_state_unreadable() {
+    for fields in [
+        r#""keepalive_interval":"30000","timestamp":1.5,"registration":{"status":"registered","code":"no"}"#,
+        r#""keepalive_interval":30000.0,"timestamp":"now","registration":"registered","guest_line":7"#,
+        r#""keepalive_interval":-1,"timestamp":null,"registration":{"status":"REGISTERED","reason":9}"#,
+        r#""registration":{"status":"registered"},"presence_infos":{}"#,
+    ] {
+        let text = format!(r#"{{"handshake":"state",{fields},"lines":[null,{{"call_logs":7}}]}}"#);
+        let Ok(ServerMessage::State(state)) = ServerMessage::parse(&text) else { panic!("unreadable: {text}") };
+        assert_eq!(state.registration.status, RegistrationStatus::Registered, "{text}");
+        assert_eq!(state.lines.len(), 2, "{text}");
+        assert!(state.keepalive_interval > 0);
+    }
+    let bare = r#"{"handshake":"state"}"#;
+    assert!(matches!(ServerMessage::parse(bare), Ok(ServerMessage::State(_))));
+}
+
+#[test]
+fn texts_from_outside_lose_what_would_move_a_cursor() {
+    let text = "{\"event\":\"missed_call\",\"caller\":\"1\\u001b[2J\\u202e00\\n\",\"callee\":\"x\"}";
+    let Ok(ServerMessage::Event(event)) = ServerMessage::parse(text) else { panic!() };
+    assert!(matches!(event.body, EventBody::MissedCall { caller, .. } if caller == "1[2J00"));
+}
+
+#[test]
+fn responses_that_come_late_are_told_once_for_each_cause() {
+    let mut door = Door::online(BELL);
+    door.facts.clear();
+    let late = |body| {
+        ServerMessage::Response(Response {
+            transaction: Some("transaction-1".into()),
+            line: Some(0),
+            call_id: None,
+            body,
+        })
+    };
+    for _ in 0..20 {
+        door.server(late(ResponseBody::Ack));
+        door.server(late(ResponseBody::Error { code: 490, reason: String::new() }));
+    }
+    let told = door.facts.iter().filter(|fact| matches!(fact, Fact::Protocol { .. })).count();
+    assert_eq!(told, 2);
+    assert_eq!(door.station.status().session.counters.late_responses, 40);
 }

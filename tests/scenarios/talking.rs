@@ -1,5 +1,7 @@
 use crate::door::*;
-use callbox::config::Sound;
+use std::time::Duration;
+
+use callbox::config::{OutputIndex, Sound};
 use callbox::core::*;
 use callbox::signaling::*;
 
@@ -101,11 +103,11 @@ fn a_far_end_that_asks_for_a_transfer_is_refused_and_the_call_goes_on() {
 fn mute_closes_the_microphone_and_volume_is_bounded() {
     let mut door = Door::online(BELL);
     door.talking_call();
-    door.command(Command::Mute(true)).unwrap();
+    door.command(Command::Mute { muted: true, keep: false }).unwrap();
     assert!(!door.microphone_is_open());
-    door.command(Command::Mute(false)).unwrap();
+    door.command(Command::Mute { muted: false, keep: false }).unwrap();
     assert!(door.microphone_is_open());
-    door.command(Command::Volume(200)).unwrap();
+    door.command(Command::Volume { volume: 200, keep: false }).unwrap();
     assert_eq!(door.scene.volume, 100);
 }
 
@@ -200,4 +202,88 @@ fn a_glare_with_media_that_is_back_needs_no_second_offer() {
         door.input(Input::Media(media, MediaEvent::Received));
     }
     assert!(door.take("update").is_empty());
+}
+
+#[test]
+fn a_volume_and_a_mute_end_with_the_call_they_were_made_in() {
+    let mut door = Door::online(BELL);
+    let first = door.talking_call();
+    let lasting = Done::For(Lasting::UntilTheEndOfTheCall);
+    assert_eq!(door.command(Command::Mute { muted: true, keep: false }), Ok(lasting));
+    assert_eq!(door.command(Command::Volume { volume: 20, keep: false }), Ok(lasting));
+    let audio = door.station.status().audio;
+    assert_eq!((audio.volume, audio.muted), (20, true));
+    assert_eq!(audio.volume_changed, Some(Lasting::UntilTheEndOfTheCall));
+    door.hung_up(&first, 200);
+    door.advance(2_000);
+    let audio = door.station.status().audio;
+    assert_eq!((audio.volume, audio.muted, audio.volume_changed, audio.mute_changed), (80, false, None, None));
+    door.talking_call();
+    assert!(door.microphone_is_open(), "the next visitor is heard");
+}
+
+#[test]
+fn a_volume_without_a_call_lasts_a_minute_and_one_that_is_kept_lasts() {
+    let mut door = Door::online(BELL);
+    assert_eq!(door.command(Command::Volume { volume: 20, keep: false }), Ok(Done::For(Lasting::ForAMinute)));
+    door.advance(59_000);
+    assert_eq!(door.scene.volume, 20);
+    door.advance(1_100);
+    assert_eq!(door.scene.volume, 80);
+    assert_eq!(door.command(Command::Volume { volume: 30, keep: true }), Ok(Done::For(Lasting::UntilToldOtherwise)));
+    let call = door.talking_call();
+    door.hung_up(&call, 200);
+    door.advance(120_000);
+    assert_eq!(door.scene.volume, 30);
+    assert_eq!(door.station.status().audio.volume_changed, Some(Lasting::UntilToldOtherwise));
+    door.command(Command::Volume { volume: 80, keep: false }).unwrap();
+    assert_eq!(door.station.status().audio.volume_changed, None, "as configured is no change");
+}
+
+#[test]
+fn a_mute_of_a_rule_ends_with_the_call() {
+    let mut door = Door::online(&format!("{BELL}[[dtmf]]\ndigits = \"12\"\nrun = {{ mute = true, volume = 10 }}\n"));
+    let call = door.talking_call();
+    door.digits("12");
+    assert!(!door.microphone_is_open());
+    assert_eq!(door.scene.volume, 10);
+    door.hung_up(&call, 200);
+    door.advance(2_000);
+    door.talking_call();
+    assert!(door.microphone_is_open());
+    assert_eq!(door.scene.volume, 80);
+}
+
+#[test]
+fn a_call_without_telephone_events_is_told_where_codes_are_configured() {
+    let code = "[[dtmf]]\ndigits = \"12\"\nrun = { hangup = \"all\" }\n";
+    for (rest, told) in [(code.to_owned(), true), (format!("{code}in_band = true\n"), false), (String::new(), false)] {
+        let mut door = Door::online(&format!("{BELL}{rest}"));
+        door.talking_call();
+        let media = door.scene.calls[0].media;
+        for _ in 0..2 {
+            door.input(Input::Media(media, MediaEvent::Negotiated { telephone_events: false }));
+        }
+        let facts = door.facts.iter().filter(|fact| matches!(fact, Fact::NoTelephoneEvents { .. })).count();
+        assert_eq!(facts, usize::from(told), "{rest}");
+        let call = door.station.status().lines[0].call.clone().unwrap();
+        assert_eq!((call.telephone_events, call.codes_unreachable), (Some(false), told), "{rest}");
+        door.input(Input::Media(media, MediaEvent::Negotiated { telephone_events: true }));
+        assert!(!door.station.status().lines[0].call.as_ref().unwrap().codes_unreachable);
+    }
+}
+
+#[test]
+fn a_press_that_waits_and_a_pulse_that_is_cut_say_so() {
+    let strike = "[[output]]\nname = \"strike\"\nkind = \"relay\"\npin = 23\nmax_on_ms = 2000\n";
+    let mut door = Door::online(&format!("{BELL}{strike}"));
+    let pulse = |ms| Command::Output { output: OutputIndex(0), change: OutputChange::Pulse(Duration::from_millis(ms)) };
+    assert_eq!(door.command(pulse(1_000)), Ok(Done::Now));
+    assert_eq!(door.command(pulse(60_000)), Ok(Done::OnFor(Duration::from_secs(2))));
+    door.lose(1006);
+    let press = Command::Press { button: 0, gesture: Gesture::Press };
+    assert_eq!(door.command(press.clone()), Ok(Done::Waits(Duration::from_secs(5))));
+    let mut door = Door::online(BELL);
+    door.lose(4201);
+    assert!(matches!(door.command(press), Err(Refusal::NotRegistered(_))));
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::super::fact::Fact;
 use super::super::output::Output;
 use super::super::time::Time;
-use super::{MAX_UNKNOWN_NAMES, News, Phase, Rejection, Session, SessionState};
+use super::{MAX_TOLD_CAUSES, News, Phase, Rejection, Session, SessionState};
 use crate::signaling::{
     Event, EventBody, FrameError, Registration, RegistrationStatus, Response, ResponseBody, ServerMessage,
     StateHandshake,
@@ -107,8 +107,12 @@ impl Session {
     pub(super) fn response(&mut self, response: Response, out: &mut VecDeque<Output>) -> Vec<News> {
         let Some(pending) = response.transaction.as_ref().and_then(|of| self.transactions.close(of)) else {
             self.counters.late_responses += 1;
-            let problem = "a response without its request: it came after the time-out".to_owned();
-            out.push_back(Output::Fact(Fact::Protocol { problem }));
+            let what = match response.body {
+                ResponseBody::Ack => "an ack".to_owned(),
+                ResponseBody::Error { code, .. } => format!("an error {code}"),
+            };
+            let problem = format!("{what} without its request: it came after the time-out");
+            self.tell_once(problem.clone(), problem, out);
             return Vec::new();
         };
         let result = match response.body {
@@ -129,9 +133,14 @@ impl Session {
                 other.to_string()
             }
         };
-        if !self.unknown_names.contains(&name) && self.unknown_names.len() < MAX_UNKNOWN_NAMES {
-            self.unknown_names.push(name);
-            out.push_back(Output::Fact(Fact::Protocol { problem: error.to_string() }));
+        self.tell_once(name, error.to_string(), out);
+    }
+
+    /// A problem is told once for each cause.
+    fn tell_once(&mut self, cause: String, problem: String, out: &mut VecDeque<Output>) {
+        if !self.told_causes.contains(&cause) && self.told_causes.len() < MAX_TOLD_CAUSES {
+            self.told_causes.push(cause);
+            out.push_back(Output::Fact(Fact::Protocol { problem }));
         }
     }
 }

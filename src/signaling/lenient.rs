@@ -1,0 +1,195 @@
+//! Fields of a server's frame as they should be, whatever they are.
+//!
+//! Servers write a number as text, leave a field out or send `null` for it. One odd field must not cost a whole message:
+//! a call that is not understood is neither answered nor declined, and without its `state` the station is unreachable.
+//! So each field that is known is brought to its type before the message is read; what cannot be is taken out, and the
+//! message's own default stands in.
+
+use serde_json::{Map, Value};
+
+/// What a field holds.
+enum Kind {
+    Number,
+    /// A number from 0.
+    Count,
+    Text,
+    Flag,
+    /// A session description.
+    Description,
+    Registration,
+    Lines,
+    Line,
+    CallLogs,
+}
+
+/// The fields of the protocol have one meaning wherever they stand (`protocol.md`, "Messages").
+fn kind(name: &str) -> Option<Kind> {
+    Some(match name {
+        "line" | "keepalive_interval" => Kind::Count,
+        "code" | "timestamp" | "lost" => Kind::Number,
+        "transaction"
+        | "call_id"
+        | "caller"
+        | "callee"
+        | "caller_display_name"
+        | "reason"
+        | "phrase"
+        | "number"
+        | "refer_to"
+        | "referred_by"
+        | "replace_call_id"
+        | "content"
+        | "notify"
+        | "subscription_state"
+        | "content_type"
+        | "mid"
+        | "media"
+        | "type"
+        | "status" => Kind::Text,
+        "receiving" | "uplink" | "is_focus" => Kind::Flag,
+        "jsep" => Kind::Description,
+        "registration" => Kind::Registration,
+        "lines" => Kind::Lines,
+        "guest_line" => Kind::Line,
+        "call_logs" => Kind::CallLogs,
+        _ => return None,
+    })
+}
+
+/// Brings the known fields of a message to their types.
+pub(super) fn tidy(message: &mut Map<String, Value>) {
+    let event = message.get("event").and_then(Value::as_str);
+    let offers = matches!(event, Some("incoming_call" | "updating_call"));
+    // Both names of one field occur, and some send both.
+    if event == Some("ice_slowlink") && message.contains_key("media") {
+        message.remove("type");
+    }
+    tidy_fields(message, offers);
+}
+
+fn tidy_fields(message: &mut Map<String, Value>, offers: bool) {
+    message.retain(|name, value| {
+        let Some(kind) = kind(name) else { return true };
+        let tidied = match (kind, value.take()) {
+            (_, Value::Null) => None,
+            (Kind::Number, value) => number(&value).map(Value::from),
+            (Kind::Count, value) => number(&value).and_then(|number| u32::try_from(number).ok()).map(Value::from),
+            (Kind::Text, value) => text(&value).map(Value::from),
+            (Kind::Flag, value) => flag(&value).map(Value::from),
+            (Kind::Description, value) => Some(description(&value, offers)),
+            (Kind::Registration, value) => Some(registration(value)),
+            (Kind::Lines, value) => Some(lines(value)),
+            (Kind::Line, value) => Some(line(value)),
+            (Kind::CallLogs, value) => Some(call_logs(value)),
+        };
+        // `null` stays where it means something: a line without a call.
+        *value = tidied.unwrap_or(Value::Null);
+        !value.is_null()
+    });
+}
+
+/// A whole number, also one that is written as text or with a fraction.
+fn number(value: &Value) -> Option<i64> {
+    let fraction = |number: f64| number.is_finite().then_some(number as i64);
+    match value {
+        Value::Number(number) => number.as_i64().or_else(|| fraction(number.as_f64()?)),
+        Value::String(text) => {
+            let text = text.trim();
+            text.parse().ok().or_else(|| fraction(text.parse().ok()?))
+        }
+        _ => None,
+    }
+}
+
+/// A text without what would move a terminal's cursor or turn the direction of writing (Unicode, Bidi_Control).
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.chars().filter(|character| is_plain(*character)).collect()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+fn is_plain(character: char) -> bool {
+    let turns =
+        matches!(character, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+    !character.is_control() && !turns
+}
+
+fn flag(value: &Value) -> Option<bool> {
+    match value {
+        Value::Bool(flag) => Some(*flag),
+        Value::Number(number) => number.as_i64().map(|number| number != 0),
+        Value::String(text) => match text.trim().to_ascii_lowercase().as_str() {
+            "true" | "1" => Some(true),
+            "false" | "0" => Some(false),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// A description has a role by the message that it is in. One that cannot be read is an empty one: it is refused, which
+/// is an answer; nothing at all would be another request.
+fn description(value: &Value, offers: bool) -> Value {
+    let sdp = match value {
+        Value::String(sdp) => Some(sdp.as_str()),
+        value => value.get("sdp").and_then(Value::as_str),
+    };
+    let said = value.get("type").and_then(Value::as_str).map(str::to_ascii_lowercase);
+    let role = match said.as_deref() {
+        Some(role @ ("offer" | "answer")) => role,
+        _ if offers => "offer",
+        _ => "answer",
+    };
+    serde_json::json!({ "type": role, "sdp": sdp.unwrap_or_default() })
+}
+
+fn registration(value: Value) -> Value {
+    match value {
+        Value::Object(mut fields) => {
+            tidy_fields(&mut fields, false);
+            if let Some(Value::String(status)) = fields.get_mut("status") {
+                status.make_ascii_lowercase();
+            }
+            Value::Object(fields)
+        }
+        Value::String(status) => serde_json::json!({ "status": status.to_ascii_lowercase() }),
+        _ => serde_json::json!({}),
+    }
+}
+
+fn lines(value: Value) -> Value {
+    match value {
+        Value::Array(lines) => Value::Array(lines.into_iter().map(line).collect()),
+        _ => Value::Array(Vec::new()),
+    }
+}
+
+/// A line is an object, or idle.
+fn line(value: Value) -> Value {
+    match value {
+        Value::Object(mut fields) => {
+            tidy_fields(&mut fields, false);
+            fields.entry("call_id").or_insert(Value::Null);
+            Value::Object(fields)
+        }
+        _ => Value::Null,
+    }
+}
+
+/// Pairs of a time and a message; what is none is left out.
+fn call_logs(value: Value) -> Value {
+    let Value::Array(entries) = value else { return Value::Array(Vec::new()) };
+    let entry = |value: Value| match value {
+        Value::Array(pair) => match <[Value; 2]>::try_from(pair).ok()? {
+            [timestamp, Value::Object(mut message)] => {
+                tidy(&mut message);
+                Some(serde_json::json!([number(&timestamp).unwrap_or_default(), message]))
+            }
+            _ => None,
+        },
+        _ => None,
+    };
+    Value::Array(entries.into_iter().filter_map(entry).collect())
+}

@@ -1,0 +1,99 @@
+//! Sensors: what lasts and what does not, how often, and what becomes of a call that cannot be made.
+
+use callbox::config::Sound;
+use callbox::core::*;
+use callbox::signaling::EventBody;
+
+use crate::door::Door;
+
+fn door_contact(rule: &str) -> String {
+    format!("[[sensor]]\nname = \"door\"\npin = 27\ndebounce_ms = 0\nopened = {rule}\n")
+}
+
+fn edge(door: &mut Door, active: bool) {
+    door.input(Input::Edge { pin: Pin::Sensor(0), active });
+    door.advance(1);
+}
+
+#[test]
+fn a_door_that_closes_in_time_calls_nobody_where_the_rule_asks_that_it_lasts() {
+    let mut door = Door::online(&door_contact("{ call = \"100\", for_ms = 4000 }"));
+    edge(&mut door, true);
+    door.advance(1_200);
+    edge(&mut door, false);
+    door.advance(10_000);
+    assert!(door.take("outgoing_call").is_empty());
+    edge(&mut door, true);
+    door.advance(2_000);
+    edge(&mut door, false);
+    edge(&mut door, true);
+    door.advance(3_900);
+    assert!(door.take("outgoing_call").is_empty(), "it counts anew");
+    door.advance(200);
+    door.take_one("outgoing_call");
+}
+
+#[test]
+fn after_ms_stays_unconditional() {
+    let mut door = Door::online(&door_contact("{ call = \"100\", after_ms = 4000 }"));
+    edge(&mut door, true);
+    door.advance(1_200);
+    edge(&mut door, false);
+    door.advance(3_000);
+    door.take_one("outgoing_call");
+}
+
+#[test]
+fn a_rule_that_has_run_rests_for_its_cooldown_and_one_that_has_not_does_not() {
+    let mut door = Door::online(&door_contact("{ play = \"answer\", for_ms = 500, cooldown_s = 60 }"));
+    let mut heard_at = Vec::new();
+    // A visitor who turns back at once, and is back after ten seconds; then somebody all the time.
+    for second in 0..200_u32 {
+        let stays = if second == 0 { 300 } else { 700 };
+        if second == 0 || second >= 10 {
+            door.sounds.clear();
+            edge(&mut door, true);
+            door.advance(stays);
+            edge(&mut door, false);
+            door.advance(1_000 - stays - 2);
+            if door.heard(Sound::Answer) {
+                heard_at.push(second);
+            }
+        } else {
+            door.advance(1_000);
+        }
+    }
+    assert_eq!(heard_at, [10, 71, 132, 193]);
+}
+
+#[test]
+fn a_sensors_call_that_is_refused_leaves_a_word_as_a_buttons_does() {
+    let mut door = Door::online(&door_contact("{ call = \"100\" }"));
+    let failed = EventBody::RegistrationFailed { code: 403, reason: "Forbidden".into() };
+    door.event(None, None, None, failed);
+    door.sounds.clear();
+    edge(&mut door, true);
+    let refused =
+        |fact: &Fact| matches!(fact, Fact::SensorRefused { sensor, reason } if sensor == "door" && !reason.is_empty());
+    assert!(door.facts.iter().any(refused), "{:?}", door.facts);
+    assert!(door.heard(Sound::NoConnection));
+}
+
+#[test]
+fn a_sensors_call_made_offline_waits_for_the_session_and_is_given_up_with_a_word() {
+    let mut door = Door::online(&door_contact("{ call = \"100\" }"));
+    door.lose(1006);
+    edge(&mut door, true);
+    door.reopen();
+    door.state(vec![None, None]);
+    door.take_one("outgoing_call");
+
+    let mut door = Door::online(&door_contact("{ call = \"100\" }"));
+    door.lose(1006);
+    edge(&mut door, true);
+    door.advance(6_000);
+    assert!(door.facts.iter().any(|fact| matches!(fact, Fact::SensorRefused { sensor, .. } if sensor == "door")));
+    door.reopen();
+    door.state(vec![None, None]);
+    assert!(door.take("outgoing_call").is_empty(), "never dialled later");
+}
