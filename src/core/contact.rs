@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::time::Time;
-use crate::config::InputPin;
+use crate::config::{GpioBackend, GpioConfig, InputPin};
 
 /// How long a level must last to count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,13 +25,18 @@ pub(super) struct Contact {
     settled_at: Time,
     /// The level at the opening of the pin is known.
     known: bool,
-    /// The kernel debounces: what it tells has lasted.
+    /// The kernel debounces, or there is nothing that bounces: what is told has lasted.
     by_kernel: bool,
     edges: u64,
     bounces: u64,
 }
 
 impl Contact {
+    /// A contact on pins of this kind, at rest. Simulated ones do not bounce: a page's click of a millisecond counts.
+    pub(super) fn of(gpio: &GpioConfig) -> Self {
+        Self { by_kernel: gpio.backend == GpioBackend::Simulated, ..Self::default() }
+    }
+
     pub(super) fn settling(&self, pin: &InputPin) -> Settling {
         if self.by_kernel {
             // Both edges come late by the debounce, so a pulse keeps its length.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::command::Gesture;
 use super::contact::{Contact, Settling};
+use crate::config::GpioConfig;
 use super::time::Time;
 
 /// A button that is down for so long is stuck: a leaf, ice, a cut wire.
@@ -41,6 +42,11 @@ enum Phase {
 }
 
 impl ButtonInput {
+    /// A button on pins of this kind, at rest.
+    pub(super) fn of(gpio: &GpioConfig) -> Self {
+        Self { contact: Contact::of(gpio), ..Self::default() }
+    }
+
     /// The level at the opening of the pin is nobody's press: a finger that was there before has been
     /// there for unknown reasons.
     pub(super) fn found(&mut self, active: bool, by_kernel: bool, now: Time) {

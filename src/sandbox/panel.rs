@@ -16,13 +16,17 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use super::STATION_NUMBER;
 use super::listen::Ends;
 use super::routes::{Shared, api_error, login_refused};
-use crate::control::{Controlled, Reply, Request};
+use crate::control::{Controlled, ErrorKind, Reply, ReplyError, Request};
 use crate::station::StationHandle;
 
 /// Level meters move this often.
 const STATUS_INTERVAL: Duration = Duration::from_millis(100);
 /// A page that does not take its frames is let go.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest request of a page.
+const MAX_FRAME_BYTES: usize = 64 * 1024;
+/// Inputs that one page may hold down.
+const MAX_HELD: usize = 64;
 /// Name of the login cookie.
 const COOKIE: &str = "callbox_panel";
 
@@ -91,27 +95,32 @@ async fn log_in(
 
 async fn request(State(shared): State<Shared>, headers: HeaderMap, Json(request): Json<Request>) -> Response {
     match admitted(&shared, &headers) {
-        // Numbers and codes of the house do not leave by a web page.
-        Ok(station) => {
-            let request = match request {
-                Request::Dump { .. } => Request::Dump { unredacted: false },
-                request => request,
-            };
-            Json(station.request(request).await).into_response()
-        }
+        Ok(station) => Json(station.request(redacted(request)).await).into_response(),
         Err(response) => *response,
+    }
+}
+
+/// Numbers and codes of the house do not leave by a web page.
+fn redacted(request: Request) -> Request {
+    match request {
+        Request::Dump { .. } => Request::Dump { unredacted: false },
+        request => request,
     }
 }
 
 async fn live(State(shared): State<Shared>, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
     match admitted(&shared, &headers) {
-        Ok(station) => upgrade.on_upgrade(move |socket| follow(socket, station, shared)),
+        Ok(station) => {
+            upgrade.max_message_size(MAX_FRAME_BYTES).on_upgrade(move |socket| follow(socket, station, shared))
+        }
         Err(response) => *response,
     }
 }
 
-/// Sends the status ten times a second, and every event.
+/// One page: the status ten times a second, every event, and its requests, which are carried out in the order in which
+/// they were made. A finger goes down and up on one socket: as two HTTP requests they would race.
 async fn follow(mut socket: WebSocket, station: StationHandle, mut shared: Shared) {
+    let mut held = Vec::new();
     let mut events = station.events();
     let mut ticks = interval(STATUS_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -119,21 +128,44 @@ async fn follow(mut socket: WebSocket, station: StationHandle, mut shared: Share
         let text = tokio::select! {
             _ = ticks.tick() => match station.request(Request::Status).await {
                 Reply::Status(status) => json!({ "status": status }).to_string(),
-                _ => return,
+                _ => break,
             },
             event = events.recv() => match event {
                 Ok(event) => json!({ "event": event }).to_string(),
                 Err(RecvError::Lagged(_)) => continue,
-                Err(RecvError::Closed) => return,
+                Err(RecvError::Closed) => break,
             },
             frame = socket.recv() => match frame {
+                Some(Ok(Message::Text(text))) => {
+                    json!({ "reply": carry_out(text.as_str(), &station, &mut held).await }).to_string()
+                }
                 Some(Ok(_)) => continue,
-                _ => return,
+                _ => break,
             },
-            _ = shared.stopped.changed() => return,
+            _ = shared.stopped.changed() => break,
         };
         if !matches!(timeout(WRITE_TIMEOUT, socket.send(Message::Text(text.into()))).await, Ok(Ok(()))) {
-            return;
+            break;
         }
     }
+    // The page has gone, and with it the finger on its button.
+    for name in held {
+        station.request(Request::Input { name, active: false }).await;
+    }
+}
+
+/// A request of a page; `held` are the inputs that it holds down.
+async fn carry_out(text: &str, station: &StationHandle, held: &mut Vec<String>) -> Reply {
+    let Ok(request) = serde_json::from_str::<Request>(text) else {
+        let message = "no request of the control protocol".to_owned();
+        return Reply::Error(ReplyError { kind: ErrorKind::Usage, message });
+    };
+    let request = redacted(request);
+    if let Request::Input { name, active } = &request {
+        held.retain(|other| other != name);
+        if *active && held.len() < MAX_HELD {
+            held.push(name.clone());
+        }
+    }
+    station.request(request).await
 }

@@ -11,6 +11,7 @@
 mod calls_in_a_row;
 mod guard;
 mod http;
+mod panel;
 
 use std::net::SocketAddr;
 

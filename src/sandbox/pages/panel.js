@@ -9,22 +9,16 @@ const STATES = {
   established: "talking", held: "held", ending: "ending",
 };
 
-async function post(path, body) {
-  const answer = await fetch(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
-  if (answer.status === 401) showLogin();
-  return answer;
+// All requests go over the one socket, in order: a finger that goes down and up must not be taken for one that goes up and down.
+let socket = null;
+function ask(request) {
+  if (socket && socket.readyState === WebSocket.OPEN) return socket.send(JSON.stringify(request));
+  log("the server cannot be reached");
 }
 
-async function ask(request) {
-  let answer;
-  try {
-    answer = await post("/station/request", request);
-  } catch {
-    return log("the server cannot be reached");
-  }
-  if (!answer.ok) return log(`the server answered ${answer.status}`);
-  const reply = await answer.json();
+function replied(reply) {
   if (reply.error) log(reply.error.message);
+  if (reply.note) log(reply.note);
 }
 
 function log(text, at) {
@@ -43,9 +37,11 @@ function words(event) {
     case "press": return `button ${event.button} (${event.gesture})`;
     case "sensor": return `sensor ${event.sensor} ${event.opened ? "opened" : "closed"}`;
     case "press_refused": return `button ${event.button}: no call${because}`;
+    case "sensor_refused": return `sensor ${event.sensor}: no call${because}`;
+    case "no_telephone_events": return "the far end has no telephone events: no code can be typed in this call";
     case "call": {
       const way = event.direction === "outgoing" ? "to" : "from";
-      return event.cause ? `line ${event.line}: call ${way} ${event.number} ended: ${event.cause.code} ${event.cause.text}`
+      return event.cause ? `line ${event.line}: call ${way} ${event.number} ended: ${event.cause.unanswered ? event.cause.unanswered.replaceAll("_", " ") + ", " : ""}${event.cause.code} ${event.cause.text}`
         : `line ${event.line}: ${STATES[event.state]} ${way} ${event.number}`;
     }
     case "media": return event.connected ? "media connected" : "media lost";
@@ -77,6 +73,9 @@ function bell(name) {
   made.addEventListener("keydown", (event) => { if (event.key === " " || event.key === "Enter") { event.preventDefault(); set(true); } });
   made.addEventListener("keyup", () => set(false));
   made.addEventListener("blur", () => set(false));
+  // Nobody lifts a finger on a page that is not there.
+  window.addEventListener("blur", () => set(false));
+  document.addEventListener("visibilitychange", () => { if (document.hidden) set(false); });
   return made;
 }
 
@@ -174,11 +173,12 @@ async function start() {
 
 function follow() {
   const scheme = location.protocol === "https:" ? "wss" : "ws";
-  const socket = new WebSocket(`${scheme}://${location.host}/station/live`);
+  socket = new WebSocket(`${scheme}://${location.host}/station/live`);
   socket.onmessage = (message) => {
     const data = JSON.parse(message.data);
     if (data.status) showStatus(data.status);
     if (data.event) log(words(data.event), data.event.at_ms);
+    if (data.reply) replied(data.reply);
   };
   socket.onclose = () => {
     $("session").textContent = "connection lost, trying again";
