@@ -433,7 +433,7 @@ fn command(choices: &mut Choices<'_>) -> Command {
         4 => Command::Hold,
         5 => Command::Unhold,
         6 => Command::Output { output: OutputIndex(0), change: OutputChange::On },
-        7 => Command::Mute(true),
+        7 => Command::Mute { muted: true, keep: false },
         _ => Command::Dtmf("1".into()),
     }
 }

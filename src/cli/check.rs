@@ -8,7 +8,7 @@ use super::{Exit, complain, environment};
 use crate::audio::{self, SoundBank};
 use crate::config::{
     Action, Again, AnswerAction, AnswerRule, CallAction, CallMode, Config, Credentials, DtmfRule, GpioBackend,
-    HangupTarget, NumberPattern, Order, OutputKind, Rule, SecondCall, Trigger, load_reviewed,
+    HangupTarget, InputPin, NumberPattern, Order, OutputKind, OutputPin, Rule, SecondCall, Trigger, load_reviewed,
 };
 use crate::core::OutputChange;
 use crate::gpio::{self, PinError};
@@ -57,12 +57,14 @@ fn check_pins(config: &Config) -> Exit {
         say!("pins      not now: {} (the station keeps looking)", PinError::NoChips);
         return Exit::Done;
     }
-    let buttons = config.buttons.iter().map(|button| ("button", &button.name, &button.input.pin));
-    let sensors = config.sensors.iter().map(|sensor| ("sensor", &sensor.name, &sensor.input.pin));
-    let outputs = config.outputs.iter().map(|output| ("output", &output.name, &output.pin));
+    let input = |wiring: &InputPin, name: &String| gpio::inspect_input(&config.gpio, wiring, name);
+    let buttons = config.buttons.iter().map(|one| ("button", &one.name, input(&one.input, &one.name)));
+    let sensors = config.sensors.iter().map(|one| ("sensor", &one.name, input(&one.input, &one.name)));
+    let output = |one: &OutputPin| gpio::inspect(&config.gpio, &one.pin, &one.name);
+    let outputs = config.outputs.iter().map(|one| ("output", &one.name, output(one)));
     let mut result = Exit::Done;
-    for (kind, name, pin) in buttons.chain(sensors).chain(outputs) {
-        match gpio::inspect(&config.gpio, pin, name) {
+    for (kind, name, line) in buttons.chain(sensors).chain(outputs) {
+        match line {
             Ok(line) => say!("pin       of {kind} {name}: {line}"),
             Err(error) => {
                 complain(format!("the pin of {kind} \"{name}\": {error}"));

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::command::Gesture;
 use super::contact::{Contact, Settling};
-use crate::config::GpioConfig;
 use super::time::Time;
+use crate::config::GpioConfig;
 
 /// A button that is down for so long is stuck: a leaf, ice, a cut wire.
 pub(super) const STUCK_AFTER: Duration = Duration::from_secs(60);

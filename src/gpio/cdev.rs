@@ -14,13 +14,15 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::find::{PinError, Place, find, holder};
+use super::find::{PinError, Place, find, holder, inspect};
 use super::{PinReport, Pins, consumer};
 use crate::config::{Active, Config, GpioConfig, InputPin, OutputIndex, OutputPin, Pull};
 use crate::core::{AnyPin, Pin};
 
 /// Between two attempts to take a pin: doubled up to the last. No jitter: a machine has no herd of chips.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
+/// Between two reads of an input whose chip has no interrupts.
+const POLL: Duration = Duration::from_millis(5);
 /// Kernels before 6.7 do not say that a chip went.
 const LOOK: Duration = Duration::from_secs(60);
 
@@ -148,9 +150,9 @@ struct InputLine {
 
 /// An input that is open.
 struct Opened {
-    request: AsyncFd<Arc<Request>>,
+    request: Arc<Request>,
     place: Place,
-    debounced: bool,
+    watching: Watching,
 }
 
 impl InputLine {
@@ -160,7 +162,13 @@ impl InputLine {
             let error = match self.open().await {
                 Ok(opened) => {
                     told.tell(None).await;
-                    self.follow(&opened, &reports).await
+                    match opened.watching {
+                        Watching::Polled => self.poll(&opened, &reports).await,
+                        Watching::Edges { debounced } => match watch(Arc::clone(&opened.request), &opened.place) {
+                            Ok(watched) => self.follow(&watched, &opened.place, debounced, &reports).await,
+                            Err(error) => error,
+                        },
+                    }
                 }
                 Err(error) => error,
             };
@@ -171,34 +179,58 @@ impl InputLine {
 
     async fn open(&self) -> Result<Opened, PinError> {
         let (consumer, wiring, config) = (self.consumer.clone(), self.wiring.clone(), Arc::clone(&self.config));
-        let (request, place, debounced) = blocking(move || {
+        blocking(move || {
             let place = find(&config.gpio, &wiring.pin)?;
-            match request_input(&place, &consumer, &wiring, true) {
-                Ok(request) => Ok((request, place, !wiring.debounce.is_zero())),
-                Err(_) if holder(&place).is_none() => request_input(&place, &consumer, &wiring, false)
-                    .map(|request| (request, place.clone(), false))
-                    .map_err(|error| refused(&place, &error)),
-                Err(error) => Err(refused(&place, &error)),
-            }
+            let (request, watching) = request_input(&place, &consumer, &wiring)?;
+            Ok(Opened { request: Arc::new(request), place, watching })
         })
-        .await?;
-        let request = watch(Arc::new(request), &place)?;
-        Ok(Opened { request, place, debounced })
+        .await
+    }
+
+    /// Looks at the level again and again until the line is lost.
+    async fn poll(&self, opened: &Opened, reports: &mpsc::Sender<PinReport>) -> PinError {
+        let mut known = None;
+        let mut ticks = tokio::time::interval(POLL);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let (request, place) = (Arc::clone(&opened.request), opened.place.clone());
+            // A read takes as long as its bus does.
+            let read = blocking(move || request.lone_value().map_err(|error| place.kernel(&error))).await;
+            let active = match read {
+                Ok(value) => value == Value::Active,
+                Err(error) => return error,
+            };
+            if known == Some(active) {
+                continue;
+            }
+            let report = match known.replace(active) {
+                None => PinReport::level(self.pin, active, false),
+                Some(_) => PinReport::edge(self.pin, active, None),
+            };
+            let _ = reports.send(report).await;
+        }
     }
 
     /// Reports every edge until the line is lost.
-    async fn follow(&self, opened: &Opened, reports: &mpsc::Sender<PinReport>) -> PinError {
-        let line: &Request = opened.request.get_ref();
+    async fn follow(
+        &self,
+        watched: &AsyncFd<Arc<Request>>,
+        place: &Place,
+        debounced: bool,
+        reports: &mpsc::Sender<PinReport>,
+    ) -> PinError {
+        let line: &Request = watched.get_ref();
         let mut level = match line.lone_value() {
             Ok(value) => value == Value::Active,
-            Err(error) => return opened.place.kernel(&error),
+            Err(error) => return place.kernel(&error),
         };
-        let _ = reports.send(PinReport::level(self.pin, level, opened.debounced)).await;
+        let _ = reports.send(PinReport::level(self.pin, level, debounced)).await;
         loop {
-            match timeout(LOOK, opened.request.readable()).await {
+            match timeout(LOOK, watched.readable()).await {
                 Ok(Ok(mut guard)) => guard.clear_ready(),
                 Ok(Err(error)) => {
-                    return PinError::Kernel { what: opened.place.shown(), words: error.to_string() };
+                    return PinError::Kernel { what: place.shown(), words: error.to_string() };
                 }
                 Err(_) => {}
             }
@@ -206,11 +238,11 @@ impl InputLine {
                 match line.has_edge_event() {
                     Ok(true) => {}
                     Ok(false) => break,
-                    Err(error) => return opened.place.kernel(&error),
+                    Err(error) => return place.kernel(&error),
                 }
                 let edge = match line.read_edge_event() {
                     Ok(edge) => edge,
-                    Err(error) => return opened.place.kernel(&error),
+                    Err(error) => return place.kernel(&error),
                 };
                 level = edge.kind == EdgeKind::Rising;
                 let at = Duration::from_nanos(edge.timestamp_ns);
@@ -223,17 +255,71 @@ impl InputLine {
                     let _ = reports.send(PinReport::edge(self.pin, level, None)).await;
                 }
                 Ok(_) => {}
-                Err(error) => return opened.place.kernel(&error),
+                Err(error) => return place.kernel(&error),
             }
         }
     }
 }
 
-fn request_input(
+/// How the level of an input is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Watching {
+    /// The kernel tells each edge.
+    Edges {
+        /// And debounces it.
+        debounced: bool,
+    },
+    /// The chip has no interrupts (an expander on an I2C bus): the level is read every [`POLL`].
+    Polled,
+}
+
+/// Takes an input in the best way that its chip has.
+fn request_input(place: &Place, consumer: &str, wiring: &InputPin) -> Result<(Request, Watching), PinError> {
+    let debounces = !wiring.debounce.is_zero();
+    let ways = [
+        debounces.then_some(Watching::Edges { debounced: true }),
+        Some(Watching::Edges { debounced: false }),
+        Some(Watching::Polled),
+    ];
+    let mut first_error = None;
+    for watching in ways.into_iter().flatten() {
+        match request_input_so(place, consumer, wiring, watching) {
+            Ok(request) => return Ok((request, watching)),
+            Err(error) => {
+                if let Some(held) = holder(place) {
+                    return Err(held);
+                }
+                first_error.get_or_insert(error);
+            }
+        }
+    }
+    let words = "there is no way to read it".to_owned();
+    Err(first_error.map_or(PinError::Kernel { what: place.shown(), words }, |error| place.kernel(&error)))
+}
+
+/// The same as [`inspect`] for an input, which is taken for a moment: whether its chip has interrupts is not known before.
+///
+/// # Errors
+///
+/// It is not there, not allowed, or held by another process.
+pub fn inspect_input(gpio: &GpioConfig, wiring: &InputPin, name: &str) -> Result<String, PinError> {
+    let shown = inspect(gpio, &wiring.pin, name)?;
+    let place = find(gpio, &wiring.pin)?;
+    match request_input(&place, &consumer(name), wiring) {
+        Ok((_, Watching::Polled)) => {
+            let period_ms = POLL.as_millis();
+            Ok(format!("{shown}, polled every {period_ms} ms: its chip has no interrupts, or they are not wired"))
+        }
+        // A daemon that runs has it.
+        _ => Ok(shown),
+    }
+}
+
+fn request_input_so(
     place: &Place,
     consumer: &str,
     wiring: &InputPin,
-    kernel_debounces: bool,
+    watching: Watching,
 ) -> Result<Request, gpiocdev::Error> {
     let mut builder = Request::builder();
     builder.on_chip(&place.chip).with_consumer(consumer).with_line(place.offset).as_input();
@@ -246,9 +332,11 @@ fn request_input(
         Pull::Down => Bias::PullDown,
         Pull::Off => Bias::Disabled,
     });
-    builder.with_edge_detection(EdgeDetection::BothEdges).with_event_clock(EventClock::Monotonic);
-    if kernel_debounces && !wiring.debounce.is_zero() {
-        builder.with_debounce_period(wiring.debounce);
+    if let Watching::Edges { debounced } = watching {
+        builder.with_edge_detection(EdgeDetection::BothEdges).with_event_clock(EventClock::Monotonic);
+        if debounced {
+            builder.with_debounce_period(wiring.debounce);
+        }
     }
     builder.request()
 }

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 pub use board::raspberry_pi_model;
+pub use cdev::inspect_input;
 pub use cdev::put_outputs_to_rest;
 pub use find::{ChipDescription, LineDescription, PinError, chips, inspect};
 pub use player::OutputPlayer;

@@ -471,12 +471,12 @@ async fn resolve(servers: &[IceServer]) -> Vec<RTCIceServer> {
                 format!("{host}:3478")
             };
             let lookup = tokio::time::timeout(RESOLVE_TIMEOUT, tokio::net::lookup_host(target)).await;
-            let Ok(Ok(mut found)) = lookup else { continue };
-            // The library takes no IPv6 literals for TURN.
-            if let Some(address) = found.find(|address| address.is_ipv4()) {
-                let query = query.map(|query| format!("?{query}")).unwrap_or_default();
-                urls.push(format!("{scheme}:{address}{query}"));
-            }
+            let Ok(Ok(found)) = lookup else { continue };
+            let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+            // One address of each family: which of them can be reached is known by the sockets.
+            let found: Vec<SocketAddr> = found.collect();
+            let of_each = [found.iter().find(|one| one.is_ipv4()), found.iter().find(|one| one.is_ipv6())];
+            urls.extend(of_each.into_iter().flatten().map(|address| format!("{scheme}:{address}{query}")));
         }
         if !urls.is_empty() {
             resolved.push(RTCIceServer {

@@ -116,7 +116,7 @@ fn other_content(pem: &[u8], wanted: &str) -> String {
     let text = String::from_utf8_lossy(pem);
     let label = text.lines().find_map(|line| line.trim().strip_prefix("-----BEGIN ")?.strip_suffix("-----"));
     match label {
-        Some(label) if label == "ENCRYPTED PRIVATE KEY" => {
+        Some("ENCRYPTED PRIVATE KEY") => {
             "holds a private key with a passphrase; take that off: openssl pkey -in KEY -out KEY.pem".into()
         }
         Some("PKCS7") => {
@@ -200,10 +200,8 @@ fn words_of_certificate(problem: &CertificateError) -> String {
             "the server's certificate is not meant for servers (extended key usage)"
         }
         CertificateError::BadEncoding => "the server's certificate cannot be read",
-        other => match webpki_words(other) {
-            Some(words) => words,
-            None => "the server's certificate is refused; the log has details at level debug",
-        },
+        other => webpki_words(other)
+            .unwrap_or("the server's certificate is refused; the log has details at level debug"),
     };
     words.into()
 }

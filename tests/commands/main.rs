@@ -13,7 +13,9 @@ mod check;
 mod daemon;
 mod dsp;
 mod generated;
+mod pipes;
 mod readme;
+mod rehearsals;
 
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};

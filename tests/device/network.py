@@ -16,6 +16,7 @@ import tempfile
 import time
 
 from device import Device
+from station import until
 
 CACHE = os.environ.get("DEVICE_CACHE", os.path.expanduser("~/.cache/callbox-device"))
 NETEM = "loss 10% delay 200ms"
@@ -35,17 +36,6 @@ playback = "hw:Loopback,0,1"
 [control]
 socket = "/tmp/station.sock"
 """
-
-
-def until(what, seconds, look):
-    """Waits for something true; gives it and how long it took."""
-    start = time.monotonic()
-    while time.monotonic() - start < seconds:
-        found = look()
-        if found:
-            return found, time.monotonic() - start
-        time.sleep(0.1)
-    raise AssertionError(f"waited {seconds} s for: {what}")
 
 
 def main(callbox):

@@ -52,7 +52,7 @@ def run(device, share):
     assert f"pin       of button bell: {chip.name} line 17" in checked, checked
     door = Door(device, chip)
     door.start()
-    door.press(17)
+    door.press(17, "bell")
     until("the call", 20, lambda: talking(door.status()))
     door.signal("TERM")
     until("the end", 5, lambda: sh("test -d /proc/$(cat /tmp/door.pid); echo $?").strip() == "1")
@@ -64,10 +64,10 @@ def run(device, share):
     status = door.status()
     assert status["gpio_backend"] == "rppal" and not any(button.get("fault") for button in status["buttons"]), status
     # Its register file reads as low: both buttons are down at the start, and that is nobody's press.
-    door.press(17)
+    door.press(17, "bell")
     until("its release", 5, lambda: not door.button("bell")["active"])
     assert door.presses() == 0
-    door.press(17)
+    door.press(17, "bell")
     until("the call", 20, lambda: talking(door.status()))
     door.signal("TERM")
     until("the end", 5, lambda: sh("test -d /proc/$(cat /tmp/door.pid); echo $?").strip() == "1")

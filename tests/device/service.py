@@ -15,7 +15,7 @@ import time
 import wave
 
 from device import Device
-from station import call_state, start_core, start_phone, status, talking, until, write_share
+from station import call_state, slack, start_core, start_phone, status, talking, until, write_share
 
 CACHE = os.environ.get("DEVICE_CACHE", os.path.expanduser("~/.cache/callbox-device"))
 BELL, STRIKE, LAMP = 17, 23, 24
@@ -77,8 +77,11 @@ class Door:
 
     def press(self):
         self.chip.set(BELL, 0)
-        time.sleep(0.1)
+        until("the bell to be down", 5, lambda: self.down())
         self.chip.set(BELL, 1)
+
+    def down(self):
+        return any(button["active"] for button in self.status()["buttons"])
 
     def command(self, words, check=True):
         return self.device.sh(f"callbox {words}", check=check)
@@ -220,7 +223,7 @@ def run(device, share):
     until("the card", 5, lambda: door.status()["audio"]["ready"])
     ready = sh("journalctl -q -u callbox --no-pager -o short-unix | grep 'sound card ready' | tail -1")
     back = float(ready.split()[0]) - bound
-    assert back < 1.0, back
+    assert back < 1.0 * slack(), back
     assert door.journal("sound card fault") == faults + 1, "one line for one loss"
     assert talking(door.status())
     door.hang_up()
@@ -240,7 +243,8 @@ def run(device, share):
     rest = door.at_rest(10)
     until("registration", 15, door.registered)
     took = time.monotonic() - started
-    assert rest <= 7 and took <= 10, (rest, took)
+    slower = slack()
+    assert rest <= 7 * slower and took <= 10 * slower, (rest, took, slower)
     step(f"SIGSTOP: relay at rest after {rest:.1f} s (7 s allowed), registered again after {took:.1f} s (10 s)")
 
     door.strike_on()
@@ -248,7 +252,7 @@ def run(device, share):
     door.systemctl("stop callbox")
     took = time.monotonic() - started
     assert door.journal("Permission denied") == 0, "putting outputs to rest takes no secret"
-    assert took < 3.5 and chip.get(STRIKE) == 0
+    assert took < 3.5 * slack() and chip.get(STRIKE) == 0
     assert door.systemctl("is-failed callbox", check=False) == "inactive"
     step(f"systemctl stop: relay at rest, ended after {took:.1f} s")
 
@@ -265,7 +269,7 @@ def run(device, share):
     door.systemctl("stop callbox")
     door.systemctl("start callbox")
     _, took = until("registration after a stop that was asked for", 10, door.registered)
-    assert took < 3, took
+    assert took < 3 * slack(), took
     door.systemctl("stop callbox")
     step(f"killed six times in a row: {words!r}, then registered; a stop forgets it")
 

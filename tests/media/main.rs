@@ -15,7 +15,7 @@ mod renegotiation;
 mod two_peers;
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -42,11 +42,16 @@ pub struct End {
 
 impl End {
     pub fn new(codecs: &[Codec], ice_servers: Vec<IceServer>) -> Self {
+        Self::bound_to("127.0.0.1".parse().unwrap(), codecs, ice_servers)
+    }
+
+    /// On this address of the machine.
+    pub fn bound_to(address: IpAddr, codecs: &[Codec], ice_servers: Vec<IceServer>) -> Self {
         let sounds = Sounds::default();
         let attached = Arc::clone(&sounds);
         let context = MediaContext {
             packets: tokio::sync::broadcast::channel(16).0,
-            config: MediaConfig { bind: vec!["127.0.0.1".parse().unwrap()], codecs: codecs.to_vec(), ice_servers },
+            config: MediaConfig { bind: vec![address], codecs: codecs.to_vec(), ice_servers },
             extra_addresses: Vec::<SocketAddr>::new(),
             rate_hz: 48_000,
             in_band: true,

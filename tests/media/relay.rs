@@ -1,6 +1,8 @@
 //! STUN and TURN, against Debian's coturn on loopback.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use callbox::config::{Codec, IceServer};
 use callbox::core::MediaCommand;
@@ -16,10 +18,12 @@ impl Drop for Coturn {
     }
 }
 
-fn coturn(port: u16) -> Option<Coturn> {
+fn coturn(address: IpAddr, port: u16) -> Option<Coturn> {
     let child = Command::new("turnserver")
         .args(["-n", "--no-cli", "--no-tls", "--no-dtls", "--allow-loopback-peers", "--lt-cred-mech"])
-        .args(["--user", "door:secret", "--realm", "test", "--listening-ip", "127.0.0.1", "--relay-ip", "127.0.0.1"])
+        .args(["--user", "door:secret", "--realm", "test"])
+        // The library asks for no family of the relayed address, which means IPv4 (RFC 8656, section 7.1).
+        .args(["--listening-ip", &address.to_string(), "--relay-ip", "127.0.0.1"])
         .args([
             "--listening-port",
             &port.to_string(),
@@ -36,32 +40,55 @@ fn coturn(port: u16) -> Option<Coturn> {
     child.ok().map(Coturn)
 }
 
-#[tokio::test]
-async fn stun_and_turn_of_the_configuration_give_their_candidates() {
-    let port = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let Some(_server) = coturn(port) else {
+/// Waits until the server answers a binding request (RFC 8489).
+fn until_it_answers(address: IpAddr, port: u16) {
+    let socket = UdpSocket::bind((address, 0)).unwrap();
+    socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    let mut request = vec![0, 1, 0, 0, 0x21, 0x12, 0xA4, 0x42];
+    request.extend([7; 12]);
+    for _ in 0..100 {
+        let _ = socket.send_to(&request, (address, port));
+        if socket.recv(&mut [0; 512]).is_ok() {
+            return;
+        }
+    }
+    panic!("the TURN server does not answer");
+}
+
+/// Kinds of the candidates that a server under this name brings, on this address of the machine.
+async fn kinds(address: IpAddr, host: &str) -> Option<Vec<String>> {
+    let port = UdpSocket::bind((address, 0)).unwrap().local_addr().unwrap().port();
+    let Some(_server) = coturn(address, port) else {
         println!("SKIPPED: there is no turnserver here");
-        return;
+        return None;
     };
-    tokio::time::sleep(std::time::Duration::from_millis(1000)).await;
+    until_it_answers(address, port);
     let server = |url: String, username: &str, credential: &str| IceServer {
         urls: vec![url],
         username: username.into(),
         credential: credential.into(),
     };
-    let mut end = End::new(
-        &[Codec::Opus],
-        vec![
-            server(format!("stun:localhost:{port}"), "", ""),
-            server(format!("turn:localhost:{port}"), "door", "secret"),
-        ],
-    );
+    let servers =
+        vec![server(format!("stun:{host}:{port}"), "", ""), server(format!("turn:{host}:{port}"), "door", "secret")];
+    let mut end = End::bound_to(address, &[Codec::Opus], servers);
     end.command(MediaCommand::Offer);
     end.offer().await;
     let candidates = end.candidates().await;
-    let kinds: Vec<&str> =
-        candidates.iter().filter_map(|candidate| candidate.candidate.split(" typ ").nth(1)).collect();
-    assert!(kinds.iter().any(|kind| kind.starts_with("host")), "{candidates:?}");
-    assert!(kinds.iter().any(|kind| kind.starts_with("relay")), "{candidates:?}");
     end.command(MediaCommand::Close);
+    let kind = |candidate: &callbox::signaling::Candidate| candidate.candidate.split(" typ ").nth(1).map(str::to_owned);
+    Some(candidates.iter().filter_map(kind).collect())
+}
+
+#[tokio::test]
+async fn stun_and_turn_of_the_configuration_give_their_candidates() {
+    let Some(kinds) = kinds(Ipv4Addr::LOCALHOST.into(), "localhost").await else { return };
+    assert!(kinds.iter().any(|kind| kind.starts_with("host")), "{kinds:?}");
+    assert!(kinds.iter().any(|kind| kind.starts_with("relay")), "{kinds:?}");
+}
+
+#[tokio::test]
+async fn servers_that_have_ipv6_alone_give_their_candidates() {
+    let Some(kinds) = kinds(Ipv6Addr::LOCALHOST.into(), "[::1]").await else { return };
+    assert!(kinds.iter().any(|kind| kind.starts_with("host")), "{kinds:?}");
+    assert!(kinds.iter().any(|kind| kind.starts_with("relay")), "{kinds:?}");
 }

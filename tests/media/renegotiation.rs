@@ -8,8 +8,11 @@ use callbox::core::{MediaCommand, MediaEvent};
 use crate::two_peers::{ALL, Trickle, assert_both_hear, call};
 use crate::{CALL, End, amplitude};
 
+/// Pairs of our numbers and theirs.
+type Numbers<'a> = &'a [(&'a str, &'a str)];
+
 /// Other numbers in the place of ours, in format lists and attributes.
-fn renumbered(sdp: &str, numbers: &[(&str, &str)]) -> String {
+fn renumbered(sdp: &str, numbers: Numbers<'_>) -> String {
     let other = |number: &str| {
         numbers.iter().find(|(ours, _)| *ours == number).map_or(number.to_owned(), |(_, theirs)| (*theirs).to_owned())
     };
@@ -85,7 +88,7 @@ async fn talk_over_a_re_offer(one: &mut End, other: &mut End, change: impl Fn(&s
 async fn a_re_offer_with_other_payload_types_changes_nothing_that_is_heard() {
     let opus = [Codec::Opus];
     let narrow = [Codec::Pcmu];
-    let cases: [(&[Codec], &[(&str, &str)], &str); 7] = [
+    let cases: [(&[Codec], Numbers<'_>, &str); 7] = [
         (&opus, &[("111", "102")], "m=audio 9 UDP/TLS/RTP/SAVPF 102 101"),
         (&opus, &[("101", "96")], "m=audio 9 UDP/TLS/RTP/SAVPF 111 96"),
         (&opus, &[("111", "101"), ("101", "111")], "m=audio 9 UDP/TLS/RTP/SAVPF 101 111"),

@@ -84,7 +84,9 @@ async fn a_bell_that_a_page_holds_is_released_when_the_page_goes() {
 async fn nonsense_on_the_socket_is_answered_and_ends_nothing() {
     let sandbox = sandbox().await;
     let mut page = page(&sandbox).await;
-    for text in ["", "{}", "[1]", "{\"request\":\"nothing\"}", "{\"request\":\"input\",\"name\":\"nobody\",\"active\":true}"] {
+    for text in
+        ["", "{}", "[1]", "{\"request\":\"nothing\"}", "{\"request\":\"input\",\"name\":\"nobody\",\"active\":true}"]
+    {
         page.send(Message::text(text)).await.unwrap();
         loop {
             let frame = timeout(Duration::from_secs(10), page.next()).await.expect("a reply").unwrap().unwrap();

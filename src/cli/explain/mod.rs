@@ -1,0 +1,111 @@
+//! `callbox explain`: why the last call ended, and what something that may happen would do.
+
+mod rehearsal;
+mod trial;
+
+use super::client::{self, Daemon};
+use super::output::say;
+use super::{Exit, words};
+use crate::control::{EventRecord, Reply, Request};
+use crate::core::{CallState, Direction, Fact, called};
+
+pub(in crate::cli) use trial::{Trial, rehearse, time_argument};
+
+/// Why the last call ended: one line, and below it the evidence.
+pub(super) async fn last(daemon: &Daemon) -> Exit {
+    match client::ask(daemon, &Request::Explain).await {
+        Ok(Reply::Explanation(events)) => match sentence(&events) {
+            Some(sentence) => {
+                say!("{sentence}");
+                for event in &events {
+                    say!("  {}  {}", words::time_of(event), event.fact);
+                }
+                Exit::Done
+            }
+            None => {
+                say!("no call has ended since the daemon started");
+                Exit::Done
+            }
+        },
+        Ok(reply) => client::refused(reply),
+        Err(exit) => exit,
+    }
+}
+
+fn sentence(events: &[EventRecord]) -> Option<String> {
+    let (ended_at, direction, number, line, cause) = events.iter().rev().find_map(|event| match &event.fact {
+        Fact::Call { direction, number, line, cause: Some(cause), .. } => {
+            Some((event.at_ms, *direction, number, *line, cause))
+        }
+        _ => None,
+    })?;
+    let up_at = events.iter().find_map(|event| match &event.fact {
+        Fact::Call { state: CallState::Established, .. } => Some(event.at_ms),
+        _ => None,
+    });
+    let legs = legs(events);
+    if up_at.is_none() && legs.len() > 1 {
+        let legs: Vec<String> = legs.iter().map(|(number, why)| format!("{number}: {why}")).collect();
+        return Some(format!("{} Nobody took it. {}.", began(events), legs.join("; ")).trim().to_owned());
+    }
+    let begins = events.iter().any(|event| {
+        use CallState::{Answering, Dialing, Incoming};
+        matches!(&event.fact, Fact::Call { state: Dialing | Incoming | Answering, .. })
+    });
+    let way = if direction == Direction::Outgoing { "to" } else { "from" };
+    let length = match up_at {
+        Some(up_at) => format!("after {:.1} s of talk", ended_at.saturating_sub(up_at) as f64 / 1000.0),
+        None if begins => "before it was up".to_owned(),
+        None => "(its beginning is no longer known)".to_owned(),
+    };
+    let why = match cause.unanswered.map(|why| why.to_string()).or(meaning(cause.code).map(str::to_owned)) {
+        Some(meaning) => format!("{meaning} ({} {})", cause.code, cause.text),
+        None => format!("{} {}", cause.code, cause.text),
+    };
+    let began = began(events);
+    let number = called(number);
+    Some(format!("{began} The call {way} {number} on line {line} ended {length}: {why}.").trim().to_owned())
+}
+
+/// Who was called in turn or at once, and what came of each.
+fn legs(events: &[EventRecord]) -> Vec<(&str, String)> {
+    events
+        .iter()
+        .filter_map(|event| match &event.fact {
+            Fact::Call { number, cause: Some(cause), attempt: Some(_), .. } => {
+                let why = cause.unanswered.map_or_else(|| cause.text.clone(), |why| why.to_string());
+                Some((called(number), format!("{why} ({} {})", cause.code, cause.text)))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+/// What the calls came of, as a sentence; empty where that is not known.
+fn began(events: &[EventRecord]) -> String {
+    match events.first().map(|event| &event.fact) {
+        Some(Fact::Press { button, .. }) => format!("Somebody pressed {button}."),
+        Some(Fact::Sensor { sensor, opened }) => {
+            format!("The sensor {sensor} {}.", if *opened { "opened" } else { "closed" })
+        }
+        _ => String::new(),
+    }
+}
+
+/// What a SIP status says of the end of a call (RFC 3261, section 21).
+fn meaning(code: i64) -> Option<&'static str> {
+    Some(match code {
+        200 => "it was hung up",
+        403 => "the core server forbids it",
+        404 | 484 | 604 => "there is no such number",
+        408 => "something took too long",
+        480 => "nobody could take it",
+        481 | 454 => "the core server no longer knew the call",
+        486 | 600 => "the far end is busy",
+        487 => "the caller gave up",
+        400 | 415 | 488 => "what the far end offers cannot be taken",
+        500 | 503 => "the service failed",
+        603 => "the far end declined",
+        _ => return None,
+    })
+}

@@ -1,0 +1,239 @@
+//! What would follow, decided by a copy of the station.
+
+use std::sync::Arc;
+
+use crate::cli::output::say;
+use crate::cli::words;
+use crate::config::Config;
+use crate::core::*;
+use crate::signaling::*;
+
+/// A press is followed no further than this.
+const HORIZON_MS: u64 = 90 * 60_000;
+
+/// A copy of the station with a server that takes every call and a far end that never answers.
+pub(super) struct Rehearsal {
+    config: Arc<Config>,
+    station: Station,
+    local: Option<LocalTime>,
+    now_ms: u64,
+    pressed_ms: u64,
+    told: bool,
+    answers: Vec<(u64, Input)>,
+    /// The peer connection of the last call.
+    pub(super) media: MediaId,
+    /// The far end answers.
+    answering: bool,
+}
+
+impl Rehearsal {
+    pub(super) fn new(config: Arc<Config>, local: Option<LocalTime>, offline: bool) -> Self {
+        let station = Station::new(Arc::clone(&config), 1, 1, Now { at: Time(0), local });
+        let (now_ms, pressed_ms) = (0, 0);
+        let mut rehearsal = Self {
+            config,
+            station,
+            local,
+            now_ms,
+            pressed_ms,
+            told: false,
+            answers: Vec::new(),
+            media: MediaId(0),
+            answering: false,
+        };
+        rehearsal.feed(Input::Audio(AudioEvent::Ready));
+        if offline {
+            let words = "no network, as asked with --offline".to_owned();
+            // Long enough for the back-off to have grown.
+            for _ in 0..4 {
+                let failure =
+                    ConnectFailure { kind: ConnectFailureKind::Network, words: words.clone(), retry_after: None };
+                rehearsal.feed(Input::Socket(SocketEvent::Failed(failure)));
+                rehearsal.pass(30_000);
+            }
+        } else {
+            rehearsal.feed(Input::Socket(SocketEvent::Opened { local: None }));
+            let registration = Registration { status: RegistrationStatus::Registered, code: None, reason: None };
+            rehearsal.feed(Input::Socket(SocketEvent::Message(Box::new(ServerMessage::State(Box::new(
+                StateHandshake {
+                    keepalive_interval: 3_600_000,
+                    timestamp: 0,
+                    registration,
+                    lines: vec![None; 2],
+                    guest_line: None,
+                },
+            ))))));
+            rehearsal.pass(1_000);
+        }
+        rehearsal
+    }
+
+    /// What follows from these inputs until all is at rest.
+    pub(super) fn run(self, inputs: Vec<Input>) {
+        self.run_for(inputs, HORIZON_MS);
+    }
+
+    pub(super) fn run_for(mut self, inputs: Vec<Input>, most_ms: u64) {
+        let session = self.station.status().session;
+        let reason = session.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+        say!("  the session is {}{reason}", session.state);
+        say!("  were nobody to do anything else:");
+        self.pressed_ms = self.now_ms;
+        self.told = true;
+        inputs.into_iter().for_each(|input| self.feed(input));
+        let end = self.now_ms + most_ms;
+        // A contact settles first.
+        self.pass(250);
+        while self.now_ms < end && !self.is_over() {
+            self.pass(250);
+        }
+    }
+
+    fn event(&self, body: EventBody) -> Input {
+        let event = Event { transaction: None, line: Some(0), call_id: Some(CallId("rehearsal".into())), body };
+        Input::Socket(SocketEvent::Message(Box::new(ServerMessage::Event(Box::new(event)))))
+    }
+
+    pub(super) fn invitation(&mut self, from: &str) -> Input {
+        self.event(EventBody::IncomingCall(Invitation {
+            callee: String::new(),
+            caller: from.to_owned(),
+            caller_display_name: None,
+            referred_by: None,
+            replace_call_id: None,
+            is_focus: None,
+            jsep: Some(Jsep::offer("a rehearsal")),
+        }))
+    }
+
+    /// Makes a call that is up, whoever made it; gives whether it is. What happens on the way is not told.
+    pub(super) fn connect_to(&mut self, number: &str, direction: Direction) -> bool {
+        match direction {
+            Direction::Outgoing => {
+                let command = Command::Call { number: number.to_owned(), line: None };
+                self.answering = true;
+                self.feed(Input::Command(CommandId(1), command));
+                self.pass(2_000);
+            }
+            Direction::Incoming => {
+                let invitation = self.invitation(number);
+                self.feed(invitation);
+                self.feed(Input::Command(CommandId(1), Command::Answer { line: None }));
+                self.pass(500);
+                let accepted = EventBody::Accepted { jsep: None, callee: None, is_focus: None };
+                let accepted = self.event(accepted);
+                self.feed(accepted);
+                self.pass(500);
+            }
+        }
+        self.feed(Input::Media(self.media, MediaEvent::Connected));
+        self.answering = false;
+        self.station.status().lines.iter().any(|line| line.state == CallState::Established)
+    }
+
+    fn is_over(&self) -> bool {
+        let [_, delayed, hunts, _] = self.station.backlog();
+        self.station.is_at_rest() && delayed == 0 && hunts == 0 && self.answers.is_empty()
+    }
+
+    fn pass(&mut self, ms: u64) {
+        let end = self.now_ms + ms;
+        loop {
+            let deadline = self.station.next_deadline().map_or(u64::MAX, |time| time.0);
+            let answer = self.answers.iter().map(|(at, _)| *at).min().unwrap_or(u64::MAX);
+            let next = deadline.min(answer);
+            if next > end {
+                break;
+            }
+            self.now_ms = self.now_ms.max(next);
+            match self.answers.iter().position(|(at, _)| *at == answer && answer <= deadline) {
+                Some(index) => {
+                    let (_, input) = self.answers.swap_remove(index);
+                    self.feed(input);
+                }
+                None => self.feed(Input::Tick),
+            }
+        }
+        self.now_ms = end;
+    }
+
+    pub(super) fn feed(&mut self, input: Input) {
+        self.station.handle(Now { at: Time(self.now_ms), local: self.local }, input);
+        while let Some(output) = self.station.poll_output() {
+            if self.told && is_a_decision(&output) {
+                let after = (self.now_ms - self.pressed_ms) as f64 / 1000.0;
+                if let Some(words) = words::output(&self.config, &output) {
+                    say!("  {after:>7.1} s  {words}");
+                }
+            }
+            self.respond(&output);
+        }
+    }
+
+    fn answer_after(&mut self, ms: u64, input: Input) {
+        self.answers.push((self.now_ms + ms, input));
+    }
+
+    fn respond(&mut self, output: &Output) {
+        match output {
+            Output::Media(media, MediaCommand::Answer { .. }) => {
+                self.media = *media;
+                let answer = MediaEvent::LocalAnswer { sdp: "a rehearsal".into(), far_end_holds: false };
+                self.answer_after(10, Input::Media(*media, answer));
+            }
+            Output::Media(media, MediaCommand::ApplyAnswer { .. }) => self.media = *media,
+            Output::Media(media, MediaCommand::Offer) => {
+                let offer = MediaEvent::LocalOffer { sdp: "a rehearsal".into() };
+                self.answer_after(10, Input::Media(*media, offer));
+            }
+            Output::Send(ClientMessage::Keepalive { transaction }) => {
+                let echo = ServerMessage::Keepalive { transaction: Some(transaction.clone()) };
+                self.answer_after(10, Input::Socket(SocketEvent::Message(Box::new(echo))));
+            }
+            Output::Send(ClientMessage::Request(request)) => {
+                let event = |body| {
+                    let transaction = Some(request.transaction.clone());
+                    let event = Event { transaction, line: request.line, call_id: request.call_id.clone(), body };
+                    Input::Socket(SocketEvent::Message(Box::new(ServerMessage::Event(Box::new(event)))))
+                };
+                let ack = ServerMessage::Response(Response {
+                    transaction: Some(request.transaction.clone()),
+                    line: request.line,
+                    call_id: request.call_id.clone(),
+                    body: ResponseBody::Ack,
+                });
+                self.answer_after(20, Input::Socket(SocketEvent::Message(Box::new(ack))));
+                match request.body {
+                    RequestBody::OutgoingCall { .. } if self.answering => {
+                        let jsep = Some(Jsep::answer("a rehearsal"));
+                        let accepted = EventBody::Accepted { jsep, callee: None, is_focus: None };
+                        self.answer_after(200, event(accepted));
+                    }
+                    RequestBody::OutgoingCall { .. } => self.answer_after(200, event(EventBody::Ringing {})),
+                    RequestBody::Hangup {} => {
+                        let hangup = EventBody::Hangup { code: 487, reason: "cancelled".into() };
+                        self.answer_after(60, event(hangup));
+                    }
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What the person at the door or at the far end would notice.
+fn is_a_decision(output: &Output) -> bool {
+    match output {
+        Output::Send(ClientMessage::Request(request)) => !matches!(request.body, RequestBody::IceTrickle { .. }),
+        Output::Play { .. } | Output::Scene(_) | Output::Drive(..) | Output::Connect { .. } => true,
+        Output::Fact(fact) => matches!(
+            fact,
+            Fact::PressRefused { .. }
+                | Fact::SensorRefused { .. }
+                | Fact::Dtmf { .. }
+                | Fact::Call { cause: Some(_), .. }
+        ),
+        _ => false,
+    }
+}

@@ -1,0 +1,191 @@
+//! `callbox explain` for everything that may happen, `check` for all that is configured.
+
+use crate::daemon::Daemon;
+use crate::run;
+
+const HOUSE: &str = r#"
+[core]
+url = "https://core.example.com"
+token = "t"
+
+[[output]]
+name = "strike"
+kind = "relay"
+pin = 23
+max_on_ms = 2000
+
+[[button]]
+name = "bell"
+pin = 17
+press = { call = "100", ring_s = 20 }
+long_press = { output = "strike", pulse_ms = 1000 }
+
+[[sensor]]
+name = "door"
+pin = 27
+opened = { call = "110", for_ms = 4000, cooldown_s = 60 }
+closed = { hangup = "all" }
+
+[[dtmf]]
+digits = "4711"
+from = ["100"]
+run = { output = "strike", pulse_ms = 1000 }
+
+[[answer]]
+from = ["100", "2*"]
+action = "answer"
+after_ms = 500
+mode = "listen"
+hours = "Mon-Fri 8-17"
+"#;
+
+fn house(arguments: &[&str]) -> (i32, String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("house.toml"), HOUSE).unwrap();
+    run(folder.path(), &[arguments, &["--config", "house.toml"]].concat())
+}
+
+fn explained(arguments: &[&str]) -> String {
+    let (code, out, errors) = house(&[&["explain"], arguments].concat());
+    assert_eq!(code, 0, "{errors}");
+    out
+}
+
+#[test]
+fn a_long_press_is_explained_as_what_it_is() {
+    let out = explained(&["--press", "bell", "--long"]);
+    assert!(out.contains("strike on for 1000 ms") && !out.contains("outgoing_call"), "{out}");
+    assert!(out.contains("strike: on") && out.contains("1.0 s  strike: off"), "{out}");
+    assert!(explained(&["--press", "bell", "--double"]).contains("a double press means nothing at this button"));
+}
+
+#[test]
+fn a_sensor_is_explained_with_what_lasts() {
+    let out = explained(&["--sensor", "door", "opened"]);
+    assert!(out.contains("4.0 s  send outgoing_call to 110"), "{out}");
+    assert!(out.contains("if it is still so after 4000 ms, then not again for 60 s"), "{out}");
+    assert!(explained(&["--sensor", "door", "closed"]).contains("rule 1 matches: hang up"));
+    let (code, _, errors) = house(&["explain", "--sensor", "door", "ajar"]);
+    assert_eq!(code, 2);
+    assert!(errors.contains("write opened or closed"), "{errors}");
+    let (code, _, errors) = house(&["explain", "--sensor", "window", "opened"]);
+    assert_eq!((code, errors.as_str()), (2, "callbox: there is no sensor \"window\"; there are: door\n"));
+}
+
+#[test]
+fn a_code_is_explained_for_whom_it_is_and_for_whom_it_is_not() {
+    let out = explained(&["--dtmf", "4711", "--from", "100", "--at", "Sun 09:00"]);
+    assert!(out.contains("no [[answer]] rule takes their call now"), "{out}");
+    let out = explained(&["--dtmf", "4711", "--from", "100", "--at", "Mon 09:00"]);
+    assert_eq!(out.matches("that is a code of theirs").count(), 2, "{out}");
+    assert_eq!(out.matches("strike: on\n").count(), 2, "{out}");
+    assert!(!out.contains("4711"), "{out}");
+    let out = explained(&["--dtmf", "4711", "--from", "555"]);
+    assert!(out.contains("no code is open to them") && !out.contains("strike: on"), "{out}");
+    let out = explained(&["--dtmf", "1234", "--from", "100"]);
+    assert!(out.contains("wrong") && !out.contains("strike: on"), "{out}");
+    assert_eq!(house(&["explain", "--dtmf", "4711"]).0, 2, "from whom?");
+    assert_eq!(house(&["explain", "--dtmf", "47x1", "--from", "100"]).0, 2);
+}
+
+#[test]
+fn an_incoming_call_is_explained_rule_by_rule() {
+    let out = explained(&["--incoming", "200", "--at", "Mon 09:00"]);
+    assert!(out.contains("rule 1 matches: 100, 2*: answered after 500 ms"), "{out}");
+    assert!(out.contains("0.5 s") && out.contains("send accept"), "{out}");
+    let out = explained(&["--incoming", "200", "--at", "Sun 09:00"]);
+    assert!(out.contains("does not match at this hour") && out.contains("send decline"), "{out}");
+    let out = explained(&["--incoming", "555", "--at", "Mon 09:00"]);
+    assert!(out.contains("is for other callers") && out.contains("send decline"), "{out}");
+}
+
+#[test]
+fn check_shows_rules_whole() {
+    let (code, out, errors) = house(&["check"]);
+    assert_eq!((code, errors.as_str()), (0, ""));
+    for line in [
+        "call from 100, 2*: answered after 500 ms, the caller hears the place and is not heard there, Mon-Fri 8-17",
+        "call from anybody else: declined",
+        "code      of 4 digits from 100, whoever called: strike on for 1000 ms",
+        "sensor    door: opened: call 110, ringing for 60 s if it is still so after 4000 ms, then not again for 60 s",
+        "long: strike on for 1000 ms",
+    ] {
+        assert!(out.contains(line), "missing: {line}\nin:\n{out}");
+    }
+    assert!(!out.contains("4711"), "{out}");
+}
+
+#[test]
+fn settings_say_how_long_they_last_and_a_pulse_says_that_it_is_cut() {
+    let daemon = Daemon::start();
+    let said = |arguments: &[&str]| {
+        let (code, out, errors) = daemon.command(arguments);
+        assert_eq!(code, 0, "{errors}");
+        out
+    };
+    assert_eq!(said(&["volume", "40"]), "for 60 s, since there is no call; --keep keeps it\n");
+    assert_eq!(said(&["volume", "41", "--keep"]), "until told otherwise\n");
+    assert_eq!(said(&["mute", "--keep"]), "until told otherwise\n");
+    let status = said(&["status"]);
+    assert!(status.contains("the volume is not as configured, until told otherwise"), "{status}");
+    assert!(status.contains("the microphone is off, until told otherwise"), "{status}");
+    assert!(said(&["output", "strike", "pulse", "--ms", "60000"]).contains("max_on_ms of this output"));
+}
+
+#[test]
+fn a_press_that_cannot_become_a_call_is_refused_with_its_reason() {
+    let daemon = Daemon::start();
+    let (code, out, errors) = daemon.command(&["press", "bell"]);
+    assert!(
+        code == 4 && errors.contains("not registered") || code == 0 && out.contains("the call waits"),
+        "{code} {out} {errors}"
+    );
+}
+
+/// The one error of a rule at the bell.
+fn error_of(press: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let text =
+        format!("[core]\nurl = \"https://c.example\"\ntoken = \"t\"\n[[button]]\nname = \"bell\"\npin = 17\n{press}\n");
+    std::fs::write(folder.path().join("callbox.toml"), text).unwrap();
+    let (code, _, errors) = run(folder.path(), &["check", "--config", "callbox.toml"]);
+    assert_eq!(code, 2, "{press}: {errors}");
+    errors.lines().next().unwrap().to_owned()
+}
+
+#[test]
+fn mistakes_are_answered_with_the_line_to_write() {
+    for (press, words) in [
+        ("press = [\"100\", \"101\"]", "write press = { call = [\"100\", \"101\"] }"),
+        ("press = \"100\"", "write press = { call = \"100\" }"),
+        ("press = 100", "write press = { call = \"100\" }"),
+        ("press = { call = 100 }", "100 is no text; write call = \"100\""),
+        ("press = { call = [100, 101] }", "write call = [\"100\", \"101\"]"),
+        (
+            "press = { call = \"sip:100@pbx\" }",
+            "\"sip:100@pbx\" is an address; the server knows the host itself; write the number alone: \"100\"",
+        ),
+        (
+            "press = { call = \"1 0 0\" }",
+            "\"1 0 0\" is no number to call; write digits, letters and + * # - _ . without spaces",
+        ),
+        ("press = { call = [] }", "is an empty list"),
+        ("press = {}", "is empty: the button would do nothing; write press = { call = \"100\" }"),
+        ("press = { mode = \"away\" }", "press.mode: is not built yet; leave it out"),
+        ("press = { call = \"100\", say = \"x\" }", "press.say: is not built yet"),
+        ("press = { call = \"100\", for_ms = 5 }", "is for sensors"),
+        (
+            "press = { call = \"100\", hours = \"Mo-Fr 25-26\" }",
+            "is no span of hours; write for example \"Mo-Fr 07:00-19:00",
+        ),
+        ("press = { call = \"100\" }\nactive = true", "true is no text; write active = \"true\""),
+        (
+            "press = { call = \"100\" }\ndebounce_ms = \"20\"",
+            "\"20\" is no whole number; write a whole number from 0 to 1000, without quotes",
+        ),
+        ("press = { call = \"100\" }\n[door]\nname = \"front\"", "door: is not built yet; leave it out"),
+    ] {
+        let error = error_of(press);
+        assert!(error.contains(words), "{press}: {error}");
+    }
+}
