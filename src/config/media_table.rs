@@ -41,6 +41,12 @@ pub(super) fn read_media(section: Section<'_>, context: &Context<'_>) -> MediaCo
         section.error("codecs", "the list is empty", "write at least one of \"opus\", \"pcma\", \"pcmu\"");
     }
     codecs.dedup();
+    if matches!(section.value("ice_servers").map(|value| &value.kind), Some(config::ValueKind::String(_))) {
+        let remedy = "write a list, [{ urls = [\"stun:host:3478\"] }], or leave it out";
+        section.error("ice_servers", "from the core server is not built yet", remedy);
+        section.finish();
+        return MediaConfig { bind, codecs, ice_servers: Vec::new() };
+    }
     let ice_servers =
         section.sections("ice_servers").into_iter().filter_map(|server| read_ice_server(server, context)).collect();
     section.finish();

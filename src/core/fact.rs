@@ -21,6 +21,16 @@ pub enum MissingSound {
     Both,
 }
 
+impl std::fmt::Display for MissingSound {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Downlink => "nothing comes from the far end",
+            Self::Uplink => "the core server does not hear us",
+            Self::Both => "in neither direction",
+        })
+    }
+}
+
 /// A step of the repair of a call without media, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -33,6 +43,16 @@ pub enum RepairStep {
     Redial,
 }
 
+impl std::fmt::Display for RepairStep {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::IceRestart => "ICE restart",
+            Self::NewPeerConnection => "new peer connection",
+            Self::Redial => "another call",
+        })
+    }
+}
+
 /// What came of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -43,6 +63,16 @@ pub enum RepairOutcome {
     Worked,
     /// It did not help.
     Failed,
+}
+
+impl std::fmt::Display for RepairOutcome {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Started => "started",
+            Self::Worked => "worked",
+            Self::Failed => "failed",
+        })
+    }
 }
 
 impl Fact {
@@ -257,10 +287,10 @@ impl std::fmt::Display for Fact {
             }
             Self::Media { connected: true, .. } => "media connected".into(),
             Self::Media { connected: false, .. } => "media lost".into(),
-            Self::Silence { call_id, missing: Some(missing) } => format!("call {call_id}: no sound, {missing:?}"),
+            Self::Silence { call_id, missing: Some(missing) } => format!("call {call_id}: no sound, {missing}"),
             Self::Silence { call_id, missing: None } => format!("call {call_id}: sound again"),
             Self::Repair { call_id, step, outcome } => {
-                format!("call {call_id}: repair of its media, {step:?}: {outcome:?}")
+                format!("call {call_id}: repair of its media, {step}: {outcome}")
             }
             Self::CoreHears { receiving: true, .. } => "the core server hears us".into(),
             Self::CoreHears { receiving: false, .. } => "the core server does not hear us".into(),

@@ -219,7 +219,7 @@ impl OfflineSender {
 /// It is none, or the library cannot read it.
 pub fn read_description(text: &str) -> Result<String, MediaError> {
     let remote = Remote::parse(text)?;
-    let formats = sdp::library_formats(remote.payloads(), &payload_list(&CODECS));
+    let formats = remote.payloads().completed(&payload_list(&CODECS));
     let applied = remote.to_apply(remote.mid(), &formats, Setup::ActPass);
     let description = webrtc::peer_connection::RTCSessionDescription::offer(applied.clone())
         .map_err(MediaError::library("read the far end's offer"))?;

@@ -299,7 +299,7 @@ impl Peer {
 
     /// What the library is told of payload types.
     fn formats(&mut self, theirs: &PayloadMap) -> PayloadMap {
-        self.formats.get_or_insert_with(|| sdp::library_formats(theirs, &payload_list(&Codec::ALL))).clone()
+        self.formats.get_or_insert_with(|| theirs.completed(&payload_list(&Codec::ALL))).clone()
     }
 
     /// Applies the far end's answer; `None` where no offer of ours is out.

@@ -76,7 +76,10 @@ impl ServerCertificate {
             .and_then(|builder| {
                 builder.with_no_client_auth().with_single_cert(self.chain.clone(), self.key.clone_key())
             })
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| {
+                tracing::debug!(%error, "TLS");
+                "the certificate and its key do not belong together, or are of a kind that is not known".to_owned()
+            })?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Arc::new(config))
     }

@@ -200,8 +200,9 @@ fn words_of_certificate(problem: &CertificateError) -> String {
             "the server's certificate is not meant for servers (extended key usage)"
         }
         CertificateError::BadEncoding => "the server's certificate cannot be read",
-        other => webpki_words(other)
-            .unwrap_or("the server's certificate is refused; the log has details at level debug"),
+        other => {
+            webpki_words(other).unwrap_or("the server's certificate is refused; the log has details at level debug")
+        }
     };
     words.into()
 }

@@ -296,3 +296,36 @@ fn no_code_and_no_token_is_printed() {
     assert_eq!(code, 0, "{errors}");
     assert!(!out.contains("7391") && !out.contains("very-secret"), "{out}");
 }
+
+/// A second of a sound as a program writes it into a pipe: without its length.
+fn piped_wav(level: i16) -> Vec<u8> {
+    let mut wav =
+        b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0data\xff\xff\xff\xff"
+            .to_vec();
+    (0..8_000_i32).for_each(|index| wav.extend_from_slice(&(level * ((index / 10 % 2) as i16 * 2 - 1)).to_le_bytes()));
+    wav
+}
+
+#[test]
+fn sounds_from_a_pipe_are_taken_and_a_ringback_that_nobody_hears_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("bell.wav"), piped_wav(8_000)).unwrap();
+    std::fs::write(folder.path().join("silence.wav"), piped_wav(0)).unwrap();
+    std::fs::write(folder.path().join("empty.wav"), &piped_wav(0)[..44]).unwrap();
+    std::fs::write(folder.path().join("music.wav"), b"OggS and so on").unwrap();
+    let check = |sounds: &str| {
+        std::fs::write(folder.path().join("callbox.toml"), format!("{GOOD}[sounds]\n{sounds}\n")).unwrap();
+        run(folder.path(), &["check", "--config", "callbox.toml"])
+    };
+    let (code, _, errors) = check("ringback = \"bell.wav\"\nno_answer = \"bell.wav\"\nconnecting = \"silence.wav\"");
+    assert_eq!(code, 0, "{errors}");
+    for (sounds, words) in [
+        ("ringback = \"silence.wav\"", "is silent: a visitor would hear nothing while it rings"),
+        ("busy = \"empty.wav\"", "is a WAV file without any sample"),
+        ("busy = \"music.wav\"", "is no WAV file, but Ogg"),
+        ("busy = \"nothing.wav\"", "cannot be read"),
+    ] {
+        let (code, _, errors) = check(sounds);
+        assert!(code == 2 && errors.contains(words), "{sounds}: {errors}");
+    }
+}

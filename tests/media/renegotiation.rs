@@ -38,17 +38,17 @@ struct Heard {
     answers: Vec<String>,
 }
 
-/// Both talk for 5 s. After 1.5 s `one` offers anew, and `change` makes of its offer what the other is given; after 3 s
+/// Both talk for 3.5 s. After 1.2 s `one` offers anew, and `change` makes of its offer what the other is given; after 2 s
 /// both send digits.
 async fn talk_over_a_re_offer(one: &mut End, other: &mut End, change: impl Fn(&str) -> String) -> Heard {
     let mut heard = Heard::default();
     let mut gaps = [0_usize; 2];
     let mut ticks = tokio::time::interval(Duration::from_millis(10));
-    for tick in 0..500 {
+    for tick in 0..350 {
         ticks.tick().await;
         match tick {
-            150 => one.command(MediaCommand::Offer),
-            300 => {
+            120 => one.command(MediaCommand::Offer),
+            200 => {
                 one.command(MediaCommand::SendDigits("5#".into()));
                 other.command(MediaCommand::SendDigits("70".into()));
             }
@@ -57,7 +57,7 @@ async fn talk_over_a_re_offer(one: &mut End, other: &mut End, change: impl Fn(&s
         let frames = [one.frame(500.0), other.frame(900.0)];
         for (index, (frame, hertz)) in frames.iter().zip([900.0, 500.0]).enumerate() {
             // From the first second on; digits take the place of speech.
-            let silent = (100..290).contains(&tick) && amplitude(frame, hertz) < 0.1;
+            let silent = (100..195).contains(&tick) && amplitude(frame, hertz) < 0.1;
             gaps[index] = if silent { gaps[index] + 10 } else { 0 };
             heard.longest_gap_ms[index] = heard.longest_gap_ms[index].max(gaps[index]);
         }

@@ -12,6 +12,7 @@ mod calls_in_a_row;
 mod guard;
 mod http;
 mod panel;
+mod unanswered;
 
 use std::net::SocketAddr;
 

@@ -7,9 +7,7 @@ use super::rehearsal::Rehearsal;
 use crate::cli::output::say;
 use crate::cli::{Exit, check, complain, load};
 use crate::config::{Config, Hours, Trigger};
-use crate::core::{
-    Command, CommandId, Direction, Gesture, Input, LocalTime, MediaEvent, Pin, Weekday, called,
-};
+use crate::core::{Command, CommandId, Direction, Gesture, Input, LocalTime, MediaEvent, Pin, Weekday, called};
 
 /// What may happen, to be rehearsed.
 #[derive(Debug, Clone)]

@@ -33,7 +33,12 @@ impl Session {
         }
         let asked = self.servers.current();
         match failure.kind {
-            ConnectFailureKind::NoToken | ConnectFailureKind::Unauthorized => {
+            // That there is no token says less than why the last login brought none.
+            ConnectFailureKind::NoToken => {
+                let words = self.reason.clone().unwrap_or(failure.words);
+                self.renew_token(&words, now, random, out);
+            }
+            ConnectFailureKind::Unauthorized => {
                 self.renew_token(&failure.words, now, random, out);
             }
             ConnectFailureKind::NotYetValid if !clock_is_set => {

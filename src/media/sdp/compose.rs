@@ -1,8 +1,8 @@
 //! Writes session descriptions: for the library, and as they are sent.
 //!
-//! The library freezes its payload types at the first remote description and takes no new stream of another one. So it
-//! is told of every usual number at once, and the numbers of a call are negotiated here; those of what is sent are
-//! written by [`super::super::wire_types`].
+//! The library freezes its payload types at the first remote description. So the numbers of a call are negotiated here,
+//! and the library sees the first ones for ever: a stream that it has taken in goes on with any number, and those of what
+//! is sent are written by [`super::super::wire_types`].
 
 use super::payload::{Payload, PayloadMap};
 use super::remote::{MediaLine, Remote};
@@ -26,20 +26,6 @@ impl Origin {
         self.version = self.version.wrapping_add(1);
         format!("o=- {} {} IN IP4 0.0.0.0", self.session, self.version)
     }
-}
-
-/// Numbers that the library is told of beside those of the first description: the usual dynamic ones (RFC 3551,
-/// section 6). More would cost it too much time: it compares each with each.
-const USUAL_NUMBERS: std::ops::RangeInclusive<u8> = 96..=127;
-
-/// What the library is told of the numbers of a call, once and for all: the first description's with what they mean,
-/// and every other one, as if all were Opus.
-pub(crate) fn library_formats(theirs: &PayloadMap, ours: &[(u8, Payload)]) -> PayloadMap {
-    let mut entries = theirs.completed(ours).entries().to_vec();
-    let listed: Vec<u8> = entries.iter().map(|(number, _)| *number).collect();
-    let others = USUAL_NUMBERS.filter(|number| !listed.contains(number));
-    entries.extend(others.map(|number| (number, Payload::Speech(Codec::Opus))));
-    PayloadMap::new(entries)
 }
 
 impl Remote {
@@ -217,22 +203,11 @@ mod tests {
     }
 
     #[test]
-    fn the_library_is_told_of_every_usual_number_once() {
-        let theirs = PayloadMap::new(vec![(102, Payload::Speech(Codec::Opus))]);
-        let formats = library_formats(&theirs, &OURS);
-        let mut numbers: Vec<u8> = formats.entries().iter().map(|(number, _)| *number).collect();
-        numbers.sort_unstable();
-        assert_eq!(numbers, [0, 8].into_iter().chain(96..=127).collect::<Vec<u8>>());
-        assert_eq!(formats.payload(102), Some(Payload::Speech(Codec::Opus)));
-        assert_eq!(formats.payload(101), Some(OURS[3].1));
-    }
-
-    #[test]
     fn what_could_make_the_library_stumble_is_not_applied() {
         let odd = "a=fmtp:96 useinbandfec=0;minptime=20\r\nf=\r\na=sendonly\r\na=x-nobody-knows\r\n\
             a=candidate:1 1 ssltcp 1 192.0.2.1 443 typ host\r\na=candidate:1 1 udp 1 192.0.2.1 443 typ host\r\n";
         let remote = Remote::parse(&offer("96", &format!("a=rtpmap:96 opus/48000/2\r\n{odd}"))).unwrap();
-        let applied = remote.to_apply("0", &library_formats(remote.payloads(), &OURS), Setup::ActPass);
+        let applied = remote.to_apply("0", &remote.payloads().completed(&OURS), Setup::ActPass);
         for line in ["useinbandfec", "f=\r\n", "sendonly", "x-nobody-knows", "ssltcp"] {
             assert!(!applied.contains(line), "{line}: {applied}");
         }

@@ -6,7 +6,7 @@ mod compose;
 mod payload;
 mod remote;
 
-pub(crate) use compose::{Origin, library_formats, offer_to_send};
+pub(crate) use compose::{Origin, offer_to_send};
 pub(crate) use payload::{EVENT_RATE_HZ, Payload, PayloadMap, ReceiveMap, clock_rate_hz};
 pub use remote::DescriptionError;
 pub(crate) use remote::{Fingerprint, Remote, refuse_all, wants_no_audio};
