@@ -71,8 +71,10 @@ def run(device):
     sh("RUST_BACKTRACE=1 XDG_RUNTIME_DIR=/run ip netns exec core /share/callbox sandbox --listen 10.9.0.1:8443 "
        "--accounts /share/accounts.toml --data /tmp/data --no-sound-card > /tmp/core.log 2>&1 &")
     until("the core server", 30, lambda: sh("grep -c SHA-256 /tmp/core.log", check=False).strip() != "0")
-    # What the microphone hears.
+    # What the microphone hears; the first who opens the card says in how many channels.
     sh("speaker-test -D hw:Loopback,0,0 -c 2 -r 48000 -F S16_LE -t sine -f 440 > /dev/null 2>&1 &")
+    playing = lambda: "owner_pid" in sh("cat /proc/asound/Loopback/pcm0p/sub0/status", check=False)
+    until("the sound at the microphone", 20, playing)
     sh("RUST_BACKTRACE=1 RUNTIME_DIRECTORY=/run /share/callbox run --config /share/station.toml > /tmp/station.log 2>&1 &")
     station = lambda: status(device, "/tmp/station.sock")
     door = lambda: status(device, "/run/callbox/control.sock")
