@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub(super) use super::Daemon;
-use super::output::say;
+use super::output::{self, say};
 use super::{Exit, complain, words};
 use crate::audio::{CardControl, CardTiming};
 use crate::control::usual_sockets;
@@ -230,7 +230,7 @@ pub(super) async fn events(daemon: &Daemon, json: bool) -> Exit {
         Ok(reply) => return refused(reply),
         Err(error) => return fail(error),
     }
-    loop {
+    while !output::reader_is_gone() {
         match client.next::<EventRecord>().await {
             Ok(Some(event)) if json => match serde_json::to_string(&event) {
                 Ok(text) => say!("{text}"),
@@ -244,4 +244,5 @@ pub(super) async fn events(daemon: &Daemon, json: bool) -> Exit {
             Err(error) => return fail(error),
         }
     }
+    Exit::Done
 }

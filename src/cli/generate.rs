@@ -20,7 +20,7 @@ pub(super) enum SchemaOf {
 pub(super) fn completions(shell: clap_complete::Shell) -> Exit {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "callbox", &mut script);
-    output::bytes(std::io::stdout(), &script);
+    output::bytes(&script);
     Exit::Done
 }
 
@@ -28,7 +28,7 @@ pub(super) fn man() -> Exit {
     let mut page = Vec::new();
     match render_man(&mut page) {
         Ok(()) => {
-            output::bytes(std::io::stdout(), &page);
+            output::bytes(&page);
             Exit::Done
         }
         Err(error) => {

@@ -83,3 +83,20 @@ fn an_error_that_nobody_reads_is_no_panic() {
     let ended = until("the end of the command", || child.try_wait().unwrap());
     assert!(ended.code().is_some(), "{ended:?}: a panic ends by a signal in the program that is installed");
 }
+
+#[test]
+fn a_command_that_fails_says_so_by_its_exit_code_though_nobody_reads_it() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("callbox.toml"), "[core]\nurl = 5\n").unwrap();
+    for (arguments, expected) in [
+        (&["check", "--config", "callbox.toml"][..], 2),
+        (&["run", "--config", "callbox.toml"], 2),
+        (&["status", "--socket", "nobody.sock"], 3),
+        (&["audio", "test", "--config", "callbox.toml"], 2),
+    ] {
+        let mut child =
+            callbox(folder.path(), arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop((child.stdout.take(), child.stderr.take()));
+        assert_eq!(until("the end of the command", || child.try_wait().unwrap()).code(), Some(expected), "{arguments:?}");
+    }
+}
