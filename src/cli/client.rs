@@ -208,7 +208,8 @@ fn print_status(status: &FullStatus) {
         say!("sensor    {}: {}", pin.name, if pin.active { "open" } else { "closed" });
     }
     if let Some(end) = &station.last_end {
-        say!("last call ended with {} {}", end.cause.code, end.cause.text);
+        let why = end.cause.unanswered.map(|why| format!("{why}, ")).unwrap_or_default();
+        say!("last call ended: {why}{}", end.cause);
     }
 }
 

@@ -6,14 +6,8 @@ use percent_encoding::percent_decode_str;
 /// `100`, `sip:100@example.com`, `"Flat 1" <sip:100@example.com;user=phone>` and `tel:100` are all `100`.
 ///
 /// Empty where there is none: a call from somebody unknown.
-pub(super) fn bare_number(text: &str) -> String {
-    let text = text.trim();
-    // Behind a name there are angle brackets, which a quoted name may hold as well.
-    let address = match (text.rfind('<'), text.rfind('>')) {
-        (Some(begin), Some(end)) if begin < end => text.get(begin + 1..end).unwrap_or_default(),
-        (Some(begin), _) => text.get(begin + 1..).unwrap_or_default(),
-        _ => text,
-    };
+pub(crate) fn bare_number(text: &str) -> String {
+    let address = address(text.trim());
     let (scheme, rest) = match address.split_once(':') {
         Some((scheme, rest))
             if ["sip", "sips", "tel"].iter().any(|known| scheme.trim().eq_ignore_ascii_case(known)) =>
@@ -35,6 +29,36 @@ pub(super) fn bare_number(text: &str) -> String {
         user
     };
     crate::signaling::shortened(&number)
+}
+
+/// What stands in the angle brackets, or the whole where there are none. A name is chosen by whoever calls: what looks
+/// like an address in it is not theirs.
+fn address(text: &str) -> &str {
+    let unquoted = match text.strip_prefix('"').and_then(|text| Some((text, end_of_quote(text)?))) {
+        Some((quoted, end)) => match quoted.get(end + 1..).unwrap_or_default().trim_start() {
+            "" => return quoted.get(..end).unwrap_or_default(),
+            rest => rest,
+        },
+        None => text,
+    };
+    let Some((name, rest)) = unquoted.split_once('<') else { return unquoted };
+    let begins_as_address =
+        ["sip:", "sips:", "tel:"].iter().any(|scheme| name.to_ascii_lowercase().starts_with(scheme));
+    if begins_as_address || name.contains(['@', ';']) {
+        // Brackets in a parameter, or two addresses, of which none is to be believed.
+        return if name.contains(char::is_whitespace) { "" } else { unquoted };
+    }
+    rest.split('>').next().unwrap_or_default()
+}
+
+/// Where a quoted text ends (RFC 3261, section 25.1: `quoted-string`).
+fn end_of_quote(text: &str) -> Option<usize> {
+    let mut escaped = false;
+    text.char_indices().find_map(|(at, character)| {
+        let ends = character == '"' && !escaped;
+        escaped = character == '\\' && !escaped;
+        ends.then_some(at)
+    })
 }
 
 #[cfg(test)]
@@ -60,12 +84,24 @@ mod tests {
             "sip:100:secret@pbx",
             "sip:100;phone-context=x@pbx",
             "100@pbx",
+            "\"Flat 1\" sip:100@pbx",
+            "\"Flat \\\"1\\\" <2>\" <sip:100@pbx>",
+            "\"100\"",
+            "House: left <sip:100@pbx>",
+            "sip:100@pbx;x=<999>",
+            "<sip:100@pbx> <sip:999@evil>",
+            "\"<sip:999@evil>\" <sip:100@pbx>",
+            "<sip:100@pbx;x=\">\">",
         ] {
             assert_eq!(bare_number(text), "100", "{text}");
         }
         assert_eq!(bare_number("tel:+49-30-123;ext=4"), "+4930123");
         assert_eq!(bare_number("sip:anna.b@pbx"), "anna.b");
         assert_eq!(bare_number("sip:a%00%zz@pbx"), "a%zz");
+        // Which of the two it is cannot be known.
+        for text in ["sip:100@pbx <sip:999@evil>", "100@pbx <sip:999@evil>", "sip:999@evil, <sip:100@pbx>"] {
+            assert_eq!(bare_number(text), "", "{text}");
+        }
         for text in ["", "<>", "sip:", "sip:@pbx", "\"Flat 1\" <>"] {
             assert_eq!(bare_number(text), "", "{text}");
         }

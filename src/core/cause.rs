@@ -75,15 +75,37 @@ impl std::fmt::Display for Unanswered {
     }
 }
 
+/// `480 Temporarily Unavailable`, as far as it was said.
+impl std::fmt::Display for Cause {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.code, self.text.as_str()) {
+            (0, "") => formatter.write_str("without a reason"),
+            (0, text) => formatter.write_str(text),
+            (code, "") => write!(formatter, "{code}"),
+            (code, text) => write!(formatter, "{code} {text}"),
+        }
+    }
+}
+
 impl Cause {
     pub(super) fn new(code: i64, text: impl Into<String>) -> Self {
-        Self { code, text: crate::signaling::shortened(&text.into()), unanswered: None }
+        // What is no SIP status says nothing.
+        let code = if (100..=699).contains(&code) { code } else { 0 };
+        Self { code, text: crate::signaling::shortened(text.into().trim()), unanswered: None }
     }
 
     /// The same of a call of ours that nobody took.
     pub(super) fn of_unanswered(mut self, rang: bool) -> Self {
-        self.unanswered = Unanswered::of(self.code, rang);
+        self.unanswered = self.unanswered.or(Unanswered::of(self.code, rang));
         self
+    }
+
+    /// The core server itself refused to call: nobody was asked.
+    pub(super) fn of_the_server(code: i64, text: impl Into<String>) -> Self {
+        let mut cause = Self::new(code, text);
+        // Its own numbers begin at 440 (`protocol.md`, "Responses"); 403 is its word for our session.
+        cause.unanswered = (code == 403 || (440..=479).contains(&code)).then_some(Unanswered::Failed);
+        cause
     }
 
     /// The tone that tells the person at the door why nobody answered.

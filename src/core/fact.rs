@@ -279,7 +279,7 @@ impl std::fmt::Display for Fact {
                 let way = if *direction == Direction::Outgoing { "to" } else { "from" };
                 let end = cause.as_ref().map(|cause| {
                     let why = cause.unanswered.map(|why| format!("{why}, ")).unwrap_or_default();
-                    format!(": {why}{} {}", cause.code, cause.text)
+                    format!(": {why}{cause}")
                 });
                 let (number, end) = (called(number), end.unwrap_or_default());
                 let state = if cause.is_some() { "call ended".to_owned() } else { state.to_string() };

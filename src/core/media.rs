@@ -110,7 +110,7 @@ impl Station {
                 call.description = Some(Jsep::answer(sdp));
                 self.send_accept(line);
             }
-            Phase::Answering { sent: true, .. } | Phase::Established { .. } => {
+            Phase::Answering { sent: true, .. } | Phase::Alerting { .. } | Phase::Established { .. } => {
                 let id = call.id.clone();
                 self.send(line, Some(id), RequestBody::Update { jsep: Jsep::answer(sdp) });
                 self.negotiated(line);

@@ -263,7 +263,7 @@ impl Station {
                 .call(line)
                 .is_some_and(|call| !call.retried && matches!(call.phase, Phase::Dialing { .. }) && !call.trickle_open);
         if self.lines.call(line).is_some_and(Call::is_ending) || !retry {
-            self.finish(line, Cause::new(rejection.code, rejection.reason.clone()));
+            self.finish(line, Cause::of_the_server(rejection.code, rejection.reason.clone()));
             return;
         }
         let Some(mut call) = self.lines.take(line, self.now.at) else { return };

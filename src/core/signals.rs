@@ -16,6 +16,9 @@ use super::transactions::Pending;
 /// After two updates met: wait at random between these (`protocol.md`, 491).
 const GLARE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(9));
 
+/// What a call without its id gets for an answer: none can be sent.
+const NAMELESS_CALL: &str = "a call came without its call id: it can be neither answered nor declined";
+
 /// Both sides updated at once (RFC 3261, 14.1).
 const REQUEST_PENDING: i64 = 491;
 
@@ -125,6 +128,8 @@ impl Station {
             self.fact(Fact::Protocol { problem: format!("session error {code} {reason}") });
         } else if let EventBody::MissedCall { caller, .. } = &event.body {
             self.missed(caller);
+        } else if matches!(event.body, EventBody::IncomingCall(_)) {
+            self.fact(Fact::Protocol { problem: NAMELESS_CALL.into() });
         } else if self.session.is_registered() {
             self.release_waiting_hunts();
         }
@@ -163,12 +168,13 @@ impl Station {
                 let line = u32::try_from(line).unwrap_or(u32::MAX);
                 self.fact(Fact::SlowLink { line, uplink, lost });
             }
-            EventBody::Transfer { refer_id, .. } => {
+            EventBody::Transfer { refer_id: Some(refer_id), .. } => {
                 // A far end must not make the door call a number of its choice.
                 if let Some(id) = self.lines.call(line).map(|call| call.id.clone()) {
                     self.send(line, Some(id), RequestBody::Decline { refer_id: Some(refer_id) });
                 }
             }
+            EventBody::IncomingCall(_) => self.fact(Fact::Protocol { problem: NAMELESS_CALL.into() }),
             EventBody::Error { code, reason } => {
                 self.fact(Fact::Protocol { problem: format!("line {line}: error {code} {reason}") });
             }
@@ -180,18 +186,27 @@ impl Station {
         match event.body {
             EventBody::MissedCall { caller, .. } => return self.missed(&caller),
             EventBody::IncomingCall(invitation) => {
-                if let Some(line) = line {
-                    self.invited(line, call_id, invitation);
-                }
+                // A server that names no line leaves the choice to us; line 0 is told where none is free.
+                let idle = || (0..self.lines.len()).find(|line| self.lines.call(*line).is_none());
+                let line = line.or_else(idle).unwrap_or_default();
+                self.invited(line, call_id, invitation);
                 return;
             }
             _ => {}
         }
+        let offers = matches!(&event.body, EventBody::UpdatingCall(invitation) if invitation.jsep.is_some());
         match self.lines.find(&call_id) {
             Some(known) if line.is_none_or(|line| line == known) => self.known_call_event(known, event),
+            // The call id names the call, whatever line an offer is told for.
+            Some(known) if offers => self.known_call_event(known, event),
             // Another leg with this call id: one that we declined.
             Some(_) => {}
             None if matches!(event.body, EventBody::Hangup { .. }) => self.session.forget_call(&call_id),
+            None if offers => {
+                // As a call that the handshake tells of and that we do not have (`protocol.md`, "Recovery").
+                self.fact(Fact::Protocol { problem: "a re-offer for a call that is not ours: it is hung up".into() });
+                self.send(line.unwrap_or_default(), Some(call_id), RequestBody::Hangup {});
+            }
             None => {}
         }
     }
@@ -283,9 +298,23 @@ impl Station {
     pub(super) fn reinvited(&mut self, line: usize, offer: String) {
         let retry = self.after_glare();
         let Some(call) = self.lines.call_mut(line) else { return };
-        // An event may overtake the confirmation of our answer.
-        if !call.is_established() && !matches!(call.phase, Phase::Answering { sent: true, .. }) {
-            return;
+        match &mut call.phase {
+            // Nobody has answered the first one yet: the newer one will be.
+            Phase::Incoming { offer: waiting, .. } => {
+                *waiting = Some(offer);
+                return;
+            }
+            // An event may overtake the confirmation of our answer.
+            Phase::Established { .. } | Phase::Answering { sent: true, .. } => {}
+            // UPDATE before the call is up (RFC 3311), once our first offer has its answer.
+            Phase::Alerting { early_media: true, .. } => {}
+            // Our own offer is still out, or our answer in the making: it has to come again.
+            Phase::Dialing { .. } | Phase::Alerting { .. } | Phase::Answering { .. } => {
+                let problem = "a re-offer came before the first description was answered: it is left out";
+                self.fact(Fact::Protocol { problem: problem.into() });
+                return;
+            }
+            Phase::Ending { .. } => return,
         }
         if matches!(call.update, Update::Preparing | Update::Sent { .. }) {
             call.update = Update::RetryAt(retry);

@@ -349,7 +349,9 @@ impl Peer {
         let answer = self.connection.create_answer(None).await.map_err(MediaError::library("make an answer"))?;
         let role = *self.role.get_or_insert(offered.opposite());
         let ours = theirs.accepted(&self.codecs);
-        let sdp = remote.answer_to_send(&answer.sdp, &ours, role, &mut self.origin);
+        // A far end that says anew who begins gets the other part; who began has begun.
+        let said = remote.setup().filter(|setup| *setup != Setup::ActPass).map_or(role, Setup::opposite);
+        let sdp = remote.answer_to_send(&answer.sdp, &ours, said, &mut self.origin);
         self.connection.set_local_description(answer).await.map_err(MediaError::library("apply our answer"))?;
         self.take_numbers(theirs.clone(), codec);
         Ok(Answered { sdp, far_end_holds: direction.is_hold(), negotiated: Negotiated { codec, theirs, ours } })

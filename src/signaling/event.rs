@@ -117,7 +117,8 @@ pub enum EventBody {
         /// `audio` or `video`.
         #[serde(rename = "type", default = "audio")]
         kind: String,
-        /// Whether packets arrive at the core.
+        /// Whether packets arrive at the core; the event without it is sent when they begin to.
+        #[serde(default = "yes")]
         receiving: bool,
         /// Which m-line.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -152,8 +153,9 @@ pub enum EventBody {
     },
     /// REFER: the far end asks us to call somebody else.
     Transfer {
-        /// To be returned.
-        refer_id: ReferId,
+        /// To be returned; without it nothing can be said of the transfer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        refer_id: Option<ReferId>,
         /// Whom to call.
         #[serde(default)]
         refer_to: String,
@@ -282,6 +284,10 @@ pub enum EventBody {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         content_type: Option<String>,
     },
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// The only medium of a station.

@@ -14,6 +14,10 @@ enum Kind {
     Count,
     Text,
     Flag,
+    /// An ICE candidate, or the word that no more come.
+    Candidate,
+    /// The number of a transfer: a number or a text.
+    ReferId,
     /// A session description.
     Description,
     Registration,
@@ -47,6 +51,8 @@ fn kind(name: &str) -> Option<Kind> {
         | "type"
         | "status" => Kind::Text,
         "receiving" | "uplink" | "is_focus" => Kind::Flag,
+        "candidate" => Kind::Candidate,
+        "refer_id" => Kind::ReferId,
         "jsep" => Kind::Description,
         "registration" => Kind::Registration,
         "lines" => Kind::Lines,
@@ -76,6 +82,11 @@ fn tidy_fields(message: &mut Map<String, Value>, offers: bool) {
             (Kind::Count, value) => number(&value).and_then(|number| u32::try_from(number).ok()).map(Value::from),
             (Kind::Text, value) => text(&value).map(Value::from),
             (Kind::Flag, value) => flag(&value).map(Value::from),
+            (Kind::Candidate, value) => candidate(value),
+            (Kind::ReferId, value) => match value {
+                Value::String(_) => Some(value),
+                value => number(&value).map(Value::from),
+            },
             (Kind::Description, value) => Some(description(&value, offers)),
             (Kind::Registration, value) => Some(registration(value)),
             (Kind::Lines, value) => Some(lines(value)),
@@ -94,7 +105,8 @@ fn number(value: &Value) -> Option<i64> {
     match value {
         Value::Number(number) => number.as_i64().or_else(|| fraction(number.as_f64()?)),
         Value::String(text) => {
-            let text = text.trim();
+            // `486 Busy Here` is 486.
+            let text = text.split_whitespace().next()?;
             text.parse().ok().or_else(|| fraction(text.parse().ok()?))
         }
         _ => None,
@@ -105,7 +117,8 @@ fn number(value: &Value) -> Option<i64> {
 fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.chars().filter(|character| is_plain(*character)).collect()),
-        Value::Number(number) => Some(number.to_string()),
+        // `100.0` is 100.
+        Value::Number(_) => Some(number(value)?.to_string()),
         _ => None,
     }
 }
@@ -114,6 +127,27 @@ fn is_plain(character: char) -> bool {
     let turns =
         matches!(character, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
     !character.is_control() && !turns
+}
+
+/// A candidate by its fields, also as the text alone. What is none is the end of candidates, as `null` is.
+fn candidate(value: Value) -> Option<Value> {
+    match value {
+        Value::String(line) if !line.is_empty() => Some(serde_json::json!({ "candidate": line })),
+        Value::Object(mut fields) => {
+            fields.retain(|name, value| {
+                let tidied = match name.as_str() {
+                    "candidate" | "sdpMid" => text(value).map(Value::from),
+                    "sdpMLineIndex" => number(value).and_then(|number| u16::try_from(number).ok()).map(Value::from),
+                    "completed" => flag(value).map(Value::from),
+                    _ => None,
+                };
+                *value = tidied.unwrap_or_default();
+                !value.is_null()
+            });
+            Some(Value::Object(fields))
+        }
+        _ => None,
+    }
 }
 
 fn flag(value: &Value) -> Option<bool> {
@@ -181,15 +215,62 @@ fn line(value: Value) -> Value {
 /// Pairs of a time and a message; what is none is left out.
 fn call_logs(value: Value) -> Value {
     let Value::Array(entries) = value else { return Value::Array(Vec::new()) };
-    let entry = |value: Value| match value {
-        Value::Array(pair) => match <[Value; 2]>::try_from(pair).ok()? {
-            [timestamp, Value::Object(mut message)] => {
-                tidy(&mut message);
-                Some(serde_json::json!([number(&timestamp).unwrap_or_default(), message]))
+    let pair = |value: Value| match value {
+        Value::Array(pair) => {
+            let mut pair = pair.into_iter();
+            match (pair.next()?, pair.next()?) {
+                (timestamp, Value::Object(message)) => Some((timestamp, message)),
+                _ => None,
             }
+        }
+        Value::Object(mut fields) => match (fields.remove("timestamp"), fields.remove("message")) {
+            (timestamp, Some(Value::Object(message))) => Some((timestamp.unwrap_or_default(), message)),
             _ => None,
         },
         _ => None,
     };
-    Value::Array(entries.into_iter().filter_map(entry).collect())
+    let entry = |(timestamp, mut message): (Value, Map<String, Value>)| {
+        tidy(&mut message);
+        serde_json::json!([number(&timestamp).unwrap_or_default(), message])
+    };
+    Value::Array(entries.into_iter().filter_map(pair).map(entry).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::signaling::{Event, EventBody, ServerMessage, Trickle};
+
+    fn trickle(candidate: &str) -> Trickle {
+        let text = format!(r#"{{"event":"ice_trickle","line":0,"candidate":{candidate}}}"#);
+        match ServerMessage::parse(&text) {
+            Ok(ServerMessage::Event(event)) => match *event {
+                Event { body: EventBody::IceTrickle { candidate }, .. } => candidate,
+                other => panic!("{text}: {other:?}"),
+            },
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn one_odd_field_costs_no_candidate() {
+        let line = "candidate:1 1 udp 5 127.0.0.1 5 typ host";
+        for odd in [
+            "\"sdpMLineIndex\":0.0",
+            "\"sdpMLineIndex\":\"0\"",
+            "\"sdpMLineIndex\":-1",
+            "\"sdpMid\":0",
+            "\"sdpMid\":null",
+            "\"completed\":\"no\"",
+            "\"foundation\":{}",
+        ] {
+            let Trickle::Candidate(candidate) = trickle(&format!("{{\"candidate\":\"{line}\",{odd}}}")) else {
+                panic!("{odd}");
+            };
+            assert_eq!(candidate.candidate, line, "{odd}");
+        }
+        assert!(matches!(trickle(&format!("\"{line}\"")), Trickle::Candidate(_)));
+        for end in ["null", "true", "{}", "{\"completed\":1}", "[]", "\"\""] {
+            assert_eq!(trickle(end), Trickle::Completed, "{end}");
+        }
+    }
 }

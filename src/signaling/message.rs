@@ -206,6 +206,11 @@ fn lenient_status<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<R
     Ok(serde_json::from_value(value).unwrap_or_default())
 }
 
+/// Of an error that has no number: the server failed (RFC 3261, section 21.5.1).
+fn unsaid_code() -> i64 {
+    500
+}
+
 /// Between the keepalives of a server that does not say how often it wants them, in milliseconds.
 fn usual_keepalive_interval() -> u64 {
     30_000
@@ -285,6 +290,7 @@ pub enum ResponseBody {
     /// The request was refused; codes 403 to 490, see [`response_code`].
     Error {
         /// Why, as a number.
+        #[serde(default = "unsaid_code")]
         code: i64,
         /// Why, in words.
         #[serde(default)]
@@ -361,14 +367,12 @@ pub enum FrameError {
         name: String,
     },
     /// A known message whose fields do not fit.
-    #[error("{kind} \"{name}\": {problem}")]
+    #[error("{kind} \"{name}\" lacks a field, or has one that cannot be read")]
     Malformed {
         /// The discriminator key.
         kind: String,
         /// Its value, shortened.
         name: String,
-        /// The first field that did not fit.
-        problem: String,
     },
 }
 
@@ -396,11 +400,10 @@ fn open_frame(text: &str) -> Result<(&'static str, String, Value), FrameError> {
 }
 
 fn fit<T: serde::de::DeserializeOwned>(kind: &'static str, name: &str, value: Value) -> Result<T, FrameError> {
-    serde_json::from_value(value).map_err(|error| FrameError::Malformed {
-        kind: kind.to_owned(),
-        name: name.to_owned(),
-        // serde quotes the offending value, however long it is.
-        problem: shortened(&error.to_string()),
+    serde_json::from_value(value).map_err(|error| {
+        // The library's own words are for programmers, and quote what came.
+        tracing::debug!(%error, kind, name, "frame");
+        FrameError::Malformed { kind: kind.to_owned(), name: name.to_owned() }
     })
 }
 

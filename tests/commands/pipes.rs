@@ -97,6 +97,10 @@ fn a_command_that_fails_says_so_by_its_exit_code_though_nobody_reads_it() {
         let mut child =
             callbox(folder.path(), arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         drop((child.stdout.take(), child.stderr.take()));
-        assert_eq!(until("the end of the command", || child.try_wait().unwrap()).code(), Some(expected), "{arguments:?}");
+        assert_eq!(
+            until("the end of the command", || child.try_wait().unwrap()).code(),
+            Some(expected),
+            "{arguments:?}"
+        );
     }
 }

@@ -343,3 +343,53 @@ fn a_re_offer_that_overtakes_the_end_of_our_answer_is_answered() {
     door.event(None, Some(0), Some("c1".into()), EventBody::UpdatingCall(invitation("100", offer)));
     door.take_one("update");
 }
+
+#[test]
+fn a_call_for_no_line_is_taken_on_a_free_one() {
+    let mut door = Door::online("[[answer]]\naction = \"answer\"\n");
+    for line in ["null", "\"x\"", "-1", "[0]", "1000000000000"] {
+        let offer = r#"{"type":"offer","sdp":"v=0"}"#;
+        frame(
+            &mut door,
+            &format!(r#"{{"event":"incoming_call","line":{line},"call_id":"c{line}","caller":"100","jsep":{offer}}}"#)
+                .replace("\"c\"x\"\"", "\"cx\"")
+                .replace("\"c[0]\"", "\"c0\""),
+        );
+        let accept = door.take_one("accept");
+        assert_eq!(accept.line, Some(0), "{line}");
+        door.hung_up(&accept, 200);
+    }
+}
+
+#[test]
+fn a_call_without_an_id_is_told_since_it_cannot_be_declined() {
+    let mut door = Door::online("[[answer]]\naction = \"answer\"\n");
+    for line in ["0", "null"] {
+        let before = door.facts.len();
+        frame(&mut door, &format!(r#"{{"event":"incoming_call","line":{line},"call_id":null,"caller":"100"}}"#));
+        assert!(door.facts[before..].iter().any(|fact| fact.to_string().contains("without its call id")), "{line}");
+    }
+}
+
+#[test]
+fn a_newer_offer_takes_the_place_of_one_that_nobody_has_answered() {
+    let mut door = Door::online(RING);
+    door.incoming(0, "c1", "100");
+    let newer = EventBody::UpdatingCall(invitation("100", Some(Jsep::offer("their newer offer"))));
+    door.event(None, Some(0), Some("c1".into()), newer);
+    door.command(Command::Answer { line: None }).unwrap();
+    assert!(
+        door.last_media(|command| *command == MediaCommand::Answer { offer: "their newer offer".into() }).is_some()
+    );
+}
+
+#[test]
+fn a_re_offer_is_answered_by_its_call_id_whatever_its_line() {
+    let mut door = Door::online(ANSWER);
+    door.talking_in(0, "c1", "100");
+    let offer = || EventBody::UpdatingCall(invitation("100", Some(Jsep::offer("v=0"))));
+    door.event(None, Some(1), Some("c1".into()), offer());
+    assert_eq!(door.take_one("update").line, Some(0));
+    door.event(None, Some(1), Some("nobody's".into()), offer());
+    assert_eq!(door.take_one("hangup").call_id, Some("nobody's".into()));
+}

@@ -461,3 +461,47 @@ fn a_refusal_that_comes_after_the_visitor_hung_up_dials_nothing_again() {
     assert!(door.take("outgoing_call").is_empty());
     assert_eq!(door.states(), [CallState::Idle, CallState::Idle]);
 }
+
+#[test]
+fn an_offer_before_the_call_is_up_is_answered_once_ours_has_been() {
+    let mut door = Door::online(BELL);
+    let request = door.ringing_call();
+    let update = || EventBody::UpdatingCall(invitation("100", Some(Jsep::offer("their offer"))));
+    door.event_of(&request, update());
+    assert!(door.take("update").is_empty(), "ours is still out");
+    let progress = EventBody::Progress { callee: None, jsep: Some(Jsep::answer("early answer")), is_focus: None };
+    door.event_of(&request, progress);
+    door.event_of(&request, update());
+    door.take_one("update");
+}
+
+#[test]
+fn a_refusal_without_a_number_is_a_refusal() {
+    let mut door = Door::online(BELL);
+    door.press();
+    let request = door.take_one("outgoing_call");
+    for code in ["", "\"code\":\"busy\","] {
+        let transaction = &request.transaction;
+        let text = format!(r#"{{"response":"error",{code}"transaction":"{transaction}","reason":"no"}}"#);
+        let message = ServerMessage::parse(&text).unwrap();
+        assert!(matches!(
+            message,
+            ServerMessage::Response(Response { body: ResponseBody::Error { code: 500, .. }, .. })
+        ));
+        door.server(message);
+    }
+    assert_eq!(door.states()[0], CallState::Idle);
+}
+
+#[test]
+fn the_core_server_that_refuses_to_call_is_no_person_who_declines() {
+    let mut door = Door::online(BELL);
+    door.press();
+    let request = door.take_one("outgoing_call");
+    door.refuse(&request, 403);
+    let ended = door.facts.iter().find_map(|fact| match fact {
+        Fact::Call { cause: Some(cause), .. } => Some(cause.clone()),
+        _ => None,
+    });
+    assert_eq!(ended.unwrap().unanswered, Some(Unanswered::Failed));
+}

@@ -58,9 +58,9 @@ fn sentence(events: &[EventRecord]) -> Option<String> {
         None if begins => "before it was up".to_owned(),
         None => "(its beginning is no longer known)".to_owned(),
     };
-    let why = match cause.unanswered.map(|why| why.to_string()).or(meaning(cause.code).map(str::to_owned)) {
-        Some(meaning) => format!("{meaning} ({} {})", cause.code, cause.text),
-        None => format!("{} {}", cause.code, cause.text),
+    let why = match cause.unanswered.map(|why| why.to_string()).or(meaning(cause.code, direction).map(str::to_owned)) {
+        Some(meaning) => format!("{meaning} ({cause})"),
+        None => cause.to_string(),
     };
     let began = began(events);
     let number = called(number);
@@ -74,7 +74,7 @@ fn legs(events: &[EventRecord]) -> Vec<(&str, String)> {
         .filter_map(|event| match &event.fact {
             Fact::Call { number, cause: Some(cause), attempt: Some(_), .. } => {
                 let why = cause.unanswered.map_or_else(|| cause.text.clone(), |why| why.to_string());
-                Some((called(number), format!("{why} ({} {})", cause.code, cause.text)))
+                Some((called(number), format!("{why} ({cause})")))
             }
             _ => None,
         })
@@ -93,7 +93,7 @@ fn began(events: &[EventRecord]) -> String {
 }
 
 /// What a SIP status says of the end of a call (RFC 3261, section 21).
-fn meaning(code: i64) -> Option<&'static str> {
+fn meaning(code: i64, direction: Direction) -> Option<&'static str> {
     Some(match code {
         200 => "it was hung up",
         403 => "the core server forbids it",
@@ -102,6 +102,7 @@ fn meaning(code: i64) -> Option<&'static str> {
         480 => "nobody could take it",
         481 | 454 => "the core server no longer knew the call",
         486 | 600 => "the far end is busy",
+        487 if direction == Direction::Outgoing => "it was given up",
         487 => "the caller gave up",
         400 | 415 | 488 => "what the far end offers cannot be taken",
         500 | 503 => "the service failed",

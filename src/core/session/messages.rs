@@ -74,7 +74,13 @@ impl Session {
                 (Some(code), Some(reason)) => format!("{code} {reason}"),
                 (Some(code), None) => code.to_string(),
                 (None, Some(reason)) => reason,
-                (None, None) => format!("{:?}", registration.status).to_lowercase(),
+                (None, None) => match registration.status {
+                    RegistrationStatus::Registering => "registration is on its way",
+                    RegistrationStatus::RegistrationFailed => "registration failed",
+                    RegistrationStatus::Unregistering => "registration is being withdrawn",
+                    RegistrationStatus::Unregistered | RegistrationStatus::Registered => "not registered",
+                }
+                .to_owned(),
             };
             self.set_state(SessionState::Unregistered, Some(words));
         }
@@ -89,7 +95,8 @@ impl Session {
             }
             EventBody::Registered { .. } => registration(RegistrationStatus::Registered, None, None),
             EventBody::RegistrationFailed { code, reason } => {
-                registration(RegistrationStatus::RegistrationFailed, Some(*code), Some(reason.clone()))
+                let said = |words: &String| (!words.is_empty()).then(|| words.clone());
+                registration(RegistrationStatus::RegistrationFailed, (*code != 0).then_some(*code), said(reason))
             }
             EventBody::Unregistering {} => registration(RegistrationStatus::Unregistering, None, None),
             EventBody::Unregistered {} => registration(RegistrationStatus::Unregistered, None, None),

@@ -63,11 +63,16 @@ impl Remote {
         let ours = sent_sections(answer, taken, Some(setup), origin);
         let mut text = join(&ours.session);
         for (index, line) in self.media.iter().enumerate() {
-            text.push_str(&if index == self.audio { join(&ours.audio) } else { refused(line) });
+            // The profile is the offer's (RFC 8829, section 5.3.1).
+            let taken = || join(&ours.audio).replacen(PROFILE, line.profile(), 1);
+            text.push_str(&if index == self.audio { taken() } else { refused(line) });
         }
         text
     }
 }
+
+/// As the library writes it.
+const PROFILE: &str = "UDP/TLS/RTP/SAVPF";
 
 /// The beginning of a description without any sound.
 pub(crate) fn head(origin: &mut Origin) -> String {

@@ -33,6 +33,9 @@ pub enum DescriptionError {
     /// The right profile without what it needs.
     #[error("the far end's SDP has no DTLS fingerprint")]
     NoFingerprint,
+    /// A fingerprint of another kind, or one that cannot be read.
+    #[error("the DTLS fingerprint of the far end ({0}) cannot be used; sha-256, sha-384 and sha-512 can")]
+    BadFingerprint(String),
     /// No ICE, or credentials that are too short (RFC 8839, section 5.4).
     #[error("the far end's SDP has no usable ICE credentials (ice-ufrag, ice-pwd)")]
     NoIce,
@@ -72,6 +75,12 @@ pub(super) struct MediaLine {
     pub(super) mid: Option<String>,
 }
 
+impl MediaLine {
+    pub(super) fn profile(&self) -> &str {
+        self.rest.split_whitespace().next().unwrap_or_default()
+    }
+}
+
 /// What is needed of a description.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Remote {
@@ -107,7 +116,7 @@ impl<'a> Sections<'a> {
         let mut session = Vec::new();
         let mut media: Vec<Vec<&str>> = Vec::new();
         let is_line = |line: &&str| line.as_bytes().get(1) == Some(&b'=');
-        for line in sdp.lines().map(str::trim).filter(is_line).take(MAX_LINES) {
+        for line in sdp.split(['\r', '\n']).map(str::trim).filter(is_line).take(MAX_LINES) {
             if line.starts_with("m=") {
                 media.push(vec![line]);
             } else {
@@ -179,7 +188,11 @@ impl Remote {
         let Some(fingerprint) = fingerprint else {
             let profile = crate::signaling::shortened(profile);
             return Err(match () {
-                () if attribute(section, "crypto").is_some() => DescriptionError::KeysInSdp(profile),
+                () if find("fingerprint").is_some() => {
+                    let hash = find("fingerprint").and_then(|value| value.split_whitespace().next());
+                    DescriptionError::BadFingerprint(crate::signaling::shortened(hash.unwrap_or("empty")))
+                }
+                () if find("crypto").is_some() => DescriptionError::KeysInSdp(profile),
                 () if profile.to_ascii_uppercase().contains("TLS") => DescriptionError::NoFingerprint,
                 () => DescriptionError::NoEncryption(profile),
             });
@@ -259,23 +272,30 @@ fn codec_names(section: &[&str]) -> String {
             let (mapped, encoding) = value.split_once(char::is_whitespace)?;
             (mapped == number).then(|| encoding.trim().to_owned())
         });
-        mapped.unwrap_or_else(|| number.to_owned())
+        let usable = number.parse().is_ok_and(|number: u8| is_payload_type(number));
+        let why = if usable { "" } else { " (a number that RTCP needs, or none at all)" };
+        mapped.unwrap_or_else(|| number.to_owned()) + why
     };
     let formats = section.first().copied().unwrap_or_default().split_whitespace().skip(3);
     let names: Vec<String> = formats.map(name).filter(|name| !name.starts_with("telephone-event")).collect();
     if names.is_empty() { "none".into() } else { crate::signaling::shortened(&names.join(", ")) }
 }
 
+/// Numbers between 64 and 95 are taken for RTCP where both share a port (RFC 5761, section 4).
+fn is_payload_type(number: u8) -> bool {
+    matches!(number, 0..=63 | 96..=127)
+}
+
 /// What may stand in an attribute without harm to the lines around it.
 fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.len() <= 32 && text.chars().all(|c| c.is_ascii_graphic())
+    !text.is_empty() && text.len() <= 256 && text.chars().all(|c| c.is_ascii_graphic())
 }
 
 /// The strongest fingerprint of a section that the library knows.
 fn fingerprint(section: &[&str]) -> Option<Fingerprint> {
     const HASHES: [&str; 3] = ["sha-256", "sha-384", "sha-512"];
     let known = attributes(section, "fingerprint").filter_map(|value| {
-        let (hash, digest) = value.split_once(' ')?;
+        let (hash, digest) = value.split_once(char::is_whitespace)?;
         let (hash, digest) = (hash.to_ascii_lowercase(), digest.trim().to_ascii_uppercase());
         let rank = HASHES.iter().position(|known| *known == hash)?;
         let is_digest = digest.len() <= 200 && digest.split(':').all(|byte| u8::from_str_radix(byte, 16).is_ok());
@@ -321,8 +341,7 @@ fn payloads(section: &[&str]) -> PayloadMap {
         }
     };
     let mut entries: Vec<(u8, Payload)> = Vec::new();
-    // Numbers between 64 and 95 are taken for RTCP where both share a port (RFC 5761, section 4).
-    for number in listed.into_iter().filter(|number| matches!(number, 0..=63 | 96..=127)) {
+    for number in listed.into_iter().filter(|number| is_payload_type(*number)) {
         if let Some(payload) = meaning(number)
             && !entries.iter().any(|(other, _)| *other == number)
         {
@@ -384,6 +403,10 @@ pub(super) mod tests {
         let sdp =
             offer("0", "a=mid:0\r\n").replace("t=0 0\r\n", "t=0 0\r\nc=IN IP4 192.0.2.1\r\nb=AS:64\r\nf=\r\nx\r\n");
         assert_eq!(Remote::parse(&sdp).map(|remote| remote.mid), Ok("0".to_owned()));
+        assert_eq!(Remote::parse(&sdp.replace("\r\n", "\r")).map(|remote| remote.mid), Ok("0".to_owned()));
+        let long_mid = "3f2504e0-4f89-11d3-9a0c-0305e82c3301";
+        let named = sdp.replace("a=mid:0", &format!("a=mid:{long_mid}")).replace("sha-256 ", "sha-256\t");
+        assert_eq!(Remote::parse(&named).map(|remote| remote.mid), Ok(long_mid.to_owned()));
         assert_eq!(Remote::parse(&sdp.replace("\r\n", "\n")).map(|remote| remote.mid), Ok("0".to_owned()));
     }
 
@@ -403,6 +426,11 @@ pub(super) mod tests {
                 488,
             ),
             ("v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\n", DescriptionError::NoFingerprint, 488),
+            (
+                "v=0\r\na=fingerprint:sha-1 AA:0b\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\n",
+                DescriptionError::BadFingerprint("sha-1".into()),
+                488,
+            ),
             (&good.replace("a=ice-ufrag:abcd\r\n", ""), DescriptionError::NoIce, 488),
             (&good.replace("abcdefghijklmnopqrstuv", "short"), DescriptionError::NoIce, 488),
         ];
