@@ -37,9 +37,15 @@ pub enum WavError {
     /// A header without a sound behind it.
     #[error("is a WAV file without any sample")]
     Empty,
-    /// Compressed, or damaged.
-    #[error("is a WAV file that is not PCM, or is damaged")]
-    NotPcm,
+    /// The header has no rate.
+    #[error("is a WAV file that says 0 samples per second")]
+    NoRate,
+    /// Compressed, or in an unusual form.
+    #[error("is a WAV file of {0}, and not PCM; make it PCM: sox FILE -e signed-integer -b 16 NEW.wav")]
+    NotPcm(&'static str),
+    /// No format, no sound, or a format that contradicts itself.
+    #[error("is a WAV file that is damaged or cut off")]
+    Damaged,
 }
 
 /// What the file is, by its first bytes.
@@ -54,6 +60,20 @@ fn kind(head: &[u8]) -> &'static str {
     }
 }
 
+/// The coding of a format number that is not PCM (RFC 2361); `None` where it is.
+fn coding(format: u16) -> Option<&'static str> {
+    match format {
+        0x0001 => None,
+        0x0002 | 0x0011 => Some("ADPCM"),
+        0x0003 => Some("floats that are not of 32 bits"),
+        0x0006 => Some("A-law"),
+        0x0007 => Some("µ-law"),
+        0x0031 => Some("GSM"),
+        0x0055 => Some("MP3"),
+        _ => Some("another coding"),
+    }
+}
+
 impl Wav {
     /// Reads a file of integers or floats, of any rate and number of channels.
     ///
@@ -61,20 +81,29 @@ impl Wav {
     ///
     /// It is no such file, or holds no sample.
     pub fn read(path: &Path) -> Result<Self, WavError> {
-        if std::fs::metadata(path)?.len() > MAX_BYTES {
+        let metadata = std::fs::metadata(path)?;
+        if !metadata.is_file() {
+            // Reading a pipe or a device might never end.
+            return Err(std::io::Error::other("it is no file").into());
+        }
+        if metadata.len() > MAX_BYTES {
             return Err(WavError::TooLarge);
         }
         Self::parse(std::fs::read(path)?)
     }
 
     fn parse(mut bytes: Vec<u8>) -> Result<Self, WavError> {
-        if !(bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WAVE")) {
+        if !(matches!(bytes.get(..4), Some(b"RIFF" | b"RIFX" | b"RF64")) && bytes.get(8..12) == Some(b"WAVE")) {
             bytes.truncate(12);
             return Err(WavError::NotWav(bytes));
         }
-        let plain = plain(&bytes).ok_or(WavError::NotPcm)?;
+        if matches!(bytes.get(..4), Some(b"RIFX" | b"RF64")) {
+            return Err(WavError::NotPcm("an unusual kind (RIFX or RF64)"));
+        }
+        let (format, plain) = plain(&bytes).ok_or(WavError::Damaged)?;
         drop(bytes);
-        let mut reader = hound::WavReader::new(Cursor::new(plain)).map_err(|_| WavError::NotPcm)?;
+        let mut reader = hound::WavReader::new(Cursor::new(plain))
+            .map_err(|_| coding(format).map_or(WavError::Damaged, WavError::NotPcm))?;
         let spec = reader.spec();
         let channels = usize::from(spec.channels.max(1));
         let all: Vec<f32> = match spec.sample_format {
@@ -89,7 +118,10 @@ impl Wav {
             .chunks_exact(channels)
             .map(|frame| frame.iter().copied().map(usable).sum::<f32>() / channels as f32)
             .collect();
-        if samples.is_empty() || spec.sample_rate == 0 {
+        if spec.sample_rate == 0 {
+            return Err(WavError::NoRate);
+        }
+        if samples.is_empty() {
             return Err(WavError::Empty);
         }
         Ok(Self { rate_hz: spec.sample_rate, channels: spec.channels, samples })
@@ -100,14 +132,20 @@ impl Wav {
         self.samples.len() as f64 / f64::from(self.rate_hz)
     }
 
-    /// Nobody would hear it.
+    /// Nobody would hear it: it never moves, though it may stand away from zero.
     pub fn is_silent(&self) -> bool {
-        self.samples.iter().all(|sample| sample.abs() < SILENCE)
+        let (least, most) = self
+            .samples
+            .iter()
+            .fold((f32::MAX, f32::MIN), |(least, most), sample| (least.min(*sample), most.max(*sample)));
+        most - least < 2.0 * SILENCE
     }
 }
 
 /// The format and the sound of a file, with the sizes that they have, and nothing else; `None` where one is not there.
-fn plain(bytes: &[u8]) -> Option<Vec<u8>> {
+///
+/// With them the format's number.
+fn plain(bytes: &[u8]) -> Option<(u16, Vec<u8>)> {
     let mut format: &[u8] = &[];
     // The first chunk stands behind "RIFF", the size of the file and "WAVE".
     let mut at = 12;
@@ -126,7 +164,8 @@ fn plain(bytes: &[u8]) -> Option<Vec<u8>> {
                 [name, &size, content].concat()
             };
             let wave = [b"WAVE".as_slice(), &chunk(b"fmt ", format), &chunk(b"data", sound)].concat();
-            return Some(chunk(b"RIFF", &wave));
+            let number = u16::from_le_bytes(format.get(..2)?.try_into().ok()?);
+            return Some((number, chunk(b"RIFF", &wave)));
         }
         if name == b"fmt " {
             format = there.get(..size)?;
@@ -192,15 +231,28 @@ mod tests {
         assert_eq!(words(b""), "is no WAV file, but empty");
         assert_eq!(words(b"OggS and so on"), "is no WAV file, but Ogg");
         assert_eq!(words(b"hello, world"), "is no WAV file");
-        assert_eq!(words(&bytes[..30]), "is a WAV file that is not PCM, or is damaged");
-        let mut compressed = bytes.clone();
-        compressed[20] = 85;
-        assert_eq!(words(&compressed), "is a WAV file that is not PCM, or is damaged");
+        assert_eq!(words(&bytes[..30]), "is a WAV file that is damaged or cut off");
+        for (format, coding) in [(2, "ADPCM"), (6, "A-law"), (7, "µ-law"), (0x31, "GSM"), (0x55, "MP3")] {
+            let mut compressed = bytes.clone();
+            compressed[20] = format;
+            assert!(
+                words(&compressed).starts_with(&format!("is a WAV file of {coding}, and not PCM; make it")),
+                "{coding}"
+            );
+        }
+        let mut still = bytes.clone();
+        // Both the rate and the bytes per second that follow from it.
+        still[24..32].fill(0);
+        assert_eq!(words(&still), "is a WAV file that says 0 samples per second");
+        let mut turned = bytes;
+        turned[3] = b'X';
+        assert!(words(&turned).contains("an unusual kind"));
     }
 
     #[test]
     fn silence_is_known() {
-        let wav = |level: f32| Wav { rate_hz: 8_000, channels: 1, samples: vec![level; 80] };
-        assert!(wav(0.0005).is_silent() && !wav(-0.1).is_silent());
+        let wav = |one: f32, other: f32| Wav { rate_hz: 8_000, channels: 1, samples: [one, other].repeat(40) };
+        assert!(wav(0.0005, -0.0005).is_silent() && !wav(0.1, -0.1).is_silent());
+        assert!(wav(0.5, 0.5).is_silent(), "a loudspeaker that is pushed out and stays there");
     }
 }

@@ -413,7 +413,7 @@ fn body(choices: &mut Choices<'_>) -> EventBody {
         12 => EventBody::Registered { phrase: None },
         13 => EventBody::Unregistered {},
         14 => EventBody::Transfer {
-            refer_id: Some(ReferId::Number(1)),
+            refer_id: ReferId::Number(1),
             refer_to: "666".into(),
             referred_by: None,
             replace_call_id: None,

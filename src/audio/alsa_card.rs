@@ -58,6 +58,11 @@ pub(super) struct AlsaCard {
     started: bool,
 }
 
+/// ALSA counts in C's `long`, which has 32 bits on 32-bit boards.
+fn card_frames(count: u32) -> Frames {
+    Frames::try_from(u64::from(count)).unwrap_or(Frames::MAX)
+}
+
 fn failed(name: &str, what: &str, error: &alsa::Error) -> CardError {
     // alsa::Error's own text names the C function; people need the reason.
     let reason = std::io::Error::from_raw_os_error(error.errno().abs());
@@ -92,7 +97,7 @@ impl Stream {
             let period = Frames::try_from(frame_samples(rate)).unwrap_or(480);
             let card_period = params.set_period_size_near(period, ValueOr::Nearest).map_err(error)?;
             // Room for what is written at once, and for as much that waits.
-            let bursts = 2 * Frames::from(burst_ms) * period / Frames::from(FRAME_MS);
+            let bursts = 2 * card_frames(burst_ms) * period / card_frames(FRAME_MS);
             params.set_buffer_size_near(card_period.max(period) * BUFFER_PERIODS + bursts).map_err(error)?;
             pcm.hw_params(&params).map_err(error)?;
             let buffer = params.get_buffer_size().map_err(error)?;
@@ -144,8 +149,7 @@ impl Stream {
     /// In milliseconds; 10 where the card follows ours.
     fn period_ms(&self) -> u32 {
         let frames = self.coarse_period.max(Frames::try_from(self.period).unwrap_or(480));
-        u32::try_from(frames * Frames::from(FRAME_MS) / Frames::try_from(self.period).unwrap_or(480))
-            .unwrap_or(u32::MAX)
+        u32::try_from(frames * card_frames(FRAME_MS) / Frames::try_from(self.period).unwrap_or(480)).unwrap_or(u32::MAX)
     }
 }
 
@@ -375,7 +379,7 @@ impl Card for AlsaCard {
     }
 
     fn timing(&self) -> CardTiming {
-        let per_ms = self.playback.period as Frames / Frames::from(FRAME_MS);
+        let per_ms = self.playback.period as Frames / card_frames(FRAME_MS);
         CardTiming {
             capture_period_ms: self.capture.period_ms(),
             playback_period_ms: self.playback.period_ms(),

@@ -207,7 +207,8 @@ pub(super) fn rule(config: &Config, rule: &Rule) -> String {
         })
         .collect();
     let hours = rule.hours.as_ref().map(|hours| format!("{}: ", hours.text())).unwrap_or_default();
-    format!("{hours}{}", steps.join(", "))
+    let steps = if steps.is_empty() { "nothing".to_owned() } else { steps.join(", ") };
+    format!("{hours}{steps}")
 }
 
 fn action(config: &Config, action: &Action) -> String {
@@ -218,6 +219,13 @@ fn action(config: &Config, action: &Action) -> String {
                 (_, Order::Serial) => " in turn",
                 (_, Order::Parallel) => " at once",
             };
+            let at_once = usize::try_from(config.core.lines).unwrap_or(usize::MAX);
+            if *order == Order::Parallel && numbers.len() > at_once {
+                let (first, others) = numbers.split_at(at_once);
+                let ring = ring.unwrap_or(config.calls.ring_timeout).as_secs();
+                let (first, others) = (first.join(", "), others.join(", "));
+                return format!("call {first} at once, then {others} as lines become free, ringing for {ring} s");
+            }
             let ring = ring.unwrap_or(config.calls.ring_timeout);
             format!("call {}{how}, ringing for {} s", numbers.join(", "), ring.as_secs())
         }
@@ -225,11 +233,17 @@ fn action(config: &Config, action: &Action) -> String {
         Action::Hangup(HangupTarget::All) => "hang up".into(),
         Action::Hangup(HangupTarget::Line(line)) => format!("hang up line {line}"),
         Action::Output { output, change } => {
-            let name = config.outputs.get(output.0).map(|output| output.name.as_str()).unwrap_or_default();
+            let output = config.outputs.get(output.0);
+            let name = output.map(|output| output.name.as_str()).unwrap_or_default();
             match change {
                 OutputChange::On => format!("{name} on"),
                 OutputChange::Off => format!("{name} off"),
-                OutputChange::Pulse(length) => format!("{name} on for {} ms", length.as_millis()),
+                OutputChange::Pulse(length) => match output.map(|output| &output.kind) {
+                    Some(OutputKind::Relay { max_on }) if length > max_on => {
+                        format!("{name} on for {} ms, its max_on_ms", max_on.as_millis())
+                    }
+                    _ => format!("{name} on for {} ms", length.as_millis()),
+                },
             }
         }
         Action::Play(sound) => format!("play {}", sound.name()),

@@ -4,10 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::file::Context;
-use super::number::NumberPattern;
 use super::read::Section;
 use super::station::*;
-use super::trigger::{RuleContext, read_trigger};
+use super::trigger::{RuleContext, read_callers, read_trigger};
 use crate::wav::Wav;
 
 /// The longest sound of the station.
@@ -43,13 +42,9 @@ pub(super) fn read_sounds(section: Section<'_>, context: &Context<'_>) -> Vec<(S
     sounds
 }
 
-fn patterns(texts: Vec<String>) -> Vec<NumberPattern> {
-    texts.iter().map(|text| NumberPattern::new(text)).collect()
-}
-
 pub(super) fn read_answer(section: Section<'_>) -> Option<AnswerRule> {
     let rule = AnswerRule {
-        from: patterns(section.strings("from").unwrap_or_default()),
+        from: read_callers(&section).unwrap_or_default(),
         action: section
             .choice(
                 "action",
@@ -70,9 +65,11 @@ pub(super) fn read_answer(section: Section<'_>) -> Option<AnswerRule> {
 }
 
 pub(super) fn read_dtmf(section: Section<'_>, context: RuleContext<'_>) -> Option<DtmfRule> {
-    let digits = section.filled_string("digits").map(|digits| digits.to_ascii_uppercase());
+    let digits = section.string("digits").map(|digits| digits.to_ascii_uppercase());
     match &digits {
+        None if section.has("digits") => {}
         None => section.error("digits", "is missing", "write digits = \"5#\""),
+        Some(digits) if digits.is_empty() => section.error("digits", "is empty", "write digits = \"5#\""),
         Some(digits) if digits.len() > 16 || !digits.chars().all(|digit| "0123456789*#ABCD".contains(digit)) => {
             section.error(
                 "digits",
@@ -82,7 +79,7 @@ pub(super) fn read_dtmf(section: Section<'_>, context: RuleContext<'_>) -> Optio
         }
         Some(_) => {}
     }
-    let from = section.strings("from").map(patterns);
+    let from = read_callers(&section);
     let run = read_trigger(&section, "run", context);
     if run.is_none() && !section.has("run") {
         section.error(
@@ -90,6 +87,9 @@ pub(super) fn read_dtmf(section: Section<'_>, context: RuleContext<'_>) -> Optio
             "is missing: the code would do nothing",
             "write run = { output = \"strike\", pulse_ms = 3000 }",
         );
+    }
+    if section.is_empty_table("run") {
+        section.warning("run", "is empty: the code does nothing");
     }
     let in_band = section.boolean("in_band").unwrap_or(false);
     section.finish();

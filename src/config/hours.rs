@@ -32,6 +32,21 @@ impl Hours {
         self.spans.iter().any(|span| span.contains(now))
     }
 
+    /// Whether all of these hours lie in others, taken together.
+    pub(super) fn lie_in(&self, others: &[&Hours]) -> bool {
+        Weekday::ALL.into_iter().all(|weekday| {
+            (0..1440)
+                .map(|minute_of_day| LocalTime { weekday, minute_of_day })
+                .all(|moment| !self.contain(moment) || others.iter().any(|hours| hours.contain(moment)))
+        })
+    }
+
+    /// All of the week.
+    pub(super) fn always() -> Self {
+        let span = Span { days: Weekday::ALL.to_vec(), start_minute: 0, end_minute: 1440 };
+        Self { spans: vec![span], text: String::new() }
+    }
+
     /// As it was written.
     pub fn text(&self) -> &str {
         &self.text

@@ -47,6 +47,17 @@ pub(super) fn read_media(section: Section<'_>, context: &Context<'_>) -> MediaCo
         section.finish();
         return MediaConfig { bind, codecs, ice_servers: Vec::new() };
     }
+    if let Some(config::ValueKind::Array(items)) = section.value("ice_servers").map(|value| &value.kind)
+        && let Some(url) = items.iter().find_map(|item| match &item.kind {
+            config::ValueKind::String(url) => Some(url.chars().take(60).collect::<String>()),
+            _ => None,
+        })
+    {
+        let remedy = format!("write ice_servers = [{{ urls = [\"{url}\"] }}]");
+        section.error("ice_servers", format!("\"{url}\" stands where a server does"), remedy);
+        section.finish();
+        return MediaConfig { bind, codecs, ice_servers: Vec::new() };
+    }
     let ice_servers =
         section.sections("ice_servers").into_iter().filter_map(|server| read_ice_server(server, context)).collect();
     section.finish();

@@ -74,6 +74,11 @@ pub(super) fn read_button(section: Section<'_>, context: RuleContext<'_>) -> Opt
             _ => section.warning("press", "is empty: a short press does nothing, and no sign is given for it"),
         }
     }
+    for key in ["long_press", "double_press"] {
+        if section.is_empty_table(key) {
+            section.warning(key, "is empty: it does nothing, and no sign is given for it");
+        }
+    }
     let button = Button {
         name: name.unwrap_or_default(),
         input: input?,

@@ -105,7 +105,9 @@ impl<'r> Section<'r> {
             ValueKind::String(text) => Some(text.clone()),
             _ => {
                 let remedy = match &value.kind {
-                    ValueKind::Array(_) | ValueKind::Table(_) | ValueKind::Nil => format!("write {key} = \"…\""),
+                    ValueKind::Array(_) | ValueKind::Table(_) | ValueKind::Nil | ValueKind::Boolean(_) => {
+                        format!("write {key} = \"…\"")
+                    }
                     other => format!("write {key} = \"{other}\", with quotes"),
                 };
                 self.wrong_type(key, value, "text", remedy);
@@ -167,11 +169,15 @@ impl<'r> Section<'r> {
 
     /// One of a few words.
     pub(super) fn choice<T: Copy>(&self, key: &'static str, choices: &[(&str, T)]) -> Option<T> {
-        let text = self.string(key)?;
+        let words = || choices.iter().map(|(word, _)| *word).collect::<Vec<_>>().join("\", \"");
+        let value = self.value(key)?;
+        let ValueKind::String(text) = &value.kind else {
+            self.error(key, format!("{} is no choice", shown(value)), format!("write one of \"{}\"", words()));
+            return None;
+        };
         let found = choices.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if found.is_none() {
-            let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-            self.error(key, format!("\"{text}\" is no choice"), format!("write one of \"{}\"", words.join("\", \"")));
+            self.error(key, format!("{} is no choice", shown(value)), format!("write one of \"{}\"", words()));
         }
         found
     }
@@ -195,7 +201,7 @@ impl<'r> Section<'r> {
                 if texts.len() != items.len() {
                     let quoted: Vec<String> = items.iter().map(quoted).collect();
                     let remedy = format!("write {key} = [{}]", quoted.join(", "));
-                    self.wrong_type(key, value, "list of texts", remedy);
+                    self.error(key, "the list holds what is no text", remedy);
                     return None;
                 }
                 Some(texts)
@@ -273,6 +279,9 @@ impl<'r> Section<'r> {
                 continue;
             }
             let remedy = match nearest.filter(close) {
+                _ if key == "run" && self.is_action => {
+                    "this is the action: write its keys here, without run".to_owned()
+                }
                 Some(known) => format!("did you mean \"{}\"?", self.path_of(known)),
                 None if asked.is_empty() => "remove it".to_owned(),
                 None => format!("known here: {}", asked.join(", ")),
@@ -326,7 +335,7 @@ const NOT_BUILT: &[&str] = &[
 /// A value as a text in quotes.
 fn quoted(value: &Value) -> String {
     match &value.kind {
-        ValueKind::Array(_) | ValueKind::Table(_) | ValueKind::Nil => "\"…\"".into(),
+        ValueKind::Array(_) | ValueKind::Table(_) | ValueKind::Nil | ValueKind::Boolean(_) => "\"…\"".into(),
         other => format!("\"{}\"", other.to_string().chars().take(60).collect::<String>()),
     }
 }

@@ -1,5 +1,6 @@
 //! What a valid configuration has that is hardly what somebody wants: rules that never run, codes that hide others.
 
+use super::hours::Hours;
 use super::number::NumberPattern;
 use super::read::Reader;
 use super::station::{Config, DtmfRule};
@@ -8,31 +9,56 @@ use super::station::{Config, DtmfRule};
 pub(super) fn review(config: &Config, reader: &Reader) {
     review_answers(config, reader);
     review_codes(config, reader);
+    review_hours(config, reader);
 }
 
 fn review_answers(config: &Config, reader: &Reader) {
+    let always = Hours::always();
+    let anybody = [NumberPattern::Prefix(String::new())];
     for (index, rule) in config.answers.iter().enumerate() {
-        let mut earlier = config.answers.iter().take(index).enumerate();
-        let hides = |(_, other): &(usize, &super::station::AnswerRule)| {
-            // The same hours, or none at all.
-            let always = other.hours.is_none() || other.hours == rule.hours;
-            always && covers(&other.from, &rule.from)
-        };
-        if let Some((hidden_by, _)) = earlier.find(hides) {
-            reader.warning(
-                &format!("answer[{index}]"),
-                format!("is never reached: rule {} takes all of its callers first", hidden_by + 1),
-            );
+        let callers = if rule.from.is_empty() { &anybody[..] } else { &rule.from };
+        // For each of its callers, the hours of the earlier rules that take them.
+        let taken = callers.iter().all(|caller| {
+            let earlier = config.answers.iter().take(index);
+            let for_them =
+                earlier.filter(|other| other.from.is_empty() || other.from.iter().any(|one| one.covers(caller)));
+            let hours: Vec<&Hours> = for_them.map(|other| other.hours.as_ref().unwrap_or(&always)).collect();
+            rule.hours.as_ref().unwrap_or(&always).lie_in(&hours)
+        });
+        if index > 0 && taken {
+            let others = if index == 1 { "rule 1 takes".to_owned() } else { format!("rules 1 to {index} take") };
+            reader.warning(&format!("answer[{index}]"), format!("is never reached: {others} all of its callers first"));
         }
     }
 }
 
-/// Whether every caller of some patterns is one of others; no pattern is anybody.
-fn covers(wide: &[NumberPattern], narrow: &[NumberPattern]) -> bool {
-    match (wide, narrow) {
-        ([], _) => true,
-        (wide, []) => wide.iter().any(|pattern| pattern.covers(&NumberPattern::Prefix(String::new()))),
-        (wide, narrow) => narrow.iter().all(|one| wide.iter().any(|pattern| pattern.covers(one))),
+/// Rules with hours of which an earlier one always holds.
+fn review_hours(config: &Config, reader: &Reader) {
+    let buttons = config.buttons.iter().enumerate().flat_map(|(index, button)| {
+        let triggers = [
+            ("press", Some(&button.press)),
+            ("long_press", button.long_press.as_ref()),
+            ("double_press", button.double_press.as_ref()),
+        ];
+        triggers.into_iter().filter_map(move |(key, trigger)| Some((format!("button[{index}].{key}"), trigger?)))
+    });
+    let sensors = config.sensors.iter().enumerate().flat_map(|(index, sensor)| {
+        [("opened", &sensor.opened), ("closed", &sensor.closed)]
+            .map(|(key, trigger)| (format!("sensor[{index}].{key}"), trigger))
+    });
+    let codes = config.dtmf.iter().enumerate().map(|(index, rule)| (format!("dtmf[{index}].run"), &rule.run));
+    for (path, trigger) in buttons.chain(sensors).chain(codes) {
+        let mut earlier: Vec<&Hours> = Vec::new();
+        for (index, rule) in trigger.rules.iter().enumerate() {
+            let Some(hours) = &rule.hours else { continue };
+            if hours.lie_in(&earlier) {
+                reader.warning(
+                    &format!("{path}[{index}]"),
+                    "is never reached: an earlier rule holds at all of its hours",
+                );
+            }
+            earlier.push(hours);
+        }
     }
 }
 
@@ -87,7 +113,7 @@ mod tests {
         let hidden = ["[\"100\"]", "[\"2*\"]", "[\"21*\", \"100\"]"].map(rule).concat();
         assert_eq!(
             warnings(&hidden),
-            ["callbox.toml:10: answer[2]: warning: is never reached: rule 1 takes all of its callers first"; 0]
+            ["callbox.toml:10: answer[2]: warning: is never reached: rules 1 to 2 take all of its callers first"]
         );
         let hidden = ["[\"2*\", \"100\"]", "[\"21*\", \"100\"]", "[\"3*\"]"].map(rule).concat();
         assert_eq!(

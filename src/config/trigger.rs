@@ -6,9 +6,10 @@ use config::{Value, ValueKind};
 
 use super::action::{Action, CallAction, HangupTarget, LineChoice, Order, Rule, Step, Trigger};
 use super::hours::Hours;
+use super::number::NumberPattern;
 use super::read::{Section, shown};
 use super::station::{OutputIndex, OutputKind, OutputPin, Sound};
-use crate::core::OutputChange;
+use crate::core::{OutputChange, bare_number};
 
 /// What a rule is read for.
 #[derive(Clone, Copy)]
@@ -41,17 +42,15 @@ pub(super) fn read_trigger(section: &Section<'_>, key: &'static str, context: Ru
             section.sections(key)
         }
         _ => {
-            let remedy = match number_text(value) {
-                Some(number) => format!("write {key} = {{ call = {number} }}"),
-                None => format!("write {key} = {{ call = \"100\" }}"),
-            };
-            section.error(key, format!("{} is no action", shown(value)), remedy);
+            let action = action_for(value, context);
+            section.error(key, format!("{} is no action", shown(value)), format!("write {key} = {{ {action} }}"));
             return None;
         }
     };
     tables.iter_mut().for_each(|table| table.is_action = true);
     // With hours the list is one of rules; without, its actions all run.
     let rules_with_hours = tables.iter().any(|table| table.has("hours"));
+    let fallback = tables.iter().position(|table| !table.has("hours"));
     let rules: Vec<Rule> = tables
         .into_iter()
         .map(|table| {
@@ -62,7 +61,6 @@ pub(super) fn read_trigger(section: &Section<'_>, key: &'static str, context: Ru
         })
         .collect();
     if rules_with_hours {
-        let fallback = rules.iter().position(|rule| rule.hours.is_none());
         if let Some(hidden) = fallback.map(|index| index + 1).filter(|next| *next < rules.len()) {
             let path = format!("{}[{hidden}]", section.path_of(key));
             section.reader.error(
@@ -78,6 +76,29 @@ pub(super) fn read_trigger(section: &Section<'_>, key: &'static str, context: Ru
     Some(Trigger { rules })
 }
 
+/// The action that somebody means who writes a word in its place.
+fn action_for(value: &Value, context: RuleContext<'_>) -> String {
+    let ValueKind::String(word) = &value.kind else {
+        return format!("call = {}", number_text(value).unwrap_or("\"100\"".to_owned()));
+    };
+    match word.as_str() {
+        "hangup" => "hangup = \"all\"".to_owned(),
+        "answer" => "answer = true".to_owned(),
+        "mute" => "mute = true".to_owned(),
+        word if context.outputs.iter().any(|output| output.name == word) => {
+            format!("output = \"{word}\", pulse_ms = 3000")
+        }
+        word if Sound::ALL.iter().any(|sound| sound.name() == word) => format!("play = \"{word}\""),
+        word => format!("call = \"{}\"", alone(word).unwrap_or("100".to_owned())),
+    }
+}
+
+/// The number in a text that has more than that: an address, a name, blanks and brackets.
+fn alone(text: &str) -> Option<String> {
+    let number: String = bare_number(text).chars().filter(|character| !" ()/".contains(*character)).collect();
+    is_number(&number).then_some(number)
+}
+
 /// A value that is a number to call, in quotes.
 fn number_text(value: &Value) -> Option<String> {
     match &value.kind {
@@ -89,7 +110,7 @@ fn number_text(value: &Value) -> Option<String> {
 
 /// The key `hours`.
 pub(super) fn read_hours(section: &Section<'_>) -> Option<Hours> {
-    let text = section.filled_string("hours")?;
+    let text = section.string("hours")?;
     text.parse()
         .map_err(|error: super::hours::HoursError| {
             section.error("hours", error.to_string(), "see docs/configuration.md")
@@ -101,6 +122,13 @@ fn read_steps(table: &Section<'_>, context: RuleContext<'_>) -> Vec<Step> {
     let after = table.duration_ms("after_ms", 0, 3_600_000).unwrap_or(Duration::ZERO);
     let lasting = table.duration_ms("for_ms", 1, 3_600_000).unwrap_or(Duration::ZERO);
     let cooldown = table.duration_s("cooldown_s", 1, 86_400).unwrap_or(Duration::ZERO);
+    const ACTIONS: [&str; 7] = ["answer", "hangup", "output", "play", "volume", "mute", "call"];
+    if !ACTIONS.iter().any(|key| table.has(key)) {
+        let timing = if context.of_sensor { &["after_ms", "for_ms", "cooldown_s"][..] } else { &["after_ms"] };
+        for key in timing.iter().filter(|key| table.has(key)) {
+            table.error(key, "means nothing without an action", "add one beside it, such as call = \"100\"");
+        }
+    }
     let mut actions = Vec::new();
     // An answer comes first: it replaces the call of the same press.
     if table.boolean("answer") == Some(true) {
@@ -121,7 +149,8 @@ fn read_steps(table: &Section<'_>, context: RuleContext<'_>) -> Vec<Step> {
     read_timing(table, context, calls);
     for (needed, keys) in [("call", ["ring_s", "order", "line"].as_slice()), ("output", ["pulse_ms", "set"].as_slice())]
     {
-        for key in keys.iter().filter(|key| table.has(key) && !table.has(needed)) {
+        // `set` belongs to a mode as well.
+        for key in keys.iter().filter(|key| table.has(key) && !table.has(needed) && !table.has("mode")) {
             table.error(key, format!("means nothing without {needed}"), format!("add {needed}, or leave it out"));
         }
     }
@@ -161,10 +190,12 @@ fn read_call(table: &Section<'_>, lines: u32) -> Option<CallAction> {
     for number in numbers.iter().filter(|number| !is_number(number)) {
         good = false;
         let shown: String = number.chars().take(60).collect();
-        match bare_sip_number(number) {
+        match alone(number) {
             Some(bare) => {
-                let problem = format!("\"{shown}\" is an address; the server knows the host itself");
-                table.error("call", problem, format!("write the number alone: \"{bare}\""));
+                let is_address = number.contains(['@', ':', '<']);
+                let problem =
+                    if is_address { "is an address; the server knows the host itself" } else { "is no number to call" };
+                table.error("call", format!("\"{shown}\" {problem}"), format!("write the number alone: \"{bare}\""));
             }
             None => table.error(
                 "call",
@@ -172,6 +203,11 @@ fn read_call(table: &Section<'_>, lines: u32) -> Option<CallAction> {
                 "write digits, letters and + * # - _ . without spaces",
             ),
         }
+    }
+    let twice =
+        numbers.iter().enumerate().find(|(index, number)| numbers.iter().take(*index).any(|other| other == *number));
+    if let Some((_, number)) = twice {
+        table.warning("call", format!("names {number} twice: it rings there again after everybody else"));
     }
     let at_once = usize::try_from(lines).unwrap_or(usize::MAX);
     if good && order == Order::Parallel && numbers.len() > at_once {
@@ -186,13 +222,6 @@ fn read_call(table: &Section<'_>, lines: u32) -> Option<CallAction> {
     good.then_some(CallAction { numbers, line: line.unwrap_or(LineChoice::Any), ring, order })
 }
 
-/// `100` of `sip:100@example.com`, `tel:100` or `100@example.com`.
-fn bare_sip_number(text: &str) -> Option<&str> {
-    let rest = ["sip:", "sips:", "tel:"].iter().find_map(|scheme| text.strip_prefix(scheme)).unwrap_or(text);
-    let user = rest.split(['@', ';']).next()?;
-    (user.len() < text.len() && is_number(user)).then_some(user)
-}
-
 /// Digits and what SIP user parts may have beside them.
 pub(crate) fn is_number(text: &str) -> bool {
     !text.is_empty()
@@ -205,8 +234,14 @@ fn read_line(table: &Section<'_>, key: &'static str) -> Option<LineChoice> {
     if matches!(&value.kind, ValueKind::String(text) if text == "any") {
         return Some(LineChoice::Any);
     }
-    let line = table.integer(key, 0, 1)?;
-    u32::try_from(line).ok().map(LineChoice::Number)
+    let line = match &value.kind {
+        ValueKind::I64(line) => u32::try_from(*line).ok().filter(|line| *line <= 1),
+        _ => None,
+    };
+    if line.is_none() {
+        table.error(key, format!("{} is no line", shown(value)), "write 0, 1 or \"any\"");
+    }
+    line.map(LineChoice::Number)
 }
 
 fn read_hangup(table: &Section<'_>) -> Option<HangupTarget> {
@@ -255,6 +290,8 @@ fn read_output(table: &Section<'_>, outputs: &[OutputPin]) -> Option<Action> {
             table.error("set", "pulse_ms and set are given together", "keep one of them");
             return None;
         }
+        // What it should do is wrong, and has been told.
+        (None, None) if table.has("pulse_ms") || table.has("set") => return None,
         (None, None) => {
             table.error("output", "does nothing", "add pulse_ms = 3000, or set = \"on\"");
             return None;
@@ -271,4 +308,30 @@ fn read_sound(table: &Section<'_>) -> Option<Sound> {
         table.error("play", format!("there is no sound \"{name}\""), format!("write one of {}", names.join(", ")));
     }
     sound
+}
+
+/// The key `from`: whom a rule is for; `None` where it is absent.
+pub(super) fn read_callers(section: &Section<'_>) -> Option<Vec<NumberPattern>> {
+    let texts = section.strings("from")?;
+    if texts.is_empty() {
+        section.error("from", "is an empty list: nobody", "write a number, or leave it out");
+    }
+    for text in &texts {
+        let number = text.trim_end_matches('*');
+        if number.is_empty()
+            || number.chars().all(|character| !character.is_whitespace() && !"@:<>\"".contains(character))
+        {
+            continue;
+        }
+        let shown: String = text.chars().take(60).collect();
+        match alone(text) {
+            Some(bare) if text.contains(['@', ':', '<']) => section.error(
+                "from",
+                format!("\"{shown}\" is no number; callers are known by their numbers, whatever stands around them"),
+                format!("write the number alone: \"{bare}\""),
+            ),
+            _ => section.error("from", format!("\"{shown}\" is no number"), "write a number, or its beginning: \"2*\""),
+        }
+    }
+    Some(texts.iter().map(|text| NumberPattern::new(text)).collect())
 }

@@ -140,18 +140,18 @@ impl Station {
         Ok(Flow::Continue)
     }
 
-    /// Another volume for a while; gives for how long.
-    pub(super) fn change_volume(&mut self, volume: u8, keep: bool) -> Lasting {
+    /// Another volume for a while; gives for how long, `None` where it is the configured one.
+    pub(super) fn change_volume(&mut self, volume: u8, keep: bool) -> Option<Lasting> {
         let until = Until::new(keep, self.is_in_a_call(), self.now.at);
         self.volume.change(volume.min(100), until, self.config.audio.volume);
-        until.lasting()
+        self.volume.lasting()
     }
 
-    /// The microphone off, or on, for a while; gives for how long.
-    pub(super) fn change_mute(&mut self, muted: bool, keep: bool) -> Lasting {
+    /// The microphone off, or on, for a while; gives for how long, `None` where it is as configured.
+    pub(super) fn change_mute(&mut self, muted: bool, keep: bool) -> Option<Lasting> {
         let until = Until::new(keep, self.is_in_a_call(), self.now.at);
         self.muted.change(muted, until, false);
-        until.lasting()
+        self.muted.lasting()
     }
 
     /// What a hand or an edge at the door asked for was not done, and somebody may want to know why.

@@ -22,8 +22,8 @@ impl Station {
             Command::Hold => self.hold_command().map(|()| Done::Now),
             Command::Unhold => self.unhold_command().map(|()| Done::Now),
             Command::Dtmf(digits) => self.dtmf_command(digits).map(|()| Done::Now),
-            Command::Mute { muted, keep } => Ok(Done::For(self.change_mute(muted, keep))),
-            Command::Volume { volume, keep } => Ok(Done::For(self.change_volume(volume, keep))),
+            Command::Mute { muted, keep } => Ok(self.change_mute(muted, keep).map_or(Done::Now, Done::For)),
+            Command::Volume { volume, keep } => Ok(self.change_volume(volume, keep).map_or(Done::Now, Done::For)),
             Command::Output { output, change } => Ok(self.output_command(output, change)),
         }
     }

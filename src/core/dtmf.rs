@@ -35,6 +35,15 @@ pub(super) enum Entry {
     Locked,
 }
 
+/// The first of the codes that somebody enters who types these digits without a pause.
+pub(crate) fn code_of(digits: &str, codes: &[&str]) -> Option<usize> {
+    let mut entry = CodeEntry::default();
+    digits.chars().find_map(|digit| match entry.digit(digit, codes, Time::default()) {
+        Entry::Matched(index) => Some(index),
+        _ => None,
+    })
+}
+
 impl CodeEntry {
     pub(super) fn is_locked(&self) -> bool {
         self.wrong_codes >= MAX_WRONG_CODES

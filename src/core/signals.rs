@@ -168,7 +168,7 @@ impl Station {
                 let line = u32::try_from(line).unwrap_or(u32::MAX);
                 self.fact(Fact::SlowLink { line, uplink, lost });
             }
-            EventBody::Transfer { refer_id: Some(refer_id), .. } => {
+            EventBody::Transfer { refer_id, .. } => {
                 // A far end must not make the door call a number of its choice.
                 if let Some(id) = self.lines.call(line).map(|call| call.id.clone()) {
                     self.send(line, Some(id), RequestBody::Decline { refer_id: Some(refer_id) });

@@ -152,7 +152,11 @@ async fn connect(
         Ok(Ok((socket, _))) => Ok((socket, local)),
         Ok(Err(Error::Http(response))) => Err(http_failure(&response)),
         Ok(Err(Error::Io(error))) => Err(io_failure(&error)),
-        Ok(Err(Error::Protocol(error))) => Err(failure(&format!("no core server answers there: {error}"))),
+        Ok(Err(Error::Protocol(error))) => {
+            // The library's own words are for programmers.
+            tracing::debug!(%error, "WebSocket upgrade");
+            Err(failure("no core server answers there: its answer is no WebSocket upgrade, or is damaged on its way"))
+        }
         Ok(Err(_)) => Err(failure("the WebSocket upgrade failed")),
     }
 }
@@ -178,9 +182,14 @@ fn http_failure<T>(response: &tokio_tungstenite::tungstenite::http::Response<T>)
         .then(|| response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse::<u64>().ok())
         .flatten()
         .map(|seconds| Duration::from_secs(seconds).min(MAX_RETRY_AFTER));
-    let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
-    let words =
-        redirect::words(status, location).unwrap_or_else(|| format!("the server answered HTTP {}", response.status()));
+    let location = response.headers().get(header::LOCATION).map(HeaderValue::as_bytes);
+    let words = redirect::words(status, location).unwrap_or_else(|| match status {
+        200..=299 => format!(
+            "what answers there is no core server (HTTP {}): mostly a captive portal, or core.url is wrong",
+            response.status()
+        ),
+        _ => format!("the server answered HTTP {}", response.status()),
+    });
     ConnectFailure { kind, words, retry_after }
 }
 

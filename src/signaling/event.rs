@@ -153,9 +153,8 @@ pub enum EventBody {
     },
     /// REFER: the far end asks us to call somebody else.
     Transfer {
-        /// To be returned; without it nothing can be said of the transfer.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        refer_id: Option<ReferId>,
+        /// To be returned.
+        refer_id: ReferId,
         /// Whom to call.
         #[serde(default)]
         refer_to: String,

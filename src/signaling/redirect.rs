@@ -3,11 +3,17 @@
 use super::message::shortened;
 
 /// What to say of an answer that points elsewhere (RFC 9110, section 15.4); `None` where it is none.
-pub(super) fn words(status: u16, location: Option<&str>) -> Option<String> {
-    if !matches!(status, 301 | 302 | 303 | 307 | 308) {
+pub(super) fn words(status: u16, location: Option<&[u8]>) -> Option<String> {
+    if status == 511 {
+        // RFC 6585, section 6.
+        return Some(
+            "a captive portal of the network wants a login (HTTP 511): it must let this device through".into(),
+        );
+    }
+    if !matches!(status, 300..=303 | 307 | 308) {
         return None;
     }
-    let target = location.map(shown).filter(|target| !target.is_empty());
+    let target = location.map(|location| shown(&String::from_utf8_lossy(location))).filter(|target| !target.is_empty());
     let target = target.map_or("elsewhere".to_owned(), |target| format!("to {target}"));
     Some(format!(
         "the server sends us {target} (HTTP {status}): mostly a captive portal of the network, which must let this \
@@ -34,12 +40,14 @@ mod tests {
 
     #[test]
     fn where_we_are_sent_is_told_without_the_token() {
-        for status in [301, 302, 303, 307, 308] {
-            let words = words(status, Some("https://user:secret@portal.example/login?token=secret#secret")).unwrap();
+        for status in [300, 301, 302, 303, 307, 308] {
+            let words = words(status, Some(b"https://user:secret@portal.example/login?token=secret#secret")).unwrap();
             assert!(words.contains("to https://portal.example/login (HTTP") && !words.contains("secret"), "{words}");
         }
         assert!(words(302, None).unwrap().contains("sends us elsewhere"));
-        assert_eq!(words(200, Some("x")), None);
-        assert_eq!(words(304, Some("x")), None);
+        assert!(words(302, Some(b"http://portal/\xe9\x07")).unwrap().contains("to http://portal/\u{fffd} "));
+        assert!(words(511, None).unwrap().contains("captive portal"));
+        assert_eq!(words(200, Some(b"x")), None);
+        assert_eq!(words(304, Some(b"x")), None);
     }
 }

@@ -82,7 +82,7 @@ pub enum SessionApiError {
 struct Answer {
     status: StatusCode,
     /// Where it sends us.
-    location: Option<String>,
+    location: Option<Vec<u8>>,
     body: Bytes,
 }
 
@@ -135,6 +135,12 @@ impl SessionApi {
 
     async fn call(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Answer, SessionApiError> {
         let failed = |words: String| SessionApiError::Failed(format!("{}: {words}", self.endpoint.shown()));
+        // The library's own words are for programmers.
+        let broken = |error: hyper::Error| {
+            tracing::debug!(%error, "session API");
+            failed("what answers there does not speak HTTP, or the connection broke off".into())
+        };
+        let no_http = |_| failed("core.url makes no address".into());
         let opened =
             stream::open(&self.endpoint, &self.tls).await.map_err(|error| match certificate_problem(&error) {
                 Some(problem) if problem.not_yet_valid => SessionApiError::NotYetValid(problem.words),
@@ -148,20 +154,18 @@ impl SessionApi {
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::CONNECTION, "close")
             .body(Full::new(Bytes::from(body)))
-            .map_err(|error| failed(error.to_string()))?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(opened.stream))
-            .await
-            .map_err(|error| failed(error.to_string()))?;
+            .map_err(no_http)?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(opened.stream)).await.map_err(broken)?;
         let driver = tokio::spawn(connection);
-        let response = sender.send_request(request).await.map_err(|error| failed(error.to_string()));
+        let response = sender.send_request(request).await.map_err(broken);
         let answer = match response {
             Ok(response) => {
                 let (parts, body) = response.into_parts();
                 let body = Limited::new(body, MAX_BODY_BYTES).collect().await;
-                let location = parts.headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
-                let location = location.map(str::to_owned);
+                let location = parts.headers.get(header::LOCATION).map(|value| value.as_bytes().to_vec());
                 body.map(|body| Answer { status: parts.status, location, body: body.to_bytes() })
-                    .map_err(|error| failed(error.to_string()))
+                    .map_err(|_| failed("its answer is too long, or breaks off".into()))
             }
             Err(error) => Err(error),
         };

@@ -8,17 +8,17 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{CertificateError, ClientConfig};
 use rustls_platform_verifier::BuilderVerifierExt;
 
-use super::trust::PinnedCertificates;
+use super::trust::{self, PinnedCertificates};
 
 /// Why there is no TLS.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A PEM file cannot be used.
-    #[error("{path} {problem}; name a PEM file that the daemon's user can read", path = path.display())]
+    #[error("{path} {problem}", path = path.display())]
     File {
         /// Which.
         path: PathBuf,
-        /// What is wrong with it.
+        /// What is wrong with it, and what to do.
         problem: String,
     },
     /// The platform has no roots.
@@ -55,8 +55,13 @@ pub fn client_config(
     };
     let mut config = match client_certificate {
         Some((certificate, key)) => {
-            builder.with_client_auth_cert(certificates(certificate)?, private_key(key)?).map_err(|_| {
-                TlsError::File { path: key.clone(), problem: "is not the key of the client certificate".into() }
+            let chain = certificates(certificate)?;
+            if let Some(problem) = chain.first().and_then(trust::client_problem) {
+                return Err(TlsError::File { path: certificate.clone(), problem });
+            }
+            builder.with_client_auth_cert(chain, private_key(key)?).map_err(|_| TlsError::File {
+                path: key.clone(),
+                problem: "is not the key of core.client_cert_file; name the one that belongs to it".into(),
             })?
         }
         None => builder.with_no_client_auth(),
@@ -68,10 +73,10 @@ pub fn client_config(
 /// All certificates of a PEM file, at least one.
 pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let error = |problem: String| TlsError::File { path: path.to_owned(), problem };
-    let pem = read_pem(path)?;
+    let pem = read_pem(path, "x509")?;
     let found = CertificateDer::pem_slice_iter(&pem)
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|_| error("is damaged: a line of it is no PEM".into()))?;
+        .map_err(|_| error("is damaged: a line of it is no PEM; copy it anew".into()))?;
     if found.is_empty() {
         return Err(error(other_content(&pem, "certificate")));
     }
@@ -80,7 +85,7 @@ pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
 
 /// The private key of a PEM file.
 pub(crate) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
-    let pem = read_pem(path)?;
+    let pem = read_pem(path, "pkey")?;
     PrivateKeyDer::from_pem_slice(&pem)
         .map_err(|_| TlsError::File { path: path.to_owned(), problem: other_content(&pem, "private key") })
 }
@@ -90,24 +95,50 @@ const MAX_PEM_BYTES: u64 = 4 * 1024 * 1024;
 const UTF8_BYTE_ORDER_MARK: &[u8] = &[0xEF, 0xBB, 0xBF];
 
 /// The bytes of a file that should be PEM (RFC 7468), without the mark that some editors begin a text with.
-fn read_pem(path: &Path) -> Result<Vec<u8>, TlsError> {
+///
+/// `command` of openssl makes PEM of what is DER.
+fn read_pem(path: &Path, command: &str) -> Result<Vec<u8>, TlsError> {
     let error = |problem: String| TlsError::File { path: path.to_owned(), problem };
-    let length = std::fs::metadata(path).map_err(|problem| error(problem.to_string()))?.len();
-    if length > MAX_PEM_BYTES {
-        return Err(error("is too long for certificates".into()));
+    let unreadable =
+        |problem: std::io::Error| error(format!("{problem}; name a PEM file that the daemon's user can read"));
+    let metadata = std::fs::metadata(path).map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err(error("is no file; name a PEM file".into()));
     }
-    let bytes = std::fs::read(path).map_err(|problem| error(problem.to_string()))?;
+    if metadata.len() > MAX_PEM_BYTES {
+        return Err(error("is too long for certificates; name a PEM file of its own".into()));
+    }
+    let bytes = std::fs::read(path).map_err(unreadable)?;
     let bytes = bytes.strip_prefix(UTF8_BYTE_ORDER_MARK).map(<[u8]>::to_vec).unwrap_or(bytes);
+    let shown = path.display();
     match bytes.as_slice() {
-        [] => Err(error("is empty".into())),
-        [0x30, 0x80..=0x84, ..] => Err(error(format!(
-            "is in DER form; make PEM of it: openssl x509 -inform der -in {} -out certificate.pem",
-            path.display()
-        ))),
+        [] => Err(error("is empty; name a PEM file".into())),
+        [0x30, 0x80..=0x84, rest @ ..] => {
+            // The object identifier of PKCS #7 (RFC 2315, section 14) or the version 3 of PKCS #12 (RFC 7292, section 4).
+            const PKCS7: [u8; 11] = [0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x07, 0x02];
+            let head = rest.get(..16.min(rest.len())).unwrap_or_default();
+            let (kind, arguments) = match head {
+                head if head.windows(PKCS7.len()).any(|window| window == PKCS7) => {
+                    ("holds PKCS #7", "pkcs7 -inform der -print_certs")
+                }
+                [_, _, 0x02, 0x01, 0x03, ..] | [0x02, 0x01, 0x03, ..] => ("holds PKCS #12", "pkcs12 -nodes"),
+                _ if command == "pkey" => ("is in DER form", "pkey -inform der"),
+                _ => ("is in DER form", "x509 -inform der"),
+            };
+            Err(error(format!("{kind}; make PEM of it: openssl {arguments} -in {shown} -out NEW.pem")))
+        }
         [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => {
             Err(error("is in UTF-16; save it as plain text (ASCII or UTF-8)".into()))
         }
-        _ => Ok(bytes),
+        // Some tools indent it, or call a certificate by its older name.
+        _ => match String::from_utf8(bytes) {
+            Ok(text) => {
+                let lines = text.lines().map(|line| line.trim().replace("X509 CERTIFICATE-----", "CERTIFICATE-----"));
+                Ok(lines.collect::<Vec<_>>().join("\n").into_bytes())
+            }
+            // Text around the PEM may be in any encoding.
+            Err(other) => Ok(other.into_bytes()),
+        },
     }
 }
 
@@ -119,14 +150,20 @@ fn other_content(pem: &[u8], wanted: &str) -> String {
         Some("ENCRYPTED PRIVATE KEY") => {
             "holds a private key with a passphrase; take that off: openssl pkey -in KEY -out KEY.pem".into()
         }
+        Some("TRUSTED CERTIFICATE") => {
+            "holds a certificate in a form of OpenSSL's own; make a plain one: openssl x509 -in FILE -out NEW.pem"
+                .into()
+        }
         Some("PKCS7") => {
             "holds PKCS #7; make PEM of it: openssl pkcs7 -print_certs -in FILE -out certificate.pem".into()
         }
         Some(label) => {
             let label = crate::signaling::shortened(&label.to_lowercase());
-            format!("holds no {wanted}, but: {label}")
+            format!("holds no {wanted}, but: {label}; name the file with the {wanted}")
         }
-        None => format!("holds no {wanted}: there is no line -----BEGIN {}-----", wanted.to_uppercase()),
+        None => {
+            format!("holds no {wanted}: there is no line -----BEGIN {}-----; name a PEM file", wanted.to_uppercase())
+        }
     }
 }
 

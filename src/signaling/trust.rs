@@ -14,6 +14,7 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
+use x509_parser::public_key::PublicKey;
 
 /// The certificates of a `ca_file`.
 #[derive(Debug)]
@@ -29,11 +30,16 @@ pub(super) struct PinnedCertificates {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum PinError {
     /// Not even its outer form can be read.
-    #[error("holds something that is no X.509 certificate")]
+    #[error("holds something that is no X.509 certificate; copy it anew")]
     NotX509,
     /// rustls refuses it as a CA.
-    #[error("holds a CA that cannot be used as one")]
+    #[error("holds a CA that cannot be used as one; name another")]
     BadCa,
+    /// None of the keys is of a kind that the TLS library takes.
+    #[error(
+        "holds a certificate of which the key cannot be used ({0}); make one with RSA of 2048 bits, P-256 or P-384"
+    )]
+    BadKey(String),
 }
 
 impl PinnedCertificates {
@@ -41,6 +47,10 @@ impl PinnedCertificates {
         certificates: Vec<CertificateDer<'static>>,
         provider: &Arc<CryptoProvider>,
     ) -> Result<Self, PinError> {
+        let unusable: Vec<String> = certificates.iter().filter_map(unusable_key).collect();
+        if let Some(key) = unusable.first().filter(|_| unusable.len() == certificates.len()) {
+            return Err(PinError::BadKey(key.clone()));
+        }
         let mut roots = RootCertStore::empty();
         for certificate in &certificates {
             let (_, parsed) = X509Certificate::from_der(certificate).map_err(|_| PinError::NotX509)?;
@@ -61,6 +71,28 @@ impl PinnedCertificates {
             }
         };
         Ok(Self { exactly: certificates, signed, algorithms: provider.signature_verification_algorithms })
+    }
+}
+
+/// The kind of a key that ring does not take; `None` where it does.
+fn unusable_key(certificate: &CertificateDer<'_>) -> Option<String> {
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    match parsed.public_key().parsed().ok()? {
+        PublicKey::RSA(key) if key.key_size() < 2048 => Some(format!("RSA of {} bits", key.key_size())),
+        PublicKey::EC(point) if !matches!(point.key_size(), 256 | 384) => Some("neither P-256 nor P-384".to_owned()),
+        PublicKey::DSA(_) => Some("DSA".to_owned()),
+        _ => None,
+    }
+}
+
+/// Why a certificate cannot be shown to a server as ours.
+pub(super) fn client_problem(certificate: &CertificateDer<'static>) -> Option<String> {
+    match X509Certificate::from_der(certificate) {
+        Err(_) => Some("holds something that is no X.509 certificate; copy it anew".into()),
+        Ok((_, parsed)) if parsed.version.0 == 0 => Some(
+            "is a certificate of X.509 version 1, which TLS of today does not take; have one made of version 3".into(),
+        ),
+        Ok(_) => None,
     }
 }
 

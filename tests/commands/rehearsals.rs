@@ -150,6 +150,8 @@ fn error_of(press: &str) -> String {
     std::fs::write(folder.path().join("callbox.toml"), text).unwrap();
     let (code, _, errors) = run(folder.path(), &["check", "--config", "callbox.toml"]);
     assert_eq!(code, 2, "{press}: {errors}");
+    // One mistake is one error.
+    assert!(errors.contains("\n1 error in"), "{press}: {errors}");
     errors.lines().next().unwrap().to_owned()
 }
 
@@ -165,9 +167,32 @@ fn mistakes_are_answered_with_the_line_to_write() {
             "press = { call = \"sip:100@pbx\" }",
             "\"sip:100@pbx\" is an address; the server knows the host itself; write the number alone: \"100\"",
         ),
+        ("press = { call = \"1 0 0\" }", "\"1 0 0\" is no number to call; write the number alone: \"100\""),
+        ("press = \"hangup\"", "write press = { hangup = \"all\" }"),
+        ("press = \"answer\"", "write press = { answer = true }"),
+        ("press = \"ringback\"", "write press = { play = \"ringback\" }"),
+        ("press = \"sip:100@pbx\"", "write press = { call = \"100\" }"),
+        ("press = { call = true }", "true is no text; write call = \"…\""),
+        ("press = { call = \"+49 30 1234-5\" }", "write the number alone: \"+49301234-5\""),
+        ("press = { call = '\"Flat\" <sip:100@pbx>' }", "write the number alone: \"100\""),
+        ("press = { call = \"100\", line = 2 }", "2 is no line; write 0, 1 or \"any\""),
+        ("press = { run = { mode = \"away\" } }", "press.run: unknown key; this is the action: write its keys here"),
+        ("press = { after_ms = 4 }", "means nothing without an action"),
+        ("press = [{ hours = \"24/7\", call = \"100\" }, { call = \"101\" }]", "press[0].hours: \"24/7\" is no span"),
+        ("press = { call = \"100\", hours = \"\" }", "\"\" is no span of hours"),
+        ("press = { call = \"100\" }\n[[answer]]\naction = true", "true is no choice; write one of \"answer\""),
+        ("press = { call = \"100\" }\n[[answer]]\naction = \"ring\"\nfrom = []", "is an empty list: nobody"),
         (
-            "press = { call = \"1 0 0\" }",
-            "\"1 0 0\" is no number to call; write digits, letters and + * # - _ . without spaces",
+            "press = { call = \"100\" }\n[[answer]]\naction = \"ring\"\nfrom = ['\"Flat 1\" <sip:100@pbx>']",
+            "write the number alone: \"100\"",
+        ),
+        (
+            "press = { call = \"100\" }\n[[answer]]\naction = \"ring\"\nfrom = \"Flat 1\"",
+            "\"Flat 1\" is no number; write a number, or its beginning: \"2*\"",
+        ),
+        (
+            "press = { call = \"100\" }\n[media]\nice_servers = [\"stun:h:3478\"]",
+            "write ice_servers = [{ urls = [\"stun:h:3478\"] }]",
         ),
         ("press = { call = [] }", "is an empty list"),
         ("press = {}", "is empty: the button would do nothing; write press = { call = \"100\" }"),
@@ -178,7 +203,7 @@ fn mistakes_are_answered_with_the_line_to_write() {
             "press = { call = \"100\", hours = \"Mo-Fr 25-26\" }",
             "is no span of hours; write for example \"Mo-Fr 07:00-19:00",
         ),
-        ("press = { call = \"100\" }\nactive = true", "true is no text; write active = \"true\""),
+        ("press = { call = \"100\" }\nactive = true", "true is no choice; write one of \"low\", \"high\""),
         (
             "press = { call = \"100\" }\ndebounce_ms = \"20\"",
             "\"20\" is no whole number; write a whole number from 0 to 1000, without quotes",

@@ -207,12 +207,18 @@ fn a_file_that_is_no_pem_certificate_is_told_what_it_is() {
     openssl(&rig, SELF_SIGNED);
     openssl(&rig, "x509 -in cert.pem -outform der -out cert.der");
     openssl(&rig, "crl2pkcs7 -nocrl -certfile cert.pem -out cert.p7b");
+    openssl(&rig, "pkcs12 -export -passout pass: -in cert.pem -inkey key.pem -out both.p12");
+    openssl(&rig, "x509 -in cert.pem -trustout -out trusted.pem");
+    openssl(&rig, "req -x509 -newkey rsa:1024 -nodes -days 9 -subj /CN=core -keyout short.key -out short.pem");
     rig.write("empty.pem", "");
     rig.write("prose.pem", "hello");
     rig.write("cut.pem", &read(&rig, "cert.pem")[..300]);
     for (file, word) in [
         ("cert.der", "DER form; make PEM of it: openssl x509 -inform der"),
         ("cert.p7b", "openssl pkcs7 -print_certs"),
+        ("both.p12", "holds PKCS #12; make PEM of it: openssl pkcs12 -nodes"),
+        ("trusted.pem", "make a plain one: openssl x509"),
+        ("short.pem", "cannot be used (RSA of 1024 bits)"),
         ("key.pem", "holds no certificate, but: private key"),
         ("empty.pem", "is empty"),
         ("prose.pem", "there is no line -----BEGIN CERTIFICATE-----"),
@@ -223,6 +229,21 @@ fn a_file_that_is_no_pem_certificate_is_told_what_it_is() {
         let error = callbox::signaling::client_config(Some(path.as_ref()), None).unwrap_err().to_string();
         assert!(error.contains(word) && error.contains(file), "{file}: {error}");
     }
+    openssl(&rig, "pkey -in key.pem -outform der -out key.der");
+    openssl(&rig, "req -new -key key.pem -subj /CN=core -out request.pem");
+    openssl(&rig, "x509 -req -in request.pem -signkey key.pem -days 9 -out first.pem");
+    for (certificate, key, word) in [
+        ("cert.pem", "key.der", "openssl pkey -inform der"),
+        ("cert.pem", "short.key", "is not the key of core.client_cert_file"),
+        ("first.pem", "key.pem", "X.509 version 1"),
+    ] {
+        let files = (rig.path(certificate).into(), rig.path(key).into());
+        let error = callbox::signaling::client_config(None, Some(&files)).unwrap_err().to_string();
+        assert!(error.contains(word), "{certificate}, {key}: {error}");
+    }
+    let indented: String = read(&rig, "cert.pem").lines().map(|line| format!("  {line}\r\n")).collect();
+    rig.write("indented.pem", &indented.replace(" CERTIFICATE", " X509 CERTIFICATE"));
+    callbox::signaling::client_config(Some(rig.path("indented.pem").as_ref()), None).expect("it is a certificate");
 }
 
 #[tokio::test]

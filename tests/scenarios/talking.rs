@@ -84,7 +84,7 @@ fn a_far_end_that_asks_for_a_transfer_is_refused_and_the_call_goes_on() {
     let request = door.talking_call();
     for refer_id in [ReferId::Number(7), ReferId::Text("x7".into())] {
         let transfer = EventBody::Transfer {
-            refer_id: Some(refer_id.clone()),
+            refer_id: refer_id.clone(),
             refer_to: "0900123".into(),
             referred_by: None,
             replace_call_id: None,
@@ -148,7 +148,7 @@ fn the_decline_of_a_transfer_that_the_core_refuses_leaves_the_call_alone() {
     let mut door = Door::online(BELL);
     let request = door.talking_call();
     let transfer = EventBody::Transfer {
-        refer_id: Some(ReferId::Number(7)),
+        refer_id: ReferId::Number(7),
         refer_to: "101".into(),
         referred_by: None,
         replace_call_id: None,

@@ -7,7 +7,9 @@ use super::rehearsal::Rehearsal;
 use crate::cli::output::say;
 use crate::cli::{Exit, check, complain, load};
 use crate::config::{Config, Hours, Trigger};
-use crate::core::{Command, CommandId, Direction, Gesture, Input, LocalTime, MediaEvent, Pin, Weekday, called};
+use crate::core::{
+    Command, CommandId, Direction, Gesture, Input, LocalTime, MediaEvent, Pin, Weekday, bare_number, called, code_of,
+};
 
 /// What may happen, to be rehearsed.
 #[derive(Debug, Clone)]
@@ -117,7 +119,7 @@ fn type_code(
     time: &str,
     local: Option<LocalTime>,
 ) -> Result<Exit, String> {
-    let digits = digits.to_ascii_uppercase();
+    let (digits, from) = (digits.to_ascii_uppercase(), &bare_number(from));
     if digits.is_empty() || !digits.chars().all(|digit| "0123456789*#ABCD".contains(digit)) {
         return Err(format!("\"{digits}\" has characters that are no DTMF digits (0-9, *, #, A-D)"));
     }
@@ -127,7 +129,8 @@ fn type_code(
         say!("{from}, {whose}, types these {} digits: {time}", digits.len());
         let admitted: Vec<&crate::config::DtmfRule> =
             config.dtmf.iter().filter(|rule| rule.admits(from, direction == Direction::Outgoing)).collect();
-        match admitted.iter().find(|rule| digits.ends_with(&rule.digits)) {
+        let codes: Vec<&str> = admitted.iter().map(|rule| rule.digits.as_str()).collect();
+        match code_of(&digits, &codes).and_then(|index| admitted.get(index)) {
             _ if admitted.is_empty() => say!("  no code is open to them: nothing happens"),
             Some(rule) => {
                 say!("  that is a code of theirs");
@@ -147,6 +150,7 @@ fn type_code(
 }
 
 fn receive_call(config: &Arc<Config>, from: &str, time: &str, local: Option<LocalTime>) -> Result<Exit, String> {
+    let from = &bare_number(from);
     say!("{} calls: {time}", called(from));
     let holds = |hours: &Hours| local.is_some_and(|local| hours.contain(local));
     let mut matched = false;

@@ -39,10 +39,7 @@ impl Exchange {
             dialled: None,
         });
         let referred_by = Some(asker_number);
-        self.tell_line(
-            far,
-            EventBody::Transfer { refer_id: Some(refer_id), refer_to: number, referred_by, replace_call_id: replaces },
-        );
+        self.tell_line(far, EventBody::Transfer { refer_id, refer_to: number, referred_by, replace_call_id: replaces });
     }
 
     /// Who asked for a call.
