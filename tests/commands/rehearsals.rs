@@ -214,3 +214,26 @@ fn mistakes_are_answered_with_the_line_to_write() {
         assert!(error.contains(words), "{press}: {error}");
     }
 }
+
+#[test]
+fn explain_knows_a_caller_and_a_code_as_the_station_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "[core]\nurl = \"https://c.example\"\ntoken = \"t\"\n\
+        [[output]]\nname = \"strike\"\nkind = \"relay\"\npin = 23\n[[output]]\nname = \"lamp\"\nkind = \"relay\"\npin = 24\n\
+        [[answer]]\nfrom = \"100\"\naction = \"answer\"\n\
+        [[dtmf]]\ndigits = \"12\"\nfrom = \"100\"\nrun = { output = \"strike\", pulse_ms = 600 }\n\
+        [[dtmf]]\ndigits = \"312\"\nfrom = \"100\"\nrun = { output = \"lamp\", pulse_ms = 600 }\n";
+    std::fs::write(folder.path().join("callbox.toml"), text).unwrap();
+    let explain = |arguments: &[&str]| {
+        let (code, out, errors) = run(folder.path(), &[&["explain", "--config", "callbox.toml"], arguments].concat());
+        assert_eq!(code, 0, "{errors}");
+        out
+    };
+    for caller in ["sip:100@pbx", "tel:100", "\"Flat 1\" <sip:100@pbx>"] {
+        let told = explain(&["--incoming", caller]);
+        assert!(told.starts_with("100 calls") && told.contains("rule 1 matches"), "{caller}: {told}");
+        assert!(!told.contains("decline"), "{caller}: {told}");
+        let typed = explain(&["--dtmf", "312", "--from", caller]);
+        assert!(typed.contains("rule 1 matches: lamp on") && !typed.contains("strike"), "{caller}: {typed}");
+    }
+}
