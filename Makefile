@@ -59,16 +59,12 @@ mutants:
 ## Two minutes of fuzzing for each target; what it finds is in fuzz/artifacts
 FUZZ_TARGETS := signaling sdp configuration rtp control core
 FUZZ_SECONDS ?= 120
-CARGO_FUZZ := $(HOME)/.cache/callbox-tools/bin/cargo-fuzz
 fuzz: export CARGO_TARGET_DIR := $(HOME)/.cache/callbox-fuzz
 fuzz: export RUSTC_BOOTSTRAP := 1
-fuzz: packages-demo $(CARGO_FUZZ)
-	for target in $(FUZZ_TARGETS); do \
-		$(CARGO_FUZZ) run $$target -- -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -timeout=20 -rss_limit_mb=4096 || exit 1; \
+fuzz: packages-demo
+	cargo_fuzz=$$(scripts/install-tool cargo-fuzz) || exit 1; for target in $(FUZZ_TARGETS); do \
+		"$$cargo_fuzz" run $$target -- -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -timeout=20 -rss_limit_mb=4096 || exit 1; \
 	done
-
-$(CARGO_FUZZ):
-	CARGO_TARGET_DIR=$(HOME)/.cache/callbox-tools/target $(CARGO) install cargo-fuzz --locked --root $(HOME)/.cache/callbox-tools
 
 ## A thousand calls against the sandbox: memory, descriptors and threads
 soak: packages-demo
@@ -170,16 +166,8 @@ bench: packages-test packages-device $(VIRTCARD)
 doc:
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --workspace --no-deps --document-private-items
 
-# Built once, outside the clone: a tool that runs for seconds need not be optimised for minutes.
-QUICK_TO_BUILD := CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=256
-DENY := $(HOME)/.cache/callbox-tools/bin/cargo-deny
-
-deny: $(DENY)
-	$(DENY) check bans licenses sources
-
-$(DENY):
-	$(QUICK_TO_BUILD) CARGO_TARGET_DIR=$(HOME)/.cache/callbox-tools/target \
-		$(CARGO) install cargo-deny --locked --root $(HOME)/.cache/callbox-tools
+deny:
+	$$(scripts/install-tool cargo-deny) check bans licenses sources
 
 demo-test:
 	scripts/demo-test

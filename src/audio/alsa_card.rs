@@ -59,8 +59,8 @@ pub(super) struct AlsaCard {
 }
 
 /// ALSA counts in C's `long`, which has 32 bits on 32-bit boards.
-fn card_frames(count: u32) -> Frames {
-    Frames::try_from(u64::from(count)).unwrap_or(Frames::MAX)
+fn card_frames(count: impl TryInto<Frames>) -> Frames {
+    count.try_into().unwrap_or(Frames::MAX)
 }
 
 fn failed(name: &str, what: &str, error: &alsa::Error) -> CardError {
@@ -94,7 +94,7 @@ impl Stream {
             let channels =
                 if params.test_channels(1).is_ok() { 1 } else { params.get_channels_min().map_err(error)? };
             params.set_channels(channels).map_err(error)?;
-            let period = Frames::try_from(frame_samples(rate)).unwrap_or(480);
+            let period = card_frames(frame_samples(rate));
             let card_period = params.set_period_size_near(period, ValueOr::Nearest).map_err(error)?;
             // Room for what is written at once, and for as much that waits.
             let bursts = 2 * card_frames(burst_ms) * period / card_frames(FRAME_MS);
@@ -107,7 +107,7 @@ impl Stream {
         let channels = channels as usize;
         {
             let params = pcm.sw_params_current().map_err(error)?;
-            let period = Frames::try_from(period).unwrap_or(480);
+            let period = card_frames(period);
             params.set_avail_min(period).map_err(error)?;
             // Started by hand, once the lead is written.
             params.set_start_threshold(Frames::MAX / 4).map_err(error)?;
@@ -121,7 +121,7 @@ impl Stream {
             what,
             channels,
             period,
-            coarse_period: if card_period > Frames::try_from(period).unwrap_or(480) { card_period } else { 0 },
+            coarse_period: if card_period > card_frames(period) { card_period } else { 0 },
             buffer,
             resampler,
             format,
@@ -142,14 +142,14 @@ impl Stream {
 
     /// Frames of this stream in those of another one.
     fn frames_at(&self, other: &Self, frames: Frames) -> Frames {
-        let period = |stream: &Self| Frames::try_from(stream.period).unwrap_or(480);
+        let period = |stream: &Self| card_frames(stream.period);
         frames * period(other) / period(self)
     }
 
     /// In milliseconds; 10 where the card follows ours.
     fn period_ms(&self) -> u32 {
-        let frames = self.coarse_period.max(Frames::try_from(self.period).unwrap_or(480));
-        u32::try_from(frames * card_frames(FRAME_MS) / Frames::try_from(self.period).unwrap_or(480)).unwrap_or(u32::MAX)
+        let frames = self.coarse_period.max(card_frames(self.period));
+        u32::try_from(frames * card_frames(FRAME_MS) / card_frames(self.period)).unwrap_or(u32::MAX)
     }
 }
 
@@ -282,7 +282,7 @@ pub(super) fn try_for_100_ms(name: &str, direction: Direction) -> Result<CardTim
     let _ = alsa::Output::local_error_handler();
     let words = |error: CardError| error.to_string();
     let mut stream = Stream::open(name, direction, FALLBACK_RATES_HZ[0], 0).map_err(words)?;
-    let what = if direction == Direction::Capture { "capture" } else { "playback" };
+    let what = stream.what;
     let bytes = stream.period * stream.frame_bytes();
     let failed = |stream: &Stream, error: alsa::Error| stream.error(&error).to_string();
     if direction == Direction::Capture {
@@ -379,7 +379,7 @@ impl Card for AlsaCard {
     }
 
     fn timing(&self) -> CardTiming {
-        let per_ms = self.playback.period as Frames / card_frames(FRAME_MS);
+        let per_ms = card_frames(self.playback.period) / card_frames(FRAME_MS);
         CardTiming {
             capture_period_ms: self.capture.period_ms(),
             playback_period_ms: self.playback.period_ms(),

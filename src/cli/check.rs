@@ -214,20 +214,17 @@ pub(super) fn rule(config: &Config, rule: &Rule) -> String {
 fn action(config: &Config, action: &Action) -> String {
     match action {
         Action::Call(CallAction { numbers, ring, order, .. }) => {
-            let how = match (numbers.len(), order) {
-                (1, _) => "",
-                (_, Order::Serial) => " in turn",
-                (_, Order::Parallel) => " at once",
-            };
             let at_once = usize::try_from(config.core.lines).unwrap_or(usize::MAX);
-            if *order == Order::Parallel && numbers.len() > at_once {
-                let (first, others) = numbers.split_at(at_once);
-                let ring = ring.unwrap_or(config.calls.ring_timeout).as_secs();
-                let (first, others) = (first.join(", "), others.join(", "));
-                return format!("call {first} at once, then {others} as lines become free, ringing for {ring} s");
-            }
-            let ring = ring.unwrap_or(config.calls.ring_timeout);
-            format!("call {}{how}, ringing for {} s", numbers.join(", "), ring.as_secs())
+            let all = |numbers: &[String]| numbers.join(", ");
+            let who = match (numbers.split_at_checked(at_once), order) {
+                _ if numbers.len() == 1 => all(numbers),
+                (_, Order::Serial) => format!("{} in turn", all(numbers)),
+                (Some((first, others)), Order::Parallel) if !others.is_empty() => {
+                    format!("{} at once, then {} as lines become free", all(first), all(others))
+                }
+                (_, Order::Parallel) => format!("{} at once", all(numbers)),
+            };
+            format!("call {who}, ringing for {} s", ring.unwrap_or(config.calls.ring_timeout).as_secs())
         }
         Action::Answer => "answer what rings, else".into(),
         Action::Hangup(HangupTarget::All) => "hang up".into(),

@@ -20,7 +20,7 @@ use super::trigger::RuleContext;
 ///
 /// Everything that is wrong with it.
 pub fn load(file: &Path, environment: &BTreeMap<String, String>) -> Result<Config, ConfigErrors> {
-    load_reviewed(file, environment).map(|(config, _)| config)
+    parse(&file.display().to_string(), &read_file(file)?, environment)
 }
 
 /// The same, with what is allowed and hardly what somebody wants.
@@ -32,8 +32,9 @@ pub fn load_reviewed(
     file: &Path,
     environment: &BTreeMap<String, String>,
 ) -> Result<(Config, Vec<ConfigWarning>), ConfigErrors> {
-    let text = read_file(file)?;
-    parse_reviewed(&file.display().to_string(), &text, environment)
+    let (config, reader) = read(&file.display().to_string(), &read_file(file)?, environment)?;
+    review(&config, &reader);
+    Ok((config, reader.into_warnings()))
 }
 
 fn read_file(file: &Path) -> Result<String, ConfigErrors> {
@@ -53,14 +54,11 @@ fn read_file(file: &Path) -> Result<String, ConfigErrors> {
 ///
 /// Everything that is wrong with it.
 pub fn parse(file: &str, text: &str, environment: &BTreeMap<String, String>) -> Result<Config, ConfigErrors> {
-    parse_reviewed(file, text, environment).map(|(config, _)| config)
+    read(file, text, environment).map(|(config, _)| config)
 }
 
-fn parse_reviewed(
-    file: &str,
-    text: &str,
-    environment: &BTreeMap<String, String>,
-) -> Result<(Config, Vec<ConfigWarning>), ConfigErrors> {
+/// The configuration, and the reader with what was noted on the way.
+fn read(file: &str, text: &str, environment: &BTreeMap<String, String>) -> Result<(Config, Reader), ConfigErrors> {
     let sources = merge(file, text, environment)?;
     let folder = Path::new(file).parent().map(Path::to_owned).unwrap_or_default();
     let reader = Reader::new(sources.origins);
@@ -68,12 +66,9 @@ fn parse_reviewed(
     let context = Context { folder, environment };
     let config = read_config(&root, &context);
     root.finish();
-    if let Some(config) = &config {
-        review(config, &reader);
-    }
-    let (errors, warnings) = reader.into_findings();
+    let errors = reader.take_errors();
     match config {
-        Some(config) if errors.is_empty() => Ok((config, warnings)),
+        Some(config) if errors.is_empty() => Ok((config, reader)),
         _ => Err(ConfigErrors(errors)),
     }
 }
@@ -102,7 +97,7 @@ pub fn load_outputs(file: &Path, environment: &BTreeMap<String, String>) -> Resu
     let root = Section::new(&reader, String::new(), sources.values);
     let gpio = read_gpio(root.section("gpio"));
     let outputs = root.sections("output").into_iter().filter_map(read_output).collect();
-    Ok(OutputsOnly { gpio, outputs, errors: reader.into_findings().0 })
+    Ok(OutputsOnly { gpio, outputs, errors: reader.take_errors() })
 }
 
 /// Reads a configuration whose `[core]` somebody else provides: it may be absent or incomplete.

@@ -32,6 +32,11 @@ impl Hours {
         self.spans.iter().any(|span| span.contains(now))
     }
 
+    /// Whether a rule with these hours, or with none, holds now. While the clock is not set no hours are known to be now.
+    pub fn hold(hours: Option<&Self>, now: Option<LocalTime>) -> bool {
+        hours.is_none_or(|hours| now.is_some_and(|now| hours.contain(now)))
+    }
+
     /// Whether all of these hours lie in others, taken together.
     pub(super) fn lie_in(&self, others: &[&Hours]) -> bool {
         Weekday::ALL.into_iter().all(|weekday| {

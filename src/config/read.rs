@@ -38,12 +38,18 @@ impl Reader {
         });
     }
 
-    /// All errors and warnings, in the order of the file.
-    pub(super) fn into_findings(self) -> (Vec<ConfigError>, Vec<ConfigWarning>) {
-        let (mut errors, mut warnings) = (self.errors.into_inner(), self.warnings.into_inner());
+    /// All errors, in the order of the file.
+    pub(super) fn take_errors(&self) -> Vec<ConfigError> {
+        let mut errors = self.errors.take();
         errors.sort_by(|one, other| one.place.cmp(&other.place));
+        errors
+    }
+
+    /// All warnings, in the order of the file.
+    pub(super) fn into_warnings(self) -> Vec<ConfigWarning> {
+        let mut warnings = self.warnings.into_inner();
         warnings.sort_by(|one, other| one.place.cmp(&other.place));
-        (errors, warnings)
+        warnings
     }
 }
 

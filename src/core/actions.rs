@@ -11,8 +11,7 @@ use super::command::{Done, Gesture, OutputChange, Refusal};
 use super::contact::Contact;
 use super::fact::Fact;
 use super::setting::{Lasting, Until};
-use super::station::{Cooldown, Delayed, Station};
-use super::time::Time;
+use super::station::{Cooldown, Delayed, SensorStep, Station};
 
 impl Station {
     /// A button was pressed, by a hand or by a command; gives what came of its call.
@@ -63,13 +62,15 @@ impl Station {
         let Some((place, rule)) = trigger.rules.iter().enumerate().find(matching) else { return Ok(Done::Now) };
         let mut outcome = Ok(Done::Now);
         for (index, step) in rule.steps.iter().enumerate() {
-            if self.cools(origin, (place, index)) {
+            let of_sensor = self.sensor_step(origin, (place, index));
+            if of_sensor.is_some_and(|step| self.cools(step)) {
                 continue;
             }
             let lasting = !step.lasting.is_zero();
             let wait = if lasting { step.lasting } else { step.after };
             let at = self.now.at + wait;
-            let cooldown = self.cooldown(origin, (place, index), step.cooldown, at);
+            let cooldown =
+                of_sensor.filter(|_| !step.cooldown.is_zero()).map(|of| Cooldown { of, ends_at: at + step.cooldown });
             if !wait.is_zero() {
                 self.delay(Delayed { at, action: step.action.clone(), origin, lasting, cooldown });
                 continue;
@@ -85,25 +86,23 @@ impl Station {
         outcome
     }
 
-    /// A sensor's step has run not long ago (`cooldown_s`).
-    fn cools(&mut self, origin: Origin, step: (usize, usize)) -> bool {
-        let now = self.now.at;
-        self.cooldowns.retain(|cooldown| cooldown.ends_at > now);
-        let Origin::Sensor(sensor) = origin else { return false };
-        let opened = self.sensors.get(sensor).is_some_and(Contact::is_active);
-        self.cooldowns.iter().any(|one| one.sensor == sensor && one.opened == opened && one.step == step)
-    }
-
-    /// What keeps a sensor's step that runs at a time from running again.
-    fn cooldown(&self, origin: Origin, step: (usize, usize), length: Duration, runs_at: Time) -> Option<Cooldown> {
+    /// A step of a rule of the sensor that has just changed; `place` is its rule and its place in that.
+    fn sensor_step(&self, origin: Origin, place: (usize, usize)) -> Option<SensorStep> {
         let Origin::Sensor(sensor) = origin else { return None };
         let opened = self.sensors.get(sensor).is_some_and(Contact::is_active);
-        (!length.is_zero()).then_some(Cooldown { sensor, opened, step, ends_at: runs_at + length })
+        Some(SensorStep { sensor, opened, place })
+    }
+
+    /// A sensor's step has run not long ago (`cooldown_s`).
+    fn cools(&mut self, step: SensorStep) -> bool {
+        let now = self.now.at;
+        self.cooldowns.retain(|cooldown| cooldown.ends_at > now);
+        self.cooldowns.iter().any(|cooldown| cooldown.of == step)
     }
 
     /// While the clock is not synchronised a rule with hours does not match.
     pub(super) fn hours_match(&self, hours: Option<&Hours>) -> bool {
-        hours.is_none_or(|hours| self.now.local.is_some_and(|local| hours.contain(local)))
+        Hours::hold(hours, self.now.local)
     }
 
     pub(super) fn run_action(&mut self, action: &Action, origin: Origin) -> Result<Flow, Refusal> {

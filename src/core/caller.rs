@@ -2,6 +2,9 @@
 
 use percent_encoding::percent_decode_str;
 
+/// Of addresses that name somebody to call.
+const SCHEMES: [&str; 3] = ["sip", "sips", "tel"];
+
 /// The number out of a SIP or telephone address, with a name around it or without (RFC 3261, section 20.10; RFC 3966):
 /// `100`, `sip:100@example.com`, `"Flat 1" <sip:100@example.com;user=phone>` and `tel:100` are all `100`.
 ///
@@ -9,9 +12,7 @@ use percent_encoding::percent_decode_str;
 pub(crate) fn bare_number(text: &str) -> String {
     let address = address(text.trim());
     let (scheme, rest) = match address.split_once(':') {
-        Some((scheme, rest))
-            if ["sip", "sips", "tel"].iter().any(|known| scheme.trim().eq_ignore_ascii_case(known)) =>
-        {
+        Some((scheme, rest)) if SCHEMES.iter().any(|known| scheme.trim().eq_ignore_ascii_case(known)) => {
             (scheme.trim().to_ascii_lowercase(), rest)
         }
         _ => (String::new(), address),
@@ -42,8 +43,8 @@ fn address(text: &str) -> &str {
         None => text,
     };
     let Some((name, rest)) = unquoted.split_once('<') else { return unquoted };
-    let begins_as_address =
-        ["sip:", "sips:", "tel:"].iter().any(|scheme| name.to_ascii_lowercase().starts_with(scheme));
+    let scheme = name.split_once(':').map(|(scheme, _)| scheme);
+    let begins_as_address = scheme.is_some_and(|scheme| SCHEMES.iter().any(|known| scheme.eq_ignore_ascii_case(known)));
     if begins_as_address || name.contains(['@', ';']) {
         // Brackets in a parameter, or two addresses, of which none is to be believed.
         return if name.contains(char::is_whitespace) { "" } else { unquoted };

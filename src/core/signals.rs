@@ -16,9 +16,6 @@ use super::transactions::Pending;
 /// After two updates met: wait at random between these (`protocol.md`, 491).
 const GLARE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(9));
 
-/// What a call without its id gets for an answer: none can be sent.
-const NAMELESS_CALL: &str = "a call came without its call id: it can be neither answered nor declined";
-
 /// Both sides updated at once (RFC 3261, 14.1).
 const REQUEST_PENDING: i64 = 491;
 
@@ -122,14 +119,15 @@ impl Station {
         let line = event.line.and_then(|line| usize::try_from(line).ok());
         if let Some(call_id) = event.call_id.clone() {
             self.call_event(line, call_id, event);
+        } else if matches!(event.body, EventBody::IncomingCall(_)) {
+            let problem = "a call came without its call id: it can be neither answered nor declined";
+            self.fact(Fact::Protocol { problem: problem.into() });
         } else if let Some(line) = line {
             self.line_event(line, event);
         } else if let EventBody::Error { code, reason } = &event.body {
             self.fact(Fact::Protocol { problem: format!("session error {code} {reason}") });
         } else if let EventBody::MissedCall { caller, .. } = &event.body {
             self.missed(caller);
-        } else if matches!(event.body, EventBody::IncomingCall(_)) {
-            self.fact(Fact::Protocol { problem: NAMELESS_CALL.into() });
         } else if self.session.is_registered() {
             self.release_waiting_hunts();
         }
@@ -174,7 +172,6 @@ impl Station {
                     self.send(line, Some(id), RequestBody::Decline { refer_id: Some(refer_id) });
                 }
             }
-            EventBody::IncomingCall(_) => self.fact(Fact::Protocol { problem: NAMELESS_CALL.into() }),
             EventBody::Error { code, reason } => {
                 self.fact(Fact::Protocol { problem: format!("line {line}: error {code} {reason}") });
             }
@@ -196,14 +193,13 @@ impl Station {
         }
         let offers = matches!(&event.body, EventBody::UpdatingCall(invitation) if invitation.jsep.is_some());
         match self.lines.find(&call_id) {
-            Some(known) if line.is_none_or(|line| line == known) => self.known_call_event(known, event),
             // The call id names the call, whatever line an offer is told for.
-            Some(known) if offers => self.known_call_event(known, event),
+            Some(known) if offers || line.is_none_or(|line| line == known) => self.known_call_event(known, event),
             // Another leg with this call id: one that we declined.
             Some(_) => {}
             None if matches!(event.body, EventBody::Hangup { .. }) => self.session.forget_call(&call_id),
             None if offers => {
-                // As a call that the handshake tells of and that we do not have (`protocol.md`, "Recovery").
+                // As a call that the handshake tells of and that we do not have (`protocol.md`, "Recovery after a reconnect").
                 self.fact(Fact::Protocol { problem: "a re-offer for a call that is not ours: it is hung up".into() });
                 self.send(line.unwrap_or_default(), Some(call_id), RequestBody::Hangup {});
             }

@@ -56,13 +56,19 @@ pub(super) struct Delayed {
     pub(super) cooldown: Option<Cooldown>,
 }
 
-/// A step of a sensor's rule that is not to run again before a time (`cooldown_s`).
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Cooldown {
+/// A step of a sensor's rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct SensorStep {
     pub(super) sensor: usize,
     pub(super) opened: bool,
-    /// Its place: the rule, and the step in it.
-    pub(super) step: (usize, usize),
+    /// The rule, and the step in it.
+    pub(super) place: (usize, usize),
+}
+
+/// Such a step is not to run again before a time (`cooldown_s`).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Cooldown {
+    pub(super) of: SensorStep,
     pub(super) ends_at: Time,
 }
 

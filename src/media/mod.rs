@@ -19,6 +19,7 @@ mod reports;
 pub mod rtpdump;
 mod sdp;
 mod send;
+mod tap;
 mod task;
 mod wire_types;
 

@@ -31,6 +31,7 @@ use webrtc::rtp_transceiver::RTCRtpTransceiverDirection;
 use super::reports::ReportReader;
 use super::sdp::{self, EVENT_RATE_HZ, Origin, Payload, PayloadMap, Remote, SdpDirection, Setup};
 use super::send::SendControl;
+use super::tap::Tap;
 use super::wire_types::{WireTypeWriter, WireTypes};
 use super::{MediaContext, MediaError};
 use crate::config::{Codec, IceServer};
@@ -199,8 +200,8 @@ impl Peer {
             .build();
         let wire_types = Arc::new(WireTypes::default());
         let interceptors = configure_rtcp_reports(Registry::new())
-            .with(Slot::TwccSender, WireTypeWriter::new(Arc::clone(&wire_types)))
-            .with(Slot::CongestionControl, ReportReader::new(ssrc, control));
+            .with(Slot::TwccSender, Tap::new(WireTypeWriter(Arc::clone(&wire_types))))
+            .with(Slot::CongestionControl, Tap::new(ReportReader::new(ssrc, control)));
         let building = PeerConnectionBuilder::new()
             .with_configuration(configuration)
             .with_media_engine(media_engine()?)

@@ -488,7 +488,7 @@ impl Reader {
     /// Somebody records: with the payload type of a trace (`peer::payload_list`), whatever was negotiated.
     fn record(&self, packet: &rtc::rtp::Packet, payload: Payload) {
         let mut packet = packet.clone();
-        let known = payload_list(&[Codec::Opus, Codec::Pcma, Codec::Pcmu]);
+        let known = payload_list(&Codec::ALL);
         let same = |one: &Payload| match (one, payload) {
             // A trace has events at one clock alone.
             (Payload::TelephoneEvent { .. }, Payload::TelephoneEvent { .. }) => true,

@@ -4,14 +4,12 @@
 //! without a word. A far end may change them in the middle of a call. So packets are written with a number that the
 //! library knows, and are given the far end's as the last thing before they are encrypted.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::Instant;
 
-use rtc::interceptor::{Interceptor, Packet, StreamInfo, TaggedPacket};
-use rtc::sansio::Protocol;
-use rtc::shared::error::Error;
+use rtc::interceptor::Packet;
+
+use super::tap::Pass;
 
 /// Payload types have seven bits (RFC 3550, section 5.1).
 const NUMBERS: usize = 128;
@@ -40,60 +38,14 @@ impl WireTypes {
 }
 
 /// Gives packets their numbers on their way out.
-pub(super) struct WireTypeWriter {
-    types: Arc<WireTypes>,
-    read: VecDeque<TaggedPacket>,
-    write: VecDeque<TaggedPacket>,
-}
+pub(super) struct WireTypeWriter(pub(super) Arc<WireTypes>);
 
-impl WireTypeWriter {
-    pub(super) fn new(types: Arc<WireTypes>) -> Self {
-        Self { types, read: VecDeque::new(), write: VecDeque::new() }
-    }
-}
-
-impl Protocol<TaggedPacket, TaggedPacket, ()> for WireTypeWriter {
-    type Rout = TaggedPacket;
-    type Wout = TaggedPacket;
-    type Eout = ();
-    type Error = Error;
-    type Time = Instant;
-
-    fn handle_read(&mut self, message: TaggedPacket) -> Result<(), Self::Error> {
-        self.read.push_back(message);
-        Ok(())
-    }
-
-    fn poll_read(&mut self) -> Option<Self::Rout> {
-        self.read.pop_front()
-    }
-
-    fn handle_write(&mut self, mut message: TaggedPacket) -> Result<(), Self::Error> {
-        if let Packet::Rtp(packet) = &mut message.message.packet {
-            packet.header.payload_type = self.types.on_wire(packet.header.payload_type);
+impl Pass for WireTypeWriter {
+    fn outgoing(&mut self, packet: &mut Packet) {
+        if let Packet::Rtp(packet) = packet {
+            packet.header.payload_type = self.0.on_wire(packet.header.payload_type);
         }
-        self.write.push_back(message);
-        Ok(())
     }
-
-    fn poll_write(&mut self) -> Option<Self::Wout> {
-        self.write.pop_front()
-    }
-
-    fn handle_timeout(&mut self, _now: Instant) -> Result<(), Self::Error> {
-        Ok(())
-    }
-
-    fn poll_timeout(&mut self) -> Option<Self::Time> {
-        None
-    }
-}
-
-impl Interceptor for WireTypeWriter {
-    fn bind_local_stream(&mut self, _info: &StreamInfo) {}
-    fn unbind_local_stream(&mut self, _info: &StreamInfo) {}
-    fn bind_remote_stream(&mut self, _info: &StreamInfo) {}
-    fn unbind_remote_stream(&mut self, _info: &StreamInfo) {}
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod connection;
 #[cfg(feature = "daemon")]
 mod endpoint;
 mod event;
+mod handshake;
 mod lenient;
 mod message;
 #[cfg(feature = "daemon")]
@@ -30,6 +31,7 @@ pub use connection::{Socket, SocketReport};
 #[cfg(feature = "daemon")]
 pub use endpoint::Endpoint;
 pub use event::{Event, EventBody, Invitation, SubscriptionState};
+pub use handshake::{CallLogEntry, LineState, LogMessage, Registration, RegistrationStatus, StateHandshake};
 pub use message::*;
 pub use request::{HoldDirection, Request, RequestBody};
 #[cfg(feature = "daemon")]

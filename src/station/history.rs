@@ -27,9 +27,13 @@ pub(super) fn last_call(history: &VecDeque<EventRecord>) -> Vec<EventRecord> {
         concerns_a_leg(fact)
             || matches!(
                 fact,
-                Fact::Session { .. } | Fact::Audio { .. } | Fact::Microphone { .. } | Fact::Protocol { .. }
+                Fact::Session { .. }
+                    | Fact::Audio { .. }
+                    | Fact::Microphone { .. }
+                    | Fact::Protocol { .. }
+                    | Fact::Press { .. }
+                    | Fact::Sensor { .. }
             )
-            || matches!(fact, Fact::Press { .. } | Fact::Sensor { .. })
     };
     let meanwhile = history.range(begin..=end).filter(|record| concerns(&record.fact));
     cause(history, begin).into_iter().chain(meanwhile).cloned().collect()

@@ -23,7 +23,7 @@ fn check(text: &str) -> (i32, String, String) {
 }
 
 /// The error of a configuration that has exactly one.
-fn error(text: &str) -> String {
+pub fn error(text: &str) -> String {
     let (code, _, errors) = check(text);
     assert_eq!(code, 2, "{errors}");
     assert!(errors.ends_with("1 error in the configuration\n"), "{errors}");

@@ -1,5 +1,6 @@
 //! `callbox explain` for everything that may happen, `check` for all that is configured.
 
+use crate::check::error;
 use crate::daemon::Daemon;
 use crate::run;
 
@@ -142,17 +143,11 @@ fn a_press_that_cannot_become_a_call_is_refused_with_its_reason() {
     );
 }
 
-/// The one error of a rule at the bell.
+/// The one error of a rule at the bell: one mistake is one error.
 fn error_of(press: &str) -> String {
-    let folder = tempfile::tempdir().unwrap();
-    let text =
-        format!("[core]\nurl = \"https://c.example\"\ntoken = \"t\"\n[[button]]\nname = \"bell\"\npin = 17\n{press}\n");
-    std::fs::write(folder.path().join("callbox.toml"), text).unwrap();
-    let (code, _, errors) = run(folder.path(), &["check", "--config", "callbox.toml"]);
-    assert_eq!(code, 2, "{press}: {errors}");
-    // One mistake is one error.
-    assert!(errors.contains("\n1 error in"), "{press}: {errors}");
-    errors.lines().next().unwrap().to_owned()
+    error(&format!(
+        "[core]\nurl = \"https://c.example\"\ntoken = \"t\"\n[[button]]\nname = \"bell\"\npin = 17\n{press}\n"
+    ))
 }
 
 #[test]

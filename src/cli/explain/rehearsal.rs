@@ -54,15 +54,13 @@ impl Rehearsal {
         } else {
             rehearsal.feed(Input::Socket(SocketEvent::Opened { local: None }));
             let registration = Registration { status: RegistrationStatus::Registered, code: None, reason: None };
-            rehearsal.feed(Input::Socket(SocketEvent::Message(Box::new(ServerMessage::State(Box::new(
-                StateHandshake {
-                    keepalive_interval: 3_600_000,
-                    timestamp: 0,
-                    registration,
-                    lines: vec![None; 2],
-                    guest_line: None,
-                },
-            ))))));
+            rehearsal.feed(said(ServerMessage::State(Box::new(StateHandshake {
+                keepalive_interval: 3_600_000,
+                timestamp: 0,
+                registration,
+                lines: vec![None; 2],
+                guest_line: None,
+            }))));
             rehearsal.pass(1_000);
         }
         rehearsal
@@ -91,7 +89,7 @@ impl Rehearsal {
 
     fn event(&self, body: EventBody) -> Input {
         let event = Event { transaction: None, line: Some(0), call_id: Some(CallId("rehearsal".into())), body };
-        Input::Socket(SocketEvent::Message(Box::new(ServerMessage::Event(Box::new(event)))))
+        said(ServerMessage::Event(Box::new(event)))
     }
 
     pub(super) fn invitation(&mut self, from: &str) -> Input {
@@ -188,13 +186,13 @@ impl Rehearsal {
             }
             Output::Send(ClientMessage::Keepalive { transaction }) => {
                 let echo = ServerMessage::Keepalive { transaction: Some(transaction.clone()) };
-                self.answer_after(10, Input::Socket(SocketEvent::Message(Box::new(echo))));
+                self.answer_after(10, said(echo));
             }
             Output::Send(ClientMessage::Request(request)) => {
                 let event = |body| {
                     let transaction = Some(request.transaction.clone());
                     let event = Event { transaction, line: request.line, call_id: request.call_id.clone(), body };
-                    Input::Socket(SocketEvent::Message(Box::new(ServerMessage::Event(Box::new(event)))))
+                    said(ServerMessage::Event(Box::new(event)))
                 };
                 let ack = ServerMessage::Response(Response {
                     transaction: Some(request.transaction.clone()),
@@ -202,7 +200,7 @@ impl Rehearsal {
                     call_id: request.call_id.clone(),
                     body: ResponseBody::Ack,
                 });
-                self.answer_after(20, Input::Socket(SocketEvent::Message(Box::new(ack))));
+                self.answer_after(20, said(ack));
                 match request.body {
                     RequestBody::OutgoingCall { .. } if self.answering => {
                         let jsep = Some(Jsep::answer("a rehearsal"));
@@ -220,6 +218,11 @@ impl Rehearsal {
             _ => {}
         }
     }
+}
+
+/// The server says something.
+fn said(message: ServerMessage) -> Input {
+    Input::Socket(SocketEvent::Message(Box::new(message)))
 }
 
 /// What the person at the door or at the far end would notice.

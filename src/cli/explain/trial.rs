@@ -152,13 +152,12 @@ fn type_code(
 fn receive_call(config: &Arc<Config>, from: &str, time: &str, local: Option<LocalTime>) -> Result<Exit, String> {
     let from = &bare_number(from);
     say!("{} calls: {time}", called(from));
-    let holds = |hours: &Hours| local.is_some_and(|local| hours.contain(local));
     let mut matched = false;
     for (number, rule) in (1..).zip(&config.answers) {
         let word = match rule {
             _ if matched => "not asked, an earlier one matches",
             rule if !rule.is_for(from) => "is for other callers",
-            rule if !rule.hours.as_ref().is_none_or(holds) => "does not match at this hour",
+            rule if !Hours::hold(rule.hours.as_ref(), local) => "does not match at this hour",
             _ => {
                 matched = true;
                 "matches"
@@ -178,10 +177,9 @@ fn receive_call(config: &Arc<Config>, from: &str, time: &str, local: Option<Loca
 fn print_rules(config: &Config, trigger: &Trigger, local: Option<LocalTime>) {
     let mut matched = false;
     for (number, rule) in (1..).zip(&trigger.rules) {
-        let holds = |hours: &Hours| local.is_some_and(|local| hours.contain(local));
-        let word = match (&rule.hours, matched) {
-            (_, true) => "not asked, an earlier one matches",
-            (Some(hours), false) if !holds(hours) => "does not match",
+        let word = match rule {
+            _ if matched => "not asked, an earlier one matches",
+            rule if !Hours::hold(rule.hours.as_ref(), local) => "does not match",
             _ => {
                 matched = true;
                 "matches"

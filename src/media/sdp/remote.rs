@@ -187,14 +187,14 @@ impl Remote {
         let fingerprint = fingerprint(section).or_else(|| fingerprint(&sections.session));
         let Some(fingerprint) = fingerprint else {
             let profile = crate::signaling::shortened(profile);
-            return Err(match () {
-                () if find("fingerprint").is_some() => {
-                    let hash = find("fingerprint").and_then(|value| value.split_whitespace().next());
-                    DescriptionError::BadFingerprint(crate::signaling::shortened(hash.unwrap_or("empty")))
+            return Err(match find("fingerprint") {
+                Some(value) => {
+                    let hash = value.split_whitespace().next().unwrap_or("empty");
+                    DescriptionError::BadFingerprint(crate::signaling::shortened(hash))
                 }
-                () if find("crypto").is_some() => DescriptionError::KeysInSdp(profile),
-                () if profile.to_ascii_uppercase().contains("TLS") => DescriptionError::NoFingerprint,
-                () => DescriptionError::NoEncryption(profile),
+                None if find("crypto").is_some() => DescriptionError::KeysInSdp(profile),
+                None if profile.to_ascii_uppercase().contains("TLS") => DescriptionError::NoFingerprint,
+                None => DescriptionError::NoEncryption(profile),
             });
         };
         let ice = |name: &str, least: usize| {
