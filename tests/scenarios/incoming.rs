@@ -393,3 +393,12 @@ fn a_re_offer_is_answered_by_its_call_id_whatever_its_line() {
     door.event(None, Some(1), Some("nobody's".into()), offer());
     assert_eq!(door.take_one("hangup").call_id, Some("nobody's".into()));
 }
+
+#[test]
+fn a_call_for_no_line_beside_another_takes_the_line_that_is_left() {
+    let mut door = Door::online("[[answer]]\naction = \"answer\"\n[calls]\nsecond_call = \"mix\"\n");
+    door.talking_in(0, "c1", "100");
+    let offer = Some(Jsep::offer("v=0"));
+    door.event(None, None, Some("c2".into()), EventBody::IncomingCall(invitation("101", offer)));
+    assert_eq!(door.take_one("accept").line, Some(1));
+}
