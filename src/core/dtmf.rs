@@ -36,7 +36,7 @@ pub(super) enum Entry {
 }
 
 /// The first of the codes that somebody enters who types these digits without a pause.
-pub(crate) fn code_of(digits: &str, codes: &[&str]) -> Option<usize> {
+pub fn code_of(digits: &str, codes: &[&str]) -> Option<usize> {
     let mut entry = CodeEntry::default();
     digits.chars().find_map(|digit| match entry.digit(digit, codes, Time::default()) {
         Entry::Matched(index) => Some(index),

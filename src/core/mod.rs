@@ -48,7 +48,7 @@ pub use call::{CallState, Direction};
 pub(crate) use caller::bare_number;
 pub use cause::{Cause, Unanswered};
 pub use command::{Command, CommandId, Done, Gesture, OutputChange, Refusal};
-pub(crate) use dtmf::code_of;
+pub use dtmf::code_of;
 pub use fact::{Fact, MissingSound, RepairOutcome, RepairStep, called};
 pub use input::{
     AnyPin, AudioEvent, ConnectFailure, ConnectFailureKind, Input, MediaEvent, MicrophoneFault, Pin, SocketEvent,
