@@ -57,7 +57,7 @@ mutants:
 	MUTANTS_DIR=$(HOME)/.cache/callbox-mutants $(SIM) --nocapture --ignored
 
 ## Two minutes of fuzzing for each target; what it finds is in fuzz/artifacts
-FUZZ_TARGETS := signaling sdp configuration rtp control core
+FUZZ_TARGETS := signaling sdp configuration rtp control core guard stun dtls srtp
 FUZZ_SECONDS ?= 120
 fuzz: export CARGO_TARGET_DIR := $(HOME)/.cache/callbox-fuzz
 fuzz: export RUSTC_BOOTSTRAP := 1

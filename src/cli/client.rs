@@ -207,6 +207,12 @@ fn print_status(status: &FullStatus) {
     for pin in &station.sensors {
         say!("sensor    {}: {}", pin.name, if pin.active { "open" } else { "closed" });
     }
+    let dropped = &status.dropped_datagrams;
+    if dropped.sum() > 0 {
+        let named = dropped.named().into_iter().filter(|(_, count)| *count > 0);
+        let reasons: Vec<String> = named.map(|(name, count)| format!("{name} {count}")).collect();
+        say!("network   {} datagrams at the media port dropped: {}", dropped.sum(), reasons.join(", "));
+    }
     if let Some(end) = &station.last_end {
         let why = end.cause.unanswered.map(|why| format!("{why}, ")).unwrap_or_default();
         say!("last call ended: {why}{}", end.cause);

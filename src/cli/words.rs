@@ -92,6 +92,7 @@ fn media_event(event: &MediaEvent) -> String {
         MediaEvent::CandidatesComplete => "no more candidates".into(),
         MediaEvent::Connected => "connected".into(),
         MediaEvent::Disconnected => "nothing for 2 s".into(),
+        MediaEvent::Closed => "DTLS is closed".into(),
         MediaEvent::Received => "sound comes".into(),
         MediaEvent::Digit(digit) => format!("digit {digit}"),
         MediaEvent::Tone(digit) => format!("digit {digit} in the sound"),

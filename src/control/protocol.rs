@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::audio::CardControl;
 use crate::core::{Fact, Gesture, Status};
+use crate::media::guard::DroppedDatagrams;
 
 /// What can be asked of a running station.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -158,6 +159,9 @@ pub struct FullStatus {
     pub gpio_backend: String,
     /// Seconds since the start.
     pub uptime_s: u64,
+    /// What came to the media port and had no place there.
+    #[serde(default)]
+    pub dropped_datagrams: DroppedDatagrams,
     /// Levels and counters of the sound card.
     pub sound: SoundStatus,
     /// The station.

@@ -163,6 +163,8 @@ pub enum MediaEvent {
     Connected,
     /// Nothing at all has come from the far end for 2 s: no RTP, no RTCP, no consent.
     Disconnected,
+    /// DTLS is over: the far end has closed it, or the handshake failed. Nothing passes any more.
+    Closed,
     /// Sound has come since the last of these: the first at once, then at most one a second.
     Received,
     /// The far end pressed a key (RFC 4733).

@@ -49,6 +49,7 @@ impl Station {
             MediaEvent::CandidatesComplete => self.local_candidate(line, Trickle::Completed),
             MediaEvent::Connected => self.media_connected(line, true),
             MediaEvent::Disconnected => self.media_connected(line, false),
+            MediaEvent::Closed => self.media_closed(line),
             MediaEvent::Received => self.sound_received(line),
             MediaEvent::Digit(digit) => self.far_end_event(line, digit),
             MediaEvent::Tone(digit) => self.far_end_tone(line, digit),

@@ -21,6 +21,8 @@ use crate::config::{CallAction, LineChoice, Order, Sound};
 const SETUP_PATIENCE: Duration = Duration::from_secs(5);
 /// ICE of a call on hold is let go for this long: nobody misses it yet.
 const HOLD_PATIENCE: Duration = Duration::from_secs(10);
+/// DTLS was closed: the hangup that goes with it has this long.
+const CLOSED_PATIENCE: Duration = Duration::from_secs(1);
 /// Each step of a repair has this long.
 pub(super) const STEP_PATIENCE: Duration = Duration::from_secs(5);
 /// From both descriptions to a new peer connection: what DTLS loses on a bad network comes again after a second.
@@ -64,6 +66,8 @@ enum Step {
     Watching,
     /// A repair needs the session, which is lost.
     WaitingForSession { until: Time },
+    /// The far end has closed DTLS. Most do so when they hang up, so the word of the server has some time to come.
+    Closed { until: Time },
     /// A step is in work.
     Repairing { step: RepairStep, until: Time },
 }
@@ -87,7 +91,7 @@ impl Proof {
     /// When something is due. The silence of a call on hold proves nothing; its consent does.
     pub(super) fn deadline(&self, connected: bool, on_hold: bool) -> Option<Time> {
         match self.step {
-            Step::WaitingForSession { until } | Step::Repairing { until, .. } => Some(until),
+            Step::WaitingForSession { until } | Step::Closed { until } | Step::Repairing { until, .. } => Some(until),
             Step::Watching if connected && on_hold => None,
             Step::Watching if connected => self.silence_at(),
             Step::Watching if on_hold => Some(self.lost_at + HOLD_PATIENCE),
@@ -126,7 +130,7 @@ impl Proof {
     pub(super) fn repairing(&self) -> Option<RepairStep> {
         match self.step {
             Step::Repairing { step, .. } => Some(step),
-            Step::Watching | Step::WaitingForSession { .. } => None,
+            Step::Watching | Step::WaitingForSession { .. } | Step::Closed { .. } => None,
         }
     }
 }
@@ -158,6 +162,23 @@ impl Station {
         } else if let Some(proof) = self.proof(line) {
             proof.lost_at = now;
             self.run_proof(line);
+        }
+    }
+
+    /// DTLS of the call is over: no sound passes any more, whatever ICE says.
+    pub(super) fn media_closed(&mut self, line: usize) {
+        let until = self.now.at + CLOSED_PATIENCE;
+        let Some(call) = self.lines.call_mut(line) else { return };
+        if std::mem::replace(&mut call.connected, false) {
+            let call_id = call.id.0.clone();
+            self.fact(Fact::Media { call_id, connected: false });
+        }
+        match self.proof(line) {
+            Some(Proof { step: Step::Repairing { step: RepairStep::NewPeerConnection, .. }, .. }) => {
+                self.repair_refused(line);
+            }
+            Some(proof) => proof.step = Step::Closed { until },
+            None => {}
         }
     }
 
@@ -289,6 +310,7 @@ impl Station {
                 }
             }
             Step::WaitingForSession { .. } => self.give_up(line),
+            Step::Closed { .. } => self.media_broke(line),
             // The pair never went.
             Step::Repairing { step: RepairStep::IceRestart, .. } if connected => {
                 if let Some(proof) = self.proof(line) {
@@ -355,7 +377,7 @@ impl Station {
         match &mut proof.step {
             Step::Repairing { .. } if stuck => self.repair_refused(line),
             Step::Repairing { until, .. } => *until = retry + STEP_PATIENCE,
-            Step::Watching | Step::WaitingForSession { .. } => {}
+            Step::Watching | Step::WaitingForSession { .. } | Step::Closed { .. } => {}
         }
     }
 

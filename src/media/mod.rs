@@ -4,12 +4,15 @@
 //! `MediaEvent`s. The sound of a call leaves through a [`crate::sound::CallSound`], which the
 //! audio thread drives.
 
+mod authentic;
 mod call_sound;
 mod conceal;
 mod decode;
 mod delay;
 mod dtmf;
 mod g711;
+pub mod guard;
+mod guarded_socket;
 pub mod offline;
 mod packets;
 mod peer;
@@ -94,6 +97,8 @@ pub struct MediaContext {
     pub rate_hz: u32,
     /// Listen for digits in the far end's sound.
     pub in_band: bool,
+    /// Counts what the guard of each call drops.
+    pub dropped: Arc<guard::DropCounters>,
     /// Takes the packets of the far end while somebody records them.
     pub packets: broadcast::Sender<CallPacket>,
     /// The way to the audio thread.

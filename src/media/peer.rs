@@ -4,8 +4,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
+use rtc::dtls::extension::extension_use_srtp::SrtpProtectionProfile;
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::interceptor::Slot;
 use rtc::media_stream::MediaStreamTrack;
@@ -24,10 +25,14 @@ use webrtc::media_stream::track_remote::TrackRemote;
 use webrtc::peer_connection::{
     MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCCertificate,
     RTCConfigurationBuilder, RTCIceCandidateInit, RTCIceGatheringState, RTCIceServer, RTCPeerConnectionIceEvent,
-    RTCPeerConnectionState, RTCSessionDescription, Registry, SettingEngineBuilder, configure_rtcp_reports,
+    RTCPeerConnectionState, RTCSessionDescription, Registry, SettingEngineBuilder, StatsSelector,
+    configure_rtcp_reports,
 };
 use webrtc::rtp_transceiver::RTCRtpTransceiverDirection;
 
+use super::authentic::AuthenticStreams;
+use super::guard::Protection;
+use super::guarded_socket::{Gate, GuardedRuntime};
 use super::reports::ReportReader;
 use super::sdp::{self, EVENT_RATE_HZ, Origin, Payload, PayloadMap, Remote, SdpDirection, Setup};
 use super::send::SendControl;
@@ -52,6 +57,12 @@ const ICE_FAILED: Duration = Duration::from_secs(60);
 const ICE_CONSENT_INTERVAL: Duration = Duration::from_millis(400);
 /// Name resolution of a STUN or TURN server.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Those that authenticate every packet with a whole tag, the strongest first.
+const PROTECTION: [SrtpProtectionProfile; 3] = [
+    SrtpProtectionProfile::Srtp_Aead_Aes_256_Gcm,
+    SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm,
+    SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80,
+];
 /// A certificate that expires sooner is remade.
 const CERTIFICATE_MARGIN: Duration = Duration::from_secs(24 * 3600);
 
@@ -153,6 +164,8 @@ pub(super) struct Answered {
 /// One peer connection with one audio m-line.
 pub(super) struct Peer {
     connection: Arc<dyn PeerConnection>,
+    /// Stands before its sockets.
+    pub(super) gate: Arc<Gate>,
     pub(super) track: Arc<TrackLocalStaticRTP>,
     pub(super) ssrc: u32,
     codecs: Vec<Codec>,
@@ -190,6 +203,7 @@ impl Peer {
         let settings = SettingEngineBuilder::new()
             .with_multicast_dns_mode(MulticastDnsMode::Disabled)
             .with_answering_dtls_role(answering)
+            .with_srtp_protection_profiles(PROTECTION.to_vec())
             .with_discard_local_candidates_during_ice_restart(true)
             .with_ice_timeouts(Some(ICE_DISCONNECTED), Some(ICE_FAILED), Some(ICE_CONSENT_INTERVAL))
             .with_ice_connection_attempts(Some(ICE_CHECK_INTERVAL), Some(ICE_CHECKS))
@@ -198,15 +212,18 @@ impl Peer {
             .with_ice_servers(resolve(&context.config.ice_servers).await)
             .with_certificates(vec![identity.certificate().await?])
             .build();
+        let gate = Arc::new(Gate::new(Arc::clone(&context.dropped)));
         let wire_types = Arc::new(WireTypes::default());
         let interceptors = configure_rtcp_reports(Registry::new())
             .with(Slot::TwccSender, Tap::new(WireTypeWriter(Arc::clone(&wire_types))))
-            .with(Slot::CongestionControl, Tap::new(ReportReader::new(ssrc, control)));
+            .with(Slot::CongestionControl, Tap::new(ReportReader::new(ssrc, control)))
+            .with(Slot::Pacer, Tap::new(AuthenticStreams::new(Arc::clone(&gate))));
         let building = PeerConnectionBuilder::new()
             .with_configuration(configuration)
             .with_media_engine(media_engine()?)
             .with_setting_engine(settings)
             .with_interceptor_registry(interceptors)
+            .with_runtime(Arc::new(GuardedRuntime(Arc::clone(&gate))))
             .with_handler(Arc::new(Handler(events)))
             .with_udp_addrs(addresses(context))
             .build();
@@ -227,6 +244,7 @@ impl Peer {
         let local: Arc<dyn TrackLocal> = Arc::clone(&track) as Arc<dyn TrackLocal>;
         let peer = Self {
             connection,
+            gate,
             track,
             ssrc,
             codecs,
@@ -262,6 +280,7 @@ impl Peer {
         // A number keeps its meaning for as long as the session lasts (RFC 3264, section 8.3.2).
         self.offered = self.theirs.accepted(&self.codecs).completed(&payload_list(&self.codecs));
         let sent = sdp::offer_to_send(&offer.sdp, &self.offered, &mut self.origin);
+        self.tell_guard_of_us(&offer.sdp);
         self.connection.set_local_description(offer).await.map_err(MediaError::library("apply our offer"))?;
         self.offering = true;
         Ok(sent)
@@ -309,6 +328,7 @@ impl Peer {
             return Ok(None);
         }
         let codec = remote.codec(&self.codecs)?;
+        self.tell_guard_of_them(remote);
         let theirs = remote.payloads().clone();
         let formats = self.formats(&theirs);
         let role = *self.role.get_or_insert_with(|| remote.setup().unwrap_or(Setup::Active).opposite());
@@ -326,6 +346,7 @@ impl Peer {
     /// Answers an offer. An offer of our own is rolled back.
     pub(super) async fn answer(&mut self, remote: &Remote) -> Result<Answered, MediaError> {
         let codec = remote.codec(&self.codecs)?;
+        self.tell_guard_of_them(remote);
         let theirs = remote.payloads().clone();
         if self.offering {
             let back = RTCSessionDescription::rollback(None).map_err(MediaError::library("take our offer back"))?;
@@ -353,6 +374,7 @@ impl Peer {
         // A far end that says anew who begins gets the other part; who began has begun.
         let said = remote.setup().filter(|setup| *setup != Setup::ActPass).map_or(role, Setup::opposite);
         let sdp = remote.answer_to_send(&answer.sdp, &ours, said, &mut self.origin);
+        self.tell_guard_of_us(&answer.sdp);
         self.connection.set_local_description(answer).await.map_err(MediaError::library("apply our answer"))?;
         self.take_numbers(theirs.clone(), codec);
         Ok(Answered { sdp, far_end_holds: direction.is_hold(), negotiated: Negotiated { codec, theirs, ours } })
@@ -378,6 +400,9 @@ impl Peer {
     /// Takes a candidate of the far end; gives whether it can be used. One that cannot is no error.
     pub(super) async fn add_candidate(&self, candidate: Candidate) -> bool {
         let Some(usable) = sdp::candidate::usable(&candidate.candidate) else { return false };
+        if let Some(address) = sdp::candidate::address(&usable) {
+            self.gate.tell(|guard| guard.remote_candidate(address, Instant::now()));
+        }
         let init = RTCIceCandidateInit {
             candidate: usable,
             sdp_mid: Some(candidate.sdp_mid.filter(|mid| !mid.is_empty()).unwrap_or_else(|| self.mid.clone())),
@@ -389,6 +414,39 @@ impl Peer {
             tracing::debug!(%error, "a candidate of the far end was not taken");
         }
         taken.is_ok()
+    }
+
+    /// How SRTP is protected, once there are keys: "connected" is said by the library in other states, too.
+    pub(super) async fn protection(&self) -> Option<Protection> {
+        let stats = self.connection.get_stats(Instant::now(), StatsSelector::None).await;
+        let cipher = stats.transport().map(|transport| transport.srtp_cipher.as_str()).unwrap_or_default();
+        match cipher {
+            "SRTP_AEAD_AES_128_GCM" | "SRTP_AEAD_AES_256_GCM" => Some(Protection::AesGcm),
+            "SRTP_AES128_CM_HMAC_SHA1_80" => Some(Protection::AesCm),
+            _ => None,
+        }
+    }
+
+    /// What the guard needs of a description of ours.
+    fn tell_guard_of_us(&self, description: &str) {
+        let find = |name: &str| description.lines().find_map(|line| line.trim().strip_prefix(name));
+        if let (Some(ufrag), Some(password)) = (find("a=ice-ufrag:"), find("a=ice-pwd:")) {
+            self.gate.tell(|guard| guard.local_credentials(ufrag, password));
+        }
+        let numbers = self.offered.entries().iter().map(|(number, _)| *number);
+        self.gate.tell(|guard| numbers.for_each(|number| guard.payload_type(number)));
+    }
+
+    /// What the guard needs of a description of the far end.
+    fn tell_guard_of_them(&self, remote: &Remote) {
+        let now = Instant::now();
+        self.gate.tell(|guard| {
+            remote.addresses().for_each(|address| guard.remote_candidate(address, now));
+            remote.payloads().entries().iter().for_each(|(number, _)| guard.payload_type(*number));
+            if let Some(ssrc) = remote.ssrc() {
+                guard.stream(ssrc);
+            }
+        });
     }
 
     pub(super) async fn close(&self) {

@@ -87,6 +87,7 @@ pub(super) async fn run(
                 }
             },
             Some(event) = peer_events.recv() => call.peer_event(event).await,
+            () = call.peer.gate.closed.notified() => call.dtls_closed().await,
             () = sleep_until(call.proof_due.unwrap_or_else(tokio::time::Instant::now)), if call.proof_due.is_some() => {
                 call.proof_due = None;
                 if !call.connected {
@@ -325,10 +326,7 @@ impl CallMedia {
         match event {
             PeerEvent::Candidate(candidate) => self.reporter.report(MediaEvent::LocalCandidate(candidate)).await,
             PeerEvent::CandidatesComplete => self.reporter.report(MediaEvent::CandidatesComplete).await,
-            PeerEvent::Connected => {
-                self.connected = true;
-                self.reporter.report(MediaEvent::Connected).await;
-            }
+            PeerEvent::Connected => self.transport_connected().await,
             PeerEvent::Disconnected | PeerEvent::Failed => {
                 self.connected = false;
                 self.reporter.report(MediaEvent::Disconnected).await;
@@ -349,6 +347,25 @@ impl CallMedia {
                 self.reader = Some(tokio::spawn(reader.run(track)));
             }
         }
+    }
+
+    /// ICE and DTLS have done their part. Sound can pass where that has given keys, and DTLS is not over since.
+    async fn transport_connected(&mut self) {
+        let Some(protection) = self.peer.protection().await else { return };
+        let closed = self.peer.gate.tell(|guard| {
+            guard.keys_up(protection);
+            guard.is_closed()
+        });
+        if !closed {
+            self.connected = true;
+            self.reporter.report(MediaEvent::Connected).await;
+        }
+    }
+
+    /// The library does not tell: to it a closed DTLS is as good as a connected one.
+    async fn dtls_closed(&mut self) {
+        self.connected = false;
+        self.reporter.report(MediaEvent::Closed).await;
     }
 
     /// Sends what the audio thread has encoded; digits take the place of speech.

@@ -21,6 +21,7 @@ use crate::config::{Config, Credentials};
 use crate::control::{EventRecord, FullStatus, SoundStatus};
 use crate::core::{AudioEvent, Fact, Input, MediaEvent, MediaId, Now, Output, ServerIndex, Station, TokenError};
 use crate::gpio::{OutputPlayer, PinReport, Pins, take_pins};
+use crate::media::guard::DropCounters;
 use crate::media::{MediaAdapter, MediaContext};
 use crate::network;
 use crate::signaling::{
@@ -91,11 +92,13 @@ impl RunningStation {
         let (media_events, media_queue) = mpsc::channel(QUEUE);
         let attached = Arc::clone(&audio);
         let (packets, _) = broadcast::channel(PACKETS);
+        let dropped = Arc::new(DropCounters::default());
         let context = MediaContext {
             config: config.media.clone(),
             extra_addresses,
             rate_hz: config.audio.rate_hz,
             in_band: config.dtmf.iter().any(|rule| rule.in_band),
+            dropped: Arc::clone(&dropped),
             packets: packets.clone(),
             attach: Box::new(move |media, sound| attached.attach(media, sound)),
         };
@@ -135,6 +138,7 @@ impl RunningStation {
             server: ServerIndex(0),
             tokens: Arc::new(TokenStore::new(config.core.credentials.clone(), token_folders)),
             media: MediaAdapter::new(context, media_events),
+            dropped,
             config,
             tls,
             identifier,
@@ -207,6 +211,7 @@ struct Loop {
     station: Station,
     audio: Arc<Audio>,
     media: MediaAdapter,
+    dropped: Arc<DropCounters>,
     pins: Arc<dyn Pins>,
     player: OutputPlayer,
     socket: Option<Socket>,
@@ -453,6 +458,7 @@ impl Loop {
             identifier: self.identifier.clone(),
             gpio_backend: self.pins.backend().to_owned(),
             uptime_s: self.clock.uptime_s(),
+            dropped_datagrams: self.dropped.read(),
             sound: SoundStatus {
                 microphone_dbfs: meters.microphone_dbfs(),
                 loudspeaker_dbfs: meters.loudspeaker_dbfs(),

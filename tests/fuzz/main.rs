@@ -47,6 +47,26 @@ fn packets_of_a_far_end() {
 }
 
 #[test]
+fn datagrams_at_the_media_port() {
+    replay("guard", targets::guard);
+}
+
+#[test]
+fn stun_of_anybody() {
+    replay("stun", targets::stun);
+}
+
+#[test]
+fn dtls_of_anybody() {
+    replay("dtls", targets::dtls);
+}
+
+#[test]
+fn srtp_of_anybody() {
+    replay("srtp", targets::srtp);
+}
+
+#[test]
 fn lines_of_the_control_socket() {
     replay("control", targets::control);
 }

@@ -8,6 +8,7 @@
     unreachable_pub
 )]
 
+mod hostile;
 mod ice_lite;
 mod receive;
 mod relay;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 use callbox::config::{Codec, IceServer, MediaConfig};
 use callbox::core::{MediaCommand, MediaEvent, MediaId};
+use callbox::media::guard::DropCounters;
 use callbox::media::{MediaAdapter, MediaContext};
 use callbox::sound::CallSound;
 use tokio::sync::mpsc;
@@ -36,6 +38,7 @@ pub struct End {
     adapter: MediaAdapter,
     events: mpsc::Receiver<(MediaId, MediaEvent)>,
     sounds: Sounds,
+    pub dropped: Arc<DropCounters>,
     phase: f32,
     said: usize,
 }
@@ -49,7 +52,9 @@ impl End {
     pub fn bound_to(address: IpAddr, codecs: &[Codec], ice_servers: Vec<IceServer>) -> Self {
         let sounds = Sounds::default();
         let attached = Arc::clone(&sounds);
+        let dropped = Arc::new(DropCounters::default());
         let context = MediaContext {
+            dropped: Arc::clone(&dropped),
             packets: tokio::sync::broadcast::channel(16).0,
             config: MediaConfig { bind: vec![address], codecs: codecs.to_vec(), ice_servers },
             extra_addresses: Vec::<SocketAddr>::new(),
@@ -64,7 +69,7 @@ impl End {
             }),
         };
         let (sender, events) = mpsc::channel(256);
-        Self { adapter: MediaAdapter::new(context, sender), events, sounds, phase: 0.0, said: 0 }
+        Self { adapter: MediaAdapter::new(context, sender), events, sounds, dropped, phase: 0.0, said: 0 }
     }
 
     pub fn command(&mut self, command: MediaCommand) {

@@ -438,3 +438,36 @@ fn a_silent_call_is_asked_about_as_soon_as_there_is_a_session() {
     door.advance(60_000);
     assert!(door.take("update").is_empty());
 }
+
+#[test]
+fn a_far_end_that_closes_dtls_and_hangs_up_ends_the_call_without_a_repair() {
+    let mut door = Door::online(BELL);
+    let request = door.talking_call();
+    let dead = media(&door);
+    door.input(Input::Media(dead, MediaEvent::Closed));
+    assert!(!door.station.status().lines[0].call.as_ref().unwrap().media_connected);
+    door.advance(900);
+    door.event_of(&request, EventBody::Hangup { code: 200, reason: "bye".into() });
+    door.advance(10_000);
+    assert_eq!(repairs(&door), []);
+    assert!(door.take("update").is_empty() && door.take("outgoing_call").is_empty());
+}
+
+#[test]
+fn a_call_whose_dtls_was_closed_gets_a_new_peer_connection() {
+    let mut door = Door::online(BELL);
+    door.talking_call();
+    let dead = media(&door);
+    door.input(Input::Media(dead, MediaEvent::Closed));
+    door.advance(1_100);
+    assert_eq!(repairs(&door), [(RepairStep::NewPeerConnection, RepairOutcome::Started)]);
+    assert_ne!(take_updates(&mut door), 0);
+    let fresh = media(&door);
+    assert_ne!(fresh, dead);
+    door.input(Input::Media(fresh, MediaEvent::Connected));
+    assert_eq!(repairs(&door).last(), Some(&(RepairStep::NewPeerConnection, RepairOutcome::Worked)));
+    // One that is closed again does not count as repaired by anything that ICE says.
+    door.input(Input::Media(fresh, MediaEvent::Closed));
+    door.advance(1_100);
+    assert_eq!(repairs(&door).len(), 3);
+}

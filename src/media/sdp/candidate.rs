@@ -1,6 +1,6 @@
 //! ICE candidates of the far end: those that can be used, in a form that the library reads.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Reads a candidate attribute, with or without `a=` and `candidate:`, and returns it with nothing but what is needed;
 /// `None` where it cannot be used (RFC 8839, section 5.1).
@@ -38,6 +38,12 @@ pub(crate) fn usable(line: &str) -> Option<String> {
         _ => return None,
     }
     Some(text)
+}
+
+/// Where the far end sends from, by a candidate in the form that [`usable`] gives.
+pub(crate) fn address(usable: &str) -> Option<SocketAddr> {
+    let mut parts = usable.split(' ').skip(4);
+    Some(SocketAddr::new(parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
 /// Somebody can be there, and it takes no interface name to say where.

@@ -243,6 +243,16 @@ impl Remote {
         &self.payloads
     }
 
+    /// Where the far end sends from, by its own word.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = std::net::SocketAddr> {
+        self.candidates.iter().filter_map(|candidate| candidate::address(candidate))
+    }
+
+    /// The far end's stream, where the description names it.
+    pub(crate) fn ssrc(&self) -> Option<u32> {
+        self.ssrc
+    }
+
     pub(crate) fn fingerprint(&self) -> &Fingerprint {
         &self.fingerprint
     }

@@ -1,0 +1,42 @@
+//! Tells the guard which streams are the far end's: those of which the library has found a packet authentic.
+
+use std::sync::Arc;
+
+use rtc::interceptor::Packet;
+
+use super::guarded_socket::Gate;
+use super::tap::Pass;
+
+/// Looks at packets on their way in, and changes nothing.
+pub(super) struct AuthenticStreams {
+    gate: Arc<Gate>,
+    last: Option<u32>,
+}
+
+impl AuthenticStreams {
+    pub(super) fn new(gate: Arc<Gate>) -> Self {
+        Self { gate, last: None }
+    }
+}
+
+impl Pass for AuthenticStreams {
+    fn incoming(&mut self, packet: &mut Packet) {
+        let ssrc = match packet {
+            Packet::Rtp(packet) => Some(packet.header.ssrc),
+            Packet::Rtcp(packets) => packets.first().and_then(|packet| sender(packet.as_ref())),
+            _ => None,
+        };
+        if let Some(ssrc) = ssrc.filter(|ssrc| self.last != Some(*ssrc)) {
+            self.last = Some(ssrc);
+            self.gate.tell(|guard| guard.stream(ssrc));
+        }
+    }
+}
+
+/// Who wrote a report. A compound packet begins with one (RFC 3550, section 6.1).
+fn sender(packet: &dyn rtc::rtcp::Packet) -> Option<u32> {
+    use rtc::rtcp::{receiver_report::ReceiverReport, sender_report::SenderReport};
+    let any = packet.as_any();
+    let of_sender = any.downcast_ref::<SenderReport>().map(|report| report.ssrc);
+    of_sender.or_else(|| any.downcast_ref::<ReceiverReport>().map(|report| report.ssrc))
+}

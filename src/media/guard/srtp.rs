@@ -1,0 +1,204 @@
+//! Which SRTP and SRTCP may reach the library (RFC 3711, RFC 7714).
+//!
+//! The library keeps state for each SSRC that it sees, before it has checked that a packet is authentic. So a new one
+//! passes only if it behaves as a stream does, and only a few of them pass at all.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::bytes::{u8_at, u16_at, u32_at};
+use super::dropped::Reason;
+use super::rate::Rate;
+
+/// How packets are protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protection {
+    /// AES in counter mode, with a tag of 80 bits (RFC 3711).
+    AesCm,
+    /// AES-GCM (RFC 7714).
+    AesGcm,
+}
+
+impl Protection {
+    /// Octets behind the word that holds the E bit of SRTCP.
+    fn behind_index(self) -> usize {
+        match self {
+            Self::AesCm => 10,
+            Self::AesGcm => 0,
+        }
+    }
+
+    /// The shortest SRTCP packet: header, sender, index and tag.
+    fn shortest_srtcp(self) -> usize {
+        match self {
+            Self::AesCm => 8 + 4 + 10,
+            Self::AesGcm => 8 + 16 + 4,
+        }
+    }
+}
+
+/// Streams that are known to be the far end's, or tried.
+const MAX_STREAMS: usize = 16;
+/// Streams whose first packet was seen.
+const MAX_NEWCOMERS: usize = 32;
+/// Streams in a call that are tried: the library keeps each of them.
+const MAX_TRIALS: u32 = 128;
+/// Packets of a stream that may pass without any of them being authentic.
+const TRIAL_PACKETS: u16 = 32;
+/// The second packet of a stream follows its first one within this time.
+const NEWCOMER_PATIENCE: Duration = Duration::from_secs(2);
+
+#[derive(Debug, Clone, Copy)]
+struct Stream {
+    ssrc: u32,
+    /// The library has taken a packet of it as authentic, or the far end's description names it.
+    known: bool,
+    passed: u16,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Newcomer {
+    ssrc: u32,
+    sequence: u16,
+    at: Instant,
+}
+
+#[derive(Debug)]
+pub(super) struct Streams {
+    protection: Option<Protection>,
+    payload_types: u128,
+    streams: VecDeque<Stream>,
+    newcomers: VecDeque<Newcomer>,
+    trials: u32,
+    trial_rate: Rate,
+}
+
+impl Default for Streams {
+    fn default() -> Self {
+        Self {
+            protection: None,
+            payload_types: 0,
+            streams: VecDeque::new(),
+            newcomers: VecDeque::new(),
+            trials: 0,
+            trial_rate: Rate::new(4, 1.0),
+        }
+    }
+}
+
+impl Streams {
+    pub(super) fn keys_up(&mut self, protection: Protection) {
+        self.protection = Some(protection);
+    }
+
+    pub(super) fn allow_payload_type(&mut self, number: u8) {
+        self.payload_types |= 1_u128.checked_shl(u32::from(number)).unwrap_or_default();
+    }
+
+    /// A stream of the far end, by its own word in the description or by an authentic packet.
+    pub(super) fn know(&mut self, ssrc: u32) {
+        if let Some(stream) = self.streams.iter_mut().find(|stream| stream.ssrc == ssrc) {
+            stream.known = true;
+            return;
+        }
+        self.insert(Stream { ssrc, known: true, passed: 0 });
+    }
+
+    /// Whether a packet is of a stream that is known to be the far end's.
+    pub(super) fn is_known(&self, packet: &[u8]) -> bool {
+        let at = if is_rtcp(packet) { 4 } else { 8 };
+        let ssrc = u32_at(packet, at);
+        self.streams.iter().any(|stream| stream.known && Some(stream.ssrc) == ssrc)
+    }
+
+    fn insert(&mut self, stream: Stream) {
+        while self.streams.len() >= MAX_STREAMS {
+            // The oldest one that never proved anything goes first.
+            let oldest = self.streams.iter().position(|stream| !stream.known).unwrap_or_default();
+            self.streams.remove(oldest);
+        }
+        self.streams.push_back(stream);
+    }
+
+    pub(super) fn check(&mut self, packet: &[u8], now: Instant) -> Result<(), Reason> {
+        let protection = self.protection.ok_or(Reason::NoKeys)?;
+        if is_rtcp(packet) { self.check_rtcp(packet, protection, now) } else { self.check_rtp(packet, now) }
+    }
+
+    fn check_rtp(&mut self, packet: &[u8], now: Instant) -> Result<(), Reason> {
+        let (number, sequence, ssrc) = rtp_header(packet).ok_or(Reason::RtpMalformed)?;
+        if let Some(verdict) = self.check_stream(ssrc) {
+            return verdict;
+        }
+        if self.payload_types & 1_u128.checked_shl(u32::from(number)).unwrap_or_default() == 0 {
+            return Err(Reason::PayloadType);
+        }
+        // A stream is two packets in a row (RFC 3550, appendix A.1), which noise is not.
+        let before = self.newcomers.iter().position(|newcomer| newcomer.ssrc == ssrc);
+        let newcomer = Newcomer { ssrc, sequence, at: now };
+        let follows = before.and_then(|at| self.newcomers.remove(at)).is_some_and(|before| {
+            let step = sequence.wrapping_sub(before.sequence);
+            (1..=8).contains(&step) && now.saturating_duration_since(before.at) < NEWCOMER_PATIENCE
+        });
+        if !follows {
+            if self.newcomers.len() >= MAX_NEWCOMERS {
+                self.newcomers.pop_front();
+            }
+            self.newcomers.push_back(newcomer);
+            return Err(Reason::Streams);
+        }
+        self.try_stream(ssrc, now)
+    }
+
+    fn check_rtcp(&mut self, packet: &[u8], protection: Protection, now: Instant) -> Result<(), Reason> {
+        // The header says how long the first report is; it stands in the clear.
+        let words = usize::from(u16_at(packet, 2).ok_or(Reason::RtpMalformed)?);
+        let trailer = protection.shortest_srtcp() - 8;
+        if packet.len() < protection.shortest_srtcp() || (words + 1) * 4 + trailer > packet.len() {
+            return Err(Reason::RtpMalformed);
+        }
+        let index = packet.len().checked_sub(protection.behind_index() + 4).ok_or(Reason::RtpMalformed)?;
+        if u8_at(packet, index).is_none_or(|byte| byte & 0x80 == 0) {
+            return Err(Reason::SrtcpClear);
+        }
+        let ssrc = u32_at(packet, 4).ok_or(Reason::RtpMalformed)?;
+        self.check_stream(ssrc).unwrap_or_else(|| self.try_stream(ssrc, now))
+    }
+
+    /// The verdict on a packet of a stream that has passed before.
+    fn check_stream(&mut self, ssrc: u32) -> Option<Result<(), Reason>> {
+        let stream = self.streams.iter_mut().find(|stream| stream.ssrc == ssrc)?;
+        if stream.known {
+            return Some(Ok(()));
+        }
+        stream.passed = stream.passed.saturating_add(1);
+        Some(if stream.passed <= TRIAL_PACKETS { Ok(()) } else { Err(Reason::Streams) })
+    }
+
+    fn try_stream(&mut self, ssrc: u32, now: Instant) -> Result<(), Reason> {
+        if self.trials >= MAX_TRIALS || !self.trial_rate.admits(now) {
+            return Err(Reason::Streams);
+        }
+        self.trials += 1;
+        self.insert(Stream { ssrc, known: false, passed: 1 });
+        Ok(())
+    }
+}
+
+/// RTCP shares its port with RTP (RFC 5761, section 4).
+pub(super) fn is_rtcp(packet: &[u8]) -> bool {
+    u8_at(packet, 1).is_some_and(|kind| (192..=223).contains(&kind))
+}
+
+/// Payload type, sequence number and SSRC of a packet whose lengths agree.
+fn rtp_header(packet: &[u8]) -> Option<(u8, u16, u32)> {
+    let first = u8_at(packet, 0)?;
+    (first >> 6 == 2).then_some(())?;
+    let mut header = 12 + 4 * usize::from(first & 0x0F);
+    if first & 0x10 != 0 {
+        header += 4 + 4 * usize::from(u16_at(packet, header + 2)?);
+    }
+    // There is something behind the header, if only a tag.
+    (packet.len() >= header + 10).then_some(())?;
+    Some((u8_at(packet, 1)? & 0x7F, u16_at(packet, 2)?, u32_at(packet, 8)?))
+}

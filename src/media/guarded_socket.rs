@@ -1,0 +1,202 @@
+//! The library's sockets, with the guard before them.
+
+use std::fmt;
+use std::future::Future;
+use std::io::{self, IoSliceMut};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+use webrtc::runtime::{
+    AsyncInterval, AsyncTcpListener, AsyncTcpStream, AsyncUdpSocket, JoinHandle, RecvMeta, Runtime, TokioRuntime,
+    Transmit,
+};
+
+use super::guard::{DropCounters, Guard};
+
+/// So many datagrams are dropped before others get their turn.
+const DROPS_IN_A_ROW: usize = 32;
+
+/// The guard of one peer connection, with what it counts and tells.
+pub(super) struct Gate {
+    guard: Mutex<Guard>,
+    counters: Arc<DropCounters>,
+    /// DTLS is over.
+    pub(super) closed: Notify,
+}
+
+impl Gate {
+    pub(super) fn new(counters: Arc<DropCounters>) -> Self {
+        Self { guard: Mutex::default(), counters, closed: Notify::new() }
+    }
+
+    /// Tells the guard something.
+    pub(super) fn tell<T>(&self, tell: impl FnOnce(&mut Guard) -> T) -> T {
+        tell(&mut self.guard.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn admits(&self, datagram: &[u8], from: SocketAddr) -> bool {
+        let verdict = self.tell(|guard| guard.incoming(datagram, from, Instant::now()));
+        verdict.map_err(|reason| self.counters.count(reason)).is_ok()
+    }
+
+    fn outgoing(&self, datagram: &[u8], to: SocketAddr) {
+        let ended = self.tell(|guard| {
+            let before = guard.is_closed();
+            guard.outgoing(datagram, to, Instant::now());
+            !before && guard.is_closed()
+        });
+        if ended {
+            self.closed.notify_one();
+        }
+    }
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Gate")
+    }
+}
+
+/// Tokio, whose UDP sockets have the guard before them.
+#[derive(Debug)]
+pub(super) struct GuardedRuntime(pub(super) Arc<Gate>);
+
+impl Runtime for GuardedRuntime {
+    fn spawn(&self, future: Pin<Box<dyn Future<Output = ()> + Send>>) -> Box<dyn JoinHandle> {
+        TokioRuntime.spawn(future)
+    }
+
+    fn spawn_reactor(&self, size: usize, future: Pin<Box<dyn Future<Output = ()> + Send>>) -> Box<dyn JoinHandle> {
+        TokioRuntime.spawn_reactor(size, future)
+    }
+
+    fn wrap_udp_socket(&self, socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
+        let socket = TokioRuntime.wrap_udp_socket(socket)?;
+        Ok(Arc::new(GuardedSocket { socket, gate: Arc::clone(&self.0) }))
+    }
+
+    fn wrap_tcp_listener(&self, listener: TcpListener) -> io::Result<Arc<dyn AsyncTcpListener>> {
+        TokioRuntime.wrap_tcp_listener(listener)
+    }
+
+    fn connect_tcp<'a>(
+        &'a self,
+        remote_addr: SocketAddr,
+    ) -> Pin<Box<dyn Future<Output = io::Result<Arc<dyn AsyncTcpStream>>> + Send + 'a>> {
+        TokioRuntime.connect_tcp(remote_addr)
+    }
+
+    fn resolve_host<'a>(
+        &'a self,
+        host: &'a str,
+    ) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'a>> {
+        TokioRuntime.resolve_host(host)
+    }
+
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
+        TokioRuntime.sleep(duration)
+    }
+
+    fn interval(&self, period: Duration) -> Box<dyn AsyncInterval> {
+        TokioRuntime.interval(period)
+    }
+
+    fn block_on(&self, future: Pin<Box<dyn Future<Output = ()> + '_>>) {
+        TokioRuntime.block_on(future);
+    }
+
+    fn yield_now(&self) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
+        TokioRuntime.yield_now()
+    }
+
+    fn name(&self) -> &'static str {
+        "tokio, guarded"
+    }
+}
+
+#[derive(Debug)]
+struct GuardedSocket {
+    socket: Arc<dyn AsyncUdpSocket>,
+    gate: Arc<Gate>,
+}
+
+impl AsyncUdpSocket for GuardedSocket {
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    fn poll_send(&self, context: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
+        let size = transmit.segment_size.unwrap_or(transmit.contents.len()).max(1);
+        for datagram in transmit.contents.chunks(size) {
+            self.gate.outgoing(datagram, transmit.destination);
+        }
+        self.socket.poll_send(context, transmit)
+    }
+
+    fn poll_recv(
+        &self,
+        context: &mut Context<'_>,
+        buffers: &mut [IoSliceMut<'_>],
+        meta: &mut [RecvMeta],
+    ) -> Poll<io::Result<usize>> {
+        for _ in 0..DROPS_IN_A_ROW {
+            let count = ready!(self.socket.poll_recv(context, buffers, meta))?;
+            let mut passed = false;
+            for (buffer, meta) in buffers.iter_mut().zip(meta.iter_mut()).take(count) {
+                keep(buffer, meta, |datagram, from| self.gate.admits(datagram, from));
+                passed |= meta.len > 0;
+            }
+            if passed {
+                return Poll::Ready(Ok(count));
+            }
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn max_gso_segments(&self) -> usize {
+        self.socket.max_gso_segments()
+    }
+
+    fn max_gro_segments(&self) -> usize {
+        self.socket.max_gro_segments()
+    }
+}
+
+/// Moves the datagrams that may stay to the beginning of the buffer: the kernel puts several into one, all of the same
+/// length but the last.
+fn keep(buffer: &mut [u8], meta: &mut RecvMeta, admits: impl Fn(&[u8], SocketAddr) -> bool) {
+    let (stride, received) = (meta.stride.max(1), meta.len.min(buffer.len()));
+    let (mut from, mut kept) = (0, 0);
+    while from < received {
+        let end = (from + stride).min(received);
+        if buffer.get(from..end).is_some_and(|datagram| admits(datagram, meta.addr)) {
+            buffer.copy_within(from..end, kept);
+            kept += end - from;
+        }
+        from = end;
+    }
+    meta.len = kept;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_dropped_leaves_the_others_whole_and_in_order() {
+        let mut buffer = *b"aaabbbcccdd......";
+        let mut meta = RecvMeta::default();
+        (meta.len, meta.stride) = (11, 3);
+        keep(&mut buffer, &mut meta, |datagram, _| !datagram.starts_with(b"b"));
+        assert_eq!((&buffer[..meta.len], meta.stride), (&b"aaacccdd"[..], 3));
+        keep(&mut buffer, &mut meta, |datagram, _| datagram.len() == 2);
+        assert_eq!(&buffer[..meta.len], b"dd");
+        keep(&mut buffer, &mut meta, |_, _| false);
+        assert_eq!(meta.len, 0);
+    }
+}
