@@ -132,6 +132,18 @@ impl Wav {
         self.samples.len() as f64 / f64::from(self.rate_hz)
     }
 
+    /// Whoever stands there hears it: it is as loud as soft speech (-30 dBFS) for a fifth of a second in sum.
+    pub fn is_heard(&self) -> bool {
+        const LOUD: f32 = 0.03;
+        let block = (self.samples_per_second() / 100).max(1);
+        let power = |block: &[f32]| block.iter().map(|sample| sample * sample).sum::<f32>() / block.len() as f32;
+        self.samples.chunks(block).filter(|block| power(block) >= LOUD * LOUD).count() >= 20
+    }
+
+    fn samples_per_second(&self) -> usize {
+        usize::try_from(self.rate_hz).unwrap_or(48_000)
+    }
+
     /// Nobody would hear it: it never moves, though it may stand away from zero.
     pub fn is_silent(&self) -> bool {
         let (least, most) = self

@@ -313,7 +313,7 @@ pub fn control(data: &[u8]) {
     for (number, line) in (0..).zip(text.split('\n').take(64)) {
         let Ok(request) = serde_json::from_str::<callbox::control::Request>(line) else { continue };
         if let Ok(command) = callbox::station::command_of(&CONFIG, request) {
-            door.input(Input::Command(CommandId(number), command));
+            door.input(Input::Command(CommandId(number), By::Station, command));
         }
         door.pass(100);
     }
@@ -392,7 +392,7 @@ fn step(door: &mut Door, choices: &mut Choices<'_>, calls: &mut Vec<(u32, CallId
             let digit = char::from(b"0123456789*#"[usize::from(choices.below(12))]);
             media(choices, MediaEvent::Digit(digit))
         }
-        14 => Input::Command(CommandId(1), command(choices)),
+        14 => Input::Command(CommandId(1), By::Station, command(choices)),
         15 => Input::Addresses(vec![[192, 0, 2, choices.below(3)].into()]),
         16 => Input::Token(Ok(())),
         17 => Input::Probed { answered: choices.below(2) == 0 },

@@ -9,7 +9,7 @@ const NUMBERS: [&str; 8] = ["number", "numbers", "from", "caller", "callee", "lo
 /// Fields that hold door codes, or digits of them.
 const CODES: [&str; 4] = ["digits", "Digit", "Tone", "Dtmf"];
 /// Fields that hold names of people.
-const NAMES: [&str; 3] = ["display_name", "caller_display_name", "identifier"];
+const NAMES: [&str; 4] = ["display_name", "caller_display_name", "identifier", "user"];
 /// Fields that hold session descriptions and candidates.
 const DESCRIPTIONS: [&str; 5] = ["sdp", "offer", "candidate", "username", "content"];
 /// Fields that hold what opens a session or a relay.

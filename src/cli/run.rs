@@ -38,6 +38,7 @@ pub(super) async fn run(path: &Path) -> Exit {
         extra_addresses: Vec::new(),
         token_folders: token_folders(),
         memory_folder: memory_folder.clone(),
+        state_folder: first_folder("STATE_DIRECTORY"),
         identifier,
     };
     let station = match RunningStation::start(options) {

@@ -41,7 +41,7 @@ pub(super) fn input(input: &Input) -> String {
         }
         Input::PinFault { pin, fault: Some(fault) } => format!("{pin:?}: {fault}"),
         Input::PinFault { pin, fault: None } => format!("{pin:?} works"),
-        Input::Command(_, command) => format!("command: {command:?}"),
+        Input::Command(_, by, command) => format!("command {by}: {command:?}"),
         Input::Socket(SocketEvent::Opened { .. }) => "the socket is open".into(),
         Input::Socket(SocketEvent::Failed(failure)) => format!("no connection: {}", failure.words),
         Input::Socket(SocketEvent::BadFrame(error)) => format!("a frame that is none: {error}"),

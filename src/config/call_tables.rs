@@ -42,6 +42,21 @@ pub(super) fn read_sounds(section: Section<'_>, context: &Context<'_>) -> Vec<(S
     sounds
 }
 
+/// Whoever listens is heard to begin: the tone of an answer cannot be taken away by a file that nobody hears.
+pub(super) fn check_listening_is_heard(root: &Section<'_>, answers: &[AnswerRule], sounds: &[(Sound, PathBuf)]) {
+    let listens = answers.iter().any(|rule| rule.mode == CallMode::Listen);
+    let tone = sounds.iter().find(|(sound, _)| *sound == Sound::Answer).map(|(_, path)| path);
+    if let Some(path) = tone.filter(|_| listens)
+        && Wav::read(path).is_ok_and(|wav| !wav.is_heard())
+    {
+        root.reader.error(
+            "sounds.answer",
+            format!("{} is hardly heard, and an [[answer]] listens: nobody would know", path.display()),
+            "name a file that is heard for a fifth of a second, or leave it out",
+        );
+    }
+}
+
 pub(super) fn read_answer(section: Section<'_>) -> Option<AnswerRule> {
     let rule = AnswerRule {
         from: read_callers(&section).unwrap_or_default(),
@@ -94,6 +109,18 @@ pub(super) fn read_dtmf(section: Section<'_>, context: RuleContext<'_>) -> Optio
     let in_band = section.boolean("in_band").unwrap_or(false);
     section.finish();
     Some(DtmfRule { digits: digits?, from, run: run.unwrap_or_default(), in_band })
+}
+
+pub(super) fn read_access(section: Section<'_>) -> AccessConfig {
+    let usual = AccessConfig::default();
+    let wrong_codes = section.integer("wrong_codes", 1, 100).and_then(|count| u32::try_from(count).ok());
+    let access = AccessConfig {
+        wrong_codes: wrong_codes.unwrap_or(usual.wrong_codes),
+        window: section.duration_s("wrong_s", 10, 86_400).unwrap_or(usual.window),
+        lock: section.duration_s("lock_s", 1, 3_600).unwrap_or(usual.lock),
+    };
+    section.finish();
+    access
 }
 
 pub(super) fn read_calls(section: Section<'_>) -> CallsConfig {

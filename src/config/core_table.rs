@@ -7,6 +7,7 @@ use url::Url;
 use super::file::Context;
 use super::read::Section;
 use super::station::*;
+use crate::core::canonical;
 
 /// Servers in `core.url`.
 const MAX_SERVERS: usize = 8;
@@ -23,6 +24,9 @@ pub(super) fn read_core(section: &Section<'_>, context: &Context<'_>) -> Option<
     let key = section
         .filled_string("client_key_file")
         .map(|text| readable(section, "client_key_file", context.secret(&text)));
+    if let Some(key) = &key {
+        section.review_secret("client_key_file", key);
+    }
     let client_certificate = match (certificate, key) {
         (Some(certificate), Some(key)) => Some((certificate, key)),
         (None, None) => None,
@@ -39,10 +43,14 @@ pub(super) fn read_core(section: &Section<'_>, context: &Context<'_>) -> Option<
         .choice("takeover", &[("never", Takeover::Never), ("once", Takeover::Once), ("always", Takeover::Always)])
         .unwrap_or(Takeover::Never);
     let identifier = section.filled_string("identifier");
+    let sip_domains = read_sip_domains(section);
     let lines = section.integer("lines", 1, 2).unwrap_or(2);
     section.finish();
+    let urls = urls?;
+    let hosts = || urls.iter().filter_map(|url| url.host_str()).map(canonical).collect();
     Some(CoreConfig {
-        urls: urls?,
+        sip_domains: sip_domains.filter(|domains| !domains.is_empty()).unwrap_or_else(hosts),
+        urls,
         tenant,
         credentials: credentials?,
         ca_file,
@@ -51,6 +59,23 @@ pub(super) fn read_core(section: &Section<'_>, context: &Context<'_>) -> Option<
         identifier,
         lines: u32::try_from(lines).unwrap_or(2),
     })
+}
+
+/// `None` where there are none of its own: then the hosts of `core.url` are meant.
+fn read_sip_domains(section: &Section<'_>) -> Option<Vec<String>> {
+    let domains = section.strings("sip_domains")?;
+    for domain in &domains {
+        let name = domain.trim_matches(['[', ']']);
+        let is_name = |name: &str| {
+            let allowed = |character: char| character.is_alphanumeric() || "-._".contains(character);
+            !name.is_empty() && name.len() <= 253 && name.chars().all(allowed)
+        };
+        if !is_name(name) && name.parse::<std::net::IpAddr>().is_err() {
+            let shown: String = domain.chars().take(60).collect();
+            section.error("sip_domains", format!("\"{shown}\" is no domain"), "write it alone: \"example.com\"");
+        }
+    }
+    Some(domains.iter().map(|domain| canonical(domain)).collect())
 }
 
 /// One address, or a list of them.
@@ -151,10 +176,13 @@ fn read_credentials(section: &Section<'_>, context: &Context<'_>) -> Option<Cred
             return None;
         };
         let password_file = readable(section, "password_file", context.secret(&password_file));
+        section.review_secret("password_file", &password_file);
         return Some(Credentials::Login { login, password_file });
     }
     if let Some(file) = config_token_file {
-        return Some(Credentials::ConfigTokenFile(readable(section, "config_token_file", context.secret(&file))));
+        let file = readable(section, "config_token_file", context.secret(&file));
+        section.review_secret("config_token_file", &file);
+        return Some(Credentials::ConfigTokenFile(file));
     }
     let path = context.secret(token_file.as_deref().unwrap_or("token"));
     let renewed = context.environment.get("STATE_DIRECTORY").map(|folder| Path::new(folder).join("token"));
@@ -168,6 +196,7 @@ fn read_credentials(section: &Section<'_>, context: &Context<'_>) -> Option<Cred
             ),
         );
     }
+    section.review_secret("token_file", &path);
     Some(Credentials::TokenFile(path))
 }
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::call_tables::{read_answer, read_calls, read_control, read_dtmf, read_log, read_sounds};
+use super::call_tables::{
+    check_listening_is_heard, read_access, read_answer, read_calls, read_control, read_dtmf, read_log, read_sounds,
+};
 use super::core_table::read_core;
 use super::error::{ConfigError, ConfigErrors, ConfigWarning, Place};
 use super::media_table::{read_audio, read_media};
@@ -187,13 +189,18 @@ fn read_config(root: &Section<'_>, context: &Context<'_>) -> Option<Config> {
         |sensor: &Sensor| &sensor.name,
     );
     check_pins(root, &buttons, &sensors, &outputs);
+    check_exclusive(root, &outputs);
+    let answers: Vec<AnswerRule> = root.sections("answer").into_iter().filter_map(read_answer).collect();
+    let sounds = read_sounds(root.section("sounds"), context);
+    check_listening_is_heard(root, &answers, &sounds);
     Some(Config {
         media,
         audio,
         gpio,
-        sounds: read_sounds(root.section("sounds"), context),
-        answers: root.sections("answer").into_iter().filter_map(read_answer).collect(),
+        sounds,
+        answers,
         dtmf: root.sections("dtmf").into_iter().filter_map(|section| read_dtmf(section, rules)).collect(),
+        access: read_access(root.section("access")),
         calls: read_calls(root.section("calls")),
         control: read_control(root.section("control"), context),
         log: read_log(root.section("log")),
@@ -213,6 +220,25 @@ fn unique<T>(root: &Section<'_>, key: &str, items: Vec<T>, name: impl Fn(&T) -> 
         }
     }
     items
+}
+
+/// A word that no other output shares excludes nothing.
+fn check_exclusive(root: &Section<'_>, outputs: &[OutputPin]) {
+    for (index, output) in outputs.iter().enumerate() {
+        let Some(word) = &output.exclusive else { continue };
+        let others = || outputs.iter().enumerate().filter(|(other, _)| *other != index).map(|(_, other)| other);
+        if !others().any(|other| output.excludes(other)) {
+            let names: Vec<String> = others().map(|other| format!("\"{}\"", other.name)).collect();
+            root.reader.error(
+                &format!("output[{index}].exclusive"),
+                format!("\"{word}\" is no other output, and no other output has this word"),
+                format!(
+                    "write the name of the output that must be off ({}), or the same word at both",
+                    names.join(", ")
+                ),
+            );
+        }
+    }
 }
 
 /// One pin, one use.

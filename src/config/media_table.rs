@@ -84,6 +84,7 @@ fn read_ice_server(section: Section<'_>, context: &Context<'_>) -> Option<IceSer
     let mut credential = String::new();
     if let Some(file) = section.filled_string("credential_file") {
         let path = context.secret(&file);
+        section.review_secret("credential_file", &path);
         match std::fs::read_to_string(&path) {
             Ok(text) => credential = text.trim().to_owned(),
             Err(error) => section.error(

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A number, or the beginning of numbers (`2*`).
+/// A number, or the beginning of numbers (`2*`), of the account's own domain or with another one (`100@example.com`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub enum NumberPattern {
@@ -21,8 +21,12 @@ impl NumberPattern {
         }
     }
 
-    /// Whether `number` is meant.
+    /// Whether `number` is meant. A number of another domain (`100@elsewhere.example`) is none of the numbers of the
+    /// house: a pattern that is to mean it names a domain.
     pub fn matches(&self, number: &str) -> bool {
+        if number.contains('@') && !self.names_domain() {
+            return false;
+        }
         match self {
             Self::Exact(exact) => exact == number,
             Self::Prefix(prefix) => number.starts_with(prefix.as_str()),
@@ -31,8 +35,15 @@ impl NumberPattern {
 }
 
 impl NumberPattern {
+    fn names_domain(&self) -> bool {
+        matches!(self, Self::Exact(text) | Self::Prefix(text) if text.contains('@'))
+    }
+
     /// Whether it means every number that the other one means.
     pub(super) fn covers(&self, other: &Self) -> bool {
+        if self.names_domain() != other.names_domain() {
+            return false;
+        }
         match (self, other) {
             (Self::Exact(exact), Self::Exact(other)) => exact == other,
             (Self::Exact(_), Self::Prefix(_)) => false,
@@ -42,6 +53,9 @@ impl NumberPattern {
 
     /// Whether there is a number that both mean.
     pub(super) fn meets(&self, other: &Self) -> bool {
+        if self.names_domain() != other.names_domain() {
+            return false;
+        }
         match (self, other) {
             (Self::Prefix(one), Self::Prefix(other)) => {
                 one.starts_with(other.as_str()) || other.starts_with(one.as_str())
@@ -82,5 +96,18 @@ mod tests {
         assert!(!NumberPattern::new("2*").matches("123"));
         assert!(NumberPattern::new("*").matches(""));
         assert!(!NumberPattern::new("100").matches("1000"));
+    }
+
+    #[test]
+    fn a_number_of_another_domain_is_meant_by_its_domain_alone() {
+        let foreign = "100@elsewhere.example";
+        for pattern in ["100", "1*", "*", "100*"] {
+            assert!(!NumberPattern::new(pattern).matches(foreign), "{pattern}");
+        }
+        for pattern in ["100@elsewhere.example", "100@*", "100@else*"] {
+            assert!(NumberPattern::new(pattern).matches(foreign), "{pattern}");
+            assert!(!NumberPattern::new(pattern).matches("100"), "{pattern}");
+            assert!(!NumberPattern::new("*").covers(&NumberPattern::new(pattern)), "{pattern}");
+        }
     }
 }

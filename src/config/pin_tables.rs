@@ -125,10 +125,14 @@ pub(super) fn read_output(section: Section<'_>) -> Option<OutputPin> {
     if is_relay == Some(false) && section.value("max_on_ms").is_some() {
         section.error("max_on_ms", "is for relays", "leave it out, or write kind = \"relay\"");
     }
+    let exclusive = section.filled_string("exclusive");
+    if is_relay == Some(false) && exclusive.is_some() {
+        section.error("exclusive", "is for relays", "leave it out, or write kind = \"relay\"");
+    }
     section.value("show");
     section.value("max_on_ms");
     section.finish();
-    Some(OutputPin { name: name?, pin: pin?, active, kind })
+    Some(OutputPin { name: name?, pin: pin?, active, kind, exclusive })
 }
 
 fn read_show(section: Section<'_>) -> Vec<(ShownState, Drive)> {

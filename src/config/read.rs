@@ -2,6 +2,7 @@
 //! not asked for is unknown.
 
 use std::cell::RefCell;
+use std::path::Path;
 use std::time::Duration;
 
 use config::{Map, Value, ValueKind};
@@ -78,6 +79,17 @@ impl<'r> Section<'r> {
 
     pub(super) fn warning(&self, key: &str, text: impl Into<String>) {
         self.reader.warning(&self.path_of(key), text);
+    }
+
+    /// Warns of a secret that every user of the machine may read, or replace.
+    pub(super) fn review_secret(&self, key: &str, path: &Path) {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(path).map(|metadata| metadata.permissions().mode()).unwrap_or_default();
+        if mode & 0o006 != 0 {
+            let what = if mode & 0o004 != 0 { "read" } else { "replace" };
+            let path = path.display();
+            self.warning(key, format!("every user of this machine may {what} {path}: type chmod o= {path}"));
+        }
     }
 
     pub(super) fn has(&self, key: &str) -> bool {
@@ -299,7 +311,6 @@ impl<'r> Section<'r> {
 
 /// Keys of the reference whose feature is still to come, by table; `…` stands for any rule or action.
 const NOT_BUILT: &[&str] = &[
-    "access",
     "audio.ambient",
     "calendar",
     "code",
@@ -312,11 +323,9 @@ const NOT_BUILT: &[&str] = &[
     "control.mqtt_prefix",
     "control.mqtt_user",
     "core.pin",
-    "core.sip_domains",
     "door",
     "hook",
     "modes",
-    "output.exclusive",
     "output.momentary",
     "output.pulse_ms",
     "prompts",

@@ -3,12 +3,13 @@
 use super::hours::Hours;
 use super::number::NumberPattern;
 use super::read::Reader;
-use super::station::{Config, DtmfRule};
+use super::station::{AnswerAction, CallMode, Config, DtmfRule};
 
 /// Notes a warning for each; of two rules that clash the later one is named.
 pub(super) fn review(config: &Config, reader: &Reader) {
     review_answers(config, reader);
     review_codes(config, reader);
+    review_access(config, reader);
     review_hours(config, reader);
 }
 
@@ -85,6 +86,56 @@ fn review_codes(config: &Config, reader: &Reader) {
     }
 }
 
+/// What makes a door easier to open, or to listen at, than its owner may think.
+fn review_access(config: &Config, reader: &Reader) {
+    let anybody = |from: &[NumberPattern]| from.iter().any(|pattern| pattern.text() == "*");
+    for (index, rule) in config.dtmf.iter().enumerate() {
+        let path = |key: &str| format!("dtmf[{index}].{key}");
+        if rule.digits.len() < 4 {
+            let tries = 12_u32.saturating_pow(u32::try_from(rule.digits.len()).unwrap_or(4));
+            reader.warning(
+                &path("digits"),
+                format!(
+                    "has fewer than 4 digits: it is one of {tries}, which somebody who calls now and then will find; \
+                     take 4 or more"
+                ),
+            );
+        }
+        if rule.from.as_deref().is_some_and(anybody) {
+            reader.warning(
+                &path("from"),
+                "admits everybody: whoever knows the station's number may try the code; name the numbers that may",
+            );
+        }
+        if rule.in_band {
+            reader.warning(
+                &path("in_band"),
+                "takes tones out of the sound: whoever plays them to the far end's microphone, or by a telephone \
+                 that is led into the call, types the code; see docs/security.md",
+            );
+        }
+    }
+    for (index, rule) in config.answers.iter().enumerate() {
+        let path = |key: &str| format!("answer[{index}].{key}");
+        if rule.action == AnswerAction::Answer && (rule.from.is_empty() || anybody(&rule.from)) {
+            let what = match rule.mode {
+                CallMode::Announce => "may speak at the door",
+                CallMode::Listen => "may listen at the door",
+                CallMode::Talk => "may listen and speak at the door",
+            };
+            let key = if rule.from.is_empty() { "action" } else { "from" };
+            reader.warning(&path(key), format!("answers everybody: whoever calls {what}; name the numbers that may"));
+        }
+        if rule.mode == CallMode::Listen {
+            reader.warning(
+                &path("mode"),
+                "listens where nobody hears the listener: in most countries those who are heard must know of it, by \
+                 law; the tone of the answer is always played, and a sign beside the station is needed as well",
+            );
+        }
+    }
+}
+
 /// Whether one far end may use both codes.
 fn share_a_far_end(one: &DtmfRule, other: &DtmfRule) -> bool {
     match (&one.from, &other.from) {
@@ -130,12 +181,12 @@ mod tests {
     fn codes_that_hide_each_other_are_told() {
         let code =
             |digits: &str, from: &str| format!("[[dtmf]]\ndigits = \"{digits}\"\n{from}run = {{ hangup = \"all\" }}\n");
-        let both = [code("5#", ""), code("5#1", ""), code("5", ""), code("5#", "")].concat();
-        let told = warnings(&both);
+        let both = [code("5432", ""), code("54321", ""), code("543", ""), code("5432", "")].concat();
+        let told: Vec<String> = warnings(&both).into_iter().filter(|line| !line.contains("fewer than 4")).collect();
         assert!(told[0].starts_with("callbox.toml:8: dtmf[1].digits: warning: begins with the code"), "{told:?}");
         assert!(told[1].starts_with("callbox.toml:11: dtmf[2].digits: warning: begins the longer code"), "{told:?}");
         assert!(told[2].starts_with("callbox.toml:14: dtmf[3].digits: warning: is the code of an earlier"), "{told:?}");
-        let apart = [code("5#", "from = \"100\"\n"), code("5#", "from = \"2*\"\n")].concat();
+        let apart = [code("5432", "from = \"100\"\n"), code("5432", "from = \"2*\"\n")].concat();
         assert_eq!(warnings(&apart), Vec::<String>::new());
     }
 
@@ -157,5 +208,45 @@ mod tests {
             assert!(line.contains(words), "{words}: {told:?}");
         }
         assert_eq!(told.len(), 4, "{told:?}");
+    }
+
+    #[test]
+    fn what_makes_a_door_easy_to_open_is_told() {
+        let told = |text: &str| {
+            let told = warnings(text);
+            assert_eq!(told.len(), 1, "{text}: {told:?}");
+            told[0].clone()
+        };
+        let code = |keys: &str| format!("[[dtmf]]\n{keys}\nrun = {{ hangup = \"all\" }}\n");
+        let safe = code("digits = \"4711\"\nfrom = [\"100\", \"2*\"]");
+        assert_eq!(warnings(&safe), Vec::<String>::new());
+        assert!(told(&code("digits = \"5#\"")).contains("digits: warning: has fewer than 4 digits: it is one of 144"));
+        assert!(told(&code("digits = \"4711\"\nfrom = [\"*\"]")).contains("from: warning: admits everybody"));
+        assert!(told(&code("digits = \"4711\"\nin_band = true")).contains("in_band: warning: takes tones"));
+        let answer = |keys: &str| format!("[[answer]]\naction = \"answer\"\n{keys}\n");
+        assert!(told(&answer("")).contains("action: warning: answers everybody: whoever calls may listen and speak"));
+        assert!(told(&answer("from = \"*\"\nmode = \"announce\"")).contains("from: warning: answers everybody"));
+        assert!(told(&answer("from = \"100\"\nmode = \"listen\"")).contains("by law"));
+    }
+
+    #[test]
+    fn a_secret_that_others_may_read_is_told() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("callbox.toml");
+        let secret = folder.path().join("token");
+        std::fs::write(&secret, "x").unwrap();
+        std::fs::write(&file, "[core]\nurl = \"https://core.example\"\ntoken_file = \"token\"\n").unwrap();
+        let told = |mode: u32| {
+            std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(mode)).unwrap();
+            let (_, warnings) = super::super::load_reviewed(&file, &BTreeMap::new()).unwrap();
+            warnings.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(told(0o640), Vec::<String>::new());
+        for mode in [0o644, 0o606, 0o604] {
+            let told = told(mode);
+            assert!(told.len() == 1 && told[0].contains("core.token_file: warning:"), "{told:?}");
+            assert!(told[0].contains("chmod o= "), "{told:?}");
+        }
     }
 }

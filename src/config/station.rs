@@ -35,6 +35,8 @@ pub struct Config {
     pub answers: Vec<AnswerRule>,
     /// `[[dtmf]]`
     pub dtmf: Vec<DtmfRule>,
+    /// `[access]`
+    pub access: AccessConfig,
     /// `[calls]`
     pub calls: CallsConfig,
     /// `[control]`
@@ -54,6 +56,8 @@ pub struct CoreConfig {
     pub credentials: Credentials,
     /// A private CA in place of the platform's roots.
     pub ca_file: Option<PathBuf>,
+    /// SIP domains of the account: callers of these are known by their number alone. As they are compared.
+    pub sip_domains: Vec<String>,
     /// Mutual TLS: certificate chain and key.
     pub client_certificate: Option<(PathBuf, PathBuf)>,
     /// What to do when another client takes our session over.
@@ -331,6 +335,17 @@ pub struct OutputPin {
     pub active: Active,
     /// Relay or LED.
     pub kind: OutputKind,
+    /// Outputs that share this word are never on together: the two doors of a lock, a gate's open and close.
+    pub exclusive: Option<String>,
+}
+
+impl OutputPin {
+    /// Whether one of the two must be off while the other one is on.
+    pub fn excludes(&self, other: &Self) -> bool {
+        let names = |one: &Self, other: &Self| one.exclusive.as_ref().is_some_and(|word| *word == other.name);
+        let share = self.exclusive.is_some() && self.exclusive == other.exclusive;
+        share || names(self, other) || names(other, self)
+    }
 }
 
 /// What hangs on an output.
@@ -443,6 +458,23 @@ impl DtmfRule {
             Some(from) => from.iter().any(|pattern| pattern.matches(number)),
             None => called_by_us,
         }
+    }
+}
+
+/// `[access]`: wrong codes, and what they cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessConfig {
+    /// So many wrong codes …
+    pub wrong_codes: u32,
+    /// … within this time …
+    pub window: Duration,
+    /// … turn codes off for this long, and for twice as long each time after that.
+    pub lock: Duration,
+}
+
+impl Default for AccessConfig {
+    fn default() -> Self {
+        Self { wrong_codes: 5, window: Duration::from_secs(600), lock: Duration::from_secs(60) }
     }
 }
 

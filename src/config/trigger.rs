@@ -9,7 +9,7 @@ use super::hours::Hours;
 use super::number::NumberPattern;
 use super::read::{Section, shown};
 use super::station::{OutputIndex, OutputKind, OutputPin, Sound};
-use crate::core::{OutputChange, bare_number};
+use crate::core::{OutputChange, bare_number, canonical};
 
 /// What a rule is read for.
 #[derive(Clone, Copy)]
@@ -318,6 +318,11 @@ pub(super) fn read_callers(section: &Section<'_>) -> Option<Vec<NumberPattern>> 
     }
     for text in &texts {
         let number = text.trim_end_matches('*');
+        // Of another domain than the account's own.
+        let number = match number.split_once('@') {
+            Some((user, domain)) if !domain.contains('@') && (!domain.is_empty() || text.ends_with('*')) => user,
+            _ => number,
+        };
         if number.is_empty()
             || number.chars().all(|character| !character.is_whitespace() && !"@:<>\"".contains(character))
         {
@@ -333,5 +338,9 @@ pub(super) fn read_callers(section: &Section<'_>) -> Option<Vec<NumberPattern>> 
             _ => section.error("from", format!("\"{shown}\" is no number"), "write a number, or its beginning: \"2*\""),
         }
     }
-    Some(texts.iter().map(|text| NumberPattern::new(text)).collect())
+    let pattern = |text: &String| match text.split_once('@') {
+        Some((number, domain)) => NumberPattern::new(&format!("{number}@{}", canonical(domain))),
+        None => NumberPattern::new(text),
+    };
+    Some(texts.iter().map(pattern).collect())
 }

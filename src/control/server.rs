@@ -27,6 +27,8 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the socket controls.
 pub trait Controlled: Clone + Send + Sync + 'static {
+    /// The same, for requests of this user.
+    fn of_user(&self, user: String) -> Self;
     /// Carries out a request.
     fn request(&self, request: Request) -> impl Future<Output = Reply> + Send;
     /// Everything that happens from now on.
@@ -114,6 +116,7 @@ async fn accept(listener: UnixListener, controlled: impl Controlled) {
                 };
                 let controlled = controlled.clone();
                 tokio::spawn(async move {
+                    let controlled = controlled.of_user(user_of(&stream).await);
                     let _ = serve(stream, controlled).await;
                     drop(place);
                 });
@@ -122,6 +125,22 @@ async fn accept(listener: UnixListener, controlled: impl Controlled) {
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
         }
     }
+}
+
+/// The name of who is at the other end, as the kernel vouches for it (unix(7), `SO_PEERCRED`).
+async fn user_of(stream: &UnixStream) -> String {
+    let Ok(uid) = stream.peer_cred().map(|credentials| credentials.uid()) else { return "unknown".into() };
+    let users = tokio::fs::read_to_string("/etc/passwd").await.unwrap_or_default();
+    user_named(&users, uid).unwrap_or_else(|| format!("with uid {uid}"))
+}
+
+/// passwd(5)
+fn user_named(users: &str, uid: u32) -> Option<String> {
+    users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let (name, number) = (fields.next()?, fields.nth(1)?);
+        (number.parse() == Ok(uid)).then(|| name.to_owned())
+    })
 }
 
 /// Too many are connected: said at once rather than never.
@@ -190,4 +209,17 @@ async fn write_line(writer: &mut (impl AsyncWriteExt + Unpin), value: &impl serd
     let mut line = serde_json::to_vec(value).map_err(io::Error::other)?;
     line.push(b'\n');
     timeout(WRITE_TIMEOUT, writer.write_all(&line)).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_has_the_name_that_the_machine_knows() {
+        let users = "root:x:0:0:root:/root:/bin/bash\nbroken\ncallbox:x:998:998::/:/bin/false\n";
+        assert_eq!(user_named(users, 998).as_deref(), Some("callbox"));
+        assert_eq!(user_named(users, 0).as_deref(), Some("root"));
+        assert_eq!(user_named(users, 1000), None);
+    }
 }

@@ -3,22 +3,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{Action, Again, HangupTarget, Hours, OutputIndex, OutputKind, Rule, Sound, Trigger};
+use crate::config::{Action, Again, HangupTarget, Hours, OutputIndex, OutputKind, OutputPin, Rule, Sound, Trigger};
 
-use super::call::{Origin, Phase};
+use super::by::By;
+use super::call::{Origin, Phase, Source};
 use super::cause::Cause;
 use super::command::{Done, Gesture, OutputChange, Refusal};
 use super::contact::Contact;
 use super::fact::Fact;
+use super::outputs::OutputState;
 use super::setting::{Lasting, Until};
 use super::station::{Cooldown, Delayed, SensorStep, Station};
 
 impl Station {
-    /// A button was pressed, by a hand or by a command; gives what came of its call.
-    pub(super) fn gesture(&mut self, index: usize, gesture: Gesture) -> Result<Done, Refusal> {
+    /// A button was pressed, by a finger or by a command; gives what came of its call.
+    pub(super) fn gesture(&mut self, index: usize, gesture: Gesture, by: By) -> Result<Done, Refusal> {
         let config = Arc::clone(&self.config);
         let Some(button) = config.buttons.get(index) else { return Ok(Done::Now) };
-        self.fact(Fact::Press { button: button.name.clone(), gesture });
+        self.fact(Fact::Press { button: button.name.clone(), gesture, by: by.clone() });
         let trigger = match gesture {
             Gesture::Press => Some(&button.press),
             Gesture::Long => button.long_press.as_ref(),
@@ -29,26 +31,30 @@ impl Station {
             self.pressed_again(index, button.again);
             return Ok(Done::Now);
         }
-        self.run_trigger(trigger, Origin::Button(index))
+        self.run_trigger(trigger, &Origin { source: Source::Button(index), by })
     }
 
     fn own_call_is_up(&self, button: usize) -> bool {
-        let origin = Origin::Button(button);
-        self.hunts.iter().any(|hunt| hunt.origin == origin)
-            || self.lines.active().any(|(_, call)| call.origin == origin)
+        let source = Source::Button(button);
+        self.hunts.iter().any(|hunt| hunt.origin.source == source)
+            || self.lines.active().any(|(_, call)| call.origin.source == source)
     }
 
     fn pressed_again(&mut self, button: usize, again: Again) {
         match again {
             Again::Ignore => self.play(Sound::Connecting, false),
             Again::Hangup => {
-                let origin = Origin::Button(button);
-                for hunt in self.hunts.iter_mut().filter(|hunt| hunt.origin == origin) {
+                let source = Source::Button(button);
+                for hunt in self.hunts.iter_mut().filter(|hunt| hunt.origin.source == source) {
                     hunt.cancelled = true;
                 }
-                self.hunts.retain(|hunt| hunt.origin != origin || hunt.waits_until.is_none());
-                let lines: Vec<usize> =
-                    self.lines.active().filter(|(_, call)| call.origin == origin).map(|(line, _)| line).collect();
+                self.hunts.retain(|hunt| hunt.origin.source != source || hunt.waits_until.is_none());
+                let lines: Vec<usize> = self
+                    .lines
+                    .active()
+                    .filter(|(_, call)| call.origin.source == source)
+                    .map(|(line, _)| line)
+                    .collect();
                 for line in lines {
                     self.hang_up(line, Cause::new(200, "hung up at the button"));
                 }
@@ -57,12 +63,12 @@ impl Station {
     }
 
     /// Runs the first rule whose hours match; gives what came of its calls.
-    pub(super) fn run_trigger(&mut self, trigger: &Trigger, origin: Origin) -> Result<Done, Refusal> {
+    pub(super) fn run_trigger(&mut self, trigger: &Trigger, origin: &Origin) -> Result<Done, Refusal> {
         let matching = |(_, rule): &(usize, &Rule)| self.hours_match(rule.hours.as_ref());
         let Some((place, rule)) = trigger.rules.iter().enumerate().find(matching) else { return Ok(Done::Now) };
         let mut outcome = Ok(Done::Now);
         for (index, step) in rule.steps.iter().enumerate() {
-            let of_sensor = self.sensor_step(origin, (place, index));
+            let of_sensor = self.sensor_step(origin.source, (place, index));
             if of_sensor.is_some_and(|step| self.cools(step)) {
                 continue;
             }
@@ -72,7 +78,7 @@ impl Station {
             let cooldown =
                 of_sensor.filter(|_| !step.cooldown.is_zero()).map(|of| Cooldown { of, ends_at: at + step.cooldown });
             if !wait.is_zero() {
-                self.delay(Delayed { at, action: step.action.clone(), origin, lasting, cooldown });
+                self.delay(Delayed { at, action: step.action.clone(), origin: origin.clone(), lasting, cooldown });
                 continue;
             }
             self.cooldowns.extend(cooldown);
@@ -87,8 +93,8 @@ impl Station {
     }
 
     /// A step of a rule of the sensor that has just changed; `place` is its rule and its place in that.
-    fn sensor_step(&self, origin: Origin, place: (usize, usize)) -> Option<SensorStep> {
-        let Origin::Sensor(sensor) = origin else { return None };
+    fn sensor_step(&self, source: Source, place: (usize, usize)) -> Option<SensorStep> {
+        let Source::Sensor(sensor) = source else { return None };
         let opened = self.sensors.get(sensor).is_some_and(Contact::is_active);
         Some(SensorStep { sensor, opened, place })
     }
@@ -105,13 +111,13 @@ impl Station {
         Hours::hold(hours, self.now.local)
     }
 
-    pub(super) fn run_action(&mut self, action: &Action, origin: Origin) -> Result<Flow, Refusal> {
+    pub(super) fn run_action(&mut self, action: &Action, origin: &Origin) -> Result<Flow, Refusal> {
         match action {
             Action::Call(call) => match self.start_hunt(origin, call) {
                 Ok(Done::Waits(patience)) => return Ok(Flow::Waits(patience)),
                 Ok(_) => {}
                 Err(refusal) => {
-                    self.tell_no_call(origin, refusal.to_string());
+                    self.tell_no_call(origin.source, refusal.to_string());
                     return Err(refusal);
                 }
             },
@@ -127,44 +133,49 @@ impl Station {
                     self.hang_up_line(line, "hung up by a rule");
                 }
             }
-            Action::Output { output, change } => self.change_output(*output, *change),
+            Action::Output { output, change } => {
+                // Refused: told by then.
+                let _ = self.change_output(*output, *change, &origin.by);
+            }
             Action::Play(sound) => self.play(*sound, false),
             Action::Volume(volume) => {
-                self.change_volume(*volume, false);
+                self.change_volume(*volume, false, &origin.by);
             }
             Action::Mute(muted) => {
-                self.change_mute(*muted, false);
+                self.change_mute(*muted, false, &origin.by);
             }
         }
         Ok(Flow::Continue)
     }
 
     /// Another volume for a while; gives for how long, `None` where it is the configured one.
-    pub(super) fn change_volume(&mut self, volume: u8, keep: bool) -> Option<Lasting> {
+    pub(super) fn change_volume(&mut self, volume: u8, keep: bool, by: &By) -> Option<Lasting> {
         let until = Until::new(keep, self.is_in_a_call(), self.now.at);
         self.volume.change(volume.min(100), until, self.config.audio.volume);
+        self.fact(Fact::Volume { volume: volume.min(100), by: by.clone() });
         self.volume.lasting()
     }
 
     /// The microphone off, or on, for a while; gives for how long, `None` where it is as configured.
-    pub(super) fn change_mute(&mut self, muted: bool, keep: bool) -> Option<Lasting> {
+    pub(super) fn change_mute(&mut self, muted: bool, keep: bool, by: &By) -> Option<Lasting> {
         let until = Until::new(keep, self.is_in_a_call(), self.now.at);
         self.muted.change(muted, until, false);
+        self.fact(Fact::Mute { muted, by: by.clone() });
         self.muted.lasting()
     }
 
     /// What a hand or an edge at the door asked for was not done, and somebody may want to know why.
-    pub(super) fn tell_no_call(&mut self, origin: Origin, reason: String) {
-        let fact = match origin {
-            Origin::Button(index) => {
+    pub(super) fn tell_no_call(&mut self, source: Source, reason: String) {
+        let fact = match source {
+            Source::Button(index) => {
                 let button = self.config.buttons.get(index).map(|button| button.name.clone()).unwrap_or_default();
                 Fact::PressRefused { button, reason }
             }
-            Origin::Sensor(index) => {
+            Source::Sensor(index) => {
                 let sensor = self.config.sensors.get(index).map(|sensor| sensor.name.clone()).unwrap_or_default();
                 Fact::SensorRefused { sensor, reason }
             }
-            Origin::Station | Origin::FarEnd => return,
+            Source::Station | Source::FarEnd => return,
         };
         self.fact(fact);
     }
@@ -184,19 +195,38 @@ impl Station {
         self.lines.calls().find(|(_, call)| matches!(call.phase, Phase::Incoming { .. })).map(|(line, _)| line)
     }
 
-    /// Drives an output. A strike that opens is heard on both sides.
-    pub(super) fn change_output(&mut self, OutputIndex(index): OutputIndex, change: OutputChange) {
+    /// Drives an output. A strike that opens is heard on both sides; one that excludes another does not go on while
+    /// that is on, whoever asks.
+    pub(super) fn change_output(
+        &mut self,
+        OutputIndex(index): OutputIndex,
+        change: OutputChange,
+        by: &By,
+    ) -> Result<(), Refusal> {
         let config = Arc::clone(&self.config);
-        let (Some(pin), Some(output)) = (config.outputs.get(index), self.outputs.get_mut(index)) else { return };
+        let Some(pin) = config.outputs.get(index) else { return Ok(()) };
         if self.shutting_down && change != OutputChange::Off {
-            return;
+            return Err(Refusal::ShuttingDown);
         }
+        let excluded = |(other, state): (usize, &OutputState)| {
+            let excludes = |(_, other_pin): &(usize, &OutputPin)| other != index && pin.excludes(other_pin);
+            (state.is_on()).then(|| config.outputs.iter().enumerate().nth(other).filter(excludes)).flatten()
+        };
+        if change != OutputChange::Off
+            && let Some((_, other)) = self.outputs.iter().enumerate().find_map(excluded)
+        {
+            let (output, other) = (pin.name.clone(), other.name.clone());
+            self.fact(Fact::OutputRefused { output: output.clone(), other: other.clone(), by: by.clone() });
+            return Err(Refusal::Excluded { output, other });
+        }
+        let Some(output) = self.outputs.get_mut(index) else { return Ok(()) };
         let was_on = output.is_on();
-        output.change(&pin.kind, change, self.now.at);
+        output.change(&pin.kind, change, self.now.at, by);
         let opened = !was_on && output.is_on() && matches!(pin.kind, OutputKind::Relay { .. });
         if opened {
             self.play(Sound::DoorOpen, true);
         }
+        Ok(())
     }
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::CallMode;
 use crate::signaling::{CallId, Jsep, Trickle};
 
+use super::by::By;
 use super::cause::Cause;
 use super::dtmf::CodeEntry;
 use super::output::MediaId;
@@ -72,9 +73,18 @@ pub enum Direction {
     Incoming,
 }
 
-/// Why there is this call.
+/// Why there is this call, or this action.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Origin {
+    /// What the station goes by.
+    pub(super) source: Source,
+    /// What people are told.
+    pub(super) by: By,
+}
+
+/// Where something begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Origin {
+pub(super) enum Source {
     /// The n-th `[[button]]`.
     Button(usize),
     /// The n-th `[[sensor]]`.

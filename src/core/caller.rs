@@ -5,31 +5,103 @@ use percent_encoding::percent_decode_str;
 /// Of addresses that name somebody to call.
 const SCHEMES: [&str; 3] = ["sip", "sips", "tel"];
 
-/// The number out of a SIP or telephone address, with a name around it or without (RFC 3261, section 20.10; RFC 3966):
-/// `100`, `sip:100@example.com`, `"Flat 1" <sip:100@example.com;user=phone>` and `tel:100` are all `100`.
+/// Who calls: the number alone where it is of one of these domains, which are the account's own, else with its domain:
+/// `100`, but `100@elsewhere.example` (`core.sip_domains`).
 ///
-/// Empty where there is none: a call from somebody unknown.
+/// Empty where nobody is named: a call from somebody unknown.
+pub(crate) fn caller(text: &str, domains: &[String]) -> String {
+    let Some(Address { number, host, context }) = Address::read(text) else { return String::new() };
+    let is_ours = |domain: &String| domains.iter().any(|ours| canonical(ours) == *domain);
+    // Whoever is elsewhere may claim any context.
+    match [host, context].into_iter().flatten().find(|domain| !is_ours(domain)) {
+        Some(domain) => crate::signaling::shortened(&format!("{number}@{domain}")),
+        None => number,
+    }
+}
+
+/// The number out of a SIP or telephone address, wherever that is: `100`, `sip:100@example.com`,
+/// `"Flat 1" <sip:100@example.com;user=phone>` and `tel:100` are all `100`. Not to know a caller by.
 pub(crate) fn bare_number(text: &str) -> String {
-    let address = address(text.trim());
-    let (scheme, rest) = match address.split_once(':') {
-        Some((scheme, rest)) if SCHEMES.iter().any(|known| scheme.trim().eq_ignore_ascii_case(known)) => {
-            (scheme.trim().to_ascii_lowercase(), rest)
-        }
-        _ => (String::new(), address),
+    Address::read(text).map(|address| address.number).unwrap_or_default()
+}
+
+/// A number, and whose it is.
+struct Address {
+    number: String,
+    /// Where its owner is, as [`canonical`] writes it; absent for a number alone.
+    host: Option<String>,
+    /// Where it means something (RFC 3966, section 5.1.5).
+    context: Option<String>,
+}
+
+impl Address {
+    /// Reads a SIP or telephone address, with a name around it or without (RFC 3261, sections 19.1 and 20.10; RFC 3966);
+    /// `None` where it names nobody.
+    fn read(text: &str) -> Option<Self> {
+        let address = address(text.trim());
+        let (scheme, rest) = match address.split_once(':') {
+            Some((scheme, rest)) if SCHEMES.iter().any(|known| scheme.trim().eq_ignore_ascii_case(known)) => {
+                (scheme.trim().to_ascii_lowercase(), rest)
+            }
+            _ => (String::new(), address),
+        };
+        let (user, host) = match rest.split_once('@') {
+            // Which of the two is the host cannot be known.
+            Some((_, host)) if host.contains('@') => return None,
+            Some((user, host)) => (user, host.split([';', '?', '/']).next()),
+            None => (rest.split('?').next().unwrap_or_default(), None),
+        };
+        let mut parameters = user.split(';');
+        let user = parameters.next().unwrap_or_default().trim();
+        // A password has no place here any more, but its syntax has.
+        let user = if scheme.is_empty() { user } else { user.split(':').next().unwrap_or_default() };
+        let context = parameters.find_map(|parameter| {
+            let (name, value) = parameter.split_once('=')?;
+            name.trim().eq_ignore_ascii_case("phone-context").then(|| canonical(value))
+        });
+        let host = host.map(host_alone).filter(|host| !host.is_empty());
+        let number = unescaped(user);
+        let number = if scheme == "tel" {
+            // Visual separators (RFC 3966, section 5.1.1).
+            number.chars().filter(|character| !"-.() ".contains(*character)).collect()
+        } else {
+            number
+        };
+        let nobody = number.is_empty()
+            || number.eq_ignore_ascii_case("anonymous")
+            || host.as_ref().is_some_and(|host| host == "invalid" || host.ends_with(".invalid"));
+        (!nobody).then(|| Self { number: crate::signaling::shortened(&number), host, context })
+    }
+}
+
+/// `%31` is `1` (RFC 3261, section 19.1.2), unless that would make something of it that has a meaning of its own.
+fn unescaped(user: &str) -> String {
+    let plain = percent_decode_str(user).decode_utf8_lossy();
+    let misread = |character: char| character.is_control() || "@;<>\"?".contains(character);
+    if plain.contains(misread) {
+        return user.chars().filter(|character| !character.is_control()).collect();
+    }
+    plain.into_owned()
+}
+
+/// A host without its port, in brackets or not.
+fn host_alone(host: &str) -> String {
+    let host = host.trim();
+    let end = match host.strip_prefix('[').and_then(|rest| rest.find(']')) {
+        Some(at) => at + 2,
+        None => host.find([':', '>', ' ']).unwrap_or(host.len()),
     };
-    let user = rest.split(['@', ';', '?']).next().unwrap_or_default().trim();
-    // A password has no place here any more, but its syntax has.
-    let user = if scheme.is_empty() { user } else { user.split(':').next().unwrap_or_default() };
-    // `%31` is `1` (RFC 3261, section 19.1.2).
-    let user = percent_decode_str(user).decode_utf8_lossy();
-    let user: String = user.chars().filter(|character| !character.is_control()).collect();
-    let number = if scheme == "tel" {
-        // Visual separators (RFC 3966, section 5.1.1).
-        user.chars().filter(|character| !"-.() ".contains(*character)).collect()
-    } else {
-        user
-    };
-    crate::signaling::shortened(&number)
+    canonical(host.get(..end).unwrap_or_default())
+}
+
+/// A domain as it is compared: names know no case and may end in a dot, an address is written in one way.
+pub(crate) fn canonical(domain: &str) -> String {
+    let domain = domain.trim().trim_end_matches('.');
+    let bare = domain.trim_start_matches('[').trim_end_matches(']');
+    match bare.parse::<std::net::IpAddr>() {
+        Ok(address) => address.to_canonical().to_string(),
+        Err(_) => domain.to_ascii_lowercase(),
+    }
 }
 
 /// What stands in the angle brackets, or the whole where there are none. A name is chosen by whoever calls: what looks
@@ -64,7 +136,7 @@ fn end_of_quote(text: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::bare_number;
+    use super::{bare_number, caller};
 
     #[test]
     fn a_caller_is_known_by_the_number_whatever_stands_around_it() {
@@ -83,7 +155,7 @@ mod tests {
             "tel:1-0.(0)",
             "sip:%3100@pbx",
             "sip:100:secret@pbx",
-            "sip:100;phone-context=x@pbx",
+            "sip:100;isub=7@pbx",
             "100@pbx",
             "\"Flat 1\" sip:100@pbx",
             "\"Flat \\\"1\\\" <2>\" <sip:100@pbx>",
@@ -91,6 +163,7 @@ mod tests {
             "House: left <sip:100@pbx>",
             "sip:100@pbx;x=<999>",
             "<sip:100@pbx> <sip:999@evil>",
+            "sip:100@PBX.:5060?Subject=x",
             "\"<sip:999@evil>\" <sip:100@pbx>",
             "<sip:100@pbx;x=\">\">",
         ] {
@@ -98,7 +171,7 @@ mod tests {
         }
         assert_eq!(bare_number("tel:+49-30-123;ext=4"), "+4930123");
         assert_eq!(bare_number("sip:anna.b@pbx"), "anna.b");
-        assert_eq!(bare_number("sip:a%00%zz@pbx"), "a%zz");
+        assert_eq!(bare_number("sip:a%00%zz@pbx"), "a%00%zz");
         // Which of the two it is cannot be known.
         for text in ["sip:100@pbx <sip:999@evil>", "100@pbx <sip:999@evil>", "sip:999@evil, <sip:100@pbx>"] {
             assert_eq!(bare_number(text), "", "{text}");
@@ -106,5 +179,53 @@ mod tests {
         for text in ["", "<>", "sip:", "sip:@pbx", "\"Flat 1\" <>"] {
             assert_eq!(bare_number(text), "", "{text}");
         }
+    }
+
+    #[test]
+    fn a_number_is_bare_in_its_own_domain_alone() {
+        let ours = ["Core.example.com".to_owned(), "203.0.113.1".to_owned(), "[2001:db8::1]".to_owned()];
+        for text in [
+            "100",
+            "tel:100",
+            "sip:100",
+            "100@core.example.com",
+            "SIP:100@CORE.EXAMPLE.COM.",
+            "\"Name\" <sips:%31%30%30@core.example.com:5061;transport=tls>",
+            "<sip:100@203.0.113.1;user=phone>",
+            "<sip:100@[2001:DB8:0::1]:5060>",
+            "tel:100;phone-context=core.example.com",
+            "sip:100;phone-context=core.example.com@203.0.113.1",
+        ] {
+            assert_eq!(caller(text, &ours), "100", "{text}");
+        }
+        for (text, whom) in [
+            ("sip:100@elsewhere.example", "100@elsewhere.example"),
+            ("<sip:100@203.0.113.9;user=phone>", "100@203.0.113.9"),
+            ("100;phone-context=x", "100@x"),
+            ("sip:100;phone-context=X@core.example.com", "100@x"),
+            ("sip:100;phone-context=core.example.com@evil", "100@evil"),
+            ("tel:100;ext=7;phone-context=+49", "100@+49"),
+            ("\"100\" <sip:100@Elsewhere.example:5060>", "100@elsewhere.example"),
+            ("\"<sip:100@core.example.com>\" <sip:999@evil>", "999@evil"),
+            ("sip:100@core.example.com.evil", "100@core.example.com.evil"),
+            ("sip:100@evil/core.example.com", "100@evil"),
+            ("sip:100@evil;x=core.example.com", "100@evil"),
+            ("sip:100%40core.example.com@evil", "100%40core.example.com@evil"),
+            ("sip:100%3bx@core.example.com", "100%3bx"),
+        ] {
+            assert_eq!(caller(text, &ours), whom, "{text}");
+        }
+        for text in [
+            "sip:100@core.example.com@evil",
+            "sip:100@evil;x=@core.example.com",
+            "Anonymous",
+            "\"Anonymous\" <sip:anonymous@anonymous.invalid>",
+            "sip:Anonymous@core.example.com",
+            "sip:100@anonymous.INVALID",
+            "\"100\" <sip:anonymous@elsewhere.example>",
+        ] {
+            assert_eq!(caller(text, &ours), "", "{text}");
+        }
+        assert_eq!(caller("sip:100@core.example.com", &[]), "100@core.example.com");
     }
 }

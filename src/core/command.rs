@@ -144,6 +144,14 @@ pub enum Refusal {
     /// The station is shutting down.
     #[error("the station is shutting down")]
     ShuttingDown,
+    /// Two outputs exclude each other.
+    #[error("{output} stays off: {other} is on, and they exclude each other (exclusive)")]
+    Excluded {
+        /// The one asked for.
+        output: String,
+        /// The one that is on.
+        other: String,
+    },
     /// Characters that are no DTMF digits.
     #[error("\"{0}\" has characters that are no DTMF digits (0-9, *, #, A-D)")]
     BadDigits(String),

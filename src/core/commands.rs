@@ -4,40 +4,41 @@ use std::time::Duration;
 
 use crate::config::{CallAction, LineChoice, Order, OutputIndex, OutputKind};
 
-use super::call::Origin;
+use super::by::By;
+use super::call::{Origin, Source};
 use super::command::{Command, Done, OutputChange, Refusal};
 use super::output::{MediaCommand, Output};
 use super::station::Station;
 
 impl Station {
-    pub(super) fn command(&mut self, command: Command) -> Result<Done, Refusal> {
+    pub(super) fn command(&mut self, by: By, command: Command) -> Result<Done, Refusal> {
         if self.shutting_down {
             return Err(Refusal::ShuttingDown);
         }
         match command {
-            Command::Press { button, gesture } => self.gesture(button, gesture),
-            Command::Call { number, line } => self.call_command(number, line),
+            Command::Press { button, gesture } => self.gesture(button, gesture, by),
+            Command::Call { number, line } => self.call_command(number, line, by),
             Command::Hangup { line } => self.hangup_command(line).map(|()| Done::Now),
             Command::Answer { line } => self.answer_command(line).map(|()| Done::Now),
             Command::Hold => self.hold_command().map(|()| Done::Now),
             Command::Unhold => self.unhold_command().map(|()| Done::Now),
             Command::Dtmf(digits) => self.dtmf_command(digits).map(|()| Done::Now),
-            Command::Mute { muted, keep } => Ok(self.change_mute(muted, keep).map_or(Done::Now, Done::For)),
-            Command::Volume { volume, keep } => Ok(self.change_volume(volume, keep).map_or(Done::Now, Done::For)),
-            Command::Output { output, change } => Ok(self.output_command(output, change)),
+            Command::Mute { muted, keep } => Ok(self.change_mute(muted, keep, &by).map_or(Done::Now, Done::For)),
+            Command::Volume { volume, keep } => Ok(self.change_volume(volume, keep, &by).map_or(Done::Now, Done::For)),
+            Command::Output { output, change } => self.output_command(output, change, &by),
         }
     }
 
     /// A pulse that is longer than the output may be on is cut, and that is told.
-    fn output_command(&mut self, output: OutputIndex, change: OutputChange) -> Done {
-        self.change_output(output, change);
+    fn output_command(&mut self, output: OutputIndex, change: OutputChange, by: &By) -> Result<Done, Refusal> {
+        self.change_output(output, change, by)?;
         let kind = self.config.outputs.get(output.0).map(|pin| &pin.kind);
-        match (kind, change) {
+        Ok(match (kind, change) {
             (Some(OutputKind::Relay { max_on }), OutputChange::Pulse(length)) if length > *max_on => {
                 Done::OnFor(*max_on)
             }
             _ => Done::Now,
-        }
+        })
     }
 
     fn check_line(&self, line: u32) -> Result<usize, Refusal> {
@@ -45,7 +46,7 @@ impl Station {
         usize::try_from(line).ok().filter(|index| *index < self.lines.len()).ok_or(Refusal::NoSuchLine { line, last })
     }
 
-    fn call_command(&mut self, number: String, line: Option<u32>) -> Result<Done, Refusal> {
+    fn call_command(&mut self, number: String, line: Option<u32>, by: By) -> Result<Done, Refusal> {
         let choice = match line {
             Some(line) => {
                 self.check_line(line)?;
@@ -54,7 +55,7 @@ impl Station {
             None => LineChoice::Any,
         };
         let action = CallAction { numbers: vec![number], line: choice, ring: None::<Duration>, order: Order::Serial };
-        self.start_hunt(Origin::Station, &action)
+        self.start_hunt(&Origin { source: Source::Station, by }, &action)
     }
 
     fn hangup_command(&mut self, line: Option<u32>) -> Result<(), Refusal> {

@@ -1,14 +1,24 @@
 //! Calls that are up: talk time, hold, and the deadlines of every state.
 
-use crate::config::Sound;
+use std::time::Duration;
+
+use crate::config::{CallMode, Sound};
 use crate::signaling::RequestBody;
 
-use super::call::{Call, Phase, TALK_WARNING, Update};
+use super::call::{Call, Direction, Phase, TALK_WARNING, Update};
 use super::cause::Cause;
 use super::output::MediaCommand;
 use super::proof::Proof;
 use super::station::Station;
 use super::time::Time;
+
+/// A talk that is lengthened again and again is never longer than so many times `max_talk_s`.
+const MAX_TALKS: u32 = 3;
+
+/// The loudspeaker is never lower than [`SIGN_VOLUME`] for so long after somebody who called in hears the place.
+const SIGN_LASTS: Duration = Duration::from_secs(2);
+/// So that whoever is there hears the tone of the answer, whatever the volume.
+pub(super) const SIGN_VOLUME: u8 = 50;
 
 impl Station {
     /// The call is up on both sides.
@@ -28,7 +38,11 @@ impl Station {
             proof: Proof::new(call.connected, now),
         };
         let hunt = call.hunt;
+        let overheard = call.direction == Direction::Incoming && call.mode != CallMode::Announce;
         self.play(Sound::Answer, false);
+        if overheard {
+            self.sign_until = Some(now + SIGN_LASTS);
+        }
         if let Some(id) = hunt {
             if let Some(hunt) = self.hunts.iter_mut().find(|hunt| hunt.id == id) {
                 hunt.answered = true;
@@ -81,13 +95,16 @@ impl Station {
         }
     }
 
-    /// A digit of the far end: it lengthens the talk.
+    /// A code of the far end was accepted: it lengthens the talk, but not without end.
     pub(super) fn extend_talk(&mut self, line: usize) {
-        let ends_at = self.now.at + self.config.calls.max_talk;
+        let now = self.now.at;
         let max_talk = self.config.calls.max_talk;
-        if let Some(Call { phase: Phase::Established { talk_ends_at, warned, .. }, .. }) = self.lines.call_mut(line) {
+        let Some(call) = self.lines.call_mut(line) else { return };
+        let last = call.established_at.unwrap_or(now) + max_talk.saturating_mul(MAX_TALKS);
+        if let Phase::Established { talk_ends_at, warned, .. } = &mut call.phase {
+            let ends_at = (now + max_talk).min(last).max(*talk_ends_at);
+            *warned &= ends_at == *talk_ends_at || max_talk <= TALK_WARNING;
             *talk_ends_at = ends_at;
-            *warned = max_talk <= TALK_WARNING;
         }
     }
 

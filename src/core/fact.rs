@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::by::By;
 use super::call::{CallState, Direction};
 use super::cause::Cause;
 use super::command::Gesture;
@@ -119,6 +120,9 @@ pub enum Fact {
         button: String,
         /// How.
         gesture: Gesture,
+        /// By whom.
+        #[serde(default)]
+        by: By,
     },
     /// A sensor changed.
     Sensor {
@@ -164,6 +168,9 @@ pub enum Fact {
         direction: Direction,
         /// The far end's number; empty where nobody said it.
         number: String,
+        /// By whom.
+        #[serde(default)]
+        by: By,
         /// Calls of one wish to reach somebody have one number: a list that is called in turn, or at once.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         attempt: Option<u32>,
@@ -222,10 +229,16 @@ pub enum Fact {
     Dtmf {
         /// The call.
         call_id: String,
+        /// The far end that typed them; empty where nobody said it.
+        #[serde(default)]
+        number: String,
         /// A rule matched.
         matched: bool,
-        /// Codes are off for the rest of this call.
+        /// Codes are off now: for the rest of this call, for this far end, or for all of them.
         locked: bool,
+        /// From now on for so long, in seconds, over calls and restarts.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        locked_s: Option<u64>,
     },
     /// An output changed.
     Output {
@@ -233,6 +246,39 @@ pub enum Fact {
         output: String,
         /// What it does now.
         drive: Drive,
+        /// By whom.
+        #[serde(default)]
+        by: By,
+    },
+    /// An output did not go on: one that it excludes is on.
+    OutputRefused {
+        /// Its name.
+        output: String,
+        /// The one that is on.
+        other: String,
+        /// Who wanted it.
+        by: By,
+    },
+    /// The microphone was silenced, or no longer is.
+    Mute {
+        /// Silent.
+        muted: bool,
+        /// By whom.
+        by: By,
+    },
+    /// The loudspeaker was set.
+    Volume {
+        /// 0 to 100.
+        volume: u8,
+        /// By whom.
+        by: By,
+    },
+    /// Somebody who called was turned away.
+    CallRefused {
+        /// The caller's number; empty where nobody said it.
+        number: String,
+        /// Why.
+        reason: String,
     },
     /// The sound card came or went.
     Audio {
@@ -266,7 +312,9 @@ impl std::fmt::Display for Fact {
         let because = |reason: &Option<String>| reason.as_ref().map(|words| format!(": {words}")).unwrap_or_default();
         let words = match self {
             Self::Session { state, reason } => format!("session {state}{}", because(reason)),
-            Self::Press { button, gesture } => format!("button {button}: {gesture:?}").to_lowercase(),
+            Self::Press { button, gesture, by } => {
+                format!("button {button}: {}, {by}", format!("{gesture:?}").to_lowercase())
+            }
             Self::Pin { name, fault: Some(fault) } => format!("pin of {name}: {fault}"),
             Self::Pin { name, fault: None } => format!("pin of {name} works"),
             Self::Sensor { sensor, opened } => format!("sensor {sensor} {}", if *opened { "opened" } else { "closed" }),
@@ -275,7 +323,8 @@ impl std::fmt::Display for Fact {
             Self::NoTelephoneEvents { call_id } => {
                 format!("call {call_id}: the far end has no telephone events, so no code can be typed in it")
             }
-            Self::Call { line, direction, number, state, cause, .. } => {
+            Self::Call { line, direction, number, state, cause, by, .. } => {
+                let begins = *state == CallState::Dialing;
                 let way = if *direction == Direction::Outgoing { "to" } else { "from" };
                 let end = cause.as_ref().map(|cause| {
                     let why = cause.unanswered.map(|why| format!("{why}, ")).unwrap_or_default();
@@ -283,7 +332,9 @@ impl std::fmt::Display for Fact {
                 });
                 let (number, end) = (called(number), end.unwrap_or_default());
                 let state = if cause.is_some() { "call ended".to_owned() } else { state.to_string() };
-                format!("line {line}: {state} {way} {number}{end}")
+                // Said once, when it begins; the caller of an incoming one is its number.
+                let by = if begins { format!(", {by}") } else { String::new() };
+                format!("line {line}: {state} {way} {number}{end}{by}")
             }
             Self::Media { connected: true, .. } => "media connected".into(),
             Self::Media { connected: false, .. } => "media lost".into(),
@@ -296,10 +347,22 @@ impl std::fmt::Display for Fact {
             Self::CoreHears { receiving: false, .. } => "the core server does not hear us".into(),
             Self::SlowLink { line, lost, .. } => format!("line {line}: {lost} packets lost"),
             Self::MissedCall { caller } => format!("missed call from {}", called(caller)),
-            Self::Dtmf { matched: true, .. } => "code accepted".into(),
-            Self::Dtmf { locked: true, .. } => "wrong code: codes are off for this call".into(),
-            Self::Dtmf { .. } => "wrong code".into(),
-            Self::Output { output, drive } => format!("output {output} {}", format!("{drive:?}").to_lowercase()),
+            Self::Dtmf { matched: true, number, .. } => format!("code of {} accepted", called(number)),
+            Self::Dtmf { locked_s: Some(seconds), number, .. } => {
+                format!("wrong code of {}: codes are off for {seconds} s", called(number))
+            }
+            Self::Dtmf { locked: true, number, .. } => format!("wrong code of {}: codes are off", called(number)),
+            Self::Dtmf { number, .. } => format!("wrong code of {}", called(number)),
+            Self::Output { output, drive, by } => {
+                format!("output {output} {}, {by}", format!("{drive:?}").to_lowercase())
+            }
+            Self::OutputRefused { output, other, by } => {
+                format!("output {output} stays off: {other} is on, and they exclude each other; asked {by}")
+            }
+            Self::Mute { muted: true, by } => format!("microphone off, {by}"),
+            Self::Mute { muted: false, by } => format!("microphone on, {by}"),
+            Self::Volume { volume, by } => format!("volume {volume}, {by}"),
+            Self::CallRefused { number, reason } => format!("call from {} refused: {reason}", called(number)),
             Self::Audio { ready: true, .. } => "sound card ready".into(),
             Self::Audio { reason, .. } => format!("sound card fault{}", because(reason)),
             Self::Microphone { fault: Some(fault) } => fault.to_string(),

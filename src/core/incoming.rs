@@ -3,9 +3,11 @@
 use crate::config::{AnswerAction, AnswerRule, CallMode, SecondCall};
 use crate::signaling::{CallId, Invitation, RequestBody};
 
-use super::call::{ANSWERING_TIMEOUT, Call, Direction, Origin, Phase};
-use super::caller::bare_number;
+use super::by::By;
+use super::call::{ANSWERING_TIMEOUT, Call, Direction, Origin, Phase, Source};
+use super::caller::caller;
 use super::cause::Cause;
+use super::fact::Fact;
 use super::output::MediaCommand;
 use super::session::Rejection;
 use super::station::Station;
@@ -17,17 +19,21 @@ impl Station {
             self.invited_again(known, line, call_id, invitation);
             return;
         }
+        let number = caller(&invitation.caller, &self.config.core.sip_domains);
         if line >= self.lines.len() || self.lines.call(line).is_some() || self.shutting_down {
-            self.refuse_unknown(line, call_id);
+            self.turn_away(line, call_id, number, "the line is not free");
             return;
         }
-        let number = bare_number(&invitation.caller);
         let Some(rule) = self.answer_rule(&number).cloned() else {
-            self.refuse_unknown(line, call_id);
+            self.turn_away(line, call_id, number, "no [[answer]] is for this caller now");
             return;
         };
-        if rule.action == AnswerAction::Decline || !self.admits_second_call() {
-            self.refuse_unknown(line, call_id);
+        if rule.action == AnswerAction::Decline {
+            self.turn_away(line, call_id, number, "an [[answer]] declines this caller");
+            return;
+        }
+        if !self.admits_second_call() {
+            self.turn_away(line, call_id, number, "another call is up (calls.second_call)");
             return;
         }
         let now = self.now.at;
@@ -36,7 +42,8 @@ impl Station {
             answer_at: (rule.action == AnswerAction::Answer).then(|| now + rule.after),
             deadline: now + self.config.calls.ring_timeout.max(rule.after),
         };
-        let mut call = Call::new(call_id, Direction::Incoming, number, Origin::FarEnd, phase, now);
+        let origin = Origin { source: Source::FarEnd, by: By::Caller { number: number.clone() } };
+        let mut call = Call::new(call_id, Direction::Incoming, number, origin, phase, now);
         call.mode = rule.mode;
         call.display_name = invitation.caller_display_name;
         self.lines.put(line, call);
@@ -57,6 +64,13 @@ impl Station {
         {
             *offer = Some(jsep.sdp);
         }
+    }
+
+    /// Somebody who calls is declined, which is told and counted.
+    fn turn_away(&mut self, line: usize, call_id: CallId, number: String, reason: &str) {
+        self.refused_calls = self.refused_calls.saturating_add(1);
+        self.fact(Fact::CallRefused { number, reason: reason.to_owned() });
+        self.refuse_unknown(line, call_id);
     }
 
     fn refuse_unknown(&mut self, line: usize, call_id: CallId) {

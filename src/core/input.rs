@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::OutputIndex;
 use crate::signaling::{Candidate, CloseCause, FrameError, ServerMessage};
 
+use super::by::By;
 use super::command::{Command, CommandId};
 use super::output::MediaId;
 
@@ -40,7 +41,7 @@ pub enum Input {
         fault: Option<String>,
     },
     /// Somebody asks for something; answered by one `Output::Reply`.
-    Command(CommandId, Command),
+    Command(CommandId, By, Command),
     /// The session's WebSocket.
     Socket(SocketEvent),
     /// The session API's answer to `Output::ObtainToken`.

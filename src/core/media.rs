@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use crate::signaling::{Jsep, RequestBody, Trickle};
 
-use super::call::{Call, Direction, MAX_CANDIDATES, Phase, Update};
+use super::by::By;
+use super::call::{Call, Direction, MAX_CANDIDATES, Origin, Phase, Source, Update};
 use super::cause::Cause;
+use super::dtmf::{self, Entry};
 use super::fact::Fact;
 use super::input::MediaEvent;
 use super::output::MediaId;
@@ -166,51 +168,68 @@ impl Station {
 
     /// Gives whether the digit counts for any code.
     fn far_end_digit(&mut self, line: usize, digit: char, in_band: bool) -> bool {
-        use super::dtmf::Entry;
         let Some(call) = self.lines.call(line).filter(|call| call.is_established()) else { return false };
         let (number, outgoing) = (call.number.clone(), call.direction == Direction::Outgoing);
         let config = std::sync::Arc::clone(&self.config);
-        let admitted: Vec<_> = config
-            .dtmf
-            .iter()
-            .filter(|rule| rule.admits(&number, outgoing))
-            .filter(|rule| rule.in_band || !in_band)
-            .collect();
-        let codes: Vec<&str> = admitted.iter().map(|rule| rule.digits.as_str()).collect();
-        if !in_band || !admitted.is_empty() {
-            self.extend_talk(line);
-        }
-        if config.dtmf.is_empty() || in_band && admitted.is_empty() {
+        let listening = || config.dtmf.iter().filter(|rule| rule.in_band || !in_band);
+        let admitted: Vec<_> = listening().filter(|rule| rule.admits(&number, outgoing)).collect();
+        if listening().next().is_none() || in_band && admitted.is_empty() {
             return false;
         }
+        let codes: Vec<&str> = admitted.iter().map(|rule| rule.digits.as_str()).collect();
+        // Whoever may use no code is not told so: their attempts are as long as anybody's.
+        let all: Vec<&str> = listening().map(|rule| rule.digits.as_str()).collect();
+        let longest = dtmf::longest(if codes.is_empty() { &all } else { &codes });
         let now = self.now.at;
-        let Some(entry) = self.lines.call_mut(line).map(|call| call.code_entry.digit(digit, &codes, now)) else {
+        let Some(entry) = self.lines.call_mut(line).map(|call| call.code_entry.digit(digit, &codes, longest, now))
+        else {
             return false;
         };
-        self.tell_entry(line, entry);
-        if let Entry::Matched(index) = entry
-            && let Some(rule) = admitted.get(index)
-        {
-            let _ = self.run_trigger(&rule.run, super::call::Origin::Station);
+        match entry {
+            Entry::Incomplete => {}
+            Entry::Wrong => self.wrong_code(line),
+            Entry::Matched(_) if self.codes_are_off(line) => self.wrong_code(line),
+            Entry::Matched(index) => {
+                let call_id = self.lines.call(line).map(|call| call.id.0.clone()).unwrap_or_default();
+                self.fact(Fact::Dtmf { call_id, number: number.clone(), matched: true, locked: false, locked_s: None });
+                self.extend_talk(line);
+                if let Some(rule) = admitted.get(index) {
+                    let origin = Origin { source: Source::Station, by: By::Code { number } };
+                    let _ = self.run_trigger(&rule.run, &origin);
+                }
+            }
         }
         true
     }
 
     pub(super) fn expire_digits(&mut self, line: usize) {
         let now = self.now.at;
-        if let Some(entry) = self.lines.call_mut(line).and_then(|call| call.code_entry.expire(now)) {
-            self.tell_entry(line, entry);
+        if self.lines.call_mut(line).and_then(|call| call.code_entry.expire(now)).is_some() {
+            self.wrong_code(line);
         }
     }
 
-    fn tell_entry(&mut self, line: usize, entry: super::dtmf::Entry) {
-        use super::dtmf::Entry;
-        let Some(call) = self.lines.call(line) else { return };
-        let call_id = call.id.0.clone();
-        match entry {
-            Entry::Matched(_) => self.fact(Fact::Dtmf { call_id, matched: true, locked: false }),
-            Entry::Wrong { locked } => self.fact(Fact::Dtmf { call_id, matched: false, locked }),
-            Entry::Incomplete | Entry::Locked => {}
+    /// Codes of this call's far end are off: for the call, for the far end, or for everybody.
+    fn codes_are_off(&self, line: usize) -> bool {
+        let Some(call) = self.lines.call(line) else { return true };
+        call.code_entry.is_locked() || self.access.is_locked(&call.number, self.now.at)
+    }
+
+    /// What is typed while codes are off looks like any wrong code, and makes nothing worse.
+    fn wrong_code(&mut self, line: usize) {
+        let off = self.codes_are_off(line);
+        let now = self.now.at;
+        let config = std::sync::Arc::clone(&self.config);
+        let Some(call) = self.lines.call_mut(line) else { return };
+        let (call_id, number, outgoing) =
+            (call.id.0.clone(), call.number.clone(), call.direction == Direction::Outgoing);
+        let mut locked = None;
+        if !off {
+            call.code_entry.wrong_codes += 1;
+            let could_match = config.dtmf.iter().any(|rule| rule.admits(&number, outgoing));
+            locked = self.access.wrong(&number, could_match, &config.access, now);
         }
+        let locked_s = locked.map(|lock| lock.as_secs());
+        self.fact(Fact::Dtmf { call_id, number, matched: false, locked: self.codes_are_off(line), locked_s });
     }
 }

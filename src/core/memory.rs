@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::call::{Call, Direction, Origin, Phase};
+use super::access::WrongCodes;
+use super::by::By;
+use super::call::{Call, Direction, Origin, Phase, Source};
 use super::station::Station;
 use super::time::Time;
 use super::transactions::Farewell;
@@ -19,6 +21,9 @@ pub struct Memory {
     pub calls: Vec<RememberedCall>,
     /// Hangups and declines without an `ack`.
     pub farewells: Vec<Farewell>,
+    /// Who has typed wrong codes. This outlives a power cut, too.
+    #[serde(default)]
+    pub wrong_codes: Vec<WrongCodes>,
 }
 
 /// A call that was up.
@@ -57,20 +62,25 @@ impl Station {
             self.session.remember_farewell(farewell);
         }
         self.recalled = memory.calls;
+        self.access.recall(memory.wrong_codes, self.now.at);
     }
 
     pub(super) fn compose_memory(&self) -> Memory {
         // Until the server has said which of them live, the old ones stay.
         let recalled = self.recalled.iter().cloned();
         let calls = self.lines.calls().filter_map(|(_, call)| self.remembered(call));
-        Memory { calls: recalled.chain(calls).collect(), farewells: self.session.farewells().to_vec() }
+        Memory {
+            calls: recalled.chain(calls).collect(),
+            farewells: self.session.farewells().to_vec(),
+            wrong_codes: self.access.remembered(),
+        }
     }
 
     fn remembered(&self, call: &Call) -> Option<RememberedCall> {
         let Phase::Established { talk_ends_at, .. } = call.phase else { return None };
-        let button = match call.origin {
-            Origin::Button(index) => self.config.buttons.get(index).map(|button| button.name.clone()),
-            Origin::Sensor(_) | Origin::Station | Origin::FarEnd => None,
+        let button = match call.origin.source {
+            Source::Button(index) => self.config.buttons.get(index).map(|button| button.name.clone()),
+            Source::Sensor(_) | Source::Station | Source::FarEnd => None,
         };
         Some(RememberedCall {
             call_id: call.id.clone(),
@@ -94,16 +104,24 @@ impl Station {
         Some(self.recalled.swap_remove(index))
     }
 
+    /// Of a call that this button made, or nobody here.
     pub(super) fn origin_named(&self, button: Option<&str>) -> Origin {
-        button
-            .and_then(|name| self.config.buttons.iter().position(|button| button.name == name))
-            .map_or(Origin::FarEnd, Origin::Button)
+        let named = |name| self.config.buttons.iter().position(|button| button.name == name);
+        self.origin_of(button.and_then(named))
     }
 
     /// Where nobody remembers who made a call: the first button that calls this number, for it is its visitor
     /// who stands at the door.
     pub(super) fn origin_calling(&self, number: &str) -> Origin {
-        let button = self.config.buttons.iter().position(|button| button.calls(number));
-        button.map_or(Origin::FarEnd, Origin::Button)
+        self.origin_of(self.config.buttons.iter().position(|button| button.calls(number)))
+    }
+
+    fn origin_of(&self, button: Option<usize>) -> Origin {
+        match button.and_then(|index| Some((index, self.config.buttons.get(index)?))) {
+            Some((index, button)) => {
+                Origin { source: Source::Button(index), by: By::Finger { button: button.name.clone() } }
+            }
+            None => Origin { source: Source::FarEnd, by: By::Station },
+        }
     }
 }

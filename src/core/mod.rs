@@ -6,8 +6,10 @@
 
 #![deny(clippy::disallowed_methods)]
 
+mod access;
 mod actions;
 mod backoff;
+mod by;
 mod call;
 mod caller;
 mod cause;
@@ -44,8 +46,12 @@ mod time;
 mod transactions;
 mod watchdog;
 
+pub use access::WrongCodes;
+pub use by::By;
 pub use call::{CallState, Direction};
-pub(crate) use caller::bare_number;
+#[cfg(feature = "daemon")]
+pub(crate) use caller::caller;
+pub(crate) use caller::{bare_number, canonical};
 pub use cause::{Cause, Unanswered};
 pub use command::{Command, CommandId, Done, Gesture, OutputChange, Refusal};
 pub use dtmf::code_of;

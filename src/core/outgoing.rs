@@ -3,7 +3,7 @@
 use crate::config::{CallAction, SecondCall, Sound};
 use crate::signaling::{Jsep, RequestBody};
 
-use super::call::{Call, Direction, ENDING_TIMEOUT, FAREWELL_PATIENCE, HuntId, Origin, Phase, Update};
+use super::call::{Call, Direction, ENDING_TIMEOUT, FAREWELL_PATIENCE, HuntId, Origin, Phase, Source, Update};
 use super::cause::Cause;
 use super::command::{Done, Refusal};
 use super::hunt::Hunt;
@@ -18,11 +18,11 @@ const MAX_HUNTS: usize = 16;
 
 impl Station {
     /// Starts to reach somebody. The person at the door has a sign when this returns.
-    pub(super) fn start_hunt(&mut self, origin: Origin, action: &CallAction) -> Result<Done, Refusal> {
+    pub(super) fn start_hunt(&mut self, origin: &Origin, action: &CallAction) -> Result<Done, Refusal> {
         if self.shutting_down {
             return Err(Refusal::ShuttingDown);
         }
-        let mut hunt = Hunt::new(self.new_hunt_id(), origin, action, self.config.calls.ring_timeout);
+        let mut hunt = Hunt::new(self.new_hunt_id(), origin.clone(), action, self.config.calls.ring_timeout);
         if !self.session.is_registered() {
             return self.wait_for_session(hunt);
         }
@@ -47,8 +47,8 @@ impl Station {
     }
 
     /// Calls once more after a call without media; waits for its line where there is no other.
-    pub(super) fn redial(&mut self, origin: Origin, action: &CallAction) {
-        let mut hunt = Hunt::new(self.new_hunt_id(), origin, action, self.config.calls.ring_timeout);
+    pub(super) fn redial(&mut self, origin: &Origin, action: &CallAction) {
+        let mut hunt = Hunt::new(self.new_hunt_id(), origin.clone(), action, self.config.calls.ring_timeout);
         let id = hunt.id;
         hunt.redial = true;
         hunt.waits_for_line = self.lines.choose(action.line, self.now.at).is_none();
@@ -60,7 +60,7 @@ impl Station {
     /// A press made offline is kept for `press_max_age_s`, if there is any hope.
     fn wait_for_session(&mut self, mut hunt: Hunt) -> Result<Done, Refusal> {
         let patience = self.config.calls.press_max_age;
-        let from_the_door = matches!(hunt.origin, Origin::Button(_) | Origin::Sensor(_));
+        let from_the_door = matches!(hunt.origin.source, Source::Button(_) | Source::Sensor(_));
         let hope = !self.session.is_up() && self.session.may_be_up_within(patience, self.now.at);
         if from_the_door && hope && !patience.is_zero() && self.hunts.len() < MAX_HUNTS {
             self.session.hurry(self.now.at);
@@ -132,7 +132,7 @@ impl Station {
                 }
                 return;
             };
-            let (origin, ring) = (hunt.origin, hunt.ring);
+            let (origin, ring) = (hunt.origin.clone(), hunt.ring);
             let number = self.hunts.iter_mut().find(|hunt| hunt.id == id).and_then(Hunt::take_number);
             let Some(number) = number else { return };
             let deadline = self.now.at + ring;
@@ -175,7 +175,7 @@ impl Station {
         let Some(index) = self.hunts.iter().position(|hunt| hunt.id == id) else { return };
         let hunt = self.hunts.remove(index);
         let state = self.session.state();
-        self.tell_no_call(hunt.origin, format!("no session: {state}"));
+        self.tell_no_call(hunt.origin.source, format!("no session: {state}"));
         self.play(Sound::NoConnection, false);
     }
 
@@ -203,10 +203,10 @@ impl Station {
 
     /// A call of the same button has come back with the session: the visitor who pressed is in it.
     fn has_its_call(&self, id: HuntId) -> bool {
-        let pressed = self.hunts.iter().find(|hunt| hunt.id == id && !hunt.redial).map(|hunt| hunt.origin);
-        pressed.is_some_and(|origin| {
-            matches!(origin, Origin::Button(_) | Origin::Sensor(_))
-                && self.lines.active().any(|(_, call)| call.origin == origin && call.hunt != Some(id))
+        let pressed = self.hunts.iter().find(|hunt| hunt.id == id && !hunt.redial).map(|hunt| hunt.origin.source);
+        pressed.is_some_and(|source| {
+            matches!(source, Source::Button(_) | Source::Sensor(_))
+                && self.lines.active().any(|(_, call)| call.origin.source == source && call.hunt != Some(id))
         })
     }
 

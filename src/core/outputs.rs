@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::config::{OutputKind, OutputPin, ShownState};
 
+use super::by::By;
 use super::command::OutputChange;
 use super::output::Drive;
 use super::time::Time;
@@ -16,20 +17,23 @@ pub(super) struct OutputState {
     /// Set by an action or a command, until `off_at`.
     on_since: Option<Time>,
     off_at: Option<Time>,
+    /// Who changed it last.
+    by: By,
     /// What the adapter was told last.
     drive: Drive,
 }
 
 impl OutputState {
     /// Carries out a change. A relay never stays on beyond `max_on`, counted from when it went on.
-    pub(super) fn change(&mut self, kind: &OutputKind, change: OutputChange, now: Time) {
+    pub(super) fn change(&mut self, kind: &OutputKind, change: OutputChange, now: Time, by: &By) {
+        self.by = by.clone();
         let since = self.on_since.unwrap_or(now);
         let limit = match kind {
             OutputKind::Relay { max_on } => Some(since + *max_on),
             OutputKind::Led { .. } => None,
         };
         let wanted = match change {
-            OutputChange::Off => return self.rest(),
+            OutputChange::Off => return self.off(),
             OutputChange::On => None,
             OutputChange::Pulse(length) => Some(now + length.max(Duration::from_millis(1))),
         };
@@ -55,8 +59,18 @@ impl OutputState {
         }
     }
 
-    /// At rest from now on.
+    /// At rest from now on: its time is over, or the station ends.
     pub(super) fn rest(&mut self) {
+        self.by = By::Station;
+        self.off();
+    }
+
+    /// Who changed it last.
+    pub(super) fn by(&self) -> By {
+        self.by.clone()
+    }
+
+    fn off(&mut self) {
         self.on_since = None;
         self.off_at = None;
     }
@@ -95,9 +109,9 @@ mod tests {
     #[test]
     fn a_relay_is_never_on_for_longer_than_max_on_whatever_asks() {
         let mut relay = OutputState::default();
-        relay.change(&RELAY, OutputChange::Pulse(Duration::from_secs(60)), Time(0));
+        relay.change(&RELAY, OutputChange::Pulse(Duration::from_secs(60)), Time(0), &By::Station);
         assert_eq!(relay.deadline(), Some(Time(8_000)));
-        relay.change(&RELAY, OutputChange::On, Time(7_000));
+        relay.change(&RELAY, OutputChange::On, Time(7_000), &By::Station);
         assert_eq!(relay.deadline(), Some(Time(8_000)));
         relay.settle(Time(8_000));
         assert!(!relay.is_on());
@@ -106,8 +120,8 @@ mod tests {
     #[test]
     fn a_second_pulse_lengthens_the_first() {
         let mut relay = OutputState::default();
-        relay.change(&RELAY, OutputChange::Pulse(Duration::from_secs(3)), Time(0));
-        relay.change(&RELAY, OutputChange::Pulse(Duration::from_secs(3)), Time(2_000));
+        relay.change(&RELAY, OutputChange::Pulse(Duration::from_secs(3)), Time(0), &By::Station);
+        relay.change(&RELAY, OutputChange::Pulse(Duration::from_secs(3)), Time(2_000), &By::Station);
         assert_eq!(relay.deadline(), Some(Time(5_000)));
     }
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::call::Origin;
+use super::by::By;
+use super::call::{Origin, Source};
 use super::contact::Settling;
 use super::fact::Fact;
 use super::gesture::{GestureTimes, STUCK_AFTER};
@@ -131,7 +132,8 @@ impl Station {
             });
             if let Some(gesture) = gesture {
                 // Refused or put off: told by then.
-                let _ = self.gesture(index, gesture);
+                let by = By::Finger { button: button.name.clone() };
+                let _ = self.gesture(index, gesture, by);
             }
         }
         for (index, sensor) in config.sensors.iter().enumerate() {
@@ -141,10 +143,10 @@ impl Station {
             });
             if let Some(opened) = moved {
                 self.fact(Fact::Sensor { sensor: sensor.name.clone(), opened });
-                let origin = Origin::Sensor(index);
+                let origin = Origin { source: Source::Sensor(index), by: By::Sensor { sensor: sensor.name.clone() } };
                 // What was to run only while the other level lasts.
-                self.delayed.retain(|delayed| !(delayed.lasting && delayed.origin == origin));
-                let _ = self.run_trigger(if opened { &sensor.opened } else { &sensor.closed }, origin);
+                self.delayed.retain(|delayed| !(delayed.lasting && delayed.origin.source == origin.source));
+                let _ = self.run_trigger(if opened { &sensor.opened } else { &sensor.closed }, &origin);
             }
         }
     }

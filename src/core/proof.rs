@@ -458,7 +458,7 @@ impl Station {
         // Somebody who is served by another call wants no second one.
         let alone = self.lines.active().all(|(other, _)| other == line);
         let again = call.direction == Direction::Outgoing && !call.redial && alone && !self.shutting_down;
-        let (number, origin, ring) = (call.number.clone(), call.origin, call.ring);
+        let (number, origin, ring) = (call.number.clone(), call.origin.clone(), call.ring);
         if !again {
             return self.give_up(line);
         }
@@ -466,7 +466,7 @@ impl Station {
         self.hang_up(line, Cause::new(408, "no media, and no repair helped: called once more"));
         let action = CallAction { numbers: vec![number], line: LineChoice::Any, ring, order: Order::Serial };
         self.play(Sound::Connecting, false);
-        self.redial(origin, &action);
+        self.redial(&origin, &action);
     }
 
     fn give_up(&mut self, line: usize) {

@@ -4,7 +4,8 @@
 use crate::config::{AnswerAction, CallMode};
 use crate::signaling::{CallId, Event, EventBody, LineState, LogMessage, RequestBody, StateHandshake};
 
-use super::call::{Call, Direction, Origin, Phase, Update};
+use super::by::By;
+use super::call::{Call, Direction, Origin, Phase, Source, Update};
 use super::cause::Cause;
 use super::output::MediaCommand;
 use super::station::Station;
@@ -189,7 +190,7 @@ impl Station {
     /// and a call of which nobody knows who started it, are not taken up.
     fn former_life(&self, theirs: &ServerCall<'_>, invitation: Option<&Event>) -> Option<FormerLife> {
         if let Some(EventBody::IncomingCall(invitation)) = invitation.map(|event| &event.body) {
-            let number = super::caller::bare_number(&invitation.caller);
+            let number = super::caller::caller(&invitation.caller, &self.config.core.sip_domains);
             let rule = self.answer_rule(&number).filter(|rule| rule.action != AnswerAction::Decline)?;
             return Some(FormerLife::Logged { direction: Direction::Incoming, mode: rule.mode, number });
         }
@@ -215,7 +216,7 @@ impl Station {
             }
             FormerLife::Logged { direction, mode, number } => {
                 let origin = match direction {
-                    Direction::Incoming => Origin::FarEnd,
+                    Direction::Incoming => Origin { source: Source::FarEnd, by: By::Caller { number: number.clone() } },
                     Direction::Outgoing => self.origin_calling(number),
                 };
                 let mut call = Call::new(id, *direction, number.clone(), origin, phase, now);

@@ -135,7 +135,7 @@ impl Station {
 
     fn missed(&mut self, caller: &str) {
         self.missed_calls += 1;
-        self.fact(Fact::MissedCall { caller: super::caller::bare_number(caller) });
+        self.fact(Fact::MissedCall { caller: super::caller::caller(caller, &self.config.core.sip_domains) });
     }
 
     fn line_event(&mut self, line: usize, event: Event) {

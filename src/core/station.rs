@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{Action, Config, Sound};
 use crate::signaling::{CallId, RequestBody};
 
+use super::access::Access;
 use super::call::{Call, CallState, HuntId, Origin};
 use super::contact::Contact;
 use super::fact::Fact;
@@ -101,8 +102,12 @@ pub struct Station {
     pub(super) audio_ready: bool,
     pub(super) volume: Setting<u8>,
     pub(super) muted: Setting<bool>,
+    /// Until then the loudspeaker is loud enough for the tone of an answer.
+    pub(super) sign_until: Option<Time>,
     pub(super) shutting_down: bool,
+    pub(super) access: Access,
     pub(super) missed_calls: u64,
+    pub(super) refused_calls: u64,
     pub(super) last_end: Option<(CallId, super::cause::Cause)>,
     /// Calls of a former process, until the server has said which of them live.
     pub(super) recalled: Vec<RememberedCall>,
@@ -139,8 +144,11 @@ impl Station {
             audio_ready: false,
             volume: Setting::default(),
             muted: Setting::default(),
+            sign_until: None,
             shutting_down: false,
+            access: Access::default(),
             missed_calls: 0,
+            refused_calls: 0,
             last_end: None,
             recalled: Vec::new(),
             told_memory: Memory::default(),
@@ -167,8 +175,8 @@ impl Station {
             Input::Edge { pin, active } => self.edge(pin, active),
             Input::Level { pin, active, debounced } => self.pin_found(pin, active, debounced),
             Input::PinFault { pin, fault } => self.pin_fault(pin, fault),
-            Input::Command(id, command) => {
-                let result = self.command(command);
+            Input::Command(id, by, command) => {
+                let result = self.command(by, command);
                 self.push(Output::Reply(id, result));
             }
             Input::Socket(event) => {
@@ -202,6 +210,7 @@ impl Station {
             .chain(self.delayed.iter().map(|delayed| delayed.at))
             .chain(self.volume.deadline())
             .chain(self.muted.deadline())
+            .chain(self.sign_until)
             .chain(self.hunts.iter().filter_map(|hunt| hunt.waits_until))
             .chain(self.lines.next_deadline())
             .chain(self.warm.as_ref().map(|warm| warm.remake_at))
@@ -324,7 +333,7 @@ impl Station {
         for delayed in due {
             self.cooldowns.extend(delayed.cooldown);
             // Refused or put off: told by then.
-            let _ = self.run_action(&delayed.action, delayed.origin);
+            let _ = self.run_action(&delayed.action, &delayed.origin);
         }
         self.run_call_deadlines();
         self.run_hunt_deadlines();
@@ -358,6 +367,7 @@ impl Station {
         let in_a_call = self.is_in_a_call();
         self.volume.settle(in_a_call, self.now.at);
         self.muted.settle(in_a_call, self.now.at);
+        self.sign_until = self.sign_until.filter(|until| self.now.at < *until);
         let scene = self.compose_scene();
         if scene != self.scene {
             self.scene = scene.clone();
@@ -382,12 +392,16 @@ impl Station {
     fn settle_outputs(&mut self) {
         let shown = self.shown_states();
         let config = Arc::clone(&self.config);
-        for (index, pin) in config.outputs.iter().enumerate() {
-            if let Some(drive) = self.outputs.get_mut(index).and_then(|output| output.update(pin, &shown)) {
-                self.push(Output::Drive(crate::config::OutputIndex(index), drive));
-                if matches!(pin.kind, crate::config::OutputKind::Relay { .. }) {
-                    self.fact(Fact::Output { output: pin.name.clone(), drive });
-                }
+        // What goes off does so before anything goes on: those that exclude each other never meet.
+        let mut changes = Vec::new();
+        for ((index, pin), output) in config.outputs.iter().enumerate().zip(&mut self.outputs) {
+            changes.extend(output.update(pin, &shown).map(|drive| (index, pin, drive, output.by())));
+        }
+        changes.sort_by_key(|(_, _, drive, _)| *drive != super::output::Drive::Off);
+        for (index, pin, drive, by) in changes {
+            self.push(Output::Drive(crate::config::OutputIndex(index), drive));
+            if matches!(pin.kind, crate::config::OutputKind::Relay { .. }) {
+                self.fact(Fact::Output { output: pin.name.clone(), drive, by });
             }
         }
     }
@@ -444,6 +458,7 @@ impl Station {
                     line: u32::try_from(index).unwrap_or(u32::MAX),
                     direction: call.direction,
                     number: call.number.clone(),
+                    by: call.origin.by.clone(),
                     attempt: call.hunt.map(|hunt| hunt.0),
                     state: now.state,
                     cause: None,
@@ -463,6 +478,7 @@ impl Station {
             line: u32::try_from(line).unwrap_or(u32::MAX),
             direction: call.direction,
             number: call.number.clone(),
+            by: call.origin.by.clone(),
             attempt: call.hunt.map(|hunt| hunt.0),
             state: CallState::Idle,
             cause: Some(cause.clone()),

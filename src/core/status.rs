@@ -31,6 +31,9 @@ pub struct Status {
     pub sensors: Vec<PinStatus>,
     /// Calls that came while no line was free.
     pub missed_calls: u64,
+    /// Calls that were declined.
+    #[serde(default)]
+    pub refused_calls: u64,
     /// Why the last call ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_end: Option<EndStatus>,
@@ -225,6 +228,7 @@ impl Station {
                 .map(|(index, (sensor, contact))| self.pin_status(Pin::Sensor(index), &sensor.name, contact))
                 .collect(),
             missed_calls: self.missed_calls,
+            refused_calls: self.refused_calls,
             last_end: self
                 .last_end
                 .as_ref()

@@ -182,6 +182,7 @@ fn start_station(
         extra_addresses,
         token_folders: Vec::<PathBuf>::new(),
         memory_folder: None,
+        state_folder: None,
         identifier,
     })
 }

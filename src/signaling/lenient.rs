@@ -7,6 +7,8 @@
 
 use serde_json::{Map, Value};
 
+use super::plain::plain;
+
 /// What a field holds.
 enum Kind {
     Number,
@@ -84,7 +86,7 @@ fn tidy_fields(message: &mut Map<String, Value>, offers: bool) {
             (Kind::Flag, value) => flag(&value).map(Value::from),
             (Kind::Candidate, value) => candidate(value),
             (Kind::ReferId, value) => match value {
-                Value::String(_) => Some(value),
+                Value::String(text) => Some(Value::from(plain(&text))),
                 value => number(&value).map(Value::from),
             },
             (Kind::Description, value) => Some(description(&value, offers)),
@@ -113,20 +115,14 @@ fn number(value: &Value) -> Option<i64> {
     }
 }
 
-/// A text without what would move a terminal's cursor or turn the direction of writing (Unicode, Bidi_Control).
+/// A text as a person may see it.
 fn text(value: &Value) -> Option<String> {
     match value {
-        Value::String(text) => Some(text.chars().filter(|character| is_plain(*character)).collect()),
+        Value::String(text) => Some(plain(text)),
         // `100.0` is 100.
         Value::Number(_) => Some(number(value)?.to_string()),
         _ => None,
     }
-}
-
-fn is_plain(character: char) -> bool {
-    let turns =
-        matches!(character, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
-    !character.is_control() && !turns
 }
 
 /// A candidate by its fields, also as the text alone. What is none is the end of candidates, as `null` is.

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::event::Event;
 use super::handshake::StateHandshake;
 use super::lenient;
+use super::plain::plain;
 use super::request::Request;
 
 /// The only WebSocket sub-protocol of the core server.
@@ -257,9 +258,6 @@ pub enum FrameError {
     },
 }
 
-/// Characters of a foreign text that are kept.
-const MAX_TEXT: usize = 200;
-
 const DISCRIMINATORS: [&str; 4] = ["handshake", "request", "response", "event"];
 
 pub(super) fn discriminator(value: &Value) -> Option<&'static str> {
@@ -276,7 +274,7 @@ fn open_frame(text: &str) -> Result<(&'static str, String, Value), FrameError> {
         return Err(FrameError::NotAnObject);
     }
     let kind = discriminator(&value).ok_or(FrameError::NoDiscriminator)?;
-    let name: String = value.get(kind).and_then(Value::as_str).unwrap_or_default().chars().take(40).collect();
+    let name: String = plain(value.get(kind).and_then(Value::as_str).unwrap_or_default()).chars().take(40).collect();
     Ok((kind, name, value))
 }
 
@@ -286,11 +284,6 @@ fn fit<T: serde::de::DeserializeOwned>(kind: &'static str, name: &str, value: Va
         tracing::debug!(%error, kind, name, "frame");
         FrameError::Malformed { kind: kind.to_owned(), name: name.to_owned() }
     })
-}
-
-/// Text of a server or a far end, cut to what a person reads.
-pub(crate) fn shortened(text: &str) -> String {
-    text.chars().take(MAX_TEXT).collect()
 }
 
 fn transaction_of(value: &Value) -> Option<String> {
@@ -327,8 +320,8 @@ impl ServerMessage {
                 }
                 with_key("handshake", "keepalive", Ok(Value::Object(frame)))
             }
-            Self::Response(response) => plain(serde_json::to_value(response)),
-            Self::Event(event) => plain(serde_json::to_value(event)),
+            Self::Response(response) => written(serde_json::to_value(response)),
+            Self::Event(event) => written(serde_json::to_value(event)),
         }
     }
 }
@@ -352,7 +345,7 @@ impl ClientMessage {
             Self::Keepalive { transaction } => {
                 with_key("handshake", "keepalive", Ok(serde_json::json!({ "transaction": transaction })))
             }
-            Self::Request(request) => plain(serde_json::to_value(request)),
+            Self::Request(request) => written(serde_json::to_value(request)),
         }
     }
 
@@ -373,7 +366,7 @@ fn with_key(key: &str, name: &str, body: serde_json::Result<Value>) -> String {
     body.to_string()
 }
 
-fn plain(body: serde_json::Result<Value>) -> String {
+fn written(body: serde_json::Result<Value>) -> String {
     body.unwrap_or_default().to_string()
 }
 

@@ -11,6 +11,7 @@ mod event;
 mod handshake;
 mod lenient;
 mod message;
+mod plain;
 #[cfg(feature = "daemon")]
 mod redirect;
 mod request;
@@ -33,6 +34,7 @@ pub use endpoint::Endpoint;
 pub use event::{Event, EventBody, Invitation, SubscriptionState};
 pub use handshake::{CallLogEntry, LineState, LogMessage, Registration, RegistrationStatus, StateHandshake};
 pub use message::*;
+pub(crate) use plain::shortened;
 pub use request::{HoldDirection, Request, RequestBody};
 #[cfg(feature = "daemon")]
 pub use session_api::{LoginRequest, LoginResponse, SessionApi, SessionApiError};

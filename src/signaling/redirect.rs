@@ -1,6 +1,6 @@
 //! A server that sends the station elsewhere. The station does not follow: its token is for one server alone.
 
-use super::message::shortened;
+use super::plain::shortened;
 
 /// What to say of an answer that points elsewhere (RFC 9110, section 15.4); `None` where it is none.
 pub(super) fn words(status: u16, location: Option<&[u8]>) -> Option<String> {
@@ -31,7 +31,7 @@ fn shown(location: &str) -> String {
         }
         None => location.to_owned(),
     };
-    shortened(&clean.chars().filter(|character| !character.is_control()).collect::<String>())
+    shortened(&clean)
 }
 
 #[cfg(test)]

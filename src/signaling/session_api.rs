@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use super::endpoint::Endpoint;
+use super::plain::shortened;
 use super::redirect;
 use super::stream;
 use super::tls::certificate_problem;
@@ -116,7 +117,9 @@ impl SessionApi {
             });
         }
         let words = match serde_json::from_slice::<ErrorBody>(&body) {
-            Ok(error) => error.message.map_or(error.code.clone(), |message| format!("{} ({message})", error.code)),
+            Ok(error) => {
+                shortened(&error.message.map_or(error.code.clone(), |message| format!("{} ({message})", error.code)))
+            }
             Err(_) => format!("HTTP {status}"),
         };
         if status.is_client_error() && !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::NOT_FOUND) {

@@ -84,9 +84,13 @@ pub async fn write_secret(path: &Path, secret: &str) -> io::Result<()> {
 pub async fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     use tokio::io::AsyncWriteExt;
 
-    let temporary = path.with_extension("new");
-    let mut file =
-        tokio::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary).await?;
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".new");
+    // What a crash has left there; nothing that others put there in the meantime is written to.
+    let _ = tokio::fs::remove_file(&temporary).await;
+    let mut options = tokio::fs::OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+    let mut file = options.open(&temporary).await?;
     file.write_all(bytes).await?;
     file.sync_all().await?;
     tokio::fs::rename(&temporary, path).await

@@ -11,6 +11,7 @@ use crate::core::{LocalTime, Now, Time, Weekday};
 const EARLIEST_PLAUSIBLE_S: u64 = 1_793_491_200;
 
 /// Monotonic and local time.
+#[derive(Clone, Copy)]
 pub(super) struct Clock {
     start: Instant,
     /// CLOCK_MONOTONIC at `start` (clock_gettime(2)): the core's time outlives the process, so that

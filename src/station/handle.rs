@@ -7,7 +7,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use crate::blackbox::Dump;
 use crate::config::{Config, OutputIndex};
 use crate::control::{Controlled, ErrorKind, EventRecord, FullStatus, OutputRequest, Reply, ReplyError, Request};
-use crate::core::{Command, Done, OutputChange, Pin, Refusal};
+use crate::core::{By, Command, Done, OutputChange, Pin, Refusal};
 use crate::gpio::Pins;
 use crate::media::rtpdump::CallPacket;
 
@@ -16,7 +16,7 @@ const DEFAULT_PULSE_MS: u64 = 3000;
 
 /// What the handle asks of the loop.
 pub(super) enum Ask {
-    Command(Command, oneshot::Sender<Result<Done, Refusal>>),
+    Command(By, Command, oneshot::Sender<Result<Done, Refusal>>),
     Status(oneshot::Sender<FullStatus>),
     Explain(oneshot::Sender<Vec<EventRecord>>),
     Dump(oneshot::Sender<Option<Dump>>),
@@ -26,6 +26,8 @@ pub(super) enum Ask {
 /// Talks to a running station. Cheap to clone.
 #[derive(Clone)]
 pub struct StationHandle {
+    /// Who asks.
+    pub(super) by: By,
     pub(super) config: Arc<Config>,
     pub(super) asks: mpsc::Sender<Ask>,
     pub(super) events: broadcast::Sender<EventRecord>,
@@ -60,7 +62,7 @@ impl StationHandle {
 
     async fn command(&self, command: Command) -> Reply {
         let (reply, answer) = oneshot::channel();
-        if self.asks.send(Ask::Command(command, reply)).await.is_err() {
+        if self.asks.send(Ask::Command(self.by.clone(), command, reply)).await.is_err() {
             return stopped();
         }
         match answer.await {
@@ -70,9 +72,11 @@ impl StationHandle {
                 // What could never be done is bad usage; what cannot be done now is refused.
                 let kind = match refusal {
                     Refusal::BadDigits(_) | Refusal::NoSuchLine { .. } => ErrorKind::Usage,
-                    Refusal::NotRegistered(_) | Refusal::NoFreeLine | Refusal::NoCall(_) | Refusal::ShuttingDown => {
-                        ErrorKind::Refused
-                    }
+                    Refusal::NotRegistered(_)
+                    | Refusal::NoFreeLine
+                    | Refusal::NoCall(_)
+                    | Refusal::Excluded { .. }
+                    | Refusal::ShuttingDown => ErrorKind::Refused,
                 };
                 error(kind, refusal.to_string())
             }
@@ -196,10 +200,17 @@ fn stopped() -> Reply {
 }
 
 impl Controlled for StationHandle {
+    fn of_user(&self, user: String) -> Self {
+        Self { by: By::User { user }, ..self.clone() }
+    }
+
     async fn request(&self, request: Request) -> Reply {
         match request {
             Request::Status => self.status().await,
-            Request::Input { name, active } => self.input(&name, active),
+            Request::Input { name, active } => {
+                tracing::info!(name, active, by = %self.by, "a simulated pin is moved");
+                self.input(&name, active)
+            }
             Request::Explain => self.explain().await,
             Request::Dump { unredacted } => self.dump(unredacted).await,
             request => match command_of(&self.config, request) {
@@ -214,7 +225,7 @@ impl Controlled for StationHandle {
     }
 
     fn packets(&self) -> broadcast::Receiver<CallPacket> {
-        tracing::warn!("the far ends' packets are recorded, by request of a client of the control socket");
+        tracing::warn!(by = %self.by, "the far ends' packets are recorded");
         self.packets.subscribe()
     }
 }

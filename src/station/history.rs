@@ -60,11 +60,12 @@ fn cause(history: &VecDeque<EventRecord>, begin: usize) -> Option<&EventRecord> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::{CallState, Cause, Direction, Gesture, Unanswered};
+    use crate::core::{By, CallState, Cause, Direction, Gesture, Unanswered};
 
     fn call(call_id: &str, number: &str, attempt: u32, state: CallState, end: Option<Unanswered>) -> Fact {
         let cause = end.map(|why| Cause { code: 480, text: "x".into(), unanswered: Some(why) });
         Fact::Call {
+            by: By::Station,
             call_id: call_id.into(),
             line: 0,
             direction: Direction::Outgoing,
@@ -80,7 +81,7 @@ mod tests {
         let facts = [
             call("z", "300", 1, CallState::Dialing, None),
             call("z", "300", 1, CallState::Idle, Some(Unanswered::Busy)),
-            Fact::Press { button: "bell".into(), gesture: Gesture::Press },
+            Fact::Press { button: "bell".into(), gesture: Gesture::Press, by: By::Station },
             call("a", "100", 2, CallState::Dialing, None),
             Fact::Media { call_id: "z".into(), connected: false },
             call("a", "100", 2, CallState::Idle, Some(Unanswered::NoAnswer)),

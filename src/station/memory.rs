@@ -1,5 +1,6 @@
-//! What outlives the process, in `$RUNTIME_DIRECTORY/calls.json`: gone with a power cut, kept over a
-//! crash or an upgrade, and never on the SD card.
+//! What outlives the process. `$RUNTIME_DIRECTORY/calls.json` is gone with a power cut, kept over a crash or an
+//! upgrade, and never on the SD card. `$STATE_DIRECTORY/wrong-codes.json` is kept over a power cut, too: whoever can
+//! pull a plug must not get five guesses more each time.
 
 use std::path::{Path, PathBuf};
 
@@ -7,16 +8,26 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::core::Memory;
+use super::clock::{Clock, wall_clock_ms};
+use crate::core::{Memory, Time, WrongCodes};
 use crate::signaling::write_secret;
 
 const FILE: &str = "calls.json";
+const WRONG_CODES: &str = "wrong-codes.json";
 
 #[derive(Serialize, Deserialize)]
 struct Kept {
     /// The clock of the times inside starts anew at each boot (proc(5), `random/boot_id`).
     boot: String,
     memory: Memory,
+}
+
+/// Times of the machine's own clock, and what that was by the wall clock.
+#[derive(Serialize, Deserialize)]
+struct KeptWrongCodes {
+    at: Time,
+    wall_clock_ms: u64,
+    wrong_codes: Vec<WrongCodes>,
 }
 
 /// Writes the newest memory, and it alone: a burst of changes is one write.
@@ -26,21 +37,33 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// A keeper in this folder; without one nothing is kept.
-    pub(super) fn new(folder: Option<PathBuf>) -> Self {
+    /// A keeper in these folders; without them nothing is kept.
+    pub(super) fn new(runtime: Option<PathBuf>, state: Option<PathBuf>, clock: Clock) -> Self {
         let (newest, mut changes) = watch::channel(Memory::default());
         let writer = tokio::spawn(async move {
-            let Some(folder) = folder else { return };
             let mut fault_told = false;
+            let mut kept = Vec::new();
             while changes.changed().await.is_ok() {
                 let memory = changes.borrow_and_update().clone();
-                let result = write(&folder.join(FILE), memory).await;
-                if let Err(error) = &result
+                let mut results = Vec::new();
+                if let Some(folder) = state.as_deref().filter(|_| memory.wrong_codes != kept) {
+                    kept.clone_from(&memory.wrong_codes);
+                    let result = write_wrong_codes(&folder.join(WRONG_CODES), clock.now().at, kept.clone()).await;
+                    results.push((folder, result));
+                }
+                if let Some(folder) = &runtime {
+                    results.push((folder, write(&folder.join(FILE), memory).await));
+                }
+                let failed = results.into_iter().find_map(|(folder, result)| Some((folder, result.err()?)));
+                if let Some((folder, error)) = &failed
                     && !fault_told
                 {
-                    tracing::warn!(folder = %folder.display(), %error, "calls will not survive a restart");
+                    tracing::warn!(
+                        folder = %folder.display(), %error,
+                        "calls, or the count of wrong codes, will not survive a restart"
+                    );
                 }
-                fault_told = result.is_err();
+                fault_told = failed.is_some();
             }
         });
         Self { newest, writer }
@@ -63,16 +86,66 @@ async fn write(path: &Path, memory: Memory) -> std::io::Result<()> {
     write_secret(path, &serde_json::to_string(&kept)?).await
 }
 
-/// What the process before this one remembered, if it lived in this boot.
-pub(super) fn recall(folder: &Path) -> Memory {
-    let read = || {
-        let text = std::fs::read_to_string(folder.join(FILE)).ok()?;
+async fn write_wrong_codes(path: &Path, at: Time, wrong_codes: Vec<WrongCodes>) -> std::io::Result<()> {
+    let kept = KeptWrongCodes { at, wall_clock_ms: wall_clock_ms(), wrong_codes };
+    write_secret(path, &serde_json::to_string(&kept)?).await
+}
+
+/// What the process before this one remembered: of calls, if it lived in this boot.
+pub(super) fn recall(runtime: Option<&Path>, state: Option<&Path>, now: Time) -> Memory {
+    let calls = || {
+        let text = std::fs::read_to_string(runtime?.join(FILE)).ok()?;
         let kept: Kept = serde_json::from_str(&text).ok()?;
         (kept.boot == boot_id()).then_some(kept.memory)
     };
-    read().unwrap_or_default()
+    let wrong_codes = || {
+        let text = std::fs::read_to_string(state?.join(WRONG_CODES)).ok()?;
+        let kept: KeptWrongCodes = serde_json::from_str(&text).ok()?;
+        Some(moved(kept, now, wall_clock_ms()))
+    };
+    let mut memory = calls().unwrap_or_default();
+    if let Some(wrong_codes) = wrong_codes() {
+        memory.wrong_codes = wrong_codes;
+    }
+    memory
+}
+
+/// By this boot's clock. A wall clock that stands before the time of writing is wrong: then no time has passed.
+fn moved(kept: KeptWrongCodes, now: Time, wall_clock_ms: u64) -> Vec<WrongCodes> {
+    let passed_ms = wall_clock_ms.saturating_sub(kept.wall_clock_ms);
+    // The moment of writing by this boot's clock, which may not have been running yet.
+    let written_ms = i128::from(now.0) - i128::from(passed_ms);
+    let by_now = |at: Time| {
+        let at_ms = written_ms + i128::from(at.0) - i128::from(kept.at.0);
+        Time(u64::try_from(at_ms.max(0)).unwrap_or(u64::MAX))
+    };
+    let moved = |mut one: WrongCodes| {
+        one.at.iter_mut().for_each(|at| *at = by_now(*at));
+        one.locked_until = one.locked_until.map(by_now);
+        one.newest = by_now(one.newest);
+        one
+    };
+    kept.wrong_codes.into_iter().map(moved).collect()
 }
 
 fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_goes_on_where_it_was_after_a_power_cut() {
+        let locked = |until| WrongCodes { locked_until: Some(Time(until)), ..WrongCodes::default() };
+        let kept =
+            || KeptWrongCodes { at: Time(500_000), wall_clock_ms: 1_000_000, wrong_codes: vec![locked(560_000)] };
+        // 20 s later, after a boot of 5 s.
+        assert_eq!(moved(kept(), Time(5_000), 1_020_000)[0].locked_until, Some(Time(45_000)));
+        // No clock before the network is there.
+        assert_eq!(moved(kept(), Time(5_000), 100)[0].locked_until, Some(Time(65_000)));
+        // Long ago.
+        assert_eq!(moved(kept(), Time(5_000), 9_000_000)[0].locked_until, Some(Time(0)));
+    }
 }

@@ -19,7 +19,7 @@ use crate::audio::{Audio, AudioStartError, CardChoice, CardControls, CardTiming,
 use crate::blackbox::Recorder;
 use crate::config::{Config, Credentials};
 use crate::control::{EventRecord, FullStatus, SoundStatus};
-use crate::core::{AudioEvent, Fact, Input, MediaEvent, MediaId, Now, Output, ServerIndex, Station, TokenError};
+use crate::core::{AudioEvent, By, Fact, Input, MediaEvent, MediaId, Now, Output, ServerIndex, Station, TokenError};
 use crate::gpio::{OutputPlayer, PinReport, Pins, take_pins};
 use crate::media::guard::DropCounters;
 use crate::media::{MediaAdapter, MediaContext};
@@ -51,6 +51,8 @@ pub struct StationOptions {
     pub token_folders: Vec<PathBuf>,
     /// `$RUNTIME_DIRECTORY`: where calls are remembered over a restart.
     pub memory_folder: Option<PathBuf>,
+    /// `$STATE_DIRECTORY`: where wrong codes are remembered over a power cut.
+    pub state_folder: Option<PathBuf>,
     /// Device id.
     pub identifier: String,
 }
@@ -83,7 +85,8 @@ pub struct RunningStation {
 impl RunningStation {
     /// Starts the adapters and the loop.
     pub fn start(options: StationOptions) -> Result<Self, StartError> {
-        let StationOptions { config, card, extra_addresses, token_folders, memory_folder, identifier } = options;
+        let StationOptions { config, card, extra_addresses, token_folders, memory_folder, state_folder, identifier } =
+            options;
         let config = Arc::new(config);
         let tls = client_config(config.core.ca_file.as_deref(), config.core.client_certificate.as_ref())?;
         let sounds = SoundBank::new(config.audio.rate_hz, &config.sounds)?;
@@ -108,6 +111,7 @@ impl RunningStation {
         let (asks, ask_queue) = mpsc::channel(QUEUE);
         let (events, _) = broadcast::channel(EVENTS);
         let handle = StationHandle {
+            by: By::Station,
             config: Arc::clone(&config),
             asks,
             events: events.clone(),
@@ -118,9 +122,7 @@ impl RunningStation {
         let clock = Clock::new();
         let transaction_seed = wall_clock_ms().saturating_mul(1000);
         let mut station = Station::new(Arc::clone(&config), seed()?, transaction_seed, clock.now());
-        if let Some(folder) = &memory_folder {
-            station.recall(super::memory::recall(folder));
-        }
+        station.recall(super::memory::recall(memory_folder.as_deref(), state_folder.as_deref(), clock.now().at));
         let (address_changes, address_queue) = mpsc::channel(4);
         let watcher = network::watch(address_changes).map_err(|error| tracing::warn!(%error, "network")).ok();
         let (socket_reports, socket_queue) = mpsc::channel(QUEUE);
@@ -133,7 +135,7 @@ impl RunningStation {
                 .iter()
                 .map(|url| Endpoint::new(url.clone(), config.core.tenant.clone()))
                 .collect(),
-            keeper: Keeper::new(memory_folder),
+            keeper: Keeper::new(memory_folder, state_folder, clock),
             watcher,
             server: ServerIndex(0),
             tokens: Arc::new(TokenStore::new(config.core.credentials.clone(), token_folders)),
@@ -269,11 +271,11 @@ impl Loop {
                         let _ = reply.send(self.reload(*config));
                         continue;
                     }
-                    Ask::Command(command, reply) => {
+                    Ask::Command(by, command, reply) => {
                         self.next_command += 1;
                         let id = crate::core::CommandId(self.next_command);
                         self.replies.push((id, reply));
-                        Input::Command(id, command)
+                        Input::Command(id, by, command)
                     }
                 },
                 () = sleep_until(deadline.unwrap_or_else(far_future)) => {
@@ -525,16 +527,18 @@ async fn log_in(api: &SessionApi, credentials: Credentials, identifier: String) 
 fn log(fact: &Fact) {
     match fact {
         Fact::Session { state, .. } => tracing::info!(fact.state = %state, "{fact}"),
-        Fact::Press { button, gesture } => tracing::info!(fact.button = button, fact.gesture = ?gesture, "{fact}"),
+        Fact::Press { button, gesture, by } => {
+            tracing::info!(fact.button = button, fact.gesture = ?gesture, fact.by = %by, "{fact}");
+        }
         Fact::Sensor { sensor, opened } => tracing::info!(fact.sensor = sensor, fact.opened = opened, "{fact}"),
         Fact::Pin { name, fault: Some(_) } => tracing::warn!(fact.pin = name, "{fact}"),
         Fact::Pin { name, fault: None } => tracing::info!(fact.pin = name, "{fact}"),
         Fact::PressRefused { button, .. } => tracing::warn!(fact.button = button, "{fact}"),
         Fact::SensorRefused { sensor, .. } => tracing::warn!(fact.sensor = sensor, "{fact}"),
         Fact::NoTelephoneEvents { call_id } => tracing::warn!(fact.call_id = call_id, "{fact}"),
-        Fact::Call { call_id, line, direction, number, state, cause, .. } => {
+        Fact::Call { call_id, line, direction, number, state, cause, by, .. } => {
             let code = cause.as_ref().map_or(0, |cause| cause.code);
-            tracing::info!(fact.call_id = call_id, fact.line = line, fact.direction = ?direction, fact.number = number, fact.state = ?state, fact.code = code, "{fact}");
+            tracing::info!(fact.call_id = call_id, fact.line = line, fact.direction = ?direction, fact.number = number, fact.state = ?state, fact.code = code, fact.by = %by, "{fact}");
         }
         Fact::Media { call_id, connected } => {
             tracing::info!(fact.call_id = call_id, fact.connected = connected, "{fact}")
@@ -553,10 +557,25 @@ fn log(fact: &Fact) {
             tracing::warn!(fact.line = line, fact.uplink = uplink, fact.lost = lost, "{fact}")
         }
         Fact::MissedCall { caller } => tracing::info!(fact.caller = caller, "{fact}"),
-        Fact::Dtmf { call_id, matched, locked } => {
-            tracing::info!(fact.call_id = call_id, fact.matched = matched, fact.locked = locked, "{fact}")
+        Fact::Dtmf { call_id, number, matched: true, .. } => {
+            tracing::info!(fact.call_id = call_id, fact.number = number, fact.matched = true, "{fact}")
         }
-        Fact::Output { output, drive } => tracing::info!(fact.output = output, fact.drive = ?drive, "{fact}"),
+        Fact::Dtmf { call_id, number, matched: false, locked, .. } => {
+            tracing::warn!(
+                fact.call_id = call_id,
+                fact.number = number,
+                fact.matched = false,
+                fact.locked = locked,
+                "{fact}"
+            )
+        }
+        Fact::Output { output, drive, by } => {
+            tracing::info!(fact.output = output, fact.drive = ?drive, fact.by = %by, "{fact}");
+        }
+        Fact::OutputRefused { output, by, .. } => tracing::warn!(fact.output = output, fact.by = %by, "{fact}"),
+        Fact::Mute { muted, by } => tracing::info!(fact.muted = muted, fact.by = %by, "{fact}"),
+        Fact::Volume { volume, by } => tracing::info!(fact.volume = volume, fact.by = %by, "{fact}"),
+        Fact::CallRefused { number, .. } => tracing::info!(fact.number = number, "{fact}"),
         Fact::Audio { ready: true, .. } => tracing::info!(fact.ready = true, "{fact}"),
         Fact::Microphone { fault: Some(_) } => tracing::warn!("{fact}"),
         Fact::Microphone { fault: None } => tracing::info!("{fact}"),

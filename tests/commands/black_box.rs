@@ -67,7 +67,10 @@ fn the_black_box_is_written_for_its_owner_only_and_runs_again() {
     assert!(!text.contains("very-secret") && !text.contains("\"100\""), "{text}");
     let (code, out, errors) = run(daemon.folder.path(), &["replay", "box.json"]);
     assert_eq!(code, 0, "{errors}");
-    assert!(out.contains("command: Press") && out.contains("(button bell: press)"), "{out}");
+    assert!(
+        out.contains("command by user somebody: Press") && out.contains("(button bell: press, by user somebody)"),
+        "{out}"
+    );
     assert!(out.contains("connect to http://127.0.0.1:9/"), "{out}");
     // As it was, where that is asked for.
     assert_eq!(daemon.command(&["dump", "whole.json", "--unredacted"]).0, 0);

@@ -69,6 +69,7 @@ impl Rig {
             token_folders: vec![self.folder.path().join("state")],
 
             memory_folder: None,
+            state_folder: None,
             identifier: "test-device".into(),
         })
         .unwrap()

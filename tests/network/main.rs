@@ -67,6 +67,7 @@ pub async fn station(server: SocketAddr, ways: &[url::Url]) -> RunningStation {
         extra_addresses: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
         token_folders: Vec::new(),
         memory_folder: None,
+        state_folder: None,
         identifier: "station".into(),
     })
     .unwrap()

@@ -59,6 +59,7 @@ async fn caller(sandbox: &Sandbox) -> RunningStation {
         token_folders: Vec::new(),
 
         memory_folder: None,
+        state_folder: None,
         identifier: "caller".into(),
     })
     .unwrap()

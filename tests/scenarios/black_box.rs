@@ -88,6 +88,10 @@ fn a_redacted_recording_has_no_number_code_or_description_and_decides_the_same()
                 Fact::Call { state, cause, line, .. } => {
                     format!("call {line} {state:?} {:?}", cause.as_ref().map(|cause| cause.code))
                 }
+                Fact::CallRefused { reason, .. } => format!("refused: {reason}"),
+                Fact::Press { button, gesture, .. } => format!("press {button} {gesture:?}"),
+                Fact::Dtmf { matched, .. } => format!("code {matched}"),
+                Fact::Output { drive, .. } => format!("output {drive:?}"),
                 other => format!("{other:?}"),
             })
             .collect()

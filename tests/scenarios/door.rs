@@ -210,7 +210,7 @@ impl Door {
     /// Carries a command out and gives its reply.
     pub fn command(&mut self, command: Command) -> Result<Done, Refusal> {
         self.commands += 1;
-        self.input(Input::Command(CommandId(self.commands), command));
+        self.input(Input::Command(CommandId(self.commands), By::User { user: "anna".into() }, command));
         self.replies.pop().expect("every command is answered")
     }
 

@@ -9,7 +9,7 @@ const RING: &str = "[[answer]]\naction = \"ring\"\n";
 #[test]
 fn a_caller_that_a_rule_admits_is_answered_after_the_delay() {
     let mut door = Door::online(ANSWER);
-    door.incoming(0, "c1", "sip:231@example.com");
+    door.incoming(0, "c1", "sip:231@core.example.com");
     door.advance(499);
     assert!(door.take("accept").is_empty());
     assert!(!door.microphone_is_open());
@@ -293,13 +293,55 @@ fn a_call_without_a_caller_is_one_from_an_unknown_number() {
 
 #[test]
 fn a_caller_is_found_in_every_form_of_address() {
-    for caller in [r#"\"Flat 1\" <sip:100@pbx>"#, "tel:100", "SIPS:100@pbx;user=phone", "100"] {
+    for caller in [r#"\"Flat 1\" <sip:100@core.example.com>"#, "tel:100", "SIPS:100@CORE.example.com;user=phone", "100"]
+    {
         let mut door = Door::online("[[answer]]\nfrom = \"100\"\naction = \"answer\"\n");
         frame(
             &mut door,
             &format!(r#"{{"event":"incoming_call","line":0,"call_id":"c1","callee":"door","caller":"{caller}"}}"#),
         );
         assert_eq!(door.states()[0], CallState::Answering, "{caller}");
+    }
+}
+
+#[test]
+fn a_caller_of_another_domain_is_nobody_of_the_house() {
+    let house = "[[answer]]\nfrom = [\"100\", \"2*\", \"*\"]\naction = \"answer\"\n\
+                 [[output]]\nname = \"strike\"\nkind = \"relay\"\npin = 23\n\
+                 [[dtmf]]\ndigits = \"4711\"\nfrom = \"100\"\nrun = { output = \"strike\", pulse_ms = 3000 }\n";
+    for caller in ["sip:100@elsewhere.example", "<sip:100@203.0.113.9;user=phone>", "100;phone-context=x"] {
+        let mut door = Door::online(house);
+        door.incoming(0, "c1", caller);
+        door.take_one("decline");
+        let refused = |fact: &Fact| matches!(fact, Fact::CallRefused { number, .. } if number.starts_with("100@"));
+        assert!(door.facts.iter().any(refused), "{:?}", door.facts);
+        assert_eq!(door.station.status().refused_calls, 1);
+        // One who may call in, by a rule for all, still opens nothing.
+        let mut door = Door::online(&house.replace("from = [\"100\", \"2*\", \"*\"]\n", ""));
+        door.talking_in(0, "c1", caller);
+        door.digits("4711");
+        assert_eq!(door.drives.get(&0).copied().unwrap_or_default(), Drive::Off, "{caller}");
+    }
+    let mut door = Door::online(&house.replace("\"100\", \"2*\", \"*\"", "\"100@elsewhere.example\""));
+    door.incoming(0, "c1", "sip:100@Elsewhere.example:5060");
+    assert_eq!(door.states()[0], CallState::Answering, "by its domain it is known");
+}
+
+/// Whoever is at the door hears that somebody listens, whatever the volume.
+#[test]
+fn listening_is_always_signed() {
+    for mode in ["listen", "talk"] {
+        let rule = format!("[audio]\nvolume = 0\n[[answer]]\nfrom = \"100\"\naction = \"answer\"\nmode = \"{mode}\"\n");
+        let mut door = Door::online(&rule);
+        assert_eq!(door.scene.volume, 0);
+        door.sounds.clear();
+        door.talking_in(0, "c1", "100");
+        assert!(door.heard(Sound::Answer));
+        assert_eq!(door.scene.volume, 50);
+        door.command(Command::Volume { volume: 0, keep: true }).unwrap();
+        assert_eq!(door.scene.volume, 50, "nor can it be taken away then");
+        door.advance(2_000);
+        assert_eq!(door.scene.volume, 0);
     }
 }
 

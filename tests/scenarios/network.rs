@@ -396,21 +396,24 @@ fn a_hangup_made_offline_is_sent_even_by_the_next_process() {
 fn wrong_codes_count_on_in_the_next_process() {
     let config = format!(
         "{BELL}[[output]]\nname = \"strike\"\nkind = \"relay\"\npin = 23\nmax_on_ms = 8000\n\
-         [[dtmf]]\ndigits = \"5#\"\nrun = {{ output = \"strike\", pulse_ms = 3000 }}\n"
+         [[dtmf]]\ndigits = \"4711\"\nrun = {{ output = \"strike\", pulse_ms = 3000 }}\n"
     );
     let mut door = Door::online(&config);
     let request = door.talking_call();
-    door.digits("1");
-    door.digits("1");
-    door.digits("1");
-    door.digits("1");
+    door.digits("1111222233334444");
     let call_id = request.call_id.unwrap();
     let mut after = restarted(&door, &config);
     after.state(vec![busy(&call_id.0, vec![accepted()]), None]);
-    after.digits("1");
-    assert!(after.facts.iter().any(|fact| matches!(fact, Fact::Dtmf { locked: true, .. })), "{:?}", after.facts);
-    after.digits("5#");
+    after.digits("1111");
+    let locks = |fact: &Fact| matches!(fact, Fact::Dtmf { locked_s: Some(60), number, .. } if number == "100");
+    assert!(after.facts.iter().any(locks), "{:?}", after.facts);
+    after.digits("4711");
     assert_ne!(after.drives.get(&0), Some(&Drive::On));
+    // And in the one after that, in another call.
+    let mut later = restarted(&after, &config);
+    later.state(vec![busy(&call_id.0, vec![accepted()]), None]);
+    later.digits("4711");
+    assert_ne!(later.drives.get(&0), Some(&Drive::On));
 }
 
 #[test]

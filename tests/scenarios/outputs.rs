@@ -74,9 +74,9 @@ fn a_code_with_from_is_for_those_numbers_in_either_direction() {
 
 #[test]
 fn five_wrong_codes_turn_codes_off_for_that_call() {
-    let mut door = house();
+    let mut door = Door::online(&format!("{BELL}{STRIKE}[access]\nwrong_codes = 100\n"));
     let request = door.talking_call();
-    door.digits("11111");
+    door.digits("1111111111");
     assert!(door.facts.iter().any(|fact| matches!(fact, Fact::Dtmf { locked: true, .. })));
     door.digits("5#");
     assert_eq!(strike(&door), Drive::Off);
@@ -85,6 +85,96 @@ fn five_wrong_codes_turn_codes_off_for_that_call() {
     door.talking_call();
     door.digits("5#");
     assert_eq!(strike(&door), Drive::On, "the next call begins anew");
+}
+
+/// Guessing by calling again and again.
+#[test]
+fn five_wrong_codes_lock_a_far_end_out_over_its_calls() {
+    let mut door = house();
+    for _ in 0..2 {
+        let request = door.talking_call();
+        door.digits("112233");
+        door.hung_up(&request, 200);
+        door.advance(2000);
+    }
+    let locks = |door: &Door| -> Vec<u64> {
+        let lock = |fact: &Fact| match fact {
+            Fact::Dtmf { number, locked_s: Some(seconds), .. } if number == "100" => Some(*seconds),
+            _ => None,
+        };
+        door.facts.iter().filter_map(lock).collect()
+    };
+    assert_eq!(locks(&door), [60]);
+    door.talking_call();
+    door.digits("5#");
+    assert_eq!(strike(&door), Drive::Off, "the right code looks like a wrong one");
+    assert!(matches!(door.facts.last(), Some(Fact::Dtmf { matched: false, locked: true, .. })), "{:?}", door.facts);
+    // Attempts do not lengthen the lock.
+    door.digits("1111111111");
+    door.advance(60_000);
+    door.digits("5#");
+    assert_eq!(strike(&door), Drive::On);
+    // The next one is longer.
+    door.advance(10_000);
+    door.digits("1111111111");
+    assert_eq!(locks(&door), [60, 120]);
+}
+
+#[test]
+fn no_code_is_found_by_a_long_row_of_digits() {
+    let mut door = Door::online(&format!("{BELL}{}[access]\nwrong_codes = 100\n", STRIKE.replace("5#", "1234")));
+    door.talking_call();
+    door.digits("9123491234");
+    assert_eq!(strike(&door), Drive::Off);
+}
+
+#[test]
+fn outputs_that_exclude_each_other_are_never_on_together() {
+    let airlock = format!(
+        "{BELL}[[output]]\nname = \"inner\"\nkind = \"relay\"\npin = 23\nexclusive = \"lock\"\n\
+         [[output]]\nname = \"outer\"\nkind = \"relay\"\npin = 24\nexclusive = \"lock\"\n\
+         [[button]]\nname = \"both\"\npin = 4\n\
+         press = [{{ output = \"outer\", pulse_ms = 500 }}, {{ output = \"inner\", pulse_ms = 500 }}]\n"
+    );
+    let mut door = Door::online(&airlock.replace("press = [{ output", "press = [ { output"));
+    let drive = |door: &Door, index: usize| door.drives.get(&index).copied().unwrap_or_default();
+    let set = |output, change| Command::Output { output: callbox::config::OutputIndex(output), change };
+    door.command(set(0, OutputChange::On)).unwrap();
+    let refusal = door.command(set(1, OutputChange::Pulse(std::time::Duration::from_secs(1)))).unwrap_err();
+    assert!(refusal.to_string().contains("outer stays off: inner is on"), "{refusal}");
+    assert_eq!((drive(&door, 0), drive(&door, 1)), (Drive::On, Drive::Off));
+    let refused = |fact: &Fact| matches!(fact, Fact::OutputRefused { output, by: By::User { user }, .. } if output == "outer" && user == "anna");
+    assert!(door.facts.iter().any(refused), "{:?}", door.facts);
+    door.command(set(0, OutputChange::Off)).unwrap();
+    door.command(set(1, OutputChange::On)).unwrap();
+    assert_eq!((drive(&door, 0), drive(&door, 1)), (Drive::Off, Drive::On));
+    door.advance(10_000);
+    door.command(Command::Press { button: 1, gesture: Gesture::Press }).unwrap();
+    assert_eq!((drive(&door, 0), drive(&door, 1)), (Drive::Off, Drive::On));
+}
+
+/// Whoever reads the journal knows who opened.
+#[test]
+fn an_opening_names_who_did_it() {
+    let opened = |door: &Door| -> Vec<By> {
+        let by = |fact: &Fact| match fact {
+            Fact::Output { output, drive: Drive::On, by } if output == "strike" => Some(by.clone()),
+            _ => None,
+        };
+        door.facts.iter().filter_map(by).collect()
+    };
+    let mut door = house();
+    door.talking_call();
+    door.digits("5#");
+    assert_eq!(opened(&door), [By::Code { number: "100".into() }]);
+    let mut door = house();
+    let strike = callbox::config::OutputIndex(0);
+    door.command(Command::Output { output: strike, change: OutputChange::On }).unwrap();
+    assert_eq!(opened(&door), [By::User { user: "anna".into() }]);
+    door.advance(20_000);
+    let closed = |fact: &&Fact| matches!(fact, Fact::Output { drive: Drive::Off, .. });
+    let closed = door.facts.iter().rfind(closed).cloned();
+    assert!(matches!(&closed, Some(Fact::Output { by: By::Station, .. })), "{closed:?}");
 }
 
 #[test]

@@ -19,16 +19,41 @@ fn a_talk_that_is_too_long_is_warned_of_and_ended() {
 }
 
 #[test]
-fn a_digit_of_the_far_end_lengthens_the_talk() {
-    let mut door = Door::online(&format!("{BELL}[calls]\nmax_talk_s = 60\n"));
+fn an_accepted_code_lengthens_the_talk_and_no_other_digit_does() {
+    let lamp = "[[output]]\nname = \"light\"\nkind = \"relay\"\npin = 23\n\
+                [[dtmf]]\ndigits = \"4711\"\nrun = { output = \"light\", pulse_ms = 500 }\n[calls]\nmax_talk_s = 60\n";
+    let mut door = Door::online(&format!("{BELL}{lamp}"));
     door.talking_call();
     door.advance(55_000);
-    door.digits("1");
+    door.digits("4711");
     door.sounds.clear();
     door.advance(49_000);
     assert!(door.take("hangup").is_empty());
     door.advance(2_000);
     assert!(door.heard(Sound::TalkWarning), "and it is warned of again");
+    // Three times the longest talk, and no more.
+    door.digits("4711");
+    door.advance(50_000);
+    door.digits("4711");
+    door.advance(23_000);
+    assert!(door.take("hangup").is_empty());
+    door.advance(2_000);
+    door.take_one("hangup");
+    // Digits that are no code, and a code of somebody who may not use it.
+    for (config, incoming) in
+        [(format!("{BELL}{lamp}"), false), (format!("[[answer]]\naction = \"answer\"\n{lamp}"), true)]
+    {
+        let mut door = Door::online(&config);
+        if incoming {
+            door.talking_in(0, "c1", "100");
+        } else {
+            door.talking_call();
+        }
+        door.advance(40_000);
+        door.digits(if incoming { "4711" } else { "1" });
+        door.advance(21_000);
+        door.take_one("hangup");
+    }
 }
 
 #[test]

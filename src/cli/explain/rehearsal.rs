@@ -110,13 +110,13 @@ impl Rehearsal {
             Direction::Outgoing => {
                 let command = Command::Call { number: number.to_owned(), line: None };
                 self.answering = true;
-                self.feed(Input::Command(CommandId(1), command));
+                self.feed(Input::Command(CommandId(1), By::Station, command));
                 self.pass(2_000);
             }
             Direction::Incoming => {
                 let invitation = self.invitation(number);
                 self.feed(invitation);
-                self.feed(Input::Command(CommandId(1), Command::Answer { line: None }));
+                self.feed(Input::Command(CommandId(1), By::Station, Command::Answer { line: None }));
                 self.pass(500);
                 let accepted = EventBody::Accepted { jsep: None, callee: None, is_focus: None };
                 let accepted = self.event(accepted);

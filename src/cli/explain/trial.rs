@@ -8,7 +8,7 @@ use crate::cli::output::say;
 use crate::cli::{Exit, check, complain, load};
 use crate::config::{Config, Hours, Trigger};
 use crate::core::{
-    Command, CommandId, Direction, Gesture, Input, LocalTime, MediaEvent, Pin, Weekday, bare_number, called, code_of,
+    By, Command, CommandId, Direction, Gesture, Input, LocalTime, MediaEvent, Pin, Weekday, called, caller, code_of,
 };
 
 /// What may happen, to be rehearsed.
@@ -78,7 +78,7 @@ fn press(
         }
     }
     let command = Command::Press { button: index, gesture };
-    Rehearsal::new(Arc::clone(config), local, offline).run(vec![Input::Command(CommandId(1), command)]);
+    Rehearsal::new(Arc::clone(config), local, offline).run(vec![Input::Command(CommandId(1), By::Station, command)]);
     Ok(Exit::Done)
 }
 
@@ -119,7 +119,7 @@ fn type_code(
     time: &str,
     local: Option<LocalTime>,
 ) -> Result<Exit, String> {
-    let (digits, from) = (digits.to_ascii_uppercase(), &bare_number(from));
+    let (digits, from) = (digits.to_ascii_uppercase(), &caller(from, &config.core.sip_domains));
     if digits.is_empty() || !digits.chars().all(|digit| "0123456789*#ABCD".contains(digit)) {
         return Err(format!("\"{digits}\" has characters that are no DTMF digits (0-9, *, #, A-D)"));
     }
@@ -150,7 +150,7 @@ fn type_code(
 }
 
 fn receive_call(config: &Arc<Config>, from: &str, time: &str, local: Option<LocalTime>) -> Result<Exit, String> {
-    let from = &bare_number(from);
+    let from = &caller(from, &config.core.sip_domains);
     say!("{} calls: {time}", called(from));
     let mut matched = false;
     for (number, rule) in (1..).zip(&config.answers) {

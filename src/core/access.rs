@@ -1,0 +1,207 @@
+//! Wrong codes, and what they cost (`interface.md`, `[access]`): a far end that guesses is locked out, and so are all
+//! of them together where many guess, over calls and restarts and for longer each time.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::time::Time;
+use crate::config::AccessConfig;
+
+/// Far ends that are remembered.
+const MAX_FAR_ENDS: usize = 64;
+/// All far ends together may err so many times as often as one before codes are off for everybody: numbers can be
+/// forged, and a house has several residents.
+const STATION_FACTOR: u32 = 4;
+/// No lock is longer.
+const LONGEST_LOCK: Duration = Duration::from_secs(3600);
+/// Whoever makes no mistake for so long begins anew.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(24 * 3600);
+
+/// What is known of one far end, or of all of them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct WrongCodes {
+    /// The far end's number; `None` for all together.
+    pub number: Option<String>,
+    /// When the wrong codes came that count.
+    pub at: VecDeque<Time>,
+    /// How often it was locked out.
+    pub locks: u32,
+    /// Codes are off until then.
+    pub locked_until: Option<Time>,
+    /// The newest wrong code.
+    pub newest: Time,
+}
+
+impl WrongCodes {
+    fn is_locked(&self, now: Time) -> bool {
+        self.locked_until.is_some_and(|until| now < until)
+    }
+
+    /// One more; gives for how long codes are off from now on.
+    fn add(&mut self, limit: u32, config: &AccessConfig, now: Time) -> Option<Duration> {
+        if now.since(self.newest) >= FORGOTTEN_AFTER {
+            self.locks = 0;
+        }
+        self.newest = now;
+        self.at.retain(|at| now.since(*at) < config.window);
+        self.at.push_back(now);
+        if u32::try_from(self.at.len()).unwrap_or(u32::MAX) < limit {
+            return None;
+        }
+        self.at.clear();
+        let lock = config.lock.saturating_mul(1_u32.checked_shl(self.locks).unwrap_or(u32::MAX)).min(LONGEST_LOCK);
+        self.locks = self.locks.saturating_add(1).min(31);
+        self.locked_until = Some(now + lock);
+        Some(lock)
+    }
+}
+
+/// Who has typed wrong codes.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Access {
+    far_ends: Vec<WrongCodes>,
+    everybody: WrongCodes,
+}
+
+impl Access {
+    /// Codes of this far end are off.
+    pub(super) fn is_locked(&self, number: &str, now: Time) -> bool {
+        self.everybody.is_locked(now) || self.far_end(number).is_some_and(|far_end| far_end.is_locked(now))
+    }
+
+    fn far_end(&self, number: &str) -> Option<&WrongCodes> {
+        self.far_ends.iter().find(|far_end| far_end.number.as_deref() == Some(number))
+    }
+
+    /// Counts a wrong code; gives for how long codes of this far end are off from now on. `could_match`: there is a code
+    /// that would have been right. One that may use none locks nobody else out.
+    pub(super) fn wrong(
+        &mut self,
+        number: &str,
+        could_match: bool,
+        config: &AccessConfig,
+        now: Time,
+    ) -> Option<Duration> {
+        if self.far_end(number).is_none() {
+            if self.far_ends.len() >= MAX_FAR_ENDS {
+                // Those that are locked out stay, as long as there is another one.
+                let oldest = (0..self.far_ends.len())
+                    .min_by_key(|index| self.far_ends.get(*index).map(|one| (one.is_locked(now), one.newest)));
+                oldest.map(|index| self.far_ends.remove(index));
+            }
+            let number = Some(number.to_owned());
+            self.far_ends.push(WrongCodes { number, newest: now, ..WrongCodes::default() });
+        }
+        let one = self.far_ends.iter_mut().find(|far_end| far_end.number.as_deref() == Some(number));
+        let of_one = one.and_then(|far_end| far_end.add(config.wrong_codes, config, now));
+        let all = config.wrong_codes.saturating_mul(STATION_FACTOR);
+        let of_all = could_match.then(|| self.everybody.add(all, config, now)).flatten();
+        of_one.max(of_all)
+    }
+
+    /// What must outlive the process.
+    pub(super) fn remembered(&self) -> Vec<WrongCodes> {
+        let everybody = Some(&self.everybody).filter(|everybody| **everybody != WrongCodes::default());
+        self.far_ends.iter().chain(everybody).cloned().collect()
+    }
+
+    /// What a former process has counted. Its clock may have been another one: no lock is longer for that.
+    pub(super) fn recall(&mut self, remembered: Vec<WrongCodes>, now: Time) {
+        for mut one in remembered.into_iter().take(MAX_FAR_ENDS + 1) {
+            one.locked_until = one.locked_until.map(|until| until.min(now + LONGEST_LOCK));
+            one.at.truncate(1024);
+            one.at.iter_mut().for_each(|at| *at = (*at).min(now));
+            one.newest = one.newest.min(now);
+            match one.number {
+                Some(_) => self.far_ends.push(one),
+                None => self.everybody = one,
+            }
+        }
+        self.far_ends.truncate(MAX_FAR_ENDS);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONFIG: AccessConfig =
+        AccessConfig { wrong_codes: 5, window: Duration::from_secs(600), lock: Duration::from_secs(60) };
+
+    fn err(access: &mut Access, number: &str, times: u32, now: Time) -> Option<Duration> {
+        (0..times).filter_map(|_| access.wrong(number, true, &CONFIG, now)).last()
+    }
+
+    #[test]
+    fn five_wrong_codes_lock_a_far_end_and_each_lock_is_longer() {
+        let mut access = Access::default();
+        let mut now = Time(0);
+        let mut locks = Vec::new();
+        for _ in 0..8 {
+            assert_eq!(err(&mut access, "100", 4, now), None);
+            let lock = err(&mut access, "100", 1, now).expect("the fifth");
+            assert!(access.is_locked("100", now) && !access.is_locked("101", now));
+            locks.push(lock.as_secs());
+            now = now + lock;
+            assert!(!access.is_locked("100", now));
+            // The others, too, would be counted together otherwise.
+            now = now + CONFIG.window;
+        }
+        assert_eq!(locks, [60, 120, 240, 480, 960, 1920, 3600, 3600]);
+        now = now + FORGOTTEN_AFTER;
+        assert_eq!(err(&mut access, "100", 5, now), Some(CONFIG.lock));
+    }
+
+    #[test]
+    fn slow_guesses_do_not_lock_and_many_guessers_do() {
+        let mut access = Access::default();
+        for guess in 0..20_u32 {
+            let now = Time(u64::from(guess) * 151_000);
+            assert_eq!(access.wrong("100", true, &CONFIG, now), None, "four in ten minutes");
+        }
+        let mut access = Access::default();
+        for number in 0..19 {
+            assert_eq!(access.wrong(&number.to_string(), true, &CONFIG, Time(0)), None);
+        }
+        assert_eq!(access.wrong("x", true, &CONFIG, Time(0)), Some(CONFIG.lock));
+        assert!(access.is_locked("somebody else", Time(1)));
+    }
+
+    #[test]
+    fn those_who_may_use_no_code_lock_nobody_else_out() {
+        let mut access = Access::default();
+        for _ in 0..1000 {
+            access.wrong("stranger", false, &CONFIG, Time(0));
+        }
+        assert!(access.is_locked("stranger", Time(1)) && !access.is_locked("100", Time(1)));
+    }
+
+    #[test]
+    fn a_crowd_does_not_push_out_those_who_are_locked() {
+        let mut access = Access::default();
+        err(&mut access, "100", 5, Time(0));
+        for number in 0..1000 {
+            access.wrong(&format!("9{number}"), false, &CONFIG, Time(1));
+        }
+        assert!(access.is_locked("100", Time(2)));
+        assert!(access.remembered().len() <= MAX_FAR_ENDS + 1);
+    }
+
+    #[test]
+    fn a_restart_forgives_nothing() {
+        let mut access = Access::default();
+        err(&mut access, "100", 5, Time(1_000));
+        err(&mut access, "101", 4, Time(1_000));
+        let mut next = Access::default();
+        next.recall(access.remembered(), Time(2_000));
+        assert!(next.is_locked("100", Time(3_000)) && !next.is_locked("100", Time(61_000)));
+        assert_eq!(err(&mut next, "101", 1, Time(3_000)), Some(CONFIG.lock));
+        // A clock that was wrong locks nobody out for years.
+        let mut wrong = access.remembered();
+        wrong[0].locked_until = Some(Time(u64::MAX));
+        next.recall(wrong, Time(0));
+        assert!(!next.is_locked("100", Time(3_600_000)));
+    }
+}

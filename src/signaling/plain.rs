@@ -1,0 +1,46 @@
+//! Texts of a server or a far end, on their way in: without what would move a terminal's cursor, forge a line of the
+//! log, or turn the direction of writing. Whoever shows, logs or forwards them need not think of it again.
+
+/// Characters of a foreign text that are kept.
+const MAX_TEXT: usize = 200;
+
+/// No control character, no line or paragraph separator, no mark of direction (Unicode, `Bidi_Control`), nothing that
+/// has no width.
+fn is_plain(character: char) -> bool {
+    let unseen = matches!(
+        character,
+        '\u{061C}'
+            | '\u{200B}'
+            | '\u{200E}'
+            | '\u{200F}'
+            | '\u{2028}'..='\u{202E}'
+            | '\u{2060}'..='\u{206F}'
+            | '\u{FEFF}'
+            | '\u{FFF9}'..='\u{FFFB}'
+            | '\u{E0000}'..='\u{E007F}'
+    );
+    !character.is_control() && !unseen
+}
+
+/// The whole text.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().filter(|character| is_plain(*character)).collect()
+}
+
+/// Cut to what a person reads.
+pub(crate) fn shortened(text: &str) -> String {
+    text.chars().filter(|character| is_plain(*character)).take(MAX_TEXT).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_seen_stays_and_what_acts_unseen_goes() {
+        assert_eq!(plain("a\u{1b}[2Jb\r\nc\u{0}\u{7f}\u{9b}d"), "a[2Jbcd");
+        assert_eq!(plain("\u{202e}001\u{2066}x\u{2069}\u{200f}\u{feff}\u{2028}"), "001x");
+        assert_eq!(plain("Jürgen 🚪 آنا"), "Jürgen 🚪 آنا");
+        assert_eq!(shortened(&"\u{7}x".repeat(300)).len(), 200);
+    }
+}
