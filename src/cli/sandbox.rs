@@ -181,11 +181,17 @@ fn announce(
     }
     if well_known {
         say!("Accounts   100 to 109, password callbox");
+        if sandbox.panel_needs_login {
+            say!("           whoever reaches this server may use them: write your own, and name them with --accounts");
+        }
     } else {
         let numbers: Vec<&str> = accounts.iter().map(|account| account.number.as_str()).collect();
         say!("Accounts   {}", numbers.join(", "));
     }
-    if !sandbox.address.ip().is_loopback() && !accounts.iter().any(|account| account.number == STATION_NUMBER) {
+    if sandbox.panel_needs_login
+        && sandbox.station.is_some()
+        && !accounts.iter().any(|account| account.number == STATION_NUMBER)
+    {
         say!("Panel      locked: an account \"{STATION_NUMBER}\" in the accounts file gives it a password");
     }
     if let Some(words) = certificate {

@@ -8,15 +8,70 @@ use std::time::{Duration, Instant};
 use subtle::ConstantTimeEq;
 
 use super::accounts::Account;
+use super::places::network;
 
-/// Tokens of one account; the oldest goes first.
+/// Tokens of one account and one use; the oldest goes first.
 const MAX_TOKENS: usize = 16;
-/// Wrong passwords from one address, or for one account, within the window.
-const MAX_FAILURES: usize = 5;
-/// The window of wrong passwords.
-const FAILURE_WINDOW: Duration = Duration::from_secs(60);
-/// Failures that are remembered at all.
+/// So many wrong passwords from one network are free.
+const FREE_FAILURES: usize = 5;
+/// After those the next try waits for so long, twice as long after each further one.
+const FIRST_WAIT: Duration = Duration::from_secs(2);
+/// No wait is longer.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+/// Whoever makes no mistake for so long begins anew.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(900);
+/// Networks that are remembered.
 const MAX_REMEMBERED: usize = 1024;
+
+/// What a token is good for, and that alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Session API and signaling of a client.
+    Session,
+    /// The front panel.
+    Panel,
+    /// Signaling of the sandbox's own station: it does not end, and no other login pushes it out.
+    Station,
+}
+
+impl Scope {
+    fn life(self) -> Duration {
+        const DAY: Duration = Duration::from_secs(24 * 3600);
+        match self {
+            Self::Session => 30 * DAY,
+            Self::Panel => DAY / 2,
+            Self::Station => Duration::MAX,
+        }
+    }
+}
+
+struct Token {
+    text: String,
+    number: String,
+    scope: Scope,
+    made: Instant,
+}
+
+impl Token {
+    fn lives(&self, now: Instant) -> bool {
+        now.duration_since(self.made) < self.scope.life()
+    }
+}
+
+struct Failures {
+    network: IpAddr,
+    count: usize,
+    newest: Instant,
+}
+
+impl Failures {
+    /// How long the next try has to wait from now on.
+    fn wait(&self, now: Instant) -> Duration {
+        let Some(over) = self.count.checked_sub(FREE_FAILURES) else { return Duration::ZERO };
+        let doubled = 1_u32.checked_shl(u32::try_from(over).unwrap_or(u32::MAX)).unwrap_or(u32::MAX);
+        FIRST_WAIT.saturating_mul(doubled).min(LONGEST_WAIT).saturating_sub(now.duration_since(self.newest))
+    }
+}
 
 /// Logins of the session API and of the front panel.
 pub(super) struct Auth {
@@ -26,9 +81,10 @@ pub(super) struct Auth {
 
 #[derive(Default)]
 struct State {
-    /// Token and number, oldest first.
-    tokens: VecDeque<(String, String)>,
-    failures: VecDeque<(Instant, IpAddr, String)>,
+    /// Oldest first.
+    tokens: VecDeque<Token>,
+    /// The one that erred last is the last one.
+    failures: VecDeque<Failures>,
 }
 
 /// Why a login failed.
@@ -51,17 +107,16 @@ impl Auth {
         self.check_at(login, password, from, Instant::now())
     }
 
+    /// Wrong passwords slow their network down; the account stays open to everybody else, or whoever knows its name
+    /// could lock its owner out.
     fn check_at(&self, login: &str, password: &str, from: IpAddr, now: Instant) -> Result<String, LoginError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.failures.retain(|(at, _, _)| now.duration_since(*at) < FAILURE_WINDOW);
-        let recent: Vec<Instant> = state
-            .failures
-            .iter()
-            .filter(|(_, address, account)| *address == from || account == login)
-            .map(|(at, _, _)| *at)
-            .collect();
-        if let (true, Some(oldest)) = (recent.len() >= MAX_FAILURES, recent.first()) {
-            return Err(LoginError::Limited(FAILURE_WINDOW.saturating_sub(now.duration_since(*oldest))));
+        state.failures.retain(|failures| now.duration_since(failures.newest) < FORGOTTEN_AFTER);
+        let network = network(from);
+        let known = state.failures.iter().position(|failures| failures.network == network);
+        let wait = known.and_then(|index| state.failures.get(index)).map_or(Duration::ZERO, |of| of.wait(now));
+        if !wait.is_zero() {
+            return Err(LoginError::Limited(wait));
         }
         let account = self.accounts.iter().find(|account| account.number == login);
         // An unknown account takes the same way as a wrong password.
@@ -70,50 +125,54 @@ impl Auth {
         match account {
             Some(account) if right => Ok(account.number.clone()),
             _ => {
+                let before = known.and_then(|index| state.failures.remove(index)).map_or(0, |failures| failures.count);
                 if state.failures.len() >= MAX_REMEMBERED {
                     state.failures.pop_front();
                 }
-                state.failures.push_back((now, from, login.chars().take(64).collect()));
+                state.failures.push_back(Failures { network, count: before.saturating_add(1), newest: now });
                 Err(LoginError::Incorrect)
             }
         }
     }
 
     /// Logs in.
-    pub(super) fn log_in(&self, login: &str, password: &str, from: IpAddr) -> Result<String, LoginError> {
+    pub(super) fn log_in(&self, login: &str, password: &str, from: IpAddr, scope: Scope) -> Result<String, LoginError> {
         let number = self.check(login, password, from)?;
-        self.new_token(&number).map_err(LoginError::NoRandom)
+        self.new_token(&number, scope).map_err(LoginError::NoRandom)
     }
 
     /// A new, URL-safe token of an account.
-    pub(super) fn new_token(&self, number: &str) -> Result<String, String> {
-        let token = random_text(40)?;
+    pub(super) fn new_token(&self, number: &str, scope: Scope) -> Result<String, String> {
+        let text = random_text(40)?;
+        let made = Instant::now();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = state.tokens.iter().filter(|(_, of)| of == number).count();
-        if own >= MAX_TOKENS
-            && let Some(oldest) = state.tokens.iter().position(|(_, of)| of == number)
+        state.tokens.retain(|token| token.lives(made));
+        let same = |token: &Token| token.number == number && token.scope == scope;
+        if state.tokens.iter().filter(|token| same(token)).count() >= MAX_TOKENS
+            && let Some(oldest) = state.tokens.iter().position(same)
         {
             state.tokens.remove(oldest);
         }
-        state.tokens.push_back((token.clone(), number.to_owned()));
-        Ok(token)
+        state.tokens.push_back(Token { text: text.clone(), number: number.to_owned(), scope, made });
+        Ok(text)
     }
 
-    /// The account of a token.
-    pub(super) fn number(&self, token: &str) -> Option<String> {
+    /// The account of a token, for one of these uses.
+    pub(super) fn number(&self, token: &str, scopes: &[Scope]) -> Option<String> {
+        self.number_at(token, scopes, Instant::now())
+    }
+
+    fn number_at(&self, token: &str, scopes: &[Scope], now: Instant) -> Option<String> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state
-            .tokens
-            .iter()
-            .find(|(known, _)| bool::from(known.as_bytes().ct_eq(token.as_bytes())))
-            .map(|(_, number)| number.clone())
+        let found = state.tokens.iter().find(|known| bool::from(known.text.as_bytes().ct_eq(token.as_bytes())))?;
+        (scopes.contains(&found.scope) && found.lives(now)).then(|| found.number.clone())
     }
 
-    /// Makes a token worthless; gives its account.
+    /// Makes a client's token worthless; gives its account.
     pub(super) fn revoke(&self, token: &str) -> Option<String> {
-        let number = self.number(token)?;
+        let number = self.number(token, &[Scope::Session])?;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.tokens.retain(|(known, _)| known != token);
+        state.tokens.retain(|known| known.text != token);
         Some(number)
     }
 
@@ -147,14 +206,34 @@ mod tests {
     }
 
     #[test]
-    fn the_sixth_guess_is_not_looked_at_even_if_it_is_right() {
+    fn wrong_passwords_slow_a_network_down_and_nobody_else() {
         let (auth, now) = (auth(), Instant::now());
-        for _ in 0..MAX_FAILURES {
-            assert_eq!(auth.check_at("100", "wrong", HOME, now), Err(LoginError::Incorrect));
+        let wrong = |now| auth.check_at("100", "wrong", HOME, now);
+        for _ in 0..FREE_FAILURES {
+            assert_eq!(wrong(now), Err(LoginError::Incorrect));
         }
-        assert!(matches!(auth.check_at("100", "right", HOME, now), Err(LoginError::Limited(_))));
-        let later = now + FAILURE_WINDOW;
-        assert_eq!(auth.check_at("100", "right", HOME, later), Ok("100".into()));
+        assert_eq!(auth.check_at("100", "right", HOME, now), Err(LoginError::Limited(FIRST_WAIT)));
+        assert_eq!(auth.check_at("100", "right", IpAddr::from([192, 0, 2, 7]), now), Ok("100".into()));
+        let mut at = now + FIRST_WAIT;
+        let mut waits = Vec::new();
+        for _ in 0..12 {
+            assert_eq!(wrong(at), Err(LoginError::Incorrect));
+            let Err(LoginError::Limited(wait)) = wrong(at) else { panic!("no wait") };
+            waits.push(wait.as_secs());
+            at += wait;
+        }
+        assert_eq!(waits, [4, 8, 16, 32, 64, 128, 256, 300, 300, 300, 300, 300]);
+        assert_eq!(auth.check_at("100", "right", HOME, at), Ok("100".into()), "it waits, and is never locked");
+    }
+
+    #[test]
+    fn a_network_of_many_addresses_is_one() {
+        let (auth, now) = (auth(), Instant::now());
+        let from = |host: u16| IpAddr::from([0x2001, 0xdb8, 0, 1, 0, 0, 0, host]);
+        for host in 0..5 {
+            assert_eq!(auth.check_at("100", "wrong", from(host), now), Err(LoginError::Incorrect));
+        }
+        assert!(matches!(auth.check_at("100", "right", from(99), now), Err(LoginError::Limited(_))));
     }
 
     #[test]
@@ -165,18 +244,35 @@ mod tests {
     #[test]
     fn a_revoked_token_is_worth_nothing() {
         let auth = auth();
-        let token = auth.log_in("100", "right", HOME).unwrap();
-        assert_eq!(auth.number(&token), Some("100".into()));
+        let token = auth.log_in("100", "right", HOME, Scope::Session).unwrap();
+        assert_eq!(auth.number(&token, &[Scope::Session]), Some("100".into()));
         assert_eq!(auth.revoke(&token), Some("100".into()));
-        assert_eq!(auth.number(&token), None);
+        assert_eq!(auth.number(&token, &[Scope::Session]), None);
     }
 
     #[test]
-    fn an_account_keeps_its_newest_tokens() {
+    fn a_token_is_good_for_its_use_and_its_time() {
         let auth = auth();
-        let first = auth.new_token("100").unwrap();
-        let rest: Vec<String> = (0..MAX_TOKENS).map(|_| auth.new_token("100").unwrap()).collect();
-        assert_eq!(auth.number(&first), None);
-        assert!(rest.iter().all(|token| auth.number(token).is_some()));
+        let now = Instant::now();
+        let all = [Scope::Session, Scope::Panel, Scope::Station];
+        for scope in all {
+            let token = auth.new_token("100", scope).unwrap();
+            for other in all {
+                assert_eq!(auth.number(&token, &[other]).is_some(), other == scope, "{scope:?} as {other:?}");
+            }
+            let month = now + Duration::from_secs(31 * 24 * 3600);
+            assert_eq!(auth.number_at(&token, &all, month).is_some(), scope == Scope::Station);
+        }
+    }
+
+    #[test]
+    fn an_account_keeps_its_newest_tokens_and_the_station_its_own() {
+        let auth = auth();
+        let own = auth.new_token("100", Scope::Station).unwrap();
+        let first = auth.new_token("100", Scope::Session).unwrap();
+        let rest: Vec<String> = (0..MAX_TOKENS).map(|_| auth.new_token("100", Scope::Session).unwrap()).collect();
+        assert_eq!(auth.number(&first, &[Scope::Session]), None);
+        assert!(rest.iter().all(|token| auth.number(token, &[Scope::Session]).is_some()));
+        assert!(auth.number(&own, &[Scope::Station]).is_some());
     }
 }

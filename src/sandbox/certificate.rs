@@ -2,12 +2,13 @@
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 
 use jiff::{ToSpan, Zoned};
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    date_time_ymd,
+    BasicConstraints, CertificateParams, CidrSubnet, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose, NameConstraints, date_time_ymd,
 };
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -15,11 +16,13 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use crate::signaling::{certificates, private_key, tls_provider};
 
 /// Browsers take no longer life of a certificate whose CA was installed by hand.
-const LEAF_DAYS: i64 = 800;
+const LEAF_DAYS: i64 = 397;
 /// A certificate with less left is made anew.
-const LEAF_MARGIN_DAYS: i64 = 60;
-/// A CA that is installed on phones should outlive them.
-const CA_DAYS: i64 = 3650;
+const LEAF_MARGIN_DAYS: i64 = 20;
+/// A CA that is installed on phones is a key to them: it signs for this house alone, and for two years.
+const CA_DAYS: i64 = 730;
+/// A CA with less left is made anew, so that a certificate of it lasts for a while.
+const CA_MARGIN_DAYS: i64 = 30;
 
 /// Why there is no certificate.
 #[derive(Debug, thiserror::Error)]
@@ -52,16 +55,31 @@ impl ServerCertificate {
         std::fs::create_dir_all(folder).map_err(|problem| error(&problem))?;
         let today = Zoned::now();
         let (ca_file, ca_key_file) = (folder.join("ca.pem"), folder.join("ca-key.pem"));
-        if !ca_file.exists() || !ca_key_file.exists() {
-            make_ca(&ca_file, &ca_key_file, &today).map_err(|problem| error(&problem))?;
+        // What the CA may sign for: this server's names, and addresses of a house.
+        let house = house(names, addresses);
+        let ca_note = folder.join("ca.names");
+        let covered = |kept: &[&str]| house.iter().all(|name| kept.contains(&name.as_str()));
+        let ca_is_there = ca_file.exists() && ca_key_file.exists();
+        let mut ca_until = until_of(&ca_note, covered).filter(|_| ca_is_there);
+        if !is_far(ca_until, &today, CA_MARGIN_DAYS) {
+            let until = today.checked_add(CA_DAYS.days()).map_err(|problem| error(&problem))?;
+            make_ca(&ca_file, &ca_key_file, &house, &today, &until).map_err(|problem| error(&problem))?;
+            write_note(&ca_note, &until, &house).map_err(|problem| error(&problem))?;
+            ca_until = Some(until.date());
+            // It is of the CA before.
+            let _ = std::fs::remove_file(folder.join("server.names"));
         }
         let wanted: Vec<String> = names.iter().cloned().chain(addresses.iter().map(IpAddr::to_string)).collect();
         let until = today.checked_add(LEAF_DAYS.days()).map_err(|problem| error(&problem))?;
+        let until = match ca_until.and_then(|end| end.to_zoned(today.time_zone().clone()).ok()) {
+            Some(end) if end < until => end,
+            _ => until,
+        };
         let note = folder.join("server.names");
-        if !is_fresh(&note, &wanted, &today) {
+        let fits = |kept: &[&str]| kept.iter().copied().eq(wanted.iter().map(String::as_str));
+        if !is_far(until_of(&note, fits), &today, LEAF_MARGIN_DAYS) {
             make_leaf(folder, &ca_file, &ca_key_file, &wanted, &today, &until).map_err(|problem| error(&problem))?;
-            let text = format!("{}\n{}\n", until.date(), wanted.join("\n"));
-            std::fs::write(&note, text).map_err(|problem| error(&problem))?;
+            write_note(&note, &until, &wanted).map_err(|problem| error(&problem))?;
         }
         let mut made = Self::load(&folder.join("server.pem"), &folder.join("server-key.pem"))?;
         let ca = certificates(&ca_file).map_err(|problem| error(&problem))?;
@@ -85,29 +103,80 @@ impl ServerCertificate {
     }
 }
 
-/// The names file tells until when and for what the certificate is.
-fn is_fresh(note: &Path, wanted: &[String], today: &Zoned) -> bool {
-    let Ok(text) = std::fs::read_to_string(note) else { return false };
+/// A note tells until when, and for what, a certificate is; gives the day where it `fits`.
+fn until_of(note: &Path, fits: impl Fn(&[&str]) -> bool) -> Option<jiff::civil::Date> {
+    let text = std::fs::read_to_string(note).ok()?;
     let mut lines = text.lines();
-    let until = lines.next().and_then(|line| line.parse::<jiff::civil::Date>().ok());
-    let fits = lines.eq(wanted.iter().map(String::as_str));
-    let long_enough = match (until, today.checked_add(LEAF_MARGIN_DAYS.days())) {
-        (Some(until), Ok(margin)) => margin.date() < until,
-        _ => false,
-    };
-    fits && long_enough
+    let until = lines.next()?.parse().ok()?;
+    fits(&lines.collect::<Vec<_>>()).then_some(until)
 }
 
-fn make_ca(ca_file: &Path, key_file: &Path, today: &Zoned) -> Result<(), Box<dyn std::error::Error>> {
+fn is_far(until: Option<jiff::civil::Date>, today: &Zoned, margin_days: i64) -> bool {
+    let margin = today.checked_add(margin_days.days());
+    until.is_some_and(|until| margin.is_ok_and(|margin| margin.date() < until))
+}
+
+fn write_note(note: &Path, until: &Zoned, names: &[String]) -> std::io::Result<()> {
+    write_new(note, &format!("{}\n{}\n", until.date(), names.join("\n")), 0o644)
+}
+
+/// Addresses that nobody has but a house: private, link-local and loopback ones (RFC 1918, 3927, 4193, 4291).
+const HOUSE: [&str; 9] = [
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "169.254.0.0/16",
+    "127.0.0.0/8",
+    "fc00::/7",
+    "fe80::/10",
+    "::1/128",
+    "localhost",
+];
+
+/// What the CA may sign for.
+fn house(names: &[String], addresses: &[IpAddr]) -> Vec<String> {
+    let others = addresses.iter().filter(|address| {
+        let inside = |subnet: &str| CidrSubnet::from_str(subnet).is_ok_and(|subnet| contains(&subnet, **address));
+        !HOUSE.iter().any(|subnet| inside(subnet))
+    });
+    let others = others.map(|address| format!("{address}/{}", if address.is_ipv4() { 32 } else { 128 }));
+    HOUSE.iter().map(|name| (*name).to_owned()).chain(names.iter().cloned()).chain(others).collect()
+}
+
+fn contains(subnet: &CidrSubnet, address: IpAddr) -> bool {
+    let masked = |address: &[u8], mask: &[u8]| -> Vec<u8> { address.iter().zip(mask).map(|(a, m)| a & m).collect() };
+    match (subnet, address) {
+        (CidrSubnet::V4(of, mask), IpAddr::V4(address)) => masked(&address.octets(), mask) == masked(of, mask),
+        (CidrSubnet::V6(of, mask), IpAddr::V6(address)) => masked(&address.octets(), mask) == masked(of, mask),
+        _ => false,
+    }
+}
+
+fn make_ca(
+    ca_file: &Path,
+    key_file: &Path,
+    house: &[String],
+    today: &Zoned,
+    until: &Zoned,
+) -> Result<(), Box<dyn std::error::Error>> {
     let mut params = CertificateParams::new(Vec::<String>::new())?;
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.distinguished_name.push(DnType::CommonName, "callbox sandbox CA");
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    set_life(&mut params, today, &today.checked_add(CA_DAYS.days())?);
+    let subtree = |name: &String| match CidrSubnet::from_str(name) {
+        Ok(subnet) => GeneralSubtree::IpAddress(subnet),
+        Err(()) => GeneralSubtree::DnsName(name.clone()),
+    };
+    // Critical: whoever does not understand them takes no certificate of this CA (RFC 5280, section 4.2.1.10).
+    params.name_constraints = Some(NameConstraints {
+        permitted_subtrees: house.iter().map(subtree).collect(),
+        excluded_subtrees: Vec::new(),
+    });
+    set_life(&mut params, today, until);
     let key = KeyPair::generate()?;
     let certificate = params.self_signed(&key)?;
-    write_private(key_file, &key.serialize_pem())?;
-    std::fs::write(ca_file, certificate.pem())?;
+    write_new(key_file, &key.serialize_pem(), 0o600)?;
+    write_new(ca_file, &certificate.pem(), 0o644)?;
     Ok(())
 }
 
@@ -128,8 +197,8 @@ fn make_leaf(
     set_life(&mut params, today, until);
     let key = KeyPair::generate()?;
     let certificate = params.signed_by(&key, &issuer)?;
-    write_private(&folder.join("server-key.pem"), &key.serialize_pem())?;
-    std::fs::write(folder.join("server.pem"), certificate.pem())?;
+    write_new(&folder.join("server-key.pem"), &key.serialize_pem(), 0o600)?;
+    write_new(&folder.join("server.pem"), &certificate.pem(), 0o644)?;
     Ok(())
 }
 
@@ -142,11 +211,19 @@ fn set_life(params: &mut CertificateParams, from: &Zoned, until: &Zoned) {
     params.not_after = date(until.date());
 }
 
-fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+/// Puts a new file in place of the one that is there, and follows no link on the way.
+fn write_new(path: &Path, text: &str, mode: u32) -> std::io::Result<()> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
-    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    file.write_all(text.as_bytes())
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".new");
+    let _ = std::fs::remove_file(&temporary);
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true).mode(mode).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+    let mut file = options.open(&temporary)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&temporary, path)
 }
 
 fn fingerprint(certificate: &CertificateDer<'_>) -> String {
@@ -161,14 +238,43 @@ mod tests {
     #[test]
     fn the_ca_is_made_once_and_the_certificate_follows_the_addresses() {
         let folder = tempfile::tempdir().unwrap();
-        let address = IpAddr::from([192, 0, 2, 7]);
+        let address = IpAddr::from([192, 168, 2, 7]);
         let first = ServerCertificate::make(folder.path(), &["door.lan".into()], &[address]).unwrap();
         let again = ServerCertificate::make(folder.path(), &["door.lan".into()], &[address]).unwrap();
         assert_eq!(first.chain, again.chain);
         let moved =
-            ServerCertificate::make(folder.path(), &["door.lan".into()], &[IpAddr::from([192, 0, 2, 8])]).unwrap();
+            ServerCertificate::make(folder.path(), &["door.lan".into()], &[IpAddr::from([10, 0, 2, 8])]).unwrap();
         assert_ne!(first.chain, moved.chain);
         assert_eq!(first.fingerprint, moved.fingerprint);
         assert!(moved.server_config().is_ok());
+        // It may not sign for another name: that takes another CA.
+        let renamed = ServerCertificate::make(folder.path(), &["gate.lan".into()], &[address]).unwrap();
+        assert_ne!(first.fingerprint, renamed.fingerprint);
+    }
+
+    #[test]
+    fn the_ca_signs_for_this_house_alone_and_for_two_years() {
+        let folder = tempfile::tempdir().unwrap();
+        let public = IpAddr::from([203, 0, 113, 7]);
+        ServerCertificate::make(folder.path(), &["door.lan".into()], &[public]).unwrap();
+        let ca = certificates(&folder.path().join("ca.pem")).unwrap();
+        let (_, ca) = x509_parser::parse_x509_certificate(&ca[0]).unwrap();
+        let constraints = ca.name_constraints().unwrap().unwrap();
+        assert!(constraints.critical);
+        let permitted = format!("{:?}", constraints.value.permitted_subtrees);
+        assert!(permitted.contains("door.lan") && permitted.contains("[203, 0, 113, 7, 255"), "{permitted}");
+        let days = (ca.validity().not_after.timestamp() - ca.validity().not_before.timestamp()) / 86_400;
+        assert!((729..=732).contains(&days), "{days}");
+        let leaf = certificates(&folder.path().join("server.pem")).unwrap();
+        let (_, leaf) = x509_parser::parse_x509_certificate(&leaf[0]).unwrap();
+        assert!(leaf.validity().not_after <= ca.validity().not_after);
+        // No link in the folder is followed.
+        use std::os::unix::fs::PermissionsExt;
+        let other = folder.path().join("other");
+        std::fs::write(&other, "not to be touched").unwrap();
+        std::os::unix::fs::symlink(&other, folder.path().join("x.new")).unwrap();
+        write_new(&folder.path().join("x"), "secret", 0o600).unwrap();
+        assert_eq!(std::fs::read_to_string(&other).unwrap(), "not to be touched");
+        assert_eq!(std::fs::metadata(folder.path().join("x")).unwrap().permissions().mode() & 0o777, 0o600);
     }
 }

@@ -1,42 +1,25 @@
-//! Listens for TCP, with or without TLS, as `axum` wants it.
+//! Listens for TCP, with or without TLS.
 
-use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::extract::connect_info::Connected;
-use axum::serve::IncomingStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::SandboxError;
 use super::certificate::ServerCertificate;
+use super::places::{Place, Places};
 
-/// How many connections are served at a time; those beyond are turned away.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ConnectionLimits {
-    /// Of all clients together.
-    pub total: usize,
-    /// Of one address.
-    pub per_address: usize,
-}
-
-impl Default for ConnectionLimits {
-    /// A household.
-    fn default() -> Self {
-        Self { total: 256, per_address: 64 }
-    }
-}
-/// A client has this long for its first request.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// A client has this long for the head of a request, and as long again for its body.
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection on which nothing moves for so long is closed; a WebSocket moves more often.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 /// A client has this long for its TLS handshake.
@@ -65,44 +48,11 @@ pub(super) struct Connection {
     _place: Place,
 }
 
-/// A place among all connections and those of one address.
-struct Place {
-    address: IpAddr,
-    taken: Arc<Mutex<HashMap<IpAddr, usize>>>,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Place {
-    fn take(
-        address: IpAddr,
-        taken: &Arc<Mutex<HashMap<IpAddr, usize>>>,
-        places: &Arc<Semaphore>,
-        per_address: usize,
-    ) -> Option<Self> {
-        let permit = Arc::clone(places).try_acquire_owned().ok()?;
-        let mut counts = taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(address).or_default();
-        if *count >= per_address {
-            return None;
-        }
-        *count += 1;
-        Some(Self { address, taken: Arc::clone(taken), _permit: permit })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut counts = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.address);
-            }
-        }
-    }
-}
-
 impl Connection {
+    pub(super) fn ends(&self) -> Ends {
+        self.ends
+    }
+
     /// Something moved.
     fn stir(&mut self) {
         if self.answered {
@@ -121,7 +71,7 @@ impl Listener {
     pub(super) async fn bind(
         address: SocketAddr,
         certificate: Option<&ServerCertificate>,
-        limits: ConnectionLimits,
+        places: Arc<Places>,
     ) -> Result<Self, SandboxError> {
         let tls = match certificate {
             Some(certificate) => Some(TlsAcceptor::from(certificate.server_config().map_err(SandboxError::Tls)?)),
@@ -131,12 +81,21 @@ impl Listener {
         let listener = TcpListener::bind(address).await.map_err(problem)?;
         let address = listener.local_addr().map_err(problem)?;
         let (sender, accepted) = mpsc::channel(16);
-        tokio::spawn(accept(listener, tls, limits, sender));
+        tokio::spawn(accept(listener, tls, places, sender));
         Ok(Self { address, accepted })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The next connection, its TLS handshake done.
+    pub(super) async fn accept(&mut self) -> Connection {
+        match self.accepted.recv().await {
+            Some(connection) => connection,
+            // The accepting task never ends before its receiver.
+            None => std::future::pending().await,
+        }
     }
 }
 
@@ -144,11 +103,9 @@ impl Listener {
 async fn accept(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
-    limits: ConnectionLimits,
+    places: Arc<Places>,
     accepted: mpsc::Sender<Connection>,
 ) {
-    let places = Arc::new(Semaphore::new(limits.total));
-    let taken = Arc::default();
     loop {
         let connection = tokio::select! {
             connection = listener.accept() => connection,
@@ -160,7 +117,7 @@ async fn accept(
         };
         let Ok(local) = stream.local_addr() else { continue };
         // A crowd is turned away rather than made to wait.
-        let Some(place) = Place::take(remote.ip(), &taken, &places, limits.per_address) else { continue };
+        let Some(place) = places.take(remote.ip()) else { continue };
         let _ = stream.set_nodelay(true);
         let (accepted, tls, ends) = (accepted.clone(), tls.clone(), Ends { local, remote });
         tokio::spawn(async move {
@@ -181,32 +138,6 @@ async fn accept(
                 })
                 .await;
         });
-    }
-}
-
-impl axum::serve::Listener for Listener {
-    type Io = Connection;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Connection, SocketAddr) {
-        match self.accepted.recv().await {
-            Some(connection) => {
-                let remote = connection.ends.remote;
-                (connection, remote)
-            }
-            // The accepting task never ends before its receiver.
-            None => std::future::pending().await,
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.address)
-    }
-}
-
-impl Connected<IncomingStream<'_, Listener>> for Ends {
-    fn connect_info(stream: IncomingStream<'_, Listener>) -> Self {
-        stream.io().ends
     }
 }
 

@@ -12,6 +12,7 @@ mod hub;
 mod listen;
 mod pages;
 mod panel;
+mod places;
 mod routes;
 mod session;
 mod station;
@@ -26,15 +27,16 @@ use tokio::task::JoinHandle;
 
 pub use accounts::{Account, AccountsError, default_accounts, load_accounts};
 pub use certificate::{CertificateError, ServerCertificate};
-pub use listen::ConnectionLimits;
+pub use places::ConnectionLimits;
 pub use station::{STATION_NUMBER, default_station};
 
 use crate::audio::CardChoice;
 use crate::config::{Config, Credentials, GpioBackend};
 use crate::station::{RunningStation, StartError, StationHandle, StationOptions, machine_identifier};
-use auth::Auth;
+use auth::{Auth, Scope};
 use hub::Hub;
 use listen::Listener;
+use places::Places;
 use routes::Shared;
 
 /// Connections that are being served have this long when the sandbox stops.
@@ -89,6 +91,8 @@ pub struct Sandbox {
     pub address: SocketAddr,
     /// Its station.
     pub station: Option<RunningStation>,
+    /// The front panel asks for the password of the station's account.
+    pub panel_needs_login: bool,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -109,32 +113,41 @@ impl Sandbox {
         let auth = Arc::new(Auth::new(accounts.clone()));
         let hub =
             Hub::start(accounts.iter().map(|account| (account.number.clone(), account.name.clone())), stopped.clone());
+        let places = Places::new(limits);
+        // A name is for those elsewhere who come by a proxy; a real pin opens a real door.
+        let real_pins = station
+            .as_ref()
+            .is_some_and(|station| matches!(station.gpio.backend, GpioBackend::Rppal | GpioBackend::Cdev));
+        let panel_needs_login = !loopback || !host_names.is_empty() || real_pins;
         let mut shared = Shared {
             auth: Arc::clone(&auth),
             hub,
+            places: Arc::clone(&places),
             station: None,
-            panel_needs_login: !loopback,
+            panel_needs_login,
             secure: certificate.is_some(),
             host_names,
             stopped: stopped.clone(),
         };
-        let listener = Listener::bind(listen, certificate.as_ref(), limits).await?;
+        let listener = Listener::bind(listen, certificate.as_ref(), places).await?;
         let address = listener.address();
         let mut tasks = Vec::new();
         let mut running = None;
         if let Some(config) = station {
             // The station has a door of its own: plain, and on loopback only.
-            let private = Listener::bind(SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 0), None, limits).await?;
+            let private_places = Places::new(limits);
+            let private =
+                Listener::bind(SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 0), None, private_places).await?;
             let private_address = private.address();
             let private_shared = Shared { secure: false, panel_needs_login: true, ..shared.clone() };
             tasks.push(tokio::spawn(routes::serve(private, private_shared, stopped.clone())));
-            let token = auth.new_token(STATION_NUMBER).map_err(SandboxError::Random)?;
+            let token = auth.new_token(STATION_NUMBER, Scope::Station).map_err(SandboxError::Random)?;
             let station = start_station(config, private_address, token, card, loopback)?;
             shared.station = Some(station.handle.clone());
             running = Some(station);
         }
         tasks.push(tokio::spawn(routes::serve(listener, shared, stopped)));
-        Ok(Self { address, station: running, stop, tasks })
+        Ok(Self { address, station: running, panel_needs_login, stop, tasks })
     }
 
     /// The station's handle, where there is one.

@@ -14,8 +14,9 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::STATION_NUMBER;
+use super::auth::Scope;
 use super::listen::Ends;
-use super::routes::{Shared, api_error, login_refused};
+use super::routes::{MAX_FRAME_BYTES, Shared, api_error, login_refused};
 use crate::control::{Controlled, ErrorKind, Reply, ReplyError, Request};
 use crate::station::StationHandle;
 
@@ -23,8 +24,6 @@ use crate::station::StationHandle;
 const STATUS_INTERVAL: Duration = Duration::from_millis(100);
 /// A page that does not take its frames is let go.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
-/// The longest request of a page.
-const MAX_FRAME_BYTES: usize = 64 * 1024;
 /// Inputs that one page may hold down.
 const MAX_HELD: usize = 64;
 /// Name of the login cookie.
@@ -39,9 +38,10 @@ pub(super) fn routes() -> Router<Shared> {
 }
 
 /// The station, where there is one and the page may see it.
-fn admitted(shared: &Shared, headers: &HeaderMap) -> Result<StationHandle, Box<Response>> {
+fn admitted(shared: &Shared, headers: &HeaderMap, ends: Ends) -> Result<StationHandle, Box<Response>> {
     let station =
         shared.station.clone().ok_or_else(|| Box::new(api_error(StatusCode::NOT_FOUND, "there_is_no_station")))?;
+    let station = station.of_user(format!("at the panel, {}", ends.remote.ip()));
     if !shared.panel_needs_login {
         return Ok(station);
     }
@@ -53,13 +53,18 @@ fn admitted(shared: &Shared, headers: &HeaderMap) -> Result<StationHandle, Box<R
         .filter_map(|cookie| cookie.trim().split_once('='))
         .find(|(name, _)| *name == COOKIE)
         .map(|(_, token)| token.to_owned());
-    let known = token.and_then(|token| shared.auth.number(&token)).is_some_and(|number| number == STATION_NUMBER);
+    let known = token
+        .and_then(|token| shared.auth.number(&token, &[Scope::Panel]))
+        .is_some_and(|number| number == STATION_NUMBER);
+    if known {
+        shared.places.know(ends.remote.ip());
+    }
     if known { Ok(station) } else { Err(Box::new(api_error(StatusCode::UNAUTHORIZED, "login_required"))) }
 }
 
 /// Names of what the panel shows.
-async fn layout(State(shared): State<Shared>, headers: HeaderMap) -> Response {
-    match admitted(&shared, &headers) {
+async fn layout(State(shared): State<Shared>, ConnectInfo(ends): ConnectInfo<Ends>, headers: HeaderMap) -> Response {
+    match admitted(&shared, &headers, ends) {
         Ok(station) => {
             let config = station.config();
             let names = |names: Vec<&String>| names.into_iter().cloned().collect::<Vec<_>>();
@@ -83,18 +88,23 @@ async fn log_in(
     ConnectInfo(ends): ConnectInfo<Ends>,
     Json(login): Json<PanelLogin>,
 ) -> Response {
-    match shared.auth.log_in(STATION_NUMBER, &login.password, ends.remote.ip()) {
+    match shared.auth.log_in(STATION_NUMBER, &login.password, ends.remote.ip(), Scope::Panel) {
         Ok(token) => {
             let secure = if shared.secure { "; Secure" } else { "" };
-            let cookie = format!("{COOKIE}={token}; Path=/station; HttpOnly; SameSite=Strict{secure}");
+            let cookie = format!("{COOKIE}={token}; Path=/station; HttpOnly; SameSite=Strict; Max-Age=43200{secure}");
             ([(header::SET_COOKIE, cookie)], StatusCode::NO_CONTENT).into_response()
         }
         Err(error) => login_refused(&error),
     }
 }
 
-async fn request(State(shared): State<Shared>, headers: HeaderMap, Json(request): Json<Request>) -> Response {
-    match admitted(&shared, &headers) {
+async fn request(
+    State(shared): State<Shared>,
+    ConnectInfo(ends): ConnectInfo<Ends>,
+    headers: HeaderMap,
+    Json(request): Json<Request>,
+) -> Response {
+    match admitted(&shared, &headers, ends) {
         Ok(station) => Json(station.request(redacted(request)).await).into_response(),
         Err(response) => *response,
     }
@@ -108,11 +118,17 @@ fn redacted(request: Request) -> Request {
     }
 }
 
-async fn live(State(shared): State<Shared>, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
-    match admitted(&shared, &headers) {
-        Ok(station) => {
-            upgrade.max_message_size(MAX_FRAME_BYTES).on_upgrade(move |socket| follow(socket, station, shared))
-        }
+async fn live(
+    State(shared): State<Shared>,
+    ConnectInfo(ends): ConnectInfo<Ends>,
+    headers: HeaderMap,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    match admitted(&shared, &headers, ends) {
+        Ok(station) => upgrade
+            .max_message_size(MAX_FRAME_BYTES)
+            .max_frame_size(MAX_FRAME_BYTES)
+            .on_upgrade(move |socket| follow(socket, station, shared)),
         Err(response) => *response,
     }
 }

@@ -10,26 +10,38 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, patch, post};
 use axum::{Json, Router};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tower_service::Service;
 
-use super::auth::{Auth, LoginError};
+use super::auth::{Auth, LoginError, Scope};
 use super::guard;
 use super::hub::Hub;
-use super::listen::{Ends, Listener};
+use super::listen::{Connection, Ends, Listener, REQUEST_TIMEOUT};
+use super::places::Places;
 use super::{pages, panel, session};
-use crate::signaling::{CloseCause, LoginRequest, LoginResponse, MAX_FRAME_BYTES, SUB_PROTOCOL};
+use crate::signaling::{CloseCause, LoginRequest, LoginResponse, SUB_PROTOCOL};
 use crate::station::StationHandle;
 
 /// Largest body of a request: a login.
 const MAX_BODY_BYTES: usize = 16 * 1024;
+/// Largest head of a request.
+const MAX_HEAD_BYTES: usize = 32 * 1024;
+/// The longest frame of a client; an offer has some 3 KiB.
+pub(super) const MAX_FRAME_BYTES: usize = 64 * 1024;
+/// Whose tokens a client may use: its own, and the station its own.
+const CLIENTS: [Scope; 2] = [Scope::Session, Scope::Station];
 
 /// What the handlers share.
 #[derive(Clone)]
 pub(super) struct Shared {
     pub(super) auth: Arc<Auth>,
     pub(super) hub: Hub,
+    pub(super) places: Arc<Places>,
     pub(super) station: Option<StationHandle>,
     pub(super) panel_needs_login: bool,
     pub(super) secure: bool,
@@ -38,7 +50,7 @@ pub(super) struct Shared {
 }
 
 /// Serves until `stopped`.
-pub(super) async fn serve(listener: Listener, shared: Shared, mut stopped: watch::Receiver<bool>) {
+pub(super) async fn serve(mut listener: Listener, shared: Shared, mut stopped: watch::Receiver<bool>) {
     let app = Router::new()
         .merge(core_routes())
         .nest("/tenant/{tenant}", core_routes())
@@ -47,11 +59,50 @@ pub(super) async fn serve(listener: Listener, shared: Shared, mut stopped: watch
         .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(middleware::from_fn_with_state(shared.clone(), guarded))
         .with_state(shared);
-    let service = app.into_make_service_with_connect_info::<Ends>();
-    let until = async move {
-        let _ = stopped.wait_for(|stopped| *stopped).await;
-    };
-    let _ = axum::serve(listener, service).with_graceful_shutdown(until).await;
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            connection = listener.accept() => {
+                connections.spawn(serve_connection(connection, app.clone(), stopped.clone()));
+            }
+            Some(_) = connections.join_next() => {}
+            () = end(&mut stopped) => break,
+        }
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+/// Returns when the sandbox stops.
+async fn end(stopped: &mut watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+/// Serves the requests of one connection, one after the other. Each head has its deadline, and each body (`guarded`).
+async fn serve_connection(connection: Connection, app: Router, mut stopped: watch::Receiver<bool>) {
+    let ends = connection.ends();
+    let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let mut app = app.clone();
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(ends));
+        // A router is always ready.
+        app.call(request)
+    });
+    let serving = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(REQUEST_TIMEOUT)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .serve_connection(TokioIo::new(connection), service)
+        .with_upgrades();
+    let mut serving = std::pin::pin!(serving);
+    // How a connection ends is of no interest.
+    tokio::select! {
+        _ = serving.as_mut() => {}
+        () = end(&mut stopped) => {
+            serving.as_mut().graceful_shutdown();
+            let _ = serving.await;
+        }
+    }
 }
 
 fn core_routes() -> Router<Shared> {
@@ -71,13 +122,14 @@ async fn guarded(
     ConnectInfo(ends): ConnectInfo<Ends>,
     request: Request,
     next: Next,
-) -> Response {
+) -> Result<Response, StatusCode> {
     let upgrade = request.headers().contains_key(header::UPGRADE);
     let verdict =
         guard::check(request.method(), request.headers(), upgrade, ends.local.ip(), &shared.host_names, shared.secure);
     if let Err(foreign) = verdict {
-        return foreign.status().into_response();
+        return Ok(foreign.status().into_response());
     }
+    let request = if upgrade { request } else { with_body(request).await? };
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     for (name, value) in [
@@ -88,7 +140,17 @@ async fn guarded(
     ] {
         headers.insert(name, axum::http::HeaderValue::from_static(value));
     }
-    response
+    Ok(response)
+}
+
+/// The request with the whole of its body, which has a size and a deadline.
+async fn with_body(request: Request) -> Result<Request, StatusCode> {
+    let (parts, body) = request.into_parts();
+    let body = timeout(REQUEST_TIMEOUT, axum::body::to_bytes(body, MAX_BODY_BYTES))
+        .await
+        .map_err(|_| StatusCode::REQUEST_TIMEOUT)?
+        .map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
+    Ok(Request::from_parts(parts, Body::from(body)))
 }
 
 /// An error of the session API.
@@ -100,10 +162,14 @@ fn token_of(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
 }
 
-fn account(shared: &Shared, headers: &HeaderMap) -> Result<String, Box<Response>> {
+fn account(shared: &Shared, headers: &HeaderMap, ends: Ends) -> Result<String, Box<Response>> {
     let token = token_of(headers)
         .ok_or_else(|| Box::new(api_error(StatusCode::UNAUTHORIZED, "authorization_header_missing")))?;
-    shared.auth.number(token).ok_or_else(|| Box::new(api_error(StatusCode::UNAUTHORIZED, "session_missing")))
+    let number = shared.auth.number(token, &CLIENTS);
+    if number.is_some() {
+        shared.places.know(ends.remote.ip());
+    }
+    number.ok_or_else(|| Box::new(api_error(StatusCode::UNAUTHORIZED, "session_missing")))
 }
 
 /// The answer to a failed login.
@@ -129,8 +195,11 @@ async fn log_in(
     let (Some(name), Some(password)) = (&login.login, &login.password) else {
         return api_error(StatusCode::UNPROCESSABLE_ENTITY, "parameters_invalid");
     };
-    match shared.auth.log_in(name, password, remote) {
-        Ok(token) => Json(LoginResponse { token, user_id: Some(name.clone()), tenant_id: None }).into_response(),
+    match shared.auth.log_in(name, password, remote, Scope::Session) {
+        Ok(token) => {
+            shared.places.know(remote);
+            Json(LoginResponse { token, user_id: Some(name.clone()), tenant_id: None }).into_response()
+        }
         Err(error) => login_refused(&error),
     }
 }
@@ -145,8 +214,8 @@ async fn log_out(State(shared): State<Shared>, headers: HeaderMap) -> Response {
     }
 }
 
-async fn user(State(shared): State<Shared>, headers: HeaderMap) -> Response {
-    match account(&shared, &headers) {
+async fn user(State(shared): State<Shared>, ConnectInfo(ends): ConnectInfo<Ends>, headers: HeaderMap) -> Response {
+    match account(&shared, &headers, ends) {
         Ok(number) => {
             let name = shared.auth.name(&number).unwrap_or_default();
             Json(json!({
@@ -161,15 +230,19 @@ async fn user(State(shared): State<Shared>, headers: HeaderMap) -> Response {
     }
 }
 
-async fn contacts(State(shared): State<Shared>, headers: HeaderMap) -> Response {
-    match account(&shared, &headers) {
+async fn contacts(State(shared): State<Shared>, ConnectInfo(ends): ConnectInfo<Ends>, headers: HeaderMap) -> Response {
+    match account(&shared, &headers, ends) {
         Ok(_) => Json(json!({ "items": [] })).into_response(),
         Err(response) => *response,
     }
 }
 
-async fn app_status(State(shared): State<Shared>, headers: HeaderMap) -> Response {
-    match account(&shared, &headers) {
+async fn app_status(
+    State(shared): State<Shared>,
+    ConnectInfo(ends): ConnectInfo<Ends>,
+    headers: HeaderMap,
+) -> Response {
+    match account(&shared, &headers, ends) {
         Ok(_) => StatusCode::NO_CONTENT.into_response(),
         Err(response) => *response,
     }
@@ -184,8 +257,12 @@ async fn system_info() -> Response {
     .into_response()
 }
 
-async fn not_supported(State(shared): State<Shared>, headers: HeaderMap) -> Response {
-    match account(&shared, &headers) {
+async fn not_supported(
+    State(shared): State<Shared>,
+    ConnectInfo(ends): ConnectInfo<Ends>,
+    headers: HeaderMap,
+) -> Response {
+    match account(&shared, &headers, ends) {
         Ok(_) => api_error(StatusCode::NOT_IMPLEMENTED, "not_supported"),
         // Calls that need no token, as one-time passwords, are not there either.
         Err(_) if token_of(&headers).is_none() => api_error(StatusCode::NOT_IMPLEMENTED, "not_supported"),
@@ -203,6 +280,7 @@ struct SignalingQuery {
 
 async fn signaling(
     State(shared): State<Shared>,
+    ConnectInfo(ends): ConnectInfo<Ends>,
     Query(query): Query<SignalingQuery>,
     path: Option<Path<String>>,
     upgrade: WebSocketUpgrade,
@@ -218,7 +296,10 @@ async fn signaling(
         return (StatusCode::BAD_REQUEST, "the WebSocket sub-protocol webtrit-protocol is required\n").into_response();
     }
     let force = query.force.as_deref() == Some("true");
-    let number = shared.auth.number(&query.token);
+    let number = shared.auth.number(&query.token, &CLIENTS);
+    if number.is_some() {
+        shared.places.know(ends.remote.ip());
+    }
     upgrade.on_upgrade(move |socket| async move {
         match number {
             Some(number) => session::serve(socket, shared.hub, number, force, shared.stopped).await,
