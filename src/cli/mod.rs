@@ -344,10 +344,18 @@ pub(crate) struct Daemon {
     config: PathBuf,
 }
 
+/// Threads for what blocks: files, names, cards. Fewer than the service may have (`TasksMax=`).
+const MAX_BLOCKING_THREADS: usize = 16;
+
 /// Parses the arguments and does what they say.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(MAX_BLOCKING_THREADS)
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             say_error!("callbox: no runtime: {error}");

@@ -83,8 +83,8 @@ pub(super) fn read_dtmf(section: Section<'_>, context: RuleContext<'_>) -> Optio
     let digits = section.string("digits").map(|digits| digits.to_ascii_uppercase());
     match &digits {
         None if section.has("digits") => {}
-        None => section.error("digits", "is missing", "write digits = \"5#\""),
-        Some(digits) if digits.is_empty() => section.error("digits", "is empty", "write digits = \"5#\""),
+        None => section.error("digits", "is missing", "write digits = \"7391\""),
+        Some(digits) if digits.is_empty() => section.error("digits", "is empty", "write digits = \"7391\""),
         Some(digits) if digits.len() > 16 || !digits.chars().all(|digit| "0123456789*#ABCD".contains(digit)) => {
             section.error(
                 "digits",

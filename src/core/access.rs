@@ -14,6 +14,10 @@ const MAX_FAR_ENDS: usize = 64;
 /// All far ends together may err so many times as often as one before codes are off for everybody: numbers can be
 /// forged, and a house has several residents.
 const STATION_FACTOR: u32 = 4;
+/// Whoever errs now and then, and never so often in one window, has this much room: so many times `wrong_codes` …
+const SLOW_ROOM: u32 = 4;
+/// … of which one is given back in this time: 48 tries a day, however patient somebody is.
+const SLOW_PACE: Duration = Duration::from_secs(1800);
 /// No lock is longer.
 const LONGEST_LOCK: Duration = Duration::from_secs(3600);
 /// Whoever makes no mistake for so long begins anew.
@@ -32,6 +36,9 @@ pub struct WrongCodes {
     pub locked_until: Option<Time>,
     /// The newest wrong code.
     pub newest: Time,
+    /// How much of the room for slow errors is taken, as the time until all of it is given back.
+    #[serde(default)]
+    pub debt: Duration,
 }
 
 impl WrongCodes {
@@ -44,11 +51,17 @@ impl WrongCodes {
         if now.since(self.newest) >= FORGOTTEN_AFTER {
             self.locks = 0;
         }
+        self.debt = self.debt.saturating_sub(now.since(self.newest)) + SLOW_PACE;
+        let patient = self.debt > SLOW_PACE * limit.saturating_mul(SLOW_ROOM);
         self.newest = now;
         self.at.retain(|at| now.since(*at) < config.window);
         self.at.push_back(now);
-        if u32::try_from(self.at.len()).unwrap_or(u32::MAX) < limit {
+        if u32::try_from(self.at.len()).unwrap_or(u32::MAX) < limit && !patient {
             return None;
+        }
+        if !patient {
+            // These are paid for by the lock.
+            self.debt = self.debt.saturating_sub(SLOW_PACE * limit);
         }
         self.at.clear();
         let lock = config.lock.saturating_mul(1_u32.checked_shl(self.locks).unwrap_or(u32::MAX)).min(LONGEST_LOCK);
@@ -167,6 +180,22 @@ mod tests {
         }
         assert_eq!(access.wrong("x", true, &CONFIG, Time(0)), Some(CONFIG.lock));
         assert!(access.is_locked("somebody else", Time(1)));
+    }
+
+    /// Ten thousand codes take half a year of a machine that calls all day and never errs too often at a time.
+    #[test]
+    fn patience_finds_no_code_either() {
+        let mut access = Access::default();
+        let (mut now, mut tries) = (Time(0), 0);
+        let days = 30;
+        while now < Time(days * 86_400_000) {
+            now = now + Duration::from_secs(151);
+            if !access.is_locked("100", now) {
+                access.wrong("100", true, &CONFIG, now);
+                tries += 1;
+            }
+        }
+        assert!(tries < 60 * days, "{tries}");
     }
 
     #[test]

@@ -132,7 +132,7 @@ async fn accept(
                 .send(Connection {
                     transport,
                     ends,
-                    idle: Box::pin(sleep(REQUEST_TIMEOUT)),
+                    idle: Box::pin(sleep(2 * REQUEST_TIMEOUT)),
                     answered: false,
                     _place: place,
                 })

@@ -155,7 +155,7 @@ async fn garbage_and_oversized_frames_of_a_phone_are_refused_and_the_server_live
         }
     }
     assert!(echoed, "the connection lives");
-    let _ = phone.send(Message::text("y".repeat(300 * 1024))).await;
+    let _ = phone.send(Message::text("y".repeat(65 * 1024))).await;
     while let Some(Ok(_)) = phone.next().await {}
     let mut phone = connect().await;
     let first = phone.next().await.unwrap().unwrap();

@@ -10,6 +10,7 @@
 
 mod calls_in_a_row;
 mod guard;
+mod hostile;
 mod http;
 mod panel;
 mod unanswered;
@@ -20,7 +21,11 @@ use callbox::audio::CardChoice;
 use callbox::sandbox::{ConnectionLimits, Sandbox, SandboxOptions, default_accounts, default_station};
 
 pub async fn sandbox() -> Sandbox {
-    Sandbox::start(SandboxOptions {
+    Sandbox::start(options()).await.unwrap()
+}
+
+pub fn options() -> SandboxOptions {
+    SandboxOptions {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         accounts: default_accounts(),
         host_names: Vec::new(),
@@ -28,7 +33,5 @@ pub async fn sandbox() -> Sandbox {
         card: CardChoice::Synthetic,
         certificate: None,
         limits: ConnectionLimits::default(),
-    })
-    .await
-    .unwrap()
+    }
 }
