@@ -5,7 +5,7 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 VIRTCARD := $(TARGET)/virtcard/libasound_module_pcm_virtcard.so
 
-.PHONY: deny demo-test demo test ci bench bench-arm bench-echo bench-sound test-speech sim mutants fuzz soak test-sim test-sim-century test-device test-arm test-cross test-arm-system arm64 armhf deb lint-unit lint-deb tools packages-demo packages-test lint test-rust test-npm test-browser test-lan doc clean
+.PHONY: deny advisories demo-test demo test ci bench bench-arm bench-echo bench-sound test-speech sim mutants fuzz soak test-sim test-sim-century test-device test-arm test-cross test-arm-system arm64 armhf deb lint-unit lint-deb tools packages-demo packages-test lint test-rust test-npm test-browser test-lan doc clean
 
 ## Start a core server, a web phone and a station on this machine
 demo: packages-demo
@@ -139,7 +139,7 @@ test-arm-system: packages-demo
 
 ## Debian packages in target/debian: amd64, arm64, armhf
 deb: packages-demo
-	rm -f target/debian/*.deb
+	rm -f target/debian/*.deb target/debian/*.cdx.json
 	scripts/deb amd64
 	scripts/deb arm64
 	scripts/deb armhf
@@ -147,6 +147,7 @@ deb: packages-demo
 lint-deb: deb
 	scripts/install-packages lintian
 	lintian --allow-root --fail-on error target/debian/*-1_*.deb
+	scripts/lint-sbom target/debian/*-1_*.deb
 
 # Exposure of the unit: 0 is none, 100 all; known daemons of this kind have 80 to 96.
 lint-unit:
@@ -168,6 +169,12 @@ doc:
 
 deny:
 	$$(scripts/install-tool cargo-deny) check bans licenses sources
+
+## Known weaknesses of dependencies; fetches the RustSec database, and so needs the internet
+advisories:
+	@$$(scripts/install-tool cargo-deny) check advisories || { \
+		echo "Either a dependency has a known weakness (see above), or the RustSec database could not be fetched:" >&2; \
+		echo "this target needs the internet (github.com)." >&2; exit 1; }
 
 demo-test:
 	scripts/demo-test
