@@ -95,3 +95,28 @@ pub async fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all().await?;
     tokio::fs::rename(&temporary, path).await
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    /// Whoever may write into the folder plants links, and waits for a secret to be written through them.
+    #[tokio::test]
+    async fn a_secret_is_written_through_no_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let (token, victim) = (folder.path().join("token"), folder.path().join("victim"));
+        std::fs::write(&victim, "untouched").unwrap();
+        for planted in ["token", "token.new"] {
+            let _ = std::fs::remove_file(&token);
+            std::os::unix::fs::symlink(&victim, folder.path().join(planted)).unwrap();
+            write_secret(&token, "secret").await.unwrap();
+            assert_eq!(std::fs::read_to_string(&victim).unwrap(), "untouched", "{planted}");
+            let written = std::fs::symlink_metadata(&token).unwrap();
+            assert!(written.is_file(), "{planted}");
+            assert_eq!(written.permissions().mode() & 0o777, 0o600, "{planted}");
+            assert_eq!(std::fs::read_to_string(&token).unwrap(), "secret\n", "{planted}");
+        }
+    }
+}

@@ -37,6 +37,30 @@ fn the_two_commands_of_the_start_are_targets_of_the_makefile() {
     }
 }
 
+#[test]
+fn the_service_has_bounds_for_memory_and_tasks() {
+    let unit = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/systemd/callbox.service")).unwrap();
+    for bound in ["MemoryMax=", "TasksMax=", "MemorySwapMax=0"] {
+        assert!(unit.lines().any(|line| line.starts_with(bound)), "{bound}");
+    }
+}
+
+#[test]
+fn no_example_has_a_code_that_is_soon_guessed() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut examples =
+        vec![root.join("README.md"), root.join("systemd/callbox.toml"), root.join("src/sandbox/station.toml")];
+    let docs = std::fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    examples.extend(docs.filter(|path| path.extension().is_some_and(|extension| extension == "md")));
+    for example in examples {
+        let text = std::fs::read_to_string(&example).unwrap();
+        for line in text.lines() {
+            let code = line.split_once("digits = \"").and_then(|(_, rest)| rest.split_once('"')).map(|(code, _)| code);
+            assert!(code.is_none_or(|code| code.len() >= 4), "{}: {line}", example.display());
+        }
+    }
+}
+
 /// The README's way to a first door, with the sandbox as its core server.
 #[test]
 fn the_way_to_the_first_door_works_to_the_letter() {

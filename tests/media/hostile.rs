@@ -21,6 +21,8 @@ struct Wire {
     station: SocketAddr,
     /// What the far end has sent, once of each kind and length.
     seen: Arc<Mutex<Vec<Vec<u8>>>>,
+    /// DTLS of the far end gets lost.
+    deaf: Arc<AtomicBool>,
 }
 
 impl Wire {
@@ -30,9 +32,14 @@ impl Wire {
         let far_side = far.local_addr().unwrap();
         let seen = Arc::<Mutex<Vec<Vec<u8>>>>::default();
         let (from, to, kept) = (Arc::clone(&far), Arc::clone(&station_side), Arc::clone(&seen));
+        let deaf = Arc::<AtomicBool>::default();
+        let without_dtls = Arc::clone(&deaf);
         tokio::spawn(async move {
             let mut buffer = [0; 2048];
             while let Ok((length, _)) = from.recv_from(&mut buffer).await {
+                if without_dtls.load(Ordering::Relaxed) && (20..64).contains(&buffer[0]) {
+                    continue;
+                }
                 keep(&mut kept.lock().unwrap(), &buffer[..length]);
                 let _ = to.send_to(&buffer[..length], station).await;
             }
@@ -44,7 +51,7 @@ impl Wire {
                 let _ = to.send_to(&buffer[..length], far_end).await;
             }
         });
-        Self { station_side, far_side, station, seen }
+        Self { station_side, far_side, station, seen, deaf }
     }
 
     fn station_side(&self) -> SocketAddr {
@@ -71,8 +78,16 @@ fn moved(candidate: &Candidate, to: SocketAddr) -> MediaCommand {
     MediaCommand::AddCandidate(Candidate { candidate: parts.join(" "), ..candidate.clone() })
 }
 
-/// A call whose candidates meet at a wire. `attack` gets the wire before the station knows of any far end.
+/// A call whose candidates meet at a wire, once it is up.
 async fn call_by_wire(station: &mut End, far: &mut End, attack: impl FnOnce(&Wire)) -> Wire {
+    let wire = set_up(station, far, attack).await;
+    station.connected().await;
+    far.connected().await;
+    wire
+}
+
+/// The descriptions and candidates of such a call. `attack` gets the wire before the station knows of any far end.
+async fn set_up(station: &mut End, far: &mut End, attack: impl FnOnce(&Wire)) -> Wire {
     station.command(MediaCommand::Offer);
     let offer = station.offer().await;
     let ours = station.candidates().await;
@@ -85,8 +100,6 @@ async fn call_by_wire(station: &mut End, far: &mut End, attack: impl FnOnce(&Wir
     station.command(MediaCommand::ApplyAnswer { answer });
     station.command(moved(theirs, wire.station_side()));
     far.command(moved(ours, wire.far_side));
-    station.connected().await;
-    far.connected().await;
     wire
 }
 
@@ -336,4 +349,20 @@ async fn a_dtls_that_the_far_end_closes_is_told() {
     assert_both_hear(&mut station, &mut far).await;
     far.command(MediaCommand::Close);
     station.event("the end of DTLS", |event| (*event == MediaEvent::Closed).then_some(())).await;
+}
+
+/// ICE alone is no connection: there are no keys yet.
+#[tokio::test]
+async fn connected_is_said_when_there_are_keys_and_not_before() {
+    let (mut station, mut far) = (End::new(&ALL, Vec::new()), End::new(&ALL, Vec::new()));
+    let wire = set_up(&mut station, &mut far, |wire| wire.deaf.store(true, Ordering::Relaxed)).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let told: Vec<MediaEvent> = std::iter::from_fn(|| station.events.try_recv().ok()).map(|(_, event)| event).collect();
+    assert!(!told.contains(&MediaEvent::Connected), "{told:?}");
+    let checks = wire.seen.lock().unwrap().iter().filter(|datagram| datagram[0] < 4).count();
+    assert!(checks > 0, "ICE is at work");
+    // DTLS comes again by itself.
+    wire.deaf.store(false, Ordering::Relaxed);
+    station.connected().await;
+    assert_both_hear(&mut station, &mut far).await;
 }

@@ -10,6 +10,7 @@
 
 mod crash;
 mod herd;
+mod hostile;
 mod proxy;
 mod weather;
 
