@@ -7,8 +7,9 @@ use super::output::{say, say_error};
 use super::{Exit, complain, environment};
 use crate::audio::{self, SoundBank};
 use crate::config::{
-    Action, Again, AnswerAction, AnswerRule, CallAction, CallMode, Config, Credentials, DtmfRule, GpioBackend,
-    HangupTarget, InputPin, NumberPattern, Order, OutputKind, OutputPin, Rule, SecondCall, Trigger, load_reviewed,
+    AccessConfig, Action, Again, AnswerAction, AnswerRule, CallAction, CallMode, Config, Credentials, DtmfRule,
+    GpioBackend, HangupTarget, InputPin, NumberPattern, Order, OutputKind, OutputPin, Rule, SecondCall, Trigger,
+    load_reviewed,
 };
 use crate::core::OutputChange;
 use crate::gpio::{self, PinError};
@@ -91,6 +92,7 @@ fn print_summary(path: &Path, config: &Config) {
     if !endpoints.iter().all(Endpoint::is_secure) {
         say!("          NOT ENCRYPTED: everybody on the network can listen");
     }
+    say!("          callers of {} are known by their number alone", config.core.sip_domains.join(", "));
     let audio = &config.audio;
     say!("sound     capture {}, playback {}, {} Hz", audio.capture, audio.playback, audio.rate_hz);
     match audio::probe(&audio.capture, &audio.playback, audio.rate_hz) {
@@ -125,6 +127,11 @@ fn print_summary(path: &Path, config: &Config) {
         match &output.kind {
             OutputKind::Relay { max_on } => {
                 say!("relay     {}: on for {} ms at most", output.name, max_on.as_millis());
+                let others = config.outputs.iter().filter(|other| other.name != output.name && output.excludes(other));
+                let others: Vec<&str> = others.map(|other| other.name.as_str()).collect();
+                if !others.is_empty() {
+                    say!("          stays off while {} is on, whoever asks", others.join(" or "));
+                }
                 if *max_on < HANG_TO_REST {
                     let (seconds, name) = (HANG_TO_REST.as_secs(), &output.name);
                     say!("          a daemon that hangs is ended after {seconds} s: the {name} may be on for so long");
@@ -151,6 +158,14 @@ fn print_calls(config: &Config) {
     say!("calls     a second one is {second}; a talk ends after {} s", calls.max_talk.as_secs());
     for rule in &config.dtmf {
         say!("code      {}", code(config, rule));
+    }
+    if !config.dtmf.is_empty() {
+        let AccessConfig { wrong_codes, window, lock } = config.access;
+        say!(
+            "          {wrong_codes} wrong ones within {} s turn a far end's codes off for {} s, each time twice as long",
+            window.as_secs(),
+            lock.as_secs()
+        );
     }
 }
 

@@ -245,6 +245,45 @@ level = "info"
 }
 
 #[test]
+fn what_guards_the_door_is_checked_and_told() {
+    let house = |rest: &str| {
+        format!(
+            "[core]\nurl = \"https://core.example\"\ntoken = \"t\"\nsip_domains = [\"sip.example\", \"203.0.113.1\"]\n\
+             [[output]]\nname = \"inner\"\nkind = \"relay\"\npin = 1\nexclusive = \"outer\"\n\
+             [[output]]\nname = \"outer\"\nkind = \"relay\"\npin = 2\n{rest}"
+        )
+    };
+    let (code, out, errors) =
+        check(&house("[[dtmf]]\ndigits = \"7391\"\nrun = { output = \"inner\", pulse_ms = 500 }\n"));
+    assert_eq!((code, errors.as_str()), (0, ""), "{errors}");
+    for line in [
+        "callers of sip.example, 203.0.113.1 are known by their number alone",
+        "stays off while outer is on, whoever asks",
+        "5 wrong ones within 600 s turn a far end's codes off for 60 s",
+    ] {
+        assert!(out.contains(line), "{line}: {out}");
+    }
+    let broken = house(
+        "[[output]]\nname = \"lamp\"\nkind = \"led\"\npin = 3\nexclusive = \"inner\"\n\
+         [[output]]\nname = \"gate\"\nkind = \"relay\"\npin = 4\nexclusive = \"nobody\"\n\
+         [access]\nwrong_codes = 0\nlock = 3\n[[answer]]\nfrom = \"sip:100@x\"\naction = \"decline\"\n",
+    )
+    .replace("sip.example", "sip:100@x");
+    let (code, _, errors) = check(&broken);
+    assert_eq!(code, 2);
+    for line in [
+        "callbox.toml:4: core.sip_domains: \"sip:100@x\" is no domain; write it alone: \"example.com\"",
+        "callbox.toml:18: output[2].exclusive: is for relays; leave it out, or write kind = \"relay\"",
+        "callbox.toml:23: output[3].exclusive: \"nobody\" is no other output, and no other output has this word",
+        "callbox.toml:25: access.wrong_codes: 0 is out of range; write a number from 1 to 100",
+        "callbox.toml:26: access.lock: unknown key; did you mean \"access.lock_s\"?",
+        "callbox.toml:28: answer[0].from: \"sip:100@x\" is no number",
+    ] {
+        assert!(errors.contains(line), "{line}: {errors}");
+    }
+}
+
+#[test]
 fn the_environment_overrides_any_key_and_a_slip_in_it_is_told() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("callbox.toml"), GOOD).unwrap();
