@@ -10,6 +10,8 @@ pub mod config;
 pub mod control;
 pub mod core;
 #[cfg(feature = "daemon")]
+mod files;
+#[cfg(feature = "daemon")]
 pub mod gpio;
 #[cfg(feature = "daemon")]
 pub mod media;

@@ -13,6 +13,7 @@ use rcgen::{
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use crate::files;
 use crate::signaling::{certificates, private_key, tls_provider};
 
 /// Browsers take no longer life of a certificate whose CA was installed by hand.
@@ -117,7 +118,7 @@ fn is_far(until: Option<jiff::civil::Date>, today: &Zoned, margin_days: i64) -> 
 }
 
 fn write_note(note: &Path, until: &Zoned, names: &[String]) -> std::io::Result<()> {
-    write_new(note, &format!("{}\n{}\n", until.date(), names.join("\n")), 0o644)
+    files::replace(note, format!("{}\n{}\n", until.date(), names.join("\n")).as_bytes(), 0o644)
 }
 
 /// Addresses that nobody has but a house: private, link-local and loopback ones (RFC 1918, 3927, 4193, 4291).
@@ -175,8 +176,8 @@ fn make_ca(
     set_life(&mut params, today, until);
     let key = KeyPair::generate()?;
     let certificate = params.self_signed(&key)?;
-    write_new(key_file, &key.serialize_pem(), 0o600)?;
-    write_new(ca_file, &certificate.pem(), 0o644)?;
+    files::replace(key_file, key.serialize_pem().as_bytes(), 0o600)?;
+    files::replace(ca_file, certificate.pem().as_bytes(), 0o644)?;
     Ok(())
 }
 
@@ -197,8 +198,8 @@ fn make_leaf(
     set_life(&mut params, today, until);
     let key = KeyPair::generate()?;
     let certificate = params.signed_by(&key, &issuer)?;
-    write_new(&folder.join("server-key.pem"), &key.serialize_pem(), 0o600)?;
-    write_new(&folder.join("server.pem"), &certificate.pem(), 0o644)?;
+    files::replace(&folder.join("server-key.pem"), key.serialize_pem().as_bytes(), 0o600)?;
+    files::replace(&folder.join("server.pem"), certificate.pem().as_bytes(), 0o644)?;
     Ok(())
 }
 
@@ -209,21 +210,6 @@ fn set_life(params: &mut CertificateParams, from: &Zoned, until: &Zoned) {
     // A day earlier: clocks differ.
     params.not_before = date(from.date().yesterday().unwrap_or(from.date()));
     params.not_after = date(until.date());
-}
-
-/// Puts a new file in place of the one that is there, and follows no link on the way.
-fn write_new(path: &Path, text: &str, mode: u32) -> std::io::Result<()> {
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".new");
-    let _ = std::fs::remove_file(&temporary);
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true).mode(mode).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
-    let mut file = options.open(&temporary)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&temporary, path)
 }
 
 fn fingerprint(certificate: &CertificateDer<'_>) -> String {
@@ -268,13 +254,5 @@ mod tests {
         let leaf = certificates(&folder.path().join("server.pem")).unwrap();
         let (_, leaf) = x509_parser::parse_x509_certificate(&leaf[0]).unwrap();
         assert!(leaf.validity().not_after <= ca.validity().not_after);
-        // No link in the folder is followed.
-        use std::os::unix::fs::PermissionsExt;
-        let other = folder.path().join("other");
-        std::fs::write(&other, "not to be touched").unwrap();
-        std::os::unix::fs::symlink(&other, folder.path().join("x.new")).unwrap();
-        write_new(&folder.path().join("x"), "secret", 0o600).unwrap();
-        assert_eq!(std::fs::read_to_string(&other).unwrap(), "not to be touched");
-        assert_eq!(std::fs::metadata(folder.path().join("x")).unwrap().permissions().mode() & 0o777, 0o600);
     }
 }

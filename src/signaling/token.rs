@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use tokio::sync::Mutex;
 
 use crate::config::Credentials;
+use crate::files;
 
 /// Gives the token for the next connection.
 pub struct TokenStore {
@@ -82,41 +83,6 @@ pub async fn write_secret(path: &Path, secret: &str) -> io::Result<()> {
 
 /// Writes what is nobody else's business, in the same way.
 pub async fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    use tokio::io::AsyncWriteExt;
-
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".new");
-    // What a crash has left there; nothing that others put there in the meantime is written to.
-    let _ = tokio::fs::remove_file(&temporary).await;
-    let mut options = tokio::fs::OpenOptions::new();
-    options.write(true).create_new(true).mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
-    let mut file = options.open(&temporary).await?;
-    file.write_all(bytes).await?;
-    file.sync_all().await?;
-    tokio::fs::rename(&temporary, path).await
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
-    use super::*;
-
-    /// Whoever may write into the folder plants links, and waits for a secret to be written through them.
-    #[tokio::test]
-    async fn a_secret_is_written_through_no_link() {
-        let folder = tempfile::tempdir().unwrap();
-        let (token, victim) = (folder.path().join("token"), folder.path().join("victim"));
-        std::fs::write(&victim, "untouched").unwrap();
-        for planted in ["token", "token.new"] {
-            let _ = std::fs::remove_file(&token);
-            std::os::unix::fs::symlink(&victim, folder.path().join(planted)).unwrap();
-            write_secret(&token, "secret").await.unwrap();
-            assert_eq!(std::fs::read_to_string(&victim).unwrap(), "untouched", "{planted}");
-            let written = std::fs::symlink_metadata(&token).unwrap();
-            assert!(written.is_file(), "{planted}");
-            assert_eq!(written.permissions().mode() & 0o777, 0o600, "{planted}");
-            assert_eq!(std::fs::read_to_string(&token).unwrap(), "secret\n", "{planted}");
-        }
-    }
+    let (path, bytes) = (path.to_owned(), bytes.to_owned());
+    tokio::task::spawn_blocking(move || files::replace(&path, &bytes, 0o600)).await.map_err(io::Error::other)?
 }
