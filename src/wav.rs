@@ -132,16 +132,25 @@ impl Wav {
         self.samples.len() as f64 / f64::from(self.rate_hz)
     }
 
-    /// Whoever stands there hears it: it is as loud as soft speech (-30 dBFS) for a fifth of a second in sum.
+    /// Whoever stands there hears it within two seconds: for a fifth of a second in sum it is as loud as soft speech
+    /// (-30 dBFS), at frequencies that people hear and loudspeakers give.
     pub fn is_heard(&self) -> bool {
         const LOUD: f32 = 0.03;
-        let block = (self.samples_per_second() / 100).max(1);
-        let power = |block: &[f32]| block.iter().map(|sample| sample * sample).sum::<f32>() / block.len() as f32;
-        self.samples.chunks(block).filter(|block| power(block) >= LOUD * LOUD).count() >= 20
-    }
-
-    fn samples_per_second(&self) -> usize {
-        usize::try_from(self.rate_hz).unwrap_or(48_000)
+        /// Hertz.
+        const HEARD: std::ops::RangeInclusive<f32> = 150.0..=8_000.0;
+        const BLOCK_S: f32 = 0.02;
+        let rate_hz = self.rate_hz as f32;
+        let block = ((rate_hz * BLOCK_S) as usize).max(1);
+        let is_heard = |block: &&[f32]| {
+            let count = block.len() as f32;
+            let middle = block.iter().sum::<f32>() / count;
+            let power = block.iter().map(|sample| (sample - middle) * (sample - middle)).sum::<f32>() / count;
+            let crossings = block.iter().zip(block.iter().skip(1)).filter(|(a, b)| (**a < middle) != (**b < middle));
+            let hertz = crossings.count() as f32 / 2.0 / (count / rate_hz);
+            power >= LOUD * LOUD && HEARD.contains(&hertz)
+        };
+        let first_s = 2.0;
+        self.samples.chunks(block).take((first_s / BLOCK_S) as usize).filter(is_heard).count() >= 10
     }
 
     /// Nobody would hear it: it never moves, though it may stand away from zero.
@@ -266,5 +275,22 @@ mod tests {
         let wav = |one: f32, other: f32| Wav { rate_hz: 8_000, channels: 1, samples: [one, other].repeat(40) };
         assert!(wav(0.0005, -0.0005).is_silent() && !wav(0.1, -0.1).is_silent());
         assert!(wav(0.5, 0.5).is_silent(), "a loudspeaker that is pushed out and stays there");
+    }
+
+    #[test]
+    fn what_is_late_or_constant_or_too_high_is_not_heard() {
+        let wav = |sample: &dyn Fn(usize) -> f32| Wav {
+            rate_hz: 48_000,
+            channels: 1,
+            samples: (0..48_000 * 8).map(sample).collect(),
+        };
+        let tone = |index: usize, hertz: f32| (index as f32 * std::f32::consts::TAU * hertz / 48_000.0).sin() * 0.3;
+        assert!(wav(&|index| tone(index, 440.0)).is_heard());
+        assert!(wav(&|index| if index < 48_000 { 0.0 } else { tone(index, 1_000.0) }).is_heard());
+        assert!(!wav(&|index| if index < 48_000 * 5 { 0.0 } else { tone(index, 440.0) }).is_heard());
+        assert!(!wav(&|_| 0.5).is_heard());
+        assert!(!wav(&|index| tone(index, 2.0)).is_heard());
+        assert!(!wav(&|index| tone(index, 23_900.0)).is_heard());
+        assert!(!wav(&|index| tone(index, 440.0) * 0.01).is_heard());
     }
 }

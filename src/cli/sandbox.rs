@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::control::ControlServer;
 use crate::sandbox::{
     Account, ConnectionLimits, STATION_NUMBER, Sandbox, SandboxOptions, ServerCertificate, default_accounts,
-    default_station, load_accounts,
+    default_station, load_accounts, random_password,
 };
 
 #[derive(Debug, Args)]
@@ -121,6 +121,12 @@ async fn start(args: SandboxArgs) -> Result<(Sandbox, Option<ControlServer>), Ex
 fn accounts(args: &SandboxArgs, loopback: bool) -> Result<Vec<Account>, Exit> {
     match &args.accounts {
         Some(file) => load_accounts(file).map_err(usage),
+        // A name is for those who come from elsewhere, by a proxy: they must not know the password.
+        None if loopback && !args.host_name.is_empty() => {
+            let password = random_password().map_err(usage)?;
+            let fresh = |account: Account| Account { password: password.clone(), ..account };
+            Ok(default_accounts().into_iter().map(fresh).collect())
+        }
         None if loopback => Ok(default_accounts()),
         None => Err(usage(
             "off loopback the accounts with the well-known password are not served; write your own and name them with --accounts",
@@ -180,10 +186,8 @@ fn announce(
         say!("Station    {base}/station  (it is called {STATION_NUMBER})");
     }
     if well_known {
-        say!("Accounts   100 to 109, password callbox");
-        if sandbox.panel_needs_login {
-            say!("           whoever reaches this server may use them: write your own, and name them with --accounts");
-        }
+        let password = accounts.first().map(|account| account.password.as_str()).unwrap_or_default();
+        say!("Accounts   100 to 109, password {password}");
     } else {
         let numbers: Vec<&str> = accounts.iter().map(|account| account.number.as_str()).collect();
         say!("Accounts   {}", numbers.join(", "));

@@ -126,7 +126,7 @@ fn review_access(config: &Config, reader: &Reader) {
             let key = if rule.from.is_empty() { "action" } else { "from" };
             reader.warning(&path(key), format!("answers everybody: whoever calls {what}; name the numbers that may"));
         }
-        if rule.mode == CallMode::Listen {
+        if rule.mode == CallMode::Listen && rule.action != AnswerAction::Decline {
             reader.warning(
                 &path("mode"),
                 "listens where nobody hears the listener: in most countries those who are heard must know of it, by \

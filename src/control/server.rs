@@ -1,5 +1,6 @@
 //! The control socket: a Unix socket of JSON lines.
 
+use std::collections::HashMap;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,8 @@ use super::protocol::{ErrorKind, EventRecord, Reply, ReplyError, Request};
 
 /// Clients at a time.
 const MAX_CLIENTS: usize = 32;
+/// Clients of one user: a place is left for the others, root among them.
+const MAX_CLIENTS_OF_ONE: usize = 24;
 /// Longest line.
 const MAX_LINE_BYTES: u64 = 16 * 1024;
 /// A client that asks nothing is dropped.
@@ -107,18 +110,26 @@ impl Drop for ControlServer {
 
 async fn accept(listener: UnixListener, controlled: impl Controlled) {
     let places = Arc::new(Semaphore::new(MAX_CLIENTS));
+    let dumps = Arc::new(Semaphore::new(1));
+    let mut of_users: HashMap<u32, Arc<Semaphore>> = HashMap::new();
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+                let uid = stream.peer_cred().map_or(u32::MAX, |credentials| credentials.uid());
+                of_users.retain(|_, places| places.available_permits() < MAX_CLIENTS_OF_ONE);
+                let of_user = of_users.entry(uid).or_insert_with(|| Arc::new(Semaphore::new(MAX_CLIENTS_OF_ONE)));
+                let (Ok(own_place), Ok(place)) =
+                    (Arc::clone(of_user).try_acquire_owned(), Arc::clone(&places).try_acquire_owned())
+                else {
                     tokio::spawn(turn_away(stream));
                     continue;
                 };
+                let dumps = Arc::clone(&dumps);
                 let controlled = controlled.clone();
                 tokio::spawn(async move {
                     let controlled = controlled.of_user(user_of(&stream).await);
-                    let _ = serve(stream, controlled).await;
-                    drop(place);
+                    let _ = serve(stream, controlled, &dumps).await;
+                    drop((place, own_place));
                 });
             }
             // Out of descriptors, for one: others may be freed soon.
@@ -145,12 +156,16 @@ fn user_named(users: &str, uid: u32) -> Option<String> {
 
 /// Too many are connected: said at once rather than never.
 async fn turn_away(stream: UnixStream) {
-    let (_reader, mut writer) = stream.into_split();
-    let message = format!("{MAX_CLIENTS} clients are connected; end some of them");
+    let (mut reader, mut writer) = stream.into_split();
+    // Its request is taken first: a client whose request meets a closed socket does not read why.
+    let _ = timeout(Duration::from_millis(500), reader.read(&mut [0; 1024])).await;
+    let message = format!(
+        "too many clients are connected ({MAX_CLIENTS_OF_ONE} of one user, {MAX_CLIENTS} of all); end some of them"
+    );
     let _ = write_line(&mut writer, &Reply::Error(ReplyError { kind: ErrorKind::Failed, message })).await;
 }
 
-async fn serve(stream: UnixStream, controlled: impl Controlled) -> io::Result<()> {
+async fn serve(stream: UnixStream, controlled: impl Controlled, dumps: &Semaphore) -> io::Result<()> {
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader);
     loop {
@@ -169,6 +184,17 @@ async fn serve(stream: UnixStream, controlled: impl Controlled) -> io::Result<()
         let reply = match serde_json::from_str::<Request>(&line) {
             Ok(Request::Events) => return follow(reader, writer, controlled.events()).await,
             Ok(Request::Packets) => return follow(reader, writer, controlled.packets()).await,
+            Ok(request @ Request::Dump { .. }) => {
+                // Megabytes: one at a time, until it is written.
+                let Ok(_turn) = dumps.try_acquire() else {
+                    let message = "another client is given the recording; try again".to_owned();
+                    write_line(&mut writer, &Reply::Error(ReplyError { kind: ErrorKind::Failed, message })).await?;
+                    continue;
+                };
+                let reply = controlled.request(request).await;
+                write_line(&mut writer, &reply).await?;
+                continue;
+            }
             Ok(request) => controlled.request(request).await,
             Err(error) => usage(format!("no request: {error}")),
         };

@@ -46,13 +46,19 @@ impl WrongCodes {
         self.locked_until.is_some_and(|until| now < until)
     }
 
+    fn is_forgotten(&self, now: Time) -> bool {
+        now.since(self.newest) >= FORGOTTEN_AFTER
+    }
+
     /// One more; gives for how long codes are off from now on.
     fn add(&mut self, limit: u32, config: &AccessConfig, now: Time) -> Option<Duration> {
-        if now.since(self.newest) >= FORGOTTEN_AFTER {
+        if self.is_forgotten(now) {
             self.locks = 0;
         }
-        self.debt = self.debt.saturating_sub(now.since(self.newest)) + SLOW_PACE;
-        let patient = self.debt > SLOW_PACE * limit.saturating_mul(SLOW_ROOM);
+        // All together have as much more room, and get it back as much faster.
+        let pace = SLOW_PACE * config.wrong_codes / limit.max(1);
+        self.debt = self.debt.saturating_sub(now.since(self.newest)) + pace;
+        let patient = self.debt > pace * limit.saturating_mul(SLOW_ROOM);
         self.newest = now;
         self.at.retain(|at| now.since(*at) < config.window);
         self.at.push_back(now);
@@ -61,7 +67,7 @@ impl WrongCodes {
         }
         if !patient {
             // These are paid for by the lock.
-            self.debt = self.debt.saturating_sub(SLOW_PACE * limit);
+            self.debt = self.debt.saturating_sub(pace * limit);
         }
         self.at.clear();
         let lock = config.lock.saturating_mul(1_u32.checked_shl(self.locks).unwrap_or(u32::MAX)).min(LONGEST_LOCK);
@@ -99,18 +105,24 @@ impl Access {
     ) -> Option<Duration> {
         if self.far_end(number).is_none() {
             if self.far_ends.len() >= MAX_FAR_ENDS {
-                // Those that are locked out stay, as long as there is another one.
-                let oldest = (0..self.far_ends.len())
-                    .min_by_key(|index| self.far_ends.get(*index).map(|one| (one.is_locked(now), one.newest)));
+                // Those that are locked out stay.
+                let free = (0..self.far_ends.len())
+                    .filter_map(|index| self.far_ends.get(index).map(|one| (index, one)))
+                    .filter(|(_, one)| !one.is_locked(now));
+                let oldest = free.min_by_key(|(_, one)| one.newest).map(|(index, _)| index);
                 oldest.map(|index| self.far_ends.remove(index));
             }
-            let number = Some(number.to_owned());
-            self.far_ends.push(WrongCodes { number, newest: now, ..WrongCodes::default() });
+            if self.far_ends.len() < MAX_FAR_ENDS {
+                let number = Some(number.to_owned());
+                self.far_ends.push(WrongCodes { number, newest: now, ..WrongCodes::default() });
+            }
         }
         let one = self.far_ends.iter_mut().find(|far_end| far_end.number.as_deref() == Some(number));
+        let was_locked = one.as_ref().is_some_and(|far_end| far_end.locks > 0 && !far_end.is_forgotten(now));
         let of_one = one.and_then(|far_end| far_end.add(config.wrong_codes, config, now));
         let all = config.wrong_codes.saturating_mul(STATION_FACTOR);
-        let of_all = could_match.then(|| self.everybody.add(all, config, now)).flatten();
+        // Whoever has been locked out by themselves is dealt with: one number must not turn codes off for a house.
+        let of_all = (could_match && !was_locked).then(|| self.everybody.add(all, config, now)).flatten();
         of_one.max(of_all)
     }
 
@@ -196,6 +208,19 @@ mod tests {
             }
         }
         assert!(tries < 60 * days, "{tries}");
+    }
+
+    #[test]
+    fn one_number_does_not_turn_codes_off_for_the_house() {
+        let mut access = Access::default();
+        let mut now = Time(0);
+        while now < Time(30 * 86_400_000) {
+            now = now + Duration::from_secs(5);
+            if !access.is_locked("100", now) {
+                access.wrong("100", true, &CONFIG, now);
+            }
+            assert!(!access.is_locked("101", now), "after {} s", now.0 / 1000);
+        }
     }
 
     #[test]

@@ -195,6 +195,12 @@ impl Station {
         self.lines.calls().find(|(_, call)| matches!(call.phase, Phase::Incoming { .. })).map(|(line, _)| line)
     }
 
+    /// Tells that an output was not driven, and why.
+    fn output_refused(&mut self, pin: &OutputPin, refusal: Refusal, by: &By) -> Refusal {
+        self.fact(Fact::OutputRefused { output: pin.name.clone(), reason: refusal.to_string(), by: by.clone() });
+        refusal
+    }
+
     /// Drives an output. A strike that opens is heard on both sides; one that excludes another does not go on while
     /// that is on, whoever asks.
     pub(super) fn change_output(
@@ -215,13 +221,15 @@ impl Station {
         if change != OutputChange::Off
             && let Some((_, other)) = self.outputs.iter().enumerate().find_map(excluded)
         {
-            let (output, other) = (pin.name.clone(), other.name.clone());
-            self.fact(Fact::OutputRefused { output: output.clone(), other: other.clone(), by: by.clone() });
-            return Err(Refusal::Excluded { output, other });
+            let refusal = Refusal::Excluded { output: pin.name.clone(), other: other.name.clone() };
+            return Err(self.output_refused(pin, refusal, by));
         }
         let Some(output) = self.outputs.get_mut(index) else { return Ok(()) };
         let was_on = output.is_on();
-        output.change(&pin.kind, change, self.now.at, by);
+        if let Err(rest) = output.change(&pin.kind, change, self.now.at, by) {
+            let rest_ms = u64::try_from(rest.as_millis()).unwrap_or(u64::MAX);
+            return Err(self.output_refused(pin, Refusal::Rests { output: pin.name.clone(), rest_ms }, by));
+        }
         let opened = !was_on && output.is_on() && matches!(pin.kind, OutputKind::Relay { .. });
         if opened {
             self.play(Sound::DoorOpen, true);

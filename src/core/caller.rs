@@ -2,6 +2,10 @@
 
 use percent_encoding::percent_decode_str;
 
+/// The longest number, in octets.
+const MAX_NUMBER: usize = 64;
+/// The longest domain, in octets (RFC 1035, section 2.3.4).
+const MAX_DOMAIN: usize = 255;
 /// Of addresses that name somebody to call.
 const SCHEMES: [&str; 3] = ["sip", "sips", "tel"];
 
@@ -14,7 +18,7 @@ pub(crate) fn caller(text: &str, domains: &[String]) -> String {
     let is_ours = |domain: &String| domains.iter().any(|ours| canonical(ours) == *domain);
     // Whoever is elsewhere may claim any context.
     match [host, context].into_iter().flatten().find(|domain| !is_ours(domain)) {
-        Some(domain) => crate::signaling::shortened(&format!("{number}@{domain}")),
+        Some(domain) => format!("{number}@{domain}"),
         None => number,
     }
 }
@@ -48,7 +52,7 @@ impl Address {
         let (user, host) = match rest.split_once('@') {
             // Which of the two is the host cannot be known.
             Some((_, host)) if host.contains('@') => return None,
-            Some((user, host)) => (user, host.split([';', '?', '/']).next()),
+            Some((user, host)) => (user, Some(host_alone(host.split([';', '?', '/']).next().unwrap_or_default())?)),
             None => (rest.split('?').next().unwrap_or_default(), None),
         };
         let mut parameters = user.split(';');
@@ -56,10 +60,10 @@ impl Address {
         // A password has no place here any more, but its syntax has.
         let user = if scheme.is_empty() { user } else { user.split(':').next().unwrap_or_default() };
         let context = parameters.find_map(|parameter| {
-            let (name, value) = parameter.split_once('=')?;
-            name.trim().eq_ignore_ascii_case("phone-context").then(|| canonical(value))
+            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            let name = percent_decode_str(name.trim()).decode_utf8_lossy();
+            name.eq_ignore_ascii_case("phone-context").then(|| canonical(value))
         });
-        let host = host.map(host_alone).filter(|host| !host.is_empty());
         let number = unescaped(user);
         let number = if scheme == "tel" {
             // Visual separators (RFC 3966, section 5.1.1).
@@ -67,31 +71,45 @@ impl Address {
         } else {
             number
         };
+        // A name that is longer than any is cut by nobody: it names nobody.
+        let too_long = |text: &String, most: usize| text.len() > most;
         let nobody = number.is_empty()
+            || too_long(&number, MAX_NUMBER)
+            || host.iter().chain(&context).any(|domain| domain.is_empty() || too_long(domain, MAX_DOMAIN))
+            || is_disguised(address)
             || number.eq_ignore_ascii_case("anonymous")
             || host.as_ref().is_some_and(|host| host == "invalid" || host.ends_with(".invalid"));
-        (!nobody).then(|| Self { number: crate::signaling::shortened(&number), host, context })
+        (!nobody).then_some(Self { number, host, context })
     }
 }
 
 /// `%31` is `1` (RFC 3261, section 19.1.2), unless that would make something of it that has a meaning of its own.
 fn unescaped(user: &str) -> String {
     let plain = percent_decode_str(user).decode_utf8_lossy();
-    let misread = |character: char| character.is_control() || "@;<>\"?".contains(character);
-    if plain.contains(misread) {
-        return user.chars().filter(|character| !character.is_control()).collect();
+    if plain.contains(|character| "@;<>\"?".contains(character)) || is_disguised(&plain) {
+        return user.to_owned();
     }
     plain.into_owned()
 }
 
-/// A host without its port, in brackets or not.
-fn host_alone(host: &str) -> String {
+/// Has characters that are not seen, or stands for some that were taken out: whoever has them is not who they look like.
+fn is_disguised(text: &str) -> bool {
+    text.contains(char::REPLACEMENT_CHARACTER) || crate::signaling::plain(text) != text
+}
+
+/// A host without its port, in brackets or not; `None` where it is none.
+fn host_alone(host: &str) -> Option<String> {
     let host = host.trim();
     let end = match host.strip_prefix('[').and_then(|rest| rest.find(']')) {
         Some(at) => at + 2,
-        None => host.find([':', '>', ' ']).unwrap_or(host.len()),
+        None => host.find(':').unwrap_or(host.len()),
     };
-    canonical(host.get(..end).unwrap_or_default())
+    let (name, port) = host.split_at_checked(end)?;
+    let is_port =
+        |port: &str| port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
+    let allowed = |character: char| character.is_alphanumeric() || "-._[]:".contains(character);
+    let name = canonical(name);
+    (is_port(port) && !name.is_empty() && name.chars().all(allowed)).then_some(name)
 }
 
 /// A domain as it is compared: names know no case and may end in a dot, an address is written in one way.
@@ -112,6 +130,8 @@ fn address(text: &str) -> &str {
             "" => return quoted.get(..end).unwrap_or_default(),
             rest => rest,
         },
+        // A name without an end may hide where it ends.
+        None if text.starts_with('"') => return "",
         None => text,
     };
     let Some((name, rest)) = unquoted.split_once('<') else { return unquoted };
@@ -121,7 +141,9 @@ fn address(text: &str) -> &str {
         // Brackets in a parameter, or two addresses, of which none is to be believed.
         return if name.contains(char::is_whitespace) { "" } else { unquoted };
     }
-    rest.split('>').next().unwrap_or_default()
+    let (address, behind) = rest.split_once('>').unwrap_or((rest, ""));
+    // Which of two is meant cannot be known: a name that nobody has quoted may be the first.
+    if behind.contains('<') || address.contains('<') { "" } else { address }
 }
 
 /// Where a quoted text ends (RFC 3261, section 25.1: `quoted-string`).
@@ -162,7 +184,6 @@ mod tests {
             "\"100\"",
             "House: left <sip:100@pbx>",
             "sip:100@pbx;x=<999>",
-            "<sip:100@pbx> <sip:999@evil>",
             "sip:100@PBX.:5060?Subject=x",
             "\"<sip:999@evil>\" <sip:100@pbx>",
             "<sip:100@pbx;x=\">\">",
@@ -173,7 +194,13 @@ mod tests {
         assert_eq!(bare_number("sip:anna.b@pbx"), "anna.b");
         assert_eq!(bare_number("sip:a%00%zz@pbx"), "a%00%zz");
         // Which of the two it is cannot be known.
-        for text in ["sip:100@pbx <sip:999@evil>", "100@pbx <sip:999@evil>", "sip:999@evil, <sip:100@pbx>"] {
+        for text in [
+            "<sip:100@pbx> <sip:999@evil>",
+            "\"Anna <sip:100@pbx> <sip:999@evil>",
+            "sip:100@pbx <sip:999@evil>",
+            "100@pbx <sip:999@evil>",
+            "sip:999@evil, <sip:100@pbx>",
+        ] {
             assert_eq!(bare_number(text), "", "{text}");
         }
         for text in ["", "<>", "sip:", "sip:@pbx", "\"Flat 1\" <>"] {
@@ -212,12 +239,31 @@ mod tests {
             ("sip:100@evil;x=core.example.com", "100@evil"),
             ("sip:100%40core.example.com@evil", "100%40core.example.com@evil"),
             ("sip:100%3bx@core.example.com", "100%3bx"),
+            ("sip:1%E2%80%8E00@core.example.com", "1%E2%80%8E00"),
+            ("tel:100;phone%2Dcontext=x", "100@x"),
         ] {
             assert_eq!(caller(text, &ours), whom, "{text}");
         }
         for text in [
             "sip:100@core.example.com@evil",
             "sip:100@evil;x=@core.example.com",
+            "\"Anna\" <sip:100@core.example.com> <sip:9@evil>",
+            "sip:100@",
+            "sip:100@:5060",
+            "sip:100@/evil",
+            "sip:100@?evil",
+            "sip:100@.",
+            "sip:100@>evil",
+            "sip:100@;x=evil",
+            "100@",
+            "sip:100@core.example.com evil.example",
+            "sip:100@core.example.com>x",
+            "sip:100@core.exa\u{202E}mple.com",
+            "sip:1\u{200E}00@core.example.com",
+            "sip:1\u{FFFD}00@core.example.com",
+            "sip:100@core.example.com:x",
+            "tel:100;phone-context",
+            "tel:100;phone-context=",
             "Anonymous",
             "\"Anonymous\" <sip:anonymous@anonymous.invalid>",
             "sip:Anonymous@core.example.com",
@@ -227,5 +273,15 @@ mod tests {
             assert_eq!(caller(text, &ours), "", "{text}");
         }
         assert_eq!(caller("sip:100@core.example.com", &[]), "100@core.example.com");
+    }
+
+    /// What is cut off must not be what makes somebody a stranger.
+    #[test]
+    fn a_name_longer_than_any_is_nobody() {
+        let ours = ["core.example.com".to_owned()];
+        for number in ["2".repeat(211), "2".to_owned() + &"%30".repeat(199)] {
+            assert_eq!(caller(&format!("sip:{number}@evil.example"), &ours), "");
+        }
+        assert_eq!(caller(&format!("sip:100@{}.example", "x".repeat(300)), &ours), "");
     }
 }

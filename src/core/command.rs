@@ -152,6 +152,14 @@ pub enum Refusal {
         /// The one that is on.
         other: String,
     },
+    /// A relay was on for as long as it may.
+    #[error("{output} was on for its max_on_ms, and rests for {rest_ms} ms")]
+    Rests {
+        /// Its name.
+        output: String,
+        /// So much longer, in milliseconds.
+        rest_ms: u64,
+    },
     /// Characters that are no DTMF digits.
     #[error("\"{0}\" has characters that are no DTMF digits (0-9, *, #, A-D)")]
     BadDigits(String),

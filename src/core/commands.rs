@@ -7,6 +7,7 @@ use crate::config::{CallAction, LineChoice, Order, OutputIndex, OutputKind};
 use super::by::By;
 use super::call::{Origin, Source};
 use super::command::{Command, Done, OutputChange, Refusal};
+use super::fact::Fact;
 use super::output::{MediaCommand, Output};
 use super::station::Station;
 
@@ -14,6 +15,18 @@ impl Station {
     pub(super) fn command(&mut self, by: By, command: Command) -> Result<Done, Refusal> {
         if self.shutting_down {
             return Err(Refusal::ShuttingDown);
+        }
+        let asked = match &command {
+            Command::Hangup { .. } => Some("hangup"),
+            Command::Answer { .. } => Some("answer"),
+            Command::Hold => Some("hold"),
+            Command::Unhold => Some("unhold"),
+            // The digits themselves may be a code of somebody else's.
+            Command::Dtmf(_) => Some("dtmf"),
+            _ => None,
+        };
+        if let Some(command) = asked {
+            self.fact(Fact::Command { command: command.to_owned(), by: by.clone() });
         }
         match command {
             Command::Press { button, gesture } => self.gesture(button, gesture, by),

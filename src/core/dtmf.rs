@@ -66,6 +66,14 @@ impl CodeEntry {
         Entry::Wrong
     }
 
+    /// Digits that wait for more: no call may take them along to its end.
+    pub(super) fn abandon(&mut self) -> Option<Entry> {
+        (!self.digits.is_empty()).then(|| {
+            self.clear();
+            Entry::Wrong
+        })
+    }
+
     /// Forgets digits that nobody completed.
     pub(super) fn expire(&mut self, now: Time) -> Option<Entry> {
         self.deadline().is_some_and(|deadline| now >= deadline).then(|| {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::config::{CallMode, Sound};
 use crate::signaling::RequestBody;
 
-use super::call::{Call, Direction, Phase, TALK_WARNING, Update};
+use super::call::{Call, Phase, TALK_WARNING, Update};
 use super::cause::Cause;
 use super::output::MediaCommand;
 use super::proof::Proof;
@@ -15,10 +15,13 @@ use super::time::Time;
 /// A talk that is lengthened again and again is never longer than so many times `max_talk_s`.
 const MAX_TALKS: u32 = 3;
 
-/// The loudspeaker is never lower than [`SIGN_VOLUME`] for so long after somebody who called in hears the place.
-const SIGN_LASTS: Duration = Duration::from_secs(2);
-/// So that whoever is there hears the tone of the answer, whatever the volume.
-pub(super) const SIGN_VOLUME: u8 = 50;
+/// After a far end begins to hear the place the loudspeaker has the volume of [`Station::sign_volume`] at least for so
+/// long: a card takes its time to open.
+const SIGN_LASTS: Duration = Duration::from_secs(3);
+/// Where the far end only listens.
+const LISTEN_SIGN_VOLUME: u8 = 50;
+/// Where both talk.
+const TALK_SIGN_VOLUME: u8 = 30;
 
 impl Station {
     /// The call is up on both sides.
@@ -38,11 +41,8 @@ impl Station {
             proof: Proof::new(call.connected, now),
         };
         let hunt = call.hunt;
-        let overheard = call.direction == Direction::Incoming && call.mode != CallMode::Announce;
         self.play(Sound::Answer, false);
-        if overheard {
-            self.sign_until = Some(now + SIGN_LASTS);
-        }
+        self.sign();
         if let Some(id) = hunt {
             if let Some(hunt) = self.hunts.iter_mut().find(|hunt| hunt.id == id) {
                 hunt.answered = true;
@@ -53,6 +53,34 @@ impl Station {
                 }
             }
         }
+    }
+
+    /// Whoever is there hears that somebody begins to hear them, whatever the volume is.
+    fn sign(&mut self) {
+        self.sign_until = Some(self.now.at + SIGN_LASTS);
+    }
+
+    /// The card has come, and with it the sound of calls that are up: what was signed before was not heard.
+    pub(super) fn sign_again(&mut self) {
+        if self.lines.active().any(|(_, call)| call.is_established()) {
+            self.play(Sound::Answer, false);
+            self.sign();
+        }
+    }
+
+    /// The least volume now.
+    pub(super) fn sign_volume(&self) -> u8 {
+        if self.sign_until.is_none_or(|until| self.now.at >= until) {
+            return 0;
+        }
+        let established = self.lines.active().map(|(_, call)| call).filter(|call| call.is_established());
+        let volumes = established.map(|call| match call.mode {
+            CallMode::Listen => LISTEN_SIGN_VOLUME,
+            CallMode::Talk => TALK_SIGN_VOLUME,
+            // The microphone is closed.
+            CallMode::Announce => 0,
+        });
+        volumes.max().unwrap_or(0)
     }
 
     /// Stops the sound of a call, by command or because another one comes to the foreground.

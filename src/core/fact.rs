@@ -250,12 +250,12 @@ pub enum Fact {
         #[serde(default)]
         by: By,
     },
-    /// An output did not go on: one that it excludes is on.
+    /// An output did not go on: one that it excludes is on, or it has just been on for as long as it may.
     OutputRefused {
         /// Its name.
         output: String,
-        /// The one that is on.
-        other: String,
+        /// Why.
+        reason: String,
         /// Who wanted it.
         by: By,
     },
@@ -270,6 +270,13 @@ pub enum Fact {
     Volume {
         /// 0 to 100.
         volume: u8,
+        /// By whom.
+        by: By,
+    },
+    /// Somebody asked for something that is no press, opening or call of their own.
+    Command {
+        /// What.
+        command: String,
         /// By whom.
         by: By,
     },
@@ -356,12 +363,11 @@ impl std::fmt::Display for Fact {
             Self::Output { output, drive, by } => {
                 format!("output {output} {}, {by}", format!("{drive:?}").to_lowercase())
             }
-            Self::OutputRefused { output, other, by } => {
-                format!("output {output} stays off: {other} is on, and they exclude each other; asked {by}")
-            }
+            Self::OutputRefused { reason, by, .. } => format!("output: {reason}; asked {by}"),
             Self::Mute { muted: true, by } => format!("microphone off, {by}"),
             Self::Mute { muted: false, by } => format!("microphone on, {by}"),
             Self::Volume { volume, by } => format!("volume {volume}, {by}"),
+            Self::Command { command, by } => format!("{command}, {by}"),
             Self::CallRefused { number, reason } => format!("call from {} refused: {reason}", called(number)),
             Self::Audio { ready: true, .. } => "sound card ready".into(),
             Self::Audio { reason, .. } => format!("sound card fault{}", because(reason)),

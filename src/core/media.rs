@@ -209,6 +209,13 @@ impl Station {
         }
     }
 
+    /// The call ends: digits that were typed in it were a guess, or they would be free.
+    pub(super) fn abandon_digits(&mut self, line: usize) {
+        if self.lines.call_mut(line).and_then(|call| call.code_entry.abandon()).is_some() {
+            self.wrong_code(line);
+        }
+    }
+
     /// Codes of this call's far end are off: for the call, for the far end, or for everybody.
     fn codes_are_off(&self, line: usize) -> bool {
         let Some(call) = self.lines.call(line) else { return true };

@@ -287,6 +287,7 @@ impl Station {
     /// Ends a call from our side: the intent is remembered, the request goes out, the peer
     /// connection closes at its `ack` (`protocol.md`, "Edge cases": hang up in order).
     pub(super) fn hang_up(&mut self, line: usize, cause: Cause) {
+        self.abandon_digits(line);
         let Some(call) = self.lines.call(line) else { return };
         let id = call.id.clone();
         let body = match call.phase {
@@ -341,6 +342,7 @@ impl Station {
 
     /// The call is over: its line is free, its hunt goes on, a held call comes back.
     pub(super) fn finish(&mut self, line: usize, cause: Cause) {
+        self.abandon_digits(line);
         self.close_media(line);
         let Some(call) = self.lines.take(line, self.now.at) else { return };
         let (cause, up) = match &call.phase {

@@ -3,7 +3,6 @@
 use crate::config::{OutputKind, SecondCall, ShownState, Sound};
 
 use super::call::{Call, Phase};
-use super::established::SIGN_VOLUME;
 use super::output::{Scene, SceneCall};
 use super::station::Station;
 
@@ -12,12 +11,11 @@ impl Station {
     pub(super) fn compose_scene(&self) -> Scene {
         let calls: Vec<SceneCall> = self.lines.calls().filter_map(|(line, call)| self.scene_call(line, call)).collect();
         let up = self.lines.active().any(|(_, call)| call.is_established() && !call.held);
-        let sign = if self.sign_until.is_some_and(|until| self.now.at < until) { SIGN_VOLUME } else { 0 };
         Scene {
             mixed: self.config.calls.second_call == SecondCall::Mix && calls.len() > 1,
             tone: if up { None } else { self.tone() },
             calls,
-            volume: self.volume.value(self.config.audio.volume).max(sign),
+            volume: self.volume.value(self.config.audio.volume).max(self.sign_volume()),
             muted: self.muted.value(false),
         }
     }

@@ -301,9 +301,13 @@ impl Station {
             }
         };
         self.microphone_fault = None;
+        let came = ready && !self.audio_ready;
         let told = (ready, fault.is_some()) != (self.audio_ready, self.audio_fault.is_some());
         self.audio_ready = ready;
         self.audio_fault.clone_from(&fault);
+        if came {
+            self.sign_again();
+        }
         if told {
             self.fact(Fact::Audio { ready, reason: fault });
         }
@@ -314,7 +318,8 @@ impl Station {
         self.hunts.iter_mut().for_each(|hunt| hunt.cancelled = true);
         self.delayed.clear();
         self.hang_up_all("the station stops");
-        self.outputs.iter_mut().for_each(OutputState::rest);
+        let now = self.now.at;
+        self.outputs.iter_mut().for_each(|output| output.rest(now));
         if let Some(warm) = self.warm.take() {
             self.push(Output::Media(warm.media, MediaCommand::Close));
         }
@@ -324,8 +329,8 @@ impl Station {
         let news = self.session.tick(self.now, &mut self.random, &mut self.outbox);
         self.take_news(news);
         self.settle_pins();
-        for output in &mut self.outputs {
-            output.settle(self.now.at);
+        for (output, pin) in self.outputs.iter_mut().zip(&self.config.outputs) {
+            output.settle(&pin.kind, self.now.at);
         }
         let (due, later) = std::mem::take(&mut self.delayed).into_iter().partition(|delayed| delayed.at <= self.now.at);
         self.delayed = later;

@@ -23,6 +23,9 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(900);
 /// Networks that are remembered.
 const MAX_REMEMBERED: usize = 1024;
 
+/// Addresses from which somebody has logged in that are remembered.
+const MAX_PROVEN: usize = 256;
+
 /// What a token is good for, and that alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
@@ -85,6 +88,8 @@ struct State {
     tokens: VecDeque<Token>,
     /// The one that erred last is the last one.
     failures: VecDeque<Failures>,
+    /// Addresses from which somebody has logged in: their neighbours in one network do not slow them down.
+    proven: VecDeque<IpAddr>,
 }
 
 /// Why a login failed.
@@ -112,7 +117,7 @@ impl Auth {
     fn check_at(&self, login: &str, password: &str, from: IpAddr, now: Instant) -> Result<String, LoginError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.failures.retain(|failures| now.duration_since(failures.newest) < FORGOTTEN_AFTER);
-        let network = network(from);
+        let network = if state.proven.contains(&from) { from } else { network(from) };
         let known = state.failures.iter().position(|failures| failures.network == network);
         let wait = known.and_then(|index| state.failures.get(index)).map_or(Duration::ZERO, |of| of.wait(now));
         if !wait.is_zero() {
@@ -123,7 +128,14 @@ impl Auth {
         let expected = account.map_or("", |account| account.password.as_str());
         let right = bool::from(expected.as_bytes().ct_eq(password.as_bytes()));
         match account {
-            Some(account) if right => Ok(account.number.clone()),
+            Some(account) if right => {
+                state.proven.retain(|address| *address != from);
+                if state.proven.len() >= MAX_PROVEN {
+                    state.proven.pop_front();
+                }
+                state.proven.push_back(from);
+                Ok(account.number.clone())
+            }
             _ => {
                 let before = known.and_then(|index| state.failures.remove(index)).map_or(0, |failures| failures.count);
                 if state.failures.len() >= MAX_REMEMBERED {
@@ -234,6 +246,12 @@ mod tests {
             assert_eq!(auth.check_at("100", "wrong", from(host), now), Err(LoginError::Incorrect));
         }
         assert!(matches!(auth.check_at("100", "right", from(99), now), Err(LoginError::Limited(_))));
+        // Whoever lives there and has logged in before is not one of them.
+        let later = now + LONGEST_WAIT;
+        assert_eq!(auth.check_at("100", "right", from(7), later), Ok("100".into()));
+        let _ = auth.check_at("100", "wrong", from(8), later);
+        assert!(matches!(auth.check_at("100", "right", from(9), later), Err(LoginError::Limited(_))));
+        assert_eq!(auth.check_at("100", "right", from(7), later), Ok("100".into()));
     }
 
     #[test]

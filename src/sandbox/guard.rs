@@ -41,12 +41,13 @@ pub(super) fn check(
     match headers.get(header::ORIGIN) {
         Some(origin) if !safe => {
             let scheme = if secure { "https" } else { "http" };
-            let own = format!("{scheme}://{host}");
-            if origin.to_str().is_ok_and(|origin| origin.eq_ignore_ascii_case(&own)) {
-                Ok(())
-            } else {
-                Err(Foreign::Origin)
-            }
+            let own = |scheme: &str| format!("{scheme}://{host}");
+            // A proxy that has the name takes TLS off on the way.
+            let named = names.iter().any(|name| name.eq_ignore_ascii_case(bare_host(host)));
+            let is_own = |origin: &str| {
+                origin.eq_ignore_ascii_case(&own(scheme)) || named && origin.eq_ignore_ascii_case(&own("https"))
+            };
+            if origin.to_str().is_ok_and(is_own) { Ok(()) } else { Err(Foreign::Origin) }
         }
         // Programs send none; every browser does.
         _ => Ok(()),
@@ -88,6 +89,12 @@ mod tests {
             assert_eq!(verdict(host, Some(&format!("http://{host}")), Method::POST), Ok(()));
             assert_eq!(verdict(host, None, Method::POST), Ok(()));
         }
+    }
+
+    #[test]
+    fn a_page_that_came_by_a_proxy_with_tls_may_post() {
+        assert_eq!(verdict("door.lan", Some("https://door.lan"), Method::POST), Ok(()));
+        assert_eq!(verdict("127.0.0.1:1", Some("https://127.0.0.1:1"), Method::POST), Err(Foreign::Origin));
     }
 
     #[test]

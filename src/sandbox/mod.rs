@@ -28,6 +28,16 @@ use tokio::task::JoinHandle;
 pub use accounts::{Account, AccountsError, default_accounts, load_accounts};
 pub use certificate::{CertificateError, ServerCertificate};
 pub use places::ConnectionLimits;
+
+/// A password that nobody guesses.
+///
+/// # Errors
+///
+/// The system has no randomness.
+pub fn random_password() -> Result<String, SandboxError> {
+    auth::random_text(12).map_err(SandboxError::Random)
+}
+
 pub use station::{STATION_NUMBER, default_station};
 
 use crate::audio::CardChoice;
@@ -106,7 +116,7 @@ impl Sandbox {
             return Err(SandboxError::NoCertificate);
         }
         if station.is_some() && !accounts.iter().any(|account| account.number == STATION_NUMBER) {
-            let password = auth::random_text(12).map_err(SandboxError::Random)?;
+            let password = random_password()?;
             accounts.push(Account { number: STATION_NUMBER.into(), name: "Door".into(), password });
         }
         let (stop, stopped) = watch::channel(false);

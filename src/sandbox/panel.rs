@@ -105,17 +105,18 @@ async fn request(
     Json(request): Json<Request>,
 ) -> Response {
     match admitted(&shared, &headers, ends) {
-        Ok(station) => Json(station.request(redacted(request)).await).into_response(),
+        Ok(station) => Json(ask(&station, request).await).into_response(),
         Err(response) => *response,
     }
 }
 
-/// Numbers and codes of the house do not leave by a web page.
-fn redacted(request: Request) -> Request {
-    match request {
-        Request::Dump { .. } => Request::Dump { unredacted: false },
-        request => request,
+/// Numbers and codes of the house do not leave by a web page, and megabytes neither.
+async fn ask(station: &StationHandle, request: Request) -> Reply {
+    if matches!(request, Request::Dump { .. }) {
+        let message = "a page is not given the recording; type callbox dump".to_owned();
+        return Reply::Error(ReplyError { kind: ErrorKind::Refused, message });
     }
+    station.request(request).await
 }
 
 async fn live(
@@ -176,12 +177,11 @@ async fn carry_out(text: &str, station: &StationHandle, held: &mut Vec<String>) 
         let message = "no request of the control protocol".to_owned();
         return Reply::Error(ReplyError { kind: ErrorKind::Usage, message });
     };
-    let request = redacted(request);
     if let Request::Input { name, active } = &request {
         held.retain(|other| other != name);
         if *active && held.len() < MAX_HELD {
             held.push(name.clone());
         }
     }
-    station.request(request).await
+    ask(station, request).await
 }

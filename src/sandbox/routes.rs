@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Path, Query, Request, State, WebSocketUpgrade};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, patch, post};
@@ -124,13 +124,22 @@ async fn guarded(
     request: Request,
     next: Next,
 ) -> Result<Response, StatusCode> {
-    let upgrade = request.headers().contains_key(header::UPGRADE);
+    // A WebSocket has no body (RFC 6455, section 4.1).
+    let upgrade = request.headers().contains_key(header::UPGRADE) && request.method() == Method::GET;
     let verdict =
         guard::check(request.method(), request.headers(), upgrade, ends.local.ip(), &shared.host_names, shared.secure);
     if let Err(foreign) = verdict {
         return Ok(foreign.status().into_response());
     }
-    let request = if upgrade { request } else { with_body(request).await? };
+    let request = if upgrade {
+        request
+    } else {
+        match with_body(request).await {
+            Ok(request) => request,
+            // What is left of it is not waited for.
+            Err(status) => return Ok((status, [(header::CONNECTION, "close")]).into_response()),
+        }
+    };
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     for (name, value) in [

@@ -7,7 +7,7 @@
 
 use serde_json::{Map, Value};
 
-use super::plain::plain;
+use super::plain::{marked, plain};
 
 /// What a field holds.
 enum Kind {
@@ -15,6 +15,8 @@ enum Kind {
     /// A number from 0.
     Count,
     Text,
+    /// Of somebody who is known by it.
+    Address,
     Flag,
     /// An ICE candidate, or the word that no more come.
     Candidate,
@@ -35,7 +37,6 @@ fn kind(name: &str) -> Option<Kind> {
         "code" | "timestamp" | "lost" => Kind::Number,
         "transaction"
         | "call_id"
-        | "caller"
         | "callee"
         | "caller_display_name"
         | "reason"
@@ -52,6 +53,7 @@ fn kind(name: &str) -> Option<Kind> {
         | "media"
         | "type"
         | "status" => Kind::Text,
+        "caller" => Kind::Address,
         "receiving" | "uplink" | "is_focus" => Kind::Flag,
         "candidate" => Kind::Candidate,
         "refer_id" => Kind::ReferId,
@@ -83,6 +85,9 @@ fn tidy_fields(message: &mut Map<String, Value>, offers: bool) {
             (Kind::Number, value) => number(&value).map(Value::from),
             (Kind::Count, value) => number(&value).and_then(|number| u32::try_from(number).ok()).map(Value::from),
             (Kind::Text, value) => text(&value).map(Value::from),
+            // One with a host is somebody's by every character of it.
+            (Kind::Address, Value::String(text)) if text.contains('@') => Some(Value::from(marked(text.trim()))),
+            (Kind::Address, value) => text(&value).map(Value::from),
             (Kind::Flag, value) => flag(&value).map(Value::from),
             (Kind::Candidate, value) => candidate(value),
             (Kind::ReferId, value) => match value {

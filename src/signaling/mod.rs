@@ -34,7 +34,7 @@ pub use endpoint::Endpoint;
 pub use event::{Event, EventBody, Invitation, SubscriptionState};
 pub use handshake::{CallLogEntry, LineState, LogMessage, Registration, RegistrationStatus, StateHandshake};
 pub use message::*;
-pub(crate) use plain::shortened;
+pub(crate) use plain::{plain, shortened};
 pub use request::{HoldDirection, Request, RequestBody};
 #[cfg(feature = "daemon")]
 pub use session_api::{LoginRequest, LoginResponse, SessionApi, SessionApiError};

@@ -27,6 +27,11 @@ pub(crate) fn plain(text: &str) -> String {
     text.chars().filter(|character| is_plain(*character)).collect()
 }
 
+/// The whole text, with a mark in place of each character that is taken out: two that differ stay different.
+pub(crate) fn marked(text: &str) -> String {
+    text.chars().map(|character| if is_plain(character) { character } else { char::REPLACEMENT_CHARACTER }).collect()
+}
+
 /// Cut to what a person reads.
 pub(crate) fn shortened(text: &str) -> String {
     text.chars().filter(|character| is_plain(*character)).take(MAX_TEXT).collect()

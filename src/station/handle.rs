@@ -76,6 +76,7 @@ impl StationHandle {
                     | Refusal::NoFreeLine
                     | Refusal::NoCall(_)
                     | Refusal::Excluded { .. }
+                    | Refusal::Rests { .. }
                     | Refusal::ShuttingDown => ErrorKind::Refused,
                 };
                 error(kind, refusal.to_string())

@@ -575,6 +575,7 @@ fn log(fact: &Fact) {
         Fact::OutputRefused { output, by, .. } => tracing::warn!(fact.output = output, fact.by = %by, "{fact}"),
         Fact::Mute { muted, by } => tracing::info!(fact.muted = muted, fact.by = %by, "{fact}"),
         Fact::Volume { volume, by } => tracing::info!(fact.volume = volume, fact.by = %by, "{fact}"),
+        Fact::Command { command, by } => tracing::info!(fact.command = command, fact.by = %by, "{fact}"),
         Fact::CallRefused { number, .. } => tracing::info!(fact.number = number, "{fact}"),
         Fact::Audio { ready: true, .. } => tracing::info!(fact.ready = true, "{fact}"),
         Fact::Microphone { fault: Some(_) } => tracing::warn!("{fact}"),

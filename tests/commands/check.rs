@@ -284,6 +284,43 @@ fn what_guards_the_door_is_checked_and_told() {
 }
 
 #[test]
+fn whoever_listens_is_heard_to_begin() {
+    let folder = tempfile::tempdir().unwrap();
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 8_000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let write = |name: &str, sample: &dyn Fn(usize) -> i16| {
+        let mut writer = hound::WavWriter::create(folder.path().join(name), spec).unwrap();
+        (0..40_000).for_each(|index| writer.write_sample(sample(index)).unwrap());
+        writer.finalize().unwrap();
+    };
+    let tone = |index: usize| ((index as f32 * 0.5).sin() * 9_000.0) as i16;
+    write("tone.wav", &tone);
+    write("late.wav", &|index| if index < 24_000 { 0 } else { tone(index) });
+    write("silent.wav", &|_| 0);
+    write("constant.wav", &|_| 16_000);
+    for (file, mode, fits) in [
+        ("tone.wav", "listen", true),
+        ("late.wav", "listen", false),
+        ("silent.wav", "listen", false),
+        ("constant.wav", "listen", false),
+        ("silent.wav", "talk", true),
+    ] {
+        let text = format!(
+            "[core]\nurl = \"https://core.example\"\ntoken = \"t\"\n[sounds]\nanswer = \"{file}\"\n\
+             [[answer]]\nfrom = \"100\"\naction = \"answer\"\nmode = \"{mode}\"\n"
+        );
+        std::fs::write(folder.path().join("callbox.toml"), text).unwrap();
+        let (code, _, errors) = run(folder.path(), &["check", "--config", "callbox.toml"]);
+        assert_eq!(code, if fits { 0 } else { 2 }, "{file} {mode}: {errors}");
+        assert_eq!(errors.contains("callbox.toml:5: sounds.answer:"), !fits, "{file} {mode}: {errors}");
+    }
+}
+
+#[test]
 fn the_environment_overrides_any_key_and_a_slip_in_it_is_told() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("callbox.toml"), GOOD).unwrap();

@@ -89,6 +89,27 @@ async fn many_logins_do_not_push_the_station_out() {
     sandbox.stop().await;
 }
 
+#[tokio::test]
+async fn a_frame_of_the_panel_has_64_kib_at_most() {
+    use futures_util::{SinkExt, StreamExt};
+    use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest};
+    let sandbox = sandbox().await;
+    let stream = TcpStream::connect(sandbox.address).await.unwrap();
+    let request = format!("ws://{}/station/live", sandbox.address).into_client_request().unwrap();
+    let (mut page, _) = tokio_tungstenite::client_async(request, stream).await.unwrap();
+    page.send(Message::text("x".repeat(60 * 1024))).await.unwrap();
+    loop {
+        let frame = page.next().await.unwrap().unwrap();
+        if frame.to_text().is_ok_and(|text| text.contains("no request")) {
+            break;
+        }
+    }
+    let _ = page.send(Message::text("x".repeat(65 * 1024))).await;
+    let end = async { while let Some(Ok(_)) = page.next().await {} };
+    tokio::time::timeout(Duration::from_secs(5), end).await.expect("it is closed");
+    sandbox.stop().await;
+}
+
 /// Until the server has closed the connection, and what it said.
 async fn until_closed(mut stream: TcpStream, every: Duration, piece: &[u8]) -> (Duration, String) {
     let began = Instant::now();
@@ -129,14 +150,19 @@ async fn whoever_is_slower_than_anybody_is_is_cut_off() {
         "POST /api/v1/session HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n"
     ))
     .await;
-    let ((first, _), (second, answered), (third, refused)) = tokio::join!(
+    let disguised = open(format!(
+        "POST /api/v1/session HTTP/1.1\r\nhost: {address}\r\nupgrade: x\r\nexpect: 100-continue\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n"
+    ))
+    .await;
+    let ((first, _), (second, answered), (third, refused), (fourth, _)) = tokio::join!(
         until_closed(head, drop_by_drop, b"x: y\r\n"),
         until_closed(second_head, drop_by_drop, b"x: y\r\n"),
         until_closed(body, drop_by_drop, b" "),
+        until_closed(disguised, drop_by_drop, b" "),
     );
     assert!(answered.starts_with("HTTP/1.1 200"), "{answered}");
     assert!(refused.starts_with("HTTP/1.1 408"), "{refused}");
-    for time in [first, second, third] {
+    for time in [first, second, third, fourth] {
         assert!((9..21).contains(&time.as_secs()), "{time:?}");
     }
     sandbox.stop().await;

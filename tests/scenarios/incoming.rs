@@ -304,6 +304,25 @@ fn a_caller_is_found_in_every_form_of_address() {
     }
 }
 
+/// What is taken out of a text must not make somebody else of its writer.
+#[test]
+fn a_caller_whose_address_has_unseen_characters_is_nobody() {
+    for caller in
+        ["sip:100@core.exa\\u202emple.com", "sip:1\\u200e00@core.example.com", "sip:100@core\\u200b.example.com"]
+    {
+        let mut door = Door::online("[[answer]]\nfrom = \"100\"\naction = \"answer\"\n");
+        frame(
+            &mut door,
+            &format!(r#"{{"event":"incoming_call","line":0,"call_id":"c1","callee":"door","caller":"{caller}"}}"#),
+        );
+        door.take_one("decline");
+    }
+    let mut door = Door::online("[[answer]]\nfrom = \"100\"\naction = \"answer\"\n");
+    let named = r#"{"event":"incoming_call","line":0,"call_id":"c1","callee":"x","caller":"\"A\u0007\u202e\" <sip:100@core.example.com>\r\n"}"#;
+    frame(&mut door, named);
+    assert_eq!(door.states()[0], CallState::Answering, "a name may have anything");
+}
+
 #[test]
 fn a_caller_of_another_domain_is_nobody_of_the_house() {
     let house = "[[answer]]\nfrom = [\"100\", \"2*\", \"*\"]\naction = \"answer\"\n\
@@ -330,19 +349,29 @@ fn a_caller_of_another_domain_is_nobody_of_the_house() {
 /// Whoever is at the door hears that somebody listens, whatever the volume.
 #[test]
 fn listening_is_always_signed() {
-    for mode in ["listen", "talk"] {
+    for (mode, volume) in [("listen", 50), ("talk", 30)] {
         let rule = format!("[audio]\nvolume = 0\n[[answer]]\nfrom = \"100\"\naction = \"answer\"\nmode = \"{mode}\"\n");
         let mut door = Door::online(&rule);
         assert_eq!(door.scene.volume, 0);
         door.sounds.clear();
         door.talking_in(0, "c1", "100");
         assert!(door.heard(Sound::Answer));
-        assert_eq!(door.scene.volume, 50);
+        assert_eq!(door.scene.volume, volume);
         door.command(Command::Volume { volume: 0, keep: true }).unwrap();
-        assert_eq!(door.scene.volume, 50, "nor can it be taken away then");
-        door.advance(2_000);
+        assert_eq!(door.scene.volume, volume, "nor can it be taken away then");
+        door.advance(3_000);
         assert_eq!(door.scene.volume, 0);
+        // A card that comes late has not played it.
+        door.input(Input::Audio(AudioEvent::Fault("unplugged".into())));
+        door.sounds.clear();
+        door.input(Input::Audio(AudioEvent::Ready));
+        assert!(door.heard(Sound::Answer));
+        assert_eq!(door.scene.volume, volume);
     }
+    // Nor is it quiet where the station calls.
+    let mut door = Door::online(&format!("[audio]\nvolume = 0\n{BELL}"));
+    door.talking_call();
+    assert_eq!(door.scene.volume, 30);
 }
 
 #[test]

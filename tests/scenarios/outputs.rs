@@ -120,6 +120,60 @@ fn five_wrong_codes_lock_a_far_end_out_over_its_calls() {
     assert_eq!(locks(&door), [60, 120]);
 }
 
+/// Whoever hangs up before the pause would guess for nothing.
+#[test]
+fn digits_that_a_call_takes_along_to_its_end_are_a_wrong_code() {
+    let codes = STRIKE.replace("5#", "4711").replace("9#", "987654").replace("from = [\"2*\"]\n", "");
+    for ends_here in [false, true] {
+        let mut door = Door::online(&format!("{BELL}{codes}"));
+        for guess in 0..5 {
+            let request = door.talking_call();
+            door.digits("4712");
+            if ends_here {
+                door.command(Command::Hangup { line: None }).unwrap();
+                let hangup = door.take_one("hangup");
+                door.ack(&hangup);
+            }
+            door.hung_up(&request, 200);
+            let wrong = door.facts.iter().filter(|fact| matches!(fact, Fact::Dtmf { matched: false, .. })).count();
+            assert_eq!(wrong, guess + 1);
+            door.advance(2_000);
+        }
+        door.talking_call();
+        door.digits("4711");
+        assert_eq!(strike(&door), Drive::Off);
+    }
+}
+
+/// In the very step in which it goes off.
+#[test]
+fn a_relay_is_not_held_by_whoever_asks_all_the_time() {
+    let mut door = house();
+    let on = || Command::Output { output: OutputIndex(0), change: OutputChange::On };
+    let mut refused = 0;
+    for _ in 0..100 {
+        refused += usize::from(door.command(on()).is_err());
+        door.advance(100);
+    }
+    let drives = |fact: &Fact| match fact {
+        Fact::Output { output, drive, .. } if output == "strike" => Some(*drive),
+        _ => None,
+    };
+    let drives: Vec<Drive> = door.facts.iter().filter_map(drives).collect();
+    assert_eq!(drives, [Drive::On, Drive::Off, Drive::On], "{:?}", door.facts);
+    assert!((4..=6).contains(&refused), "{refused}");
+}
+
+/// Who hung up, who answered: those at the door cannot see it.
+#[test]
+fn a_command_names_its_user() {
+    let mut door = house();
+    door.talking_call();
+    door.command(Command::Hold).unwrap();
+    let told = |fact: &Fact| matches!(fact, Fact::Command { command, by: By::User { user } } if command == "hold" && user == "anna");
+    assert!(door.facts.iter().any(told), "{:?}", door.facts);
+}
+
 #[test]
 fn no_code_is_found_by_a_long_row_of_digits() {
     let mut door = Door::online(&format!("{BELL}{}[access]\nwrong_codes = 100\n", STRIKE.replace("5#", "1234")));

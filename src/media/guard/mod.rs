@@ -37,8 +37,8 @@ const MAX_SOURCES: usize = 320;
 const MAX_TRANSACTIONS: usize = 1024;
 /// A response later than this is to nothing.
 const TRANSACTION_LIFETIME: Duration = Duration::from_secs(10);
-/// Checks of the far end that are remembered: those of some minutes.
-const MAX_CHECKS: usize = 1024;
+/// Checks of the far end that are remembered: those of half an hour.
+const MAX_CHECKS: usize = 4096;
 /// A response may be repeated by the network.
 const MAX_RESPONSES: u8 = 8;
 /// ICE credentials of ours that may be in use: those of the last descriptions.
@@ -58,6 +58,8 @@ fn address(address: SocketAddr) -> Address {
 /// What one address of the far end may send in a time.
 #[derive(Debug)]
 struct Source {
+    /// Checks whose proof is looked at.
+    proofs: Rate,
     checks: Rate,
     dtls: Rate,
     /// Of streams that are known.
@@ -70,9 +72,11 @@ struct Source {
 impl Source {
     fn new(now: Instant) -> Self {
         Self {
+            proofs: Rate::new(1000, 4000.0),
             checks: Rate::new(100, 100.0),
             dtls: Rate::new(100, 100.0),
-            media: Rate::new(1000, 2000.0),
+            // A hundred times what a call sends, and no load: what is forged must not take the place of what is not.
+            media: Rate::new(2000, 8000.0),
             noise: Rate::new(100, 200.0),
             used: now,
         }
@@ -90,12 +94,13 @@ struct Transaction {
 #[derive(Debug)]
 pub struct Guard {
     sources: HashMap<Address, Source>,
-    /// Checks from anybody else, together.
-    strangers: Rate,
+    /// Checks from anybody else, together: those whose proof is looked at, and those that have one.
+    strangers: (Rate, Rate),
     credentials: VecDeque<(String, hmac::Key)>,
     transactions: HashMap<[u8; 12], Transaction>,
-    /// Checks that have passed, with where they came from.
-    checks: VecDeque<([u8; 12], Address)>,
+    /// Checks that have passed, oldest first, and where each came from.
+    checks: VecDeque<[u8; 12]>,
+    seen_checks: HashMap<[u8; 12], Address>,
     /// TURN servers, by what is asked of them.
     relays: VecDeque<Address>,
     channels: HashMap<(Address, u16), SocketAddr>,
@@ -107,10 +112,11 @@ impl Default for Guard {
     fn default() -> Self {
         Self {
             sources: HashMap::new(),
-            strangers: Rate::new(100, 50.0),
+            strangers: (Rate::new(1000, 2000.0), Rate::new(100, 50.0)),
             credentials: VecDeque::new(),
             transactions: HashMap::new(),
             checks: VecDeque::new(),
+            seen_checks: HashMap::new(),
             relays: VecDeque::new(),
             channels: HashMap::new(),
             handshake: Handshake::default(),
@@ -302,19 +308,26 @@ impl Guard {
         let addressee = message.addressee().ok_or(Reason::StunUnauthenticated)?;
         let (_, key) =
             self.credentials.iter().find(|(ufrag, _)| ufrag == addressee).ok_or(Reason::StunUnauthenticated)?;
-        let rate = self.sources.get_mut(&from).map_or(&mut self.strangers, |source| &mut source.checks);
-        rate.admits(now).then_some(()).ok_or(Reason::Rate)?;
+        let (proofs, checks) = match self.sources.get_mut(&from) {
+            Some(source) => (&mut source.proofs, &mut source.checks),
+            None => (&mut self.strangers.0, &mut self.strangers.1),
+        };
+        proofs.admits(now).then_some(()).ok_or(Reason::Rate)?;
         message.is_authentic(key).then_some(()).ok_or(Reason::StunUnauthenticated)?;
+        // What has no proof costs those nothing that have one.
+        checks.admits(now).then_some(()).ok_or(Reason::Rate)?;
         // One that somebody else has heard and sends again is not that somebody's.
-        let check = (message.transaction, from);
-        match self.checks.iter().rev().find(|(transaction, _)| *transaction == message.transaction) {
-            Some(known) if *known != check => return Err(Reason::StunUnauthenticated),
+        match self.seen_checks.get(&message.transaction) {
+            Some(known) if *known != from => return Err(Reason::StunUnauthenticated),
             Some(_) => {}
             None => {
-                if self.checks.len() >= MAX_CHECKS {
-                    self.checks.pop_front();
+                if self.checks.len() >= MAX_CHECKS
+                    && let Some(oldest) = self.checks.pop_front()
+                {
+                    self.seen_checks.remove(&oldest);
                 }
-                self.checks.push_back(check);
+                self.checks.push_back(message.transaction);
+                self.seen_checks.insert(message.transaction, from);
             }
         }
         Ok(())

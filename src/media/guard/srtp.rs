@@ -45,7 +45,9 @@ const MAX_NEWCOMERS: usize = 32;
 const MAX_TRIALS: u32 = 128;
 /// Packets of a stream that may pass without any of them being authentic.
 const TRIAL_PACKETS: u16 = 32;
-/// The second packet of a stream follows its first one within this time.
+/// A stream of so many packets in a row passes in any case: noise that goes to such lengths is no flood.
+const LONG_RUN: u16 = 25;
+/// The next packet of a stream follows its first one within this time.
 const NEWCOMER_PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +63,8 @@ struct Newcomer {
     ssrc: u32,
     sequence: u16,
     at: Instant,
+    /// Packets in a row.
+    run: u16,
 }
 
 #[derive(Debug)]
@@ -71,6 +75,8 @@ pub(super) struct Streams {
     newcomers: VecDeque<Newcomer>,
     trials: u32,
     trial_rate: Rate,
+    /// Those that begin with a report, which nothing but its proof tells from noise.
+    report_rate: Rate,
 }
 
 impl Default for Streams {
@@ -82,6 +88,7 @@ impl Default for Streams {
             newcomers: VecDeque::new(),
             trials: 0,
             trial_rate: Rate::new(4, 1.0),
+            report_rate: Rate::new(2, 0.2),
         }
     }
 }
@@ -135,19 +142,23 @@ impl Streams {
         }
         // A stream is two packets in a row (RFC 3550, appendix A.1), which noise is not.
         let before = self.newcomers.iter().position(|newcomer| newcomer.ssrc == ssrc);
-        let newcomer = Newcomer { ssrc, sequence, at: now };
-        let follows = before.and_then(|at| self.newcomers.remove(at)).is_some_and(|before| {
+        let run = before.and_then(|at| self.newcomers.remove(at)).map_or(1, |before| {
             let step = sequence.wrapping_sub(before.sequence);
-            (1..=8).contains(&step) && now.saturating_duration_since(before.at) < NEWCOMER_PATIENCE
+            let follows = (1..=8).contains(&step) && now.saturating_duration_since(before.at) < NEWCOMER_PATIENCE;
+            if follows { before.run.saturating_add(1) } else { 1 }
         });
-        if !follows {
-            if self.newcomers.len() >= MAX_NEWCOMERS {
-                self.newcomers.pop_front();
-            }
-            self.newcomers.push_back(newcomer);
-            return Err(Reason::Streams);
+        if run >= LONG_RUN || run > 1 && self.may_try(now) {
+            self.trials = self.trials.saturating_add(1);
+            self.insert(Stream { ssrc, known: false, passed: 1 });
+            return Ok(());
         }
-        self.try_stream(ssrc, now)
+        if self.newcomers.len() >= MAX_NEWCOMERS {
+            // Whoever has shown least goes first.
+            let least = (0..self.newcomers.len()).min_by_key(|at| self.newcomers.get(*at).map(|newcomer| newcomer.run));
+            least.and_then(|at| self.newcomers.remove(at));
+        }
+        self.newcomers.push_back(Newcomer { ssrc, sequence, at: now, run });
+        Err(Reason::Streams)
     }
 
     fn check_rtcp(&mut self, packet: &[u8], protection: Protection, now: Instant) -> Result<(), Reason> {
@@ -162,7 +173,15 @@ impl Streams {
             return Err(Reason::SrtcpClear);
         }
         let ssrc = u32_at(packet, 4).ok_or(Reason::RtpMalformed)?;
-        self.check_stream(ssrc).unwrap_or_else(|| self.try_stream(ssrc, now))
+        if let Some(verdict) = self.check_stream(ssrc) {
+            return verdict;
+        }
+        if self.trials >= MAX_TRIALS || !self.report_rate.admits(now) {
+            return Err(Reason::Streams);
+        }
+        self.trials += 1;
+        self.insert(Stream { ssrc, known: false, passed: 1 });
+        Ok(())
     }
 
     /// The verdict on a packet of a stream that has passed before.
@@ -175,13 +194,8 @@ impl Streams {
         Some(if stream.passed <= TRIAL_PACKETS { Ok(()) } else { Err(Reason::Streams) })
     }
 
-    fn try_stream(&mut self, ssrc: u32, now: Instant) -> Result<(), Reason> {
-        if self.trials >= MAX_TRIALS || !self.trial_rate.admits(now) {
-            return Err(Reason::Streams);
-        }
-        self.trials += 1;
-        self.insert(Stream { ssrc, known: false, passed: 1 });
-        Ok(())
+    fn may_try(&mut self, now: Instant) -> bool {
+        self.trials < MAX_TRIALS && self.trial_rate.admits(now)
     }
 }
 

@@ -9,6 +9,8 @@ use super::bytes::{u16_at, u32_at};
 const HEADER: usize = 20;
 const MAGIC_COOKIE: u32 = 0x2112_A442;
 const MESSAGE_INTEGRITY: u16 = 0x0008;
+/// Type and length of the checksum (RFC 8489, section 14.7).
+const FINGERPRINT: [u8; 4] = [0x80, 0x28, 0, 4];
 const USERNAME: u16 = 0x0006;
 const CHANNEL_NUMBER: u16 = 0x000C;
 const XOR_PEER_ADDRESS: u16 = 0x0012;
@@ -91,9 +93,10 @@ impl<'a> Message<'a> {
     /// so there is none but a checksum.
     pub(super) fn is_authentic(&self, key: &hmac::Key) -> bool {
         let Some((at, tag)) = self.attribute(MESSAGE_INTEGRITY) else { return false };
-        let rest = self.raw.len().saturating_sub(at + 4 + 20);
+        let behind = self.raw.get(at + 24..).unwrap_or_default();
+        let is_checksum = behind.len() == 8 && behind.starts_with(&FINGERPRINT);
         let (Some(before), Ok(length)) = (self.raw.get(4..at), u16::try_from(at + 4)) else { return false };
-        if tag.len() != 20 || rest > 8 {
+        if tag.len() != 20 || !(behind.is_empty() || is_checksum) {
             return false;
         }
         let mut signed = Vec::with_capacity(at);

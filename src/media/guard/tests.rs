@@ -113,6 +113,14 @@ fn a_check_passes_with_the_password_of_the_call_from_anywhere() {
     let role = stun(1, &[(6, b"ours:theirs"), (0x802A, &[0xFF; 8])], Some("another"));
     assert_eq!(guard.incoming(&role, at(FAR_END), now), Err(Reason::StunUnauthenticated));
     // What stands behind the proof is not proved.
+    let mut nominated = check(PASSWORD);
+    nominated.extend([0, 0x25, 0, 0, 0, 0, 0, 0]);
+    nominated[3] += 8;
+    assert_eq!(guard.incoming(&nominated, at(STRANGER), now), Err(Reason::StunUnauthenticated));
+    let mut with_checksum = check(PASSWORD);
+    with_checksum.extend([0x80, 0x28, 0, 4, 1, 2, 3, 4]);
+    with_checksum[3] += 8;
+    assert_eq!(guard.incoming(&with_checksum, at(STRANGER), now), Ok(()));
     let mut appended = check(PASSWORD);
     appended.extend([0x80, 0x2A, 0, 8, 255, 255, 255, 255, 255, 255, 255, 255]);
     appended[3] += 12;
@@ -137,6 +145,10 @@ fn a_flood_of_checks_leaves_room_for_the_far_end() {
     let (mut guard, now) = guard();
     let flood = (0..10_000).filter(|_| guard.incoming(&check(PASSWORD), at(STRANGER), now).is_ok()).count();
     assert!(flood <= 100, "{flood}");
+    for from in [STRANGER, FAR_END] {
+        let forged = (0..900).filter(|_| guard.incoming(&check("another"), at(from), now).is_ok()).count();
+        assert_eq!(forged, 0, "and what has no proof takes none of it");
+    }
     let mut other = check(PASSWORD);
     other[8..20].fill(9);
     let length = other.len() - 24;
