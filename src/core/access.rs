@@ -106,9 +106,7 @@ impl Access {
         if self.far_end(number).is_none() {
             if self.far_ends.len() >= MAX_FAR_ENDS {
                 // Those that are locked out stay.
-                let free = (0..self.far_ends.len())
-                    .filter_map(|index| self.far_ends.get(index).map(|one| (index, one)))
-                    .filter(|(_, one)| !one.is_locked(now));
+                let free = self.far_ends.iter().enumerate().filter(|(_, one)| !one.is_locked(now));
                 let oldest = free.min_by_key(|(_, one)| one.newest).map(|(index, _)| index);
                 oldest.map(|index| self.far_ends.remove(index));
             }

@@ -11,7 +11,6 @@ use super::cause::Cause;
 use super::command::{Done, Gesture, OutputChange, Refusal};
 use super::contact::Contact;
 use super::fact::Fact;
-use super::outputs::OutputState;
 use super::setting::{Lasting, Until};
 use super::station::{Cooldown, Delayed, SensorStep, Station};
 
@@ -214,12 +213,9 @@ impl Station {
         if self.shutting_down && change != OutputChange::Off {
             return Err(Refusal::ShuttingDown);
         }
-        let excluded = |(other, state): (usize, &OutputState)| {
-            let excludes = |(_, other_pin): &(usize, &OutputPin)| other != index && pin.excludes(other_pin);
-            (state.is_on()).then(|| config.outputs.iter().enumerate().nth(other).filter(excludes)).flatten()
-        };
+        let mut others = config.outputs.iter().zip(&self.outputs).enumerate().filter(|(other, _)| *other != index);
         if change != OutputChange::Off
-            && let Some((_, other)) = self.outputs.iter().enumerate().find_map(excluded)
+            && let Some((_, (other, _))) = others.find(|(_, (other, state))| state.is_on() && pin.excludes(other))
         {
             let refusal = Refusal::Excluded { output: pin.name.clone(), other: other.name.clone() };
             return Err(self.output_refused(pin, refusal, by));

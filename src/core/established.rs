@@ -41,7 +41,6 @@ impl Station {
             proof: Proof::new(call.connected, now),
         };
         let hunt = call.hunt;
-        self.play(Sound::Answer, false);
         self.sign();
         if let Some(id) = hunt {
             if let Some(hunt) = self.hunts.iter_mut().find(|hunt| hunt.id == id) {
@@ -57,13 +56,13 @@ impl Station {
 
     /// Whoever is there hears that somebody begins to hear them, whatever the volume is.
     fn sign(&mut self) {
+        self.play(Sound::Answer, false);
         self.sign_until = Some(self.now.at + SIGN_LASTS);
     }
 
     /// The card has come, and with it the sound of calls that are up: what was signed before was not heard.
     pub(super) fn sign_again(&mut self) {
         if self.lines.active().any(|(_, call)| call.is_established()) {
-            self.play(Sound::Answer, false);
             self.sign();
         }
     }

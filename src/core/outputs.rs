@@ -13,7 +13,7 @@ use super::time::Time;
 
 /// A relay that has been on for as long as it may stays off for so long, and a shorter pause is none: else whoever
 /// insists holds it for ever.
-pub(super) const REST: Duration = Duration::from_millis(500);
+const REST: Duration = Duration::from_millis(500);
 
 /// One `[[output]]` at run time.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

@@ -136,21 +136,13 @@ const HOUSE: [&str; 9] = [
 
 /// What the CA may sign for.
 fn house(names: &[String], addresses: &[IpAddr]) -> Vec<String> {
-    let others = addresses.iter().filter(|address| {
-        let inside = |subnet: &str| CidrSubnet::from_str(subnet).is_ok_and(|subnet| contains(&subnet, **address));
-        !HOUSE.iter().any(|subnet| inside(subnet))
-    });
+    let is_of_house = |address: &IpAddr| match address {
+        IpAddr::V4(address) => address.is_private() || address.is_link_local() || address.is_loopback(),
+        IpAddr::V6(address) => address.is_unique_local() || address.is_unicast_link_local() || address.is_loopback(),
+    };
+    let others = addresses.iter().filter(|address| !is_of_house(address));
     let others = others.map(|address| format!("{address}/{}", if address.is_ipv4() { 32 } else { 128 }));
     HOUSE.iter().map(|name| (*name).to_owned()).chain(names.iter().cloned()).chain(others).collect()
-}
-
-fn contains(subnet: &CidrSubnet, address: IpAddr) -> bool {
-    let masked = |address: &[u8], mask: &[u8]| -> Vec<u8> { address.iter().zip(mask).map(|(a, m)| a & m).collect() };
-    match (subnet, address) {
-        (CidrSubnet::V4(of, mask), IpAddr::V4(address)) => masked(&address.octets(), mask) == masked(of, mask),
-        (CidrSubnet::V6(of, mask), IpAddr::V6(address)) => masked(&address.octets(), mask) == masked(of, mask),
-        _ => false,
-    }
 }
 
 fn make_ca(

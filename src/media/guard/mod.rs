@@ -55,12 +55,19 @@ fn address(address: SocketAddr) -> Address {
     (address.ip().to_canonical(), address.port())
 }
 
+/// How many connectivity checks may come in a time.
+#[derive(Debug)]
+struct CheckRates {
+    /// Those whose proof is looked at.
+    proofs: Rate,
+    /// Those that have one.
+    proved: Rate,
+}
+
 /// What one address of the far end may send in a time.
 #[derive(Debug)]
 struct Source {
-    /// Checks whose proof is looked at.
-    proofs: Rate,
-    checks: Rate,
+    checks: CheckRates,
     dtls: Rate,
     /// Of streams that are known.
     media: Rate,
@@ -72,8 +79,7 @@ struct Source {
 impl Source {
     fn new(now: Instant) -> Self {
         Self {
-            proofs: Rate::new(1000, 4000.0),
-            checks: Rate::new(100, 100.0),
+            checks: CheckRates { proofs: Rate::new(1000, 4000.0), proved: Rate::new(100, 100.0) },
             dtls: Rate::new(100, 100.0),
             // A hundred times what a call sends, and no load: what is forged must not take the place of what is not.
             media: Rate::new(2000, 8000.0),
@@ -94,8 +100,8 @@ struct Transaction {
 #[derive(Debug)]
 pub struct Guard {
     sources: HashMap<Address, Source>,
-    /// Checks from anybody else, together: those whose proof is looked at, and those that have one.
-    strangers: (Rate, Rate),
+    /// Checks from anybody else, together.
+    strangers: CheckRates,
     credentials: VecDeque<(String, hmac::Key)>,
     transactions: HashMap<[u8; 12], Transaction>,
     /// Checks that have passed, oldest first, and where each came from.
@@ -112,7 +118,7 @@ impl Default for Guard {
     fn default() -> Self {
         Self {
             sources: HashMap::new(),
-            strangers: (Rate::new(1000, 2000.0), Rate::new(100, 50.0)),
+            strangers: CheckRates { proofs: Rate::new(1000, 2000.0), proved: Rate::new(100, 50.0) },
             credentials: VecDeque::new(),
             transactions: HashMap::new(),
             checks: VecDeque::new(),
@@ -270,9 +276,8 @@ impl Guard {
             Some(64..=79) if outer => Err(Reason::Source),
             Some(128..=191) => {
                 let source = self.sources.get_mut(&from).ok_or(Reason::Source)?;
-                self.streams.check(datagram, now)?;
+                let known = self.streams.check(datagram, now)?;
                 source.used = now;
-                let known = self.streams.is_known(datagram);
                 let rate = if known { &mut source.media } else { &mut source.noise };
                 rate.admits(now).then_some(()).ok_or(Reason::Rate)
             }
@@ -308,14 +313,11 @@ impl Guard {
         let addressee = message.addressee().ok_or(Reason::StunUnauthenticated)?;
         let (_, key) =
             self.credentials.iter().find(|(ufrag, _)| ufrag == addressee).ok_or(Reason::StunUnauthenticated)?;
-        let (proofs, checks) = match self.sources.get_mut(&from) {
-            Some(source) => (&mut source.proofs, &mut source.checks),
-            None => (&mut self.strangers.0, &mut self.strangers.1),
-        };
-        proofs.admits(now).then_some(()).ok_or(Reason::Rate)?;
+        let rates = self.sources.get_mut(&from).map_or(&mut self.strangers, |source| &mut source.checks);
+        rates.proofs.admits(now).then_some(()).ok_or(Reason::Rate)?;
         message.is_authentic(key).then_some(()).ok_or(Reason::StunUnauthenticated)?;
         // What has no proof costs those nothing that have one.
-        checks.admits(now).then_some(()).ok_or(Reason::Rate)?;
+        rates.proved.admits(now).then_some(()).ok_or(Reason::Rate)?;
         // One that somebody else has heard and sends again is not that somebody's.
         match self.seen_checks.get(&message.transaction) {
             Some(known) if *known != from => return Err(Reason::StunUnauthenticated),

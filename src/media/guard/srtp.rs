@@ -6,6 +6,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use rtc::shared::util::is_rtcp;
+
 use super::bytes::{u8_at, u16_at, u32_at};
 use super::dropped::Reason;
 use super::rate::Rate;
@@ -111,13 +113,6 @@ impl Streams {
         self.insert(Stream { ssrc, known: true, passed: 0 });
     }
 
-    /// Whether a packet is of a stream that is known to be the far end's.
-    pub(super) fn is_known(&self, packet: &[u8]) -> bool {
-        let at = if is_rtcp(packet) { 4 } else { 8 };
-        let ssrc = u32_at(packet, at);
-        self.streams.iter().any(|stream| stream.known && Some(stream.ssrc) == ssrc)
-    }
-
     fn insert(&mut self, stream: Stream) {
         while self.streams.len() >= MAX_STREAMS {
             // The oldest one that never proved anything goes first.
@@ -127,12 +122,13 @@ impl Streams {
         self.streams.push_back(stream);
     }
 
-    pub(super) fn check(&mut self, packet: &[u8], now: Instant) -> Result<(), Reason> {
+    /// Gives whether the packet is of a stream that is known to be the far end's.
+    pub(super) fn check(&mut self, packet: &[u8], now: Instant) -> Result<bool, Reason> {
         let protection = self.protection.ok_or(Reason::NoKeys)?;
         if is_rtcp(packet) { self.check_rtcp(packet, protection, now) } else { self.check_rtp(packet, now) }
     }
 
-    fn check_rtp(&mut self, packet: &[u8], now: Instant) -> Result<(), Reason> {
+    fn check_rtp(&mut self, packet: &[u8], now: Instant) -> Result<bool, Reason> {
         let (number, sequence, ssrc) = rtp_header(packet).ok_or(Reason::RtpMalformed)?;
         if let Some(verdict) = self.check_stream(ssrc) {
             return verdict;
@@ -148,9 +144,7 @@ impl Streams {
             if follows { before.run.saturating_add(1) } else { 1 }
         });
         if run >= LONG_RUN || run > 1 && self.may_try(now) {
-            self.trials = self.trials.saturating_add(1);
-            self.insert(Stream { ssrc, known: false, passed: 1 });
-            return Ok(());
+            return Ok(self.try_stream(ssrc));
         }
         if self.newcomers.len() >= MAX_NEWCOMERS {
             // Whoever has shown least goes first.
@@ -161,7 +155,7 @@ impl Streams {
         Err(Reason::Streams)
     }
 
-    fn check_rtcp(&mut self, packet: &[u8], protection: Protection, now: Instant) -> Result<(), Reason> {
+    fn check_rtcp(&mut self, packet: &[u8], protection: Protection, now: Instant) -> Result<bool, Reason> {
         // The header says how long the first report is; it stands in the clear.
         let words = usize::from(u16_at(packet, 2).ok_or(Reason::RtpMalformed)?);
         let trailer = protection.shortest_srtcp() - 8;
@@ -179,29 +173,29 @@ impl Streams {
         if self.trials >= MAX_TRIALS || !self.report_rate.admits(now) {
             return Err(Reason::Streams);
         }
-        self.trials += 1;
+        Ok(self.try_stream(ssrc))
+    }
+
+    /// Lets a stream pass for a while; it is not known by that.
+    fn try_stream(&mut self, ssrc: u32) -> bool {
+        self.trials = self.trials.saturating_add(1);
         self.insert(Stream { ssrc, known: false, passed: 1 });
-        Ok(())
+        false
     }
 
     /// The verdict on a packet of a stream that has passed before.
-    fn check_stream(&mut self, ssrc: u32) -> Option<Result<(), Reason>> {
+    fn check_stream(&mut self, ssrc: u32) -> Option<Result<bool, Reason>> {
         let stream = self.streams.iter_mut().find(|stream| stream.ssrc == ssrc)?;
         if stream.known {
-            return Some(Ok(()));
+            return Some(Ok(true));
         }
         stream.passed = stream.passed.saturating_add(1);
-        Some(if stream.passed <= TRIAL_PACKETS { Ok(()) } else { Err(Reason::Streams) })
+        Some(if stream.passed <= TRIAL_PACKETS { Ok(false) } else { Err(Reason::Streams) })
     }
 
     fn may_try(&mut self, now: Instant) -> bool {
         self.trials < MAX_TRIALS && self.trial_rate.admits(now)
     }
-}
-
-/// RTCP shares its port with RTP (RFC 5761, section 4).
-pub(super) fn is_rtcp(packet: &[u8]) -> bool {
-    u8_at(packet, 1).is_some_and(|kind| (192..=223).contains(&kind))
 }
 
 /// Payload type, sequence number and SSRC of a packet whose lengths agree.
