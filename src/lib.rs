@@ -17,9 +17,11 @@ pub mod gpio;
 pub mod media;
 #[cfg(feature = "daemon")]
 pub mod network;
+mod plain_text;
 #[cfg(feature = "daemon")]
 pub mod sandbox;
 pub mod signaling;
+mod sip_address;
 #[cfg(feature = "daemon")]
 pub mod sound;
 #[cfg(feature = "daemon")]

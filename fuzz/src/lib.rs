@@ -186,11 +186,11 @@ impl Door {
     fn input(&mut self, input: Input) {
         self.may_open = matches!(&input, Input::Media(_, MediaEvent::Digit(_)) | Input::Command(..));
         self.station.handle(Now { at: Time(self.now_ms), local: None }, input);
-        let mut outputs = 0;
-        while let Some(output) = self.station.poll_output() {
-            outputs += 1;
-            assert!(outputs < 4096, "no end of outputs");
-            self.output(&output);
+        let mut effects = 0;
+        while let Some(effect) = self.station.poll_effect() {
+            effects += 1;
+            assert!(effects < 4096, "no end of effects");
+            self.effect(&effect);
         }
         let [transactions, delayed, hunts, _] = self.station.backlog();
         assert!(transactions <= 96 && delayed <= 64 && hunts <= 17, "a queue over its bound");
@@ -199,14 +199,14 @@ impl Door {
         }
     }
 
-    fn output(&mut self, output: &Output) {
-        match output {
-            Output::Drive(OutputIndex(0), Drive::On) => {
+    fn effect(&mut self, effect: &Effect) {
+        match effect {
+            Effect::Drive(OutputIndex(0), Drive::On) => {
                 assert!(self.may_open, "the strike opens unasked");
                 self.strike_on_since.get_or_insert(self.now_ms);
             }
-            Output::Drive(OutputIndex(0), _) => self.strike_on_since = None,
-            Output::Scene(scene) if scene.calls.iter().any(|call| call.microphone) => {
+            Effect::Drive(OutputIndex(0), _) => self.strike_on_since = None,
+            Effect::Scene(scene) if scene.calls.iter().any(|call| call.microphone) => {
                 let up = self.station.status().lines.iter().any(|line| line.state == CallState::Established);
                 assert!(up, "the microphone is open without a call");
             }
@@ -282,7 +282,7 @@ pub fn configuration(data: &[u8]) {
             // Whatever is valid can be run.
             let mut station = Station::new(Arc::new(config), 1, 1, Now { at: Time(0), local: None });
             station.handle(Now { at: Time(1), local: None }, Input::Tick);
-            while station.poll_output().is_some() {}
+            while station.poll_effect().is_some() {}
         }
         Err(errors) => assert!(!errors.to_string().is_empty()),
     }

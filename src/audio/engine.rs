@@ -403,7 +403,6 @@ mod tests {
             capture: crate::config::PcmName::Alsa(String::new()),
             playback: crate::config::PcmName::Alsa(String::new()),
             rate_hz: 48_000,
-            period_ms: 10,
             echo,
             noise_suppression: false,
             gain_control: false,

@@ -304,7 +304,6 @@ mod tests {
             capture: PcmName::Alsa(String::new()),
             playback: PcmName::Alsa(String::new()),
             rate_hz: 16_000,
-            period_ms: 10,
             echo: Echo::Off,
             noise_suppression: false,
             gain_control: false,

@@ -270,7 +270,6 @@ mod tests {
             capture: PcmName::Alsa("mic".into()),
             playback: PcmName::Alsa("spk".into()),
             rate_hz: 48_000,
-            period_ms: 10,
             echo: Echo::Full,
             noise_suppression: true,
             gain_control: true,

@@ -107,7 +107,7 @@ pub(super) fn replay(file: &Path) -> Exit {
         let words = words::input(&entry.input);
         station.handle(entry.now(), entry.input);
         let decided: Vec<String> =
-            std::iter::from_fn(|| station.poll_output()).filter_map(|output| words::output(&config, &output)).collect();
+            std::iter::from_fn(|| station.poll_effect()).filter_map(|effect| words::effect(&config, &effect)).collect();
         // Most deadlines are only looked at.
         if decided.is_empty() && words == "a deadline" {
             continue;

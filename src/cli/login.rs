@@ -12,7 +12,7 @@ use crate::station::machine_identifier;
 
 #[derive(Debug, Args)]
 pub(super) struct LoginArgs {
-    /// Address of the core server, as core.url
+    /// Address of the telephony server, as core.url
     #[arg(long)]
     url: Url,
     /// Tenant, as core.tenant

@@ -100,7 +100,7 @@ enum Command {
         #[arg(long)]
         capture: bool,
     },
-    /// Get a session token from the core server
+    /// Get a session token from the telephony server
     Login(login::LoginArgs),
     /// Show the running station on one screen
     Status {
@@ -244,7 +244,7 @@ enum Command {
     /// Run the signal processing of the daemon on files
     #[command(subcommand)]
     Dsp(dsp::DspCommand),
-    /// Start a core server with a web phone, and a station with a front panel
+    /// Start a telephony server with a web phone, and a station with a front panel
     Sandbox(sandbox::SandboxArgs),
     /// Print shell completions
     Completions {
@@ -292,7 +292,7 @@ pub(crate) struct ExplainArgs {
     /// At this local time, as "Sun 03:00"; now by default
     #[arg(long, value_name = "TIME", requires = "trial", value_parser = explain::time_argument)]
     at: Option<crate::core::LocalTime>,
-    /// Without a connection to the core server
+    /// Without a connection to the server
     #[arg(long, requires = "trial", conflicts_with_all = ["dtmf", "incoming"])]
     offline: bool,
     #[command(flatten)]

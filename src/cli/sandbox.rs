@@ -1,4 +1,4 @@
-//! `callbox sandbox`: a core server with a web phone, and a station with a front panel.
+//! `callbox sandbox`: a server with a web phone, and a station with a front panel.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::PathBuf;

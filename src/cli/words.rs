@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::control::EventRecord;
 use crate::core::{
-    CallStatus, Done, Drive, Input, MediaCommand, MediaEvent, MissingSound, Output, RepairStep, SocketEvent,
+    CallStatus, Done, Drive, Effect, Input, MediaCommand, MediaEvent, MissingSound, RepairStep, SocketEvent,
 };
 use crate::signaling::{ClientMessage, ServerMessage};
 
@@ -15,7 +15,7 @@ pub(super) fn media(call: &CallStatus) -> &'static str {
             ", its media is being repaired: a new peer connection"
         }
         (None, Some(MissingSound::Downlink)) => ", no sound comes from the far end",
-        (None, Some(MissingSound::Uplink)) => ", the core server does not hear us",
+        (None, Some(MissingSound::Uplink)) => ", the server does not hear us",
         (None, Some(MissingSound::Both)) => ", no sound in either direction",
         (None, None) if !call.media_connected => ", no media yet",
         (None, None) => "",
@@ -105,15 +105,15 @@ fn media_event(event: &MediaEvent) -> String {
 }
 
 /// What the station decided, in one line; `None` where it is of no interest to people.
-pub(super) fn output(config: &Config, output: &Output) -> Option<String> {
-    Some(match output {
-        Output::Connect { server, force } => {
+pub(super) fn effect(config: &Config, effect: &Effect) -> Option<String> {
+    Some(match effect {
+        Effect::Connect { server, force } => {
             let url = config.core.urls.get(server.0).map(ToString::to_string).unwrap_or_default();
             format!("connect to {url}{}", if *force { ", in place of our own dead socket" } else { "" })
         }
-        Output::Disconnect { code } => format!("close the socket ({code})"),
-        Output::Send(ClientMessage::Keepalive { .. }) => "send keepalive".into(),
-        Output::Send(ClientMessage::Request(request)) => {
+        Effect::Disconnect { code } => format!("close the socket ({code})"),
+        Effect::Send(ClientMessage::Keepalive { .. }) => "send keepalive".into(),
+        Effect::Send(ClientMessage::Request(request)) => {
             use crate::signaling::RequestBody;
             let line = request.line.map(|line| format!(" on line {line}")).unwrap_or_default();
             let whom = match &request.body {
@@ -122,11 +122,11 @@ pub(super) fn output(config: &Config, output: &Output) -> Option<String> {
             };
             format!("send {}{whom}{line}", request.body.name())
         }
-        Output::Probe(_) => "ask the first server whether it is there".into(),
-        Output::ObtainToken => "log in".into(),
-        Output::TokenRefused => "put the token away".into(),
-        Output::Remember(_) => return None,
-        Output::Media(media, command) => {
+        Effect::Probe(_) => "ask the first server whether it is there".into(),
+        Effect::ObtainToken => "log in".into(),
+        Effect::TokenRefused => "put the token away".into(),
+        Effect::Remember(_) => return None,
+        Effect::Media(media, command) => {
             let what = match command {
                 MediaCommand::Offer => "make an offer",
                 MediaCommand::Answer { .. } | MediaCommand::AnswerUpdate { .. } => "answer an offer",
@@ -138,22 +138,22 @@ pub(super) fn output(config: &Config, output: &Output) -> Option<String> {
             };
             format!("media {}: {what}", media.0)
         }
-        Output::Scene(scene) => {
+        Effect::Scene(scene) => {
             let microphone = scene.calls.iter().any(|call| call.microphone) && !scene.muted;
             let loudspeaker = scene.calls.iter().any(|call| call.loudspeaker);
             let tone = scene.tone.map(|tone| format!(", plays {}", tone.name())).unwrap_or_default();
             let open = |open: bool| if open { "open" } else { "closed" };
             format!("microphone {}, loudspeaker {}{tone}", open(microphone), open(loudspeaker))
         }
-        Output::Play { sound, .. } => format!("play {}", sound.name()),
-        Output::Drive(index, drive) => {
+        Effect::Play { sound, .. } => format!("play {}", sound.name()),
+        Effect::Drive(index, drive) => {
             let name = config.outputs.get(index.0).map(|output| output.name.clone()).unwrap_or_default();
             format!("{name}: {}", drive_words(*drive))
         }
-        Output::Reply(_, Ok(Done::Now)) => "the command is carried out".into(),
-        Output::Reply(_, Ok(done)) => format!("the command is carried out: {done}"),
-        Output::Reply(_, Err(refusal)) => format!("the command is refused: {refusal}"),
-        Output::Fact(fact) => format!("({})", fact),
+        Effect::Reply(_, Ok(Done::Now)) => "the command is carried out".into(),
+        Effect::Reply(_, Ok(done)) => format!("the command is carried out: {done}"),
+        Effect::Reply(_, Err(refusal)) => format!("the command is refused: {refusal}"),
+        Effect::Fact(fact) => format!("({})", fact),
     })
 }
 

@@ -1,6 +1,6 @@
 //! What a running station takes over from a new configuration, and what has to wait for its next start.
 
-use super::station::{Config, OutputKind, OutputPin};
+use super::model::{Config, OutputKind, OutputPin};
 
 /// The configuration to go on with, and the keys whose change needs a restart.
 ///

@@ -1,9 +1,7 @@
 //! What a valid configuration has that is hardly what somebody wants: rules that never run, codes that hide others.
 
-use super::hours::Hours;
-use super::number::NumberPattern;
-use super::read::Reader;
-use super::station::{AnswerAction, CallMode, Config, DtmfRule};
+use super::model::{AnswerAction, CallMode, Config, DtmfRule, Hours, NumberPattern};
+use super::reading::Reader;
 
 /// Notes a warning for each; of two rules that clash the later one is named.
 pub(super) fn review(config: &Config, reader: &Reader) {

@@ -151,7 +151,7 @@ pub enum ErrorKind {
 pub struct FullStatus {
     /// Version of callbox.
     pub version: String,
-    /// Address of the core server.
+    /// Address of the telephony server.
     pub server: String,
     /// Device id.
     pub identifier: String,

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{Action, Again, HangupTarget, Hours, OutputIndex, OutputKind, OutputPin, Rule, Sound, Trigger};
+use crate::config::{
+    Action, Again, HangupTarget, Hours, OutputChange, OutputIndex, OutputKind, OutputPin, Rule, Sound, Trigger,
+};
 
 use super::by::By;
 use super::call::{Origin, Phase, Source};
 use super::cause::Cause;
-use super::command::{Done, Gesture, OutputChange, Refusal};
+use super::command::{Done, Gesture, Refusal};
 use super::contact::Contact;
 use super::fact::Fact;
 use super::setting::{Lasting, Until};

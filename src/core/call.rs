@@ -11,7 +11,7 @@ use crate::signaling::{CallId, Jsep, Trickle};
 use super::by::By;
 use super::cause::Cause;
 use super::dtmf::CodeEntry;
-use super::output::MediaId;
+use super::effect::MediaId;
 use super::proof::Proof;
 use super::time::Time;
 
@@ -165,8 +165,8 @@ pub(super) struct Call {
     pub(super) redial: bool,
     pub(super) answered_by_far_end: bool,
     pub(super) connected: bool,
-    /// The core's word that it hears us (`ice_media`).
-    pub(super) core_hears_us: Option<bool>,
+    /// The server's word that it hears us (`ice_media`).
+    pub(super) server_hears_us: Option<bool>,
     pub(super) far_end_holds: bool,
     pub(super) held: bool,
     /// Held by `second_call`, so taken up again by itself.
@@ -206,7 +206,7 @@ impl Call {
             redial: false,
             answered_by_far_end: false,
             connected: false,
-            core_hears_us: None,
+            server_hears_us: None,
             far_end_holds: false,
             held: false,
             held_for_other: false,

@@ -91,7 +91,7 @@ impl Cause {
     pub(super) fn new(code: i64, text: impl Into<String>) -> Self {
         // What is no SIP status says nothing.
         let code = if (100..=699).contains(&code) { code } else { 0 };
-        Self { code, text: crate::signaling::shortened(text.into().trim()), unanswered: None }
+        Self { code, text: crate::plain_text::shortened(text.into().trim()), unanswered: None }
     }
 
     /// The same of a call of ours that nobody took.
@@ -100,7 +100,7 @@ impl Cause {
         self
     }
 
-    /// The core server itself refused to call: nobody was asked.
+    /// The server itself refused to call: nobody was asked.
     pub(super) fn of_the_server(code: i64, text: impl Into<String>) -> Self {
         let mut cause = Self::new(code, text);
         // Its own numbers begin at 440 (`protocol.md`, "Responses"); 403 is its word for our session.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::setting::Lasting;
-use crate::config::OutputIndex;
+use crate::config::{OutputChange, OutputIndex};
 
 /// Matches a reply to its command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -79,17 +79,6 @@ pub enum Gesture {
     Double,
 }
 
-/// A change of an output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum OutputChange {
-    /// Active; a relay not for longer than `max_on_ms`.
-    On,
-    /// At rest.
-    Off,
-    /// Active for this long.
-    Pulse(Duration),
-}
-
 /// What came of a command that was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Done {
@@ -110,7 +99,7 @@ impl std::fmt::Display for Done {
             Self::Now => formatter.write_str("done"),
             Self::Waits(patience) => write!(
                 formatter,
-                "there is no session with the core server: the call waits for it, {} s at most, then it is given up",
+                "there is no session with the server: the call waits for it, {} s at most, then it is given up",
                 patience.as_secs()
             ),
             Self::For(lasting) => lasting.fmt(formatter),
@@ -125,7 +114,7 @@ impl std::fmt::Display for Done {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// No call can go out now.
-    #[error("not registered with the core server ({0}); see `callbox status`")]
+    #[error("not registered with the server ({0}); see `callbox status`")]
     NotRegistered(String),
     /// Every line that may be used has a call.
     #[error("no line is free; hang up first, or allow a second call with calls.second_call")]

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use crate::config::{CallAction, LineChoice, Order, OutputIndex, OutputKind};
+use crate::config::{CallAction, LineChoice, Order, OutputChange, OutputIndex, OutputKind};
 
 use super::by::By;
 use super::call::{Origin, Source};
-use super::command::{Command, Done, OutputChange, Refusal};
+use super::command::{Command, Done, Refusal};
+use super::effect::{Effect, MediaCommand};
 use super::fact::Fact;
-use super::output::{MediaCommand, Output};
 use super::station::Station;
 
 impl Station {
@@ -128,7 +128,7 @@ impl Station {
             .find(|(_, call)| call.is_established() && !call.held)
             .and_then(|(_, call)| call.media)
             .ok_or(Refusal::NoCall("is up"))?;
-        self.push(Output::Media(media, MediaCommand::SendDigits(digits)));
+        self.push(Effect::Media(media, MediaCommand::SendDigits(digits)));
         Ok(())
     }
 }

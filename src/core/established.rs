@@ -7,7 +7,7 @@ use crate::signaling::RequestBody;
 
 use super::call::{Call, Phase, TALK_WARNING, Update};
 use super::cause::Cause;
-use super::output::MediaCommand;
+use super::effect::MediaCommand;
 use super::proof::Proof;
 use super::station::Station;
 use super::time::Time;
@@ -153,7 +153,7 @@ impl Station {
         let Some(call) = self.lines.call(line) else { return };
         match call.phase.clone() {
             Phase::Dialing { sent: false, deadline } if now >= deadline => {
-                self.hang_up(line, Cause::new(503, "the call could not be sent to the core server"));
+                self.hang_up(line, Cause::new(503, "the call could not be sent to the server"));
             }
             Phase::Dialing { deadline, .. } | Phase::Alerting { deadline, .. } if now >= deadline => {
                 self.hang_up(line, Cause::new(480, "nobody answered"));
@@ -163,14 +163,14 @@ impl Station {
                 self.hang_up(line, Cause::new(480, "nobody answered here"));
             }
             Phase::Answering { deadline, .. } if now >= deadline => {
-                self.hang_up(line, Cause::new(408, "the core server did not confirm our answer"));
+                self.hang_up(line, Cause::new(408, "the server did not confirm our answer"));
             }
             Phase::Established { talk_ends_at, warned, .. } => {
                 self.run_talk_deadlines(line, talk_ends_at, warned);
                 self.run_proof(line);
             }
             Phase::Ending { deadline, .. } if now >= deadline => {
-                self.finish(line, Cause::new(408, "the core server did not confirm our hangup"));
+                self.finish(line, Cause::new(408, "the server did not confirm our hangup"));
             }
             Phase::Ending { media_closes_at: Some(at), .. } if now >= at => self.close_media(line),
             _ => {}
@@ -217,6 +217,6 @@ impl Station {
             return;
         }
         call.update = Update::Preparing;
-        self.push(super::output::Output::Media(media, MediaCommand::RestartIce));
+        self.push(super::effect::Effect::Media(media, MediaCommand::RestartIce));
     }
 }

@@ -7,8 +7,8 @@ use super::call::{CallState, Direction};
 use super::cause::Cause;
 use super::command::Gesture;
 use super::input::MicrophoneFault;
-use super::output::Drive;
 use super::session::SessionState;
+use crate::config::Drive;
 
 /// Which direction of a call is silent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -16,7 +16,7 @@ use super::session::SessionState;
 pub enum MissingSound {
     /// Nothing comes from the far end: it may be muted.
     Downlink,
-    /// The core server does not hear us.
+    /// The server does not hear us.
     Uplink,
     /// Both.
     Both,
@@ -26,7 +26,7 @@ impl std::fmt::Display for MissingSound {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(match self {
             Self::Downlink => "nothing comes from the far end",
-            Self::Uplink => "the core server does not hear us",
+            Self::Uplink => "the server does not hear us",
             Self::Both => "in neither direction",
         })
     }
@@ -84,7 +84,7 @@ impl Fact {
             | Self::Media { call_id, .. }
             | Self::Silence { call_id, .. }
             | Self::Repair { call_id, .. }
-            | Self::CoreHears { call_id, .. }
+            | Self::ServerHears { call_id, .. }
             | Self::NoTelephoneEvents { call_id }
             | Self::Dtmf { call_id, .. } => Some(call_id),
             _ => None,
@@ -106,7 +106,7 @@ impl Fact {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Fact {
-    /// The session with the core server changed.
+    /// The session with the server changed.
     Session {
         /// Where it is now.
         state: SessionState,
@@ -204,8 +204,9 @@ pub enum Fact {
         /// What came of it.
         outcome: RepairOutcome,
     },
-    /// The core server hears us, or no longer does.
-    CoreHears {
+    /// The server hears us, or no longer does.
+    #[serde(rename = "core_hears")]
+    ServerHears {
         /// The call.
         call_id: String,
         /// Whether it does.
@@ -215,7 +216,7 @@ pub enum Fact {
     SlowLink {
         /// The line.
         line: u32,
-        /// From us to the core server.
+        /// From us to the server.
         uplink: bool,
         /// How many packets.
         lost: i64,
@@ -350,8 +351,8 @@ impl std::fmt::Display for Fact {
             Self::Repair { call_id, step, outcome } => {
                 format!("call {call_id}: repair of its media, {step}: {outcome}")
             }
-            Self::CoreHears { receiving: true, .. } => "the core server hears us".into(),
-            Self::CoreHears { receiving: false, .. } => "the core server does not hear us".into(),
+            Self::ServerHears { receiving: true, .. } => "the server hears us".into(),
+            Self::ServerHears { receiving: false, .. } => "the server does not hear us".into(),
             Self::SlowLink { line, lost, .. } => format!("line {line}: {lost} packets lost"),
             Self::MissedCall { caller } => format!("missed call from {}", called(caller)),
             Self::Dtmf { matched: true, number, .. } => format!("code of {} accepted", called(number)),

@@ -5,12 +5,12 @@ use crate::signaling::{CallId, Invitation, RequestBody};
 
 use super::by::By;
 use super::call::{ANSWERING_TIMEOUT, Call, Direction, Origin, Phase, Source};
-use super::caller::caller;
 use super::cause::Cause;
+use super::effect::MediaCommand;
 use super::fact::Fact;
-use super::output::MediaCommand;
 use super::session::Rejection;
 use super::station::Station;
+use crate::sip_address::caller;
 
 impl Station {
     /// `incoming_call`: decides by `[[answer]]`, `hours` and `second_call`.

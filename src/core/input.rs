@@ -1,16 +1,15 @@
 //! What the core is told.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::OutputIndex;
-use crate::signaling::{Candidate, CloseCause, FrameError, ServerMessage};
+use crate::signaling::{Candidate, SocketEvent};
 
 use super::by::By;
 use super::command::{Command, CommandId};
-use super::output::MediaId;
+use super::effect::MediaId;
 
 /// One thing that happened, told together with its time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,11 +39,11 @@ pub enum Input {
         /// What is wrong, in words.
         fault: Option<String>,
     },
-    /// Somebody asks for something; answered by one `Output::Reply`.
+    /// Somebody asks for something; answered by one `Effect::Reply`.
     Command(CommandId, By, Command),
     /// The session's WebSocket.
     Socket(SocketEvent),
-    /// The session API's answer to `Output::ObtainToken`.
+    /// The session API's answer to `Effect::ObtainToken`.
     Token(Result<(), TokenError>),
     /// A peer connection.
     Media(MediaId, MediaEvent),
@@ -53,7 +52,7 @@ pub enum Input {
     /// The usable addresses of the machine, loopback included: at the start and at every change of
     /// address, link or route.
     Addresses(Vec<IpAddr>),
-    /// Whether a server answered `Output::Probe`.
+    /// Whether a server answered `Effect::Probe`.
     Probed {
         /// It did.
         answered: bool,
@@ -78,54 +77,6 @@ pub enum AnyPin {
     Input(Pin),
     /// The n-th `[[output]]`.
     Output(OutputIndex),
-}
-
-/// What the WebSocket did.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum SocketEvent {
-    /// The upgrade is done; the `state` handshake comes next.
-    Opened {
-        /// Our address on the socket.
-        local: Option<IpAddr>,
-    },
-    /// It could not be opened.
-    Failed(ConnectFailure),
-    /// A frame.
-    Message(Box<ServerMessage>),
-    /// A frame that could not be taken.
-    BadFrame(FrameError),
-    /// It ended.
-    Closed(CloseCause),
-}
-
-/// Why the WebSocket could not be opened.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ConnectFailure {
-    /// What kind of failure, which decides when to try again.
-    pub kind: ConnectFailureKind,
-    /// In words, without secrets.
-    pub words: String,
-    /// The server's `Retry-After`.
-    pub retry_after: Option<Duration>,
-}
-
-/// Kinds of failure to connect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ConnectFailureKind {
-    /// Name, route, port or time-out.
-    Network,
-    /// The certificate or the TLS handshake.
-    Tls,
-    /// The certificate is not valid yet, by our clock.
-    NotYetValid,
-    /// 401 or 403 at the upgrade.
-    Unauthorized,
-    /// 503 at the upgrade.
-    Unavailable,
-    /// Any other HTTP answer.
-    Http,
-    /// There is no token to connect with.
-    NoToken,
 }
 
 /// Why no token could be had.

@@ -8,7 +8,7 @@ use crate::config::LineChoice;
 use crate::signaling::CallId;
 
 use super::call::{Call, HuntId};
-use super::output::MediaId;
+use super::effect::MediaId;
 use super::time::Time;
 
 /// The media server may still be cleaning a line up for so long after a hangup, unless it says

@@ -8,9 +8,9 @@ use super::by::By;
 use super::call::{Call, Direction, MAX_CANDIDATES, Origin, Phase, Source, Update};
 use super::cause::Cause;
 use super::dtmf::{self, Entry};
+use super::effect::MediaId;
 use super::fact::Fact;
 use super::input::MediaEvent;
-use super::output::MediaId;
 use super::station::Station;
 use super::transactions::TRANSACTION_TIMEOUT;
 

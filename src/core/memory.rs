@@ -14,7 +14,7 @@ use super::transactions::Farewell;
 use crate::config::CallMode;
 use crate::signaling::CallId;
 
-/// See [`super::Output::Remember`].
+/// See [`super::Effect::Remember`].
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Memory {
     /// Calls that are up.

@@ -1,7 +1,7 @@
 //! The station, pure: a function of state, input and time.
 //!
 //! No tokio, no I/O, no clock, no randomness. [`Station::handle`] takes one [`Input`] with the
-//! time, [`Station::poll_output`] gives what is to be done; whoever drives the station drains the
+//! time, [`Station::poll_effect`] gives what is to be done; whoever drives the station drains the
 //! outputs before the next input, and calls again at [`Station::next_deadline`].
 
 #![deny(clippy::disallowed_methods)]
@@ -11,12 +11,12 @@ mod actions;
 mod backoff;
 mod by;
 mod call;
-mod caller;
 mod cause;
 mod command;
 mod commands;
 mod contact;
 mod dtmf;
+mod effect;
 mod established;
 mod fact;
 mod gesture;
@@ -27,18 +27,17 @@ mod lines;
 mod media;
 mod memory;
 mod outgoing;
-mod output;
 mod outputs;
 mod pins;
 mod proof;
 mod random;
 mod recovery;
+mod restart_backoff;
 mod scene;
 mod servers;
 mod session;
 mod setting;
 mod signals;
-mod starts;
 mod station;
 mod status;
 mod takeover;
@@ -46,28 +45,24 @@ mod time;
 mod transactions;
 mod watchdog;
 
+pub use crate::config::{Drive, LocalTime, OutputChange, Weekday};
+pub use crate::signaling::{ConnectFailure, ConnectFailureKind, SocketEvent};
 pub use access::WrongCodes;
 pub use by::By;
 pub use call::{CallState, Direction};
-#[cfg(feature = "daemon")]
-pub(crate) use caller::caller;
-pub(crate) use caller::{bare_number, canonical};
 pub use cause::{Cause, Unanswered};
-pub use command::{Command, CommandId, Done, Gesture, OutputChange, Refusal};
+pub use command::{Command, CommandId, Done, Gesture, Refusal};
 pub use dtmf::code_of;
+pub use effect::{Effect, MediaCommand, MediaId, Scene, SceneCall, ServerIndex};
 pub use fact::{Fact, MissingSound, RepairOutcome, RepairStep, called};
-pub use input::{
-    AnyPin, AudioEvent, ConnectFailure, ConnectFailureKind, Input, MediaEvent, MicrophoneFault, Pin, SocketEvent,
-    TokenError,
-};
+pub use input::{AnyPin, AudioEvent, Input, MediaEvent, MicrophoneFault, Pin, TokenError};
 pub use memory::{Memory, RememberedCall};
-pub use output::{Drive, MediaCommand, MediaId, Output, Scene, SceneCall, ServerIndex};
 pub use random::Random;
+pub use restart_backoff::RestartBackoff;
 pub use session::{SessionCounters, SessionState};
 pub use setting::Lasting;
-pub use starts::Starts;
 pub use station::Station;
 pub use status::{AudioStatus, CallStatus, LineStatus, OutputStatus, PinStatus, SessionStatus, Status};
-pub use time::{LocalTime, Now, Time, Weekday};
+pub use time::{Now, Time};
 pub use transactions::Farewell;
 pub use watchdog::{AudioProgress, Watchdog};

@@ -6,8 +6,8 @@ use crate::signaling::{Jsep, RequestBody};
 use super::call::{Call, Direction, ENDING_TIMEOUT, FAREWELL_PATIENCE, HuntId, Origin, Phase, Source, Update};
 use super::cause::Cause;
 use super::command::{Done, Refusal};
+use super::effect::{Effect, MediaCommand};
 use super::hunt::Hunt;
-use super::output::{MediaCommand, Output};
 use super::session::Rejection;
 use super::station::Station;
 
@@ -119,7 +119,7 @@ impl Station {
             }
             if !self.session.is_registered() {
                 if legs.is_empty() {
-                    let cause = Cause::new(503, "the session with the core server is lost");
+                    let cause = Cause::new(503, "the session with the server is lost");
                     self.note_cause(id, cause.of_unanswered(false));
                     self.end_hunt(id);
                 }
@@ -296,7 +296,7 @@ impl Station {
                 self.finish(line, cause);
                 return;
             }
-            // A ringing call takes no hangup: the core server would ignore it.
+            // A ringing call takes no hangup: the server would ignore it.
             Phase::Incoming { .. } | Phase::Answering { sent: false, .. } => RequestBody::Decline { refer_id: None },
             _ => RequestBody::Hangup {},
         };
@@ -333,7 +333,7 @@ impl Station {
     pub(super) fn close_media(&mut self, line: usize) {
         let media = self.lines.call_mut(line).and_then(|call| call.media.take());
         if let Some(media) = media {
-            self.push(Output::Media(media, MediaCommand::Close));
+            self.push(Effect::Media(media, MediaCommand::Close));
         }
         if let Some(Call { phase: Phase::Ending { media_closes_at, .. }, .. }) = self.lines.call_mut(line) {
             *media_closes_at = None;

@@ -4,11 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use std::time::Duration;
 
-use crate::config::{OutputKind, OutputPin, ShownState};
+use crate::config::{Drive, OutputChange, OutputKind, OutputPin, ShownState};
 
 use super::by::By;
-use super::command::OutputChange;
-use super::output::Drive;
 use super::time::Time;
 
 /// A relay that has been on for as long as it may stays off for so long, and a shorter pause is none: else whoever

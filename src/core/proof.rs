@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::call::{Call, Direction, Phase, Update};
 use super::cause::Cause;
+use super::effect::{Effect, MediaCommand};
 use super::fact::{Fact, MissingSound, RepairOutcome, RepairStep};
-use super::output::{MediaCommand, Output};
 use super::station::Station;
 use super::time::Time;
 use crate::config::{CallAction, LineChoice, Order, Sound};
@@ -45,7 +45,7 @@ pub(super) struct Proof {
     was_connected: bool,
     /// The newest sound from the far end.
     sound_at: Time,
-    /// The core server does not hear us since then (`ice_media`).
+    /// The server does not hear us since then (`ice_media`).
     unheard_since: Option<Time>,
     /// How often the step's update has met one of the far end.
     glares: u32,
@@ -202,8 +202,8 @@ impl Station {
         self.settle_missing(line);
     }
 
-    /// The core's word whether it hears us (`ice_media`).
-    pub(super) fn core_hears(&mut self, line: usize, receiving: bool) {
+    /// The server's word whether it hears us (`ice_media`).
+    pub(super) fn server_hears(&mut self, line: usize, receiving: bool) {
         let now = self.now.at;
         let Some(proof) = self.proof(line) else { return };
         proof.unheard_since = (!receiving).then(|| proof.unheard_since.unwrap_or(now));
@@ -235,7 +235,7 @@ impl Station {
         let connected = call.connected;
         if let Phase::Established { proof, .. } = &mut call.phase {
             let asked = proof.asked;
-            let unheard_since = (call.core_hears_us == Some(false)).then_some(now);
+            let unheard_since = (call.server_hears_us == Some(false)).then_some(now);
             *proof = Proof { asked, unheard_since, ..Proof::new(connected, now) };
         }
     }
@@ -346,7 +346,7 @@ impl Station {
         }
         call.update = Update::Preparing;
         if let Some(media) = media {
-            self.push(Output::Media(media, MediaCommand::Offer));
+            self.push(Effect::Media(media, MediaCommand::Offer));
         }
     }
 
@@ -448,7 +448,7 @@ impl Station {
         call.candidates.clear();
         call.update = Update::Preparing;
         if let Some(old) = old {
-            self.push(Output::Media(old, MediaCommand::Close));
+            self.push(Effect::Media(old, MediaCommand::Close));
         }
     }
 

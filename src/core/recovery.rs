@@ -7,7 +7,7 @@ use crate::signaling::{CallId, Event, EventBody, LineState, LogMessage, RequestB
 use super::by::By;
 use super::call::{Call, Direction, Origin, Phase, Source, Update};
 use super::cause::Cause;
-use super::output::MediaCommand;
+use super::effect::MediaCommand;
 use super::station::Station;
 use super::transactions::ServerHas;
 
@@ -85,7 +85,7 @@ impl Station {
             .map(|theirs| theirs.call_id.clone())
             .filter(|call_id| self.session.has_farewell(call_id))
             .collect();
-        self.session.resend_farewells(&live, self.now.at, &mut self.outbox);
+        self.session.resend_farewells(&live, self.now.at, &mut self.effects);
         self.compare_local_calls(&server);
         for call in &server {
             let ended = call.end().is_some() || said_goodbye.contains(call.call_id);
@@ -114,7 +114,7 @@ impl Station {
                 if self.never_arrived(line) {
                     continue;
                 }
-                self.finish(line, Cause::new(481, "the core server no longer has the call"));
+                self.finish(line, Cause::new(481, "the server no longer has the call"));
                 continue;
             };
             if let Some(cause) = theirs.end() {
@@ -190,7 +190,7 @@ impl Station {
     /// and a call of which nobody knows who started it, are not taken up.
     fn former_life(&self, theirs: &ServerCall<'_>, invitation: Option<&Event>) -> Option<FormerLife> {
         if let Some(EventBody::IncomingCall(invitation)) = invitation.map(|event| &event.body) {
-            let number = super::caller::caller(&invitation.caller, &self.config.core.sip_domains);
+            let number = crate::sip_address::caller(&invitation.caller, &self.config.core.sip_domains);
             let rule = self.answer_rule(&number).filter(|rule| rule.action != AnswerAction::Decline)?;
             return Some(FormerLife::Logged { direction: Direction::Incoming, mode: rule.mode, number });
         }

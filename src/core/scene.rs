@@ -3,7 +3,7 @@
 use crate::config::{OutputKind, SecondCall, ShownState, Sound};
 
 use super::call::{Call, Phase};
-use super::output::{Scene, SceneCall};
+use super::effect::{Scene, SceneCall};
 use super::station::Station;
 
 impl Station {

@@ -1,10 +1,10 @@
-//! Which of several core servers is used: `core.url` may list them in order of preference.
+//! Which of several servers is used: `core.url` may list them in order of preference.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::output::ServerIndex;
+use super::effect::ServerIndex;
 use super::time::Time;
 
 /// So many failures in a row, and the next server is tried.

@@ -1,4 +1,4 @@
-//! The session with the core server: connecting, transactions, keepalive, and what to do
+//! The session with the server: connecting, transactions, keepalive, and what to do
 //! after each kind of loss (`protocol.md`, "Connection", "Close codes", "Recovery").
 
 mod loss;
@@ -11,11 +11,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{CoreConfig, Credentials};
-use crate::signaling::{CallId, ClientMessage, CloseCause, Event, RegistrationStatus, RequestBody, StateHandshake};
+use crate::signaling::{
+    CallId, ClientMessage, CloseCause, Event, RegistrationStatus, RequestBody, SocketEvent, StateHandshake,
+};
 
 use super::backoff::{Backoff, RESET_AFTER};
-use super::input::{SocketEvent, TokenError};
-use super::output::{Output, ServerIndex};
+use super::effect::{Effect, ServerIndex};
+use super::input::TokenError;
 use super::random::Random;
 use super::servers::Servers;
 use super::takeover::Takeovers;
@@ -255,36 +257,36 @@ impl Session {
     }
 
     /// Does what is due.
-    pub(super) fn tick(&mut self, now: Now, random: &mut Random, out: &mut VecDeque<Output>) -> Vec<News> {
+    pub(super) fn tick(&mut self, now: Now, random: &mut Random, out: &mut VecDeque<Effect>) -> Vec<News> {
         let Now { at: now, local } = now;
         if self.is_up() && self.transactions.link_is_dead(self.heard_at, now) {
-            out.push_back(Output::Disconnect { code: CloseCause::KeepaliveTimeout.code() });
+            out.push_back(Effect::Disconnect { code: CloseCause::KeepaliveTimeout.code() });
             return self.lost(CloseCause::KeepaliveTimeout, now, random, out);
         }
         let late = self.transactions.expire(now);
         self.counters.timed_out_requests += late.len() as u64;
         let mut news: Vec<News> = late.into_iter().map(News::TimedOut).collect();
         if self.servers.probe_due(now) {
-            out.push_back(Output::Probe(ServerIndex(0)));
+            out.push_back(Effect::Probe(ServerIndex(0)));
         }
         match &mut self.phase {
             Phase::Waiting { until, .. } if now >= *until => self.connect(now, out),
             Phase::WaitingForTime { until, .. } if now >= *until || local.is_some() => self.connect(now, out),
             Phase::WaitingForTime { poll, .. } if now >= *poll => *poll = now + CLOCK_POLL,
             Phase::Connecting { deadline } if now >= *deadline => {
-                out.push_back(Output::Disconnect { code: 1000 });
+                out.push_back(Effect::Disconnect { code: 1000 });
                 self.retry_later(false, "no connection within 30 s", now, random);
             }
             Phase::ObtainingToken { deadline } if now >= *deadline => {
                 self.retry_later(false, "no answer to the login within 30 s", now, random);
             }
             Phase::AwaitingState { deadline, .. } if now >= *deadline => {
-                out.push_back(Output::Disconnect { code: 1000 });
+                out.push_back(Effect::Disconnect { code: 1000 });
                 self.retry_later(false, "the server did not say state within 10 s", now, random);
             }
             Phase::Up { since, keepalive_interval, last_sent, keepalive, .. } => match keepalive {
                 Some((_, deadline)) if now >= *deadline => {
-                    out.push_back(Output::Disconnect { code: CloseCause::KeepaliveTimeout.code() });
+                    out.push_back(Effect::Disconnect { code: CloseCause::KeepaliveTimeout.code() });
                     news.extend(self.lost(CloseCause::KeepaliveTimeout, now, random, out));
                 }
                 None if now >= *last_sent + *keepalive_interval => self.send_keepalive(now, out),
@@ -300,17 +302,17 @@ impl Session {
     }
 
     /// Goes back to the first server where it has been healthy for a while. Only without a call.
-    pub(super) fn return_to_first_server(&mut self, now: Time, random: &mut Random, out: &mut VecDeque<Output>) {
+    pub(super) fn return_to_first_server(&mut self, now: Time, random: &mut Random, out: &mut VecDeque<Effect>) {
         if self.is_up() && self.servers.may_return(now) {
             self.servers.return_to_first();
             self.transactions.void();
-            out.push_back(Output::Disconnect { code: 1000 });
+            out.push_back(Effect::Disconnect { code: 1000 });
             let wait = random.between(Duration::ZERO, NEW_ADDRESS_SPREAD);
             self.wait(wait, true, SessionState::Offline, "the first server is back", now);
         }
     }
 
-    /// What came of `Output::Probe`.
+    /// What came of `Effect::Probe`.
     pub(super) fn probed(&mut self, answered: bool, now: Time) {
         self.servers.probed(answered, now);
     }
@@ -322,7 +324,7 @@ impl Session {
         addresses: Vec<IpAddr>,
         now: Time,
         random: &mut Random,
-        out: &mut VecDeque<Output>,
+        out: &mut VecDeque<Effect>,
     ) -> Vec<News> {
         let Some(before) = self.addresses.replace(addresses.clone()) else { return Vec::new() };
         let new = addresses.iter().any(|address| !address.is_loopback() && !before.contains(address));
@@ -336,7 +338,7 @@ impl Session {
             Phase::Up { local: Some(local), .. } | Phase::AwaitingState { local: Some(local), .. }
                 if !addresses.contains(local) =>
             {
-                out.push_back(Output::Disconnect { code: 1001 });
+                out.push_back(Effect::Disconnect { code: 1001 });
                 news = self.lost(CloseCause::Standard(1006), now, random, out);
                 self.reason = Some("the network address of the session is gone".into());
                 if any {
@@ -346,7 +348,7 @@ impl Session {
             Phase::Up { keepalive: None, .. } => self.send_keepalive(now, out),
             // An attempt from the old address may hang for long.
             Phase::Connecting { .. } if new => {
-                out.push_back(Output::Disconnect { code: 1000 });
+                out.push_back(Effect::Disconnect { code: 1000 });
                 self.connect(now, out);
             }
             // A route may come a moment after its address.
@@ -380,7 +382,7 @@ impl Session {
         call_id: Option<CallId>,
         body: RequestBody,
         now: Time,
-        out: &mut VecDeque<Output>,
+        out: &mut VecDeque<Effect>,
     ) -> Option<String> {
         if let (RequestBody::Hangup {} | RequestBody::Decline { refer_id: None }, Some(line), Some(call_id)) =
             (&body, line, &call_id)
@@ -393,7 +395,7 @@ impl Session {
         }
         let request = self.transactions.open(line, call_id, body, now);
         let transaction = request.transaction.clone();
-        out.push_back(Output::Send(ClientMessage::Request(request)));
+        out.push_back(Effect::Send(ClientMessage::Request(request)));
         self.note_sent(now);
         Some(transaction)
     }
@@ -419,7 +421,7 @@ impl Session {
     }
 
     /// Rule 3: sends unacknowledged hangups again, of those calls that the server still has.
-    pub(super) fn resend_farewells(&mut self, server_has: &[ServerHas], now: Time, out: &mut VecDeque<Output>) {
+    pub(super) fn resend_farewells(&mut self, server_has: &[ServerHas], now: Time, out: &mut VecDeque<Effect>) {
         for (farewell, body) in self.transactions.take_farewells(server_has) {
             self.request(Some(farewell.line), Some(farewell.call_id), body, now, out);
         }
@@ -436,7 +438,7 @@ impl Session {
         event: SocketEvent,
         now: Now,
         random: &mut Random,
-        out: &mut VecDeque<Output>,
+        out: &mut VecDeque<Effect>,
     ) -> Vec<News> {
         let Now { at: now, local: clock } = now;
         match event {
@@ -469,7 +471,7 @@ impl Session {
         result: Result<(), TokenError>,
         now: Now,
         random: &mut Random,
-        out: &mut VecDeque<Output>,
+        out: &mut VecDeque<Effect>,
     ) {
         let Now { at: now, local: clock } = now;
         if !matches!(self.phase, Phase::ObtainingToken { .. }) {
@@ -491,7 +493,7 @@ impl Session {
         }
     }
 
-    fn connect(&mut self, now: Time, out: &mut VecDeque<Output>) {
+    fn connect(&mut self, now: Time, out: &mut VecDeque<Effect>) {
         self.last_attempt = Some(now);
         self.phase = Phase::Connecting { deadline: now + CONNECT_TIMEOUT };
         // A fault stays shown until it is over, not only between attempts.
@@ -499,12 +501,12 @@ impl Session {
             let reason = self.reason.take();
             self.set_state(SessionState::Connecting, reason);
         }
-        out.push_back(Output::Connect { server: self.servers.current(), force: self.force });
+        out.push_back(Effect::Connect { server: self.servers.current(), force: self.force });
     }
 
-    fn send_keepalive(&mut self, now: Time, out: &mut VecDeque<Output>) {
+    fn send_keepalive(&mut self, now: Time, out: &mut VecDeque<Effect>) {
         let transaction = self.transactions.number();
-        out.push_back(Output::Send(ClientMessage::Keepalive { transaction: transaction.clone() }));
+        out.push_back(Effect::Send(ClientMessage::Keepalive { transaction: transaction.clone() }));
         self.note_sent(now);
         if let Phase::Up { keepalive, .. } = &mut self.phase {
             *keepalive = Some((transaction, now + TRANSACTION_TIMEOUT));

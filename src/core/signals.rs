@@ -1,4 +1,4 @@
-//! What the core server says, applied to the calls.
+//! What the server says, applied to the calls.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use crate::signaling::{CallId, Event, EventBody, RequestBody, Trickle, response_
 
 use super::call::{Call, Direction, Phase, Update};
 use super::cause::Cause;
+use super::effect::{Effect, MediaCommand};
 use super::fact::Fact;
-use super::output::{MediaCommand, Output};
 use super::session::{News, Rejection};
 use super::station::Station;
 use super::time::Time;
@@ -93,7 +93,7 @@ impl Station {
         if rejection.code == response_code::NO_SUCH_CALL
             && let Some(call_id) = &pending.call_id
         {
-            self.call_gone(call_id, "the core server no longer knows the call");
+            self.call_gone(call_id, "the server no longer knows the call");
             return;
         }
         if pending.name == "hold"
@@ -111,7 +111,7 @@ impl Station {
         let Some(line) = self.line_of(pending) else { return };
         let ending = self.lines.call(line).is_some_and(Call::is_ending);
         if ending && matches!(pending.name.as_str(), "hangup" | "decline") {
-            self.finish(line, Cause::new(408, "the core server did not confirm our hangup"));
+            self.finish(line, Cause::new(408, "the server did not confirm our hangup"));
         }
     }
 
@@ -135,14 +135,14 @@ impl Station {
 
     fn missed(&mut self, caller: &str) {
         self.missed_calls += 1;
-        self.fact(Fact::MissedCall { caller: super::caller::caller(caller, &self.config.core.sip_domains) });
+        self.fact(Fact::MissedCall { caller: crate::sip_address::caller(caller, &self.config.core.sip_domains) });
     }
 
     fn line_event(&mut self, line: usize, event: Event) {
         match event.body {
             EventBody::IceTrickle { candidate: Trickle::Candidate(candidate) } => {
                 if let Some(media) = self.lines.call(line).and_then(|call| call.media) {
-                    self.push(Output::Media(media, MediaCommand::AddCandidate(candidate)));
+                    self.push(Effect::Media(media, MediaCommand::AddCandidate(candidate)));
                 }
             }
             EventBody::IceHangup { .. } => {
@@ -154,12 +154,12 @@ impl Station {
             }
             EventBody::IceMedia { kind, receiving, .. } if kind == "audio" => {
                 let heard = self.lines.call_mut(line).and_then(|call| {
-                    let changed = call.core_hears_us.replace(receiving) != Some(receiving);
+                    let changed = call.server_hears_us.replace(receiving) != Some(receiving);
                     changed.then(|| call.id.0.clone())
                 });
                 if let Some(call_id) = heard {
-                    self.fact(Fact::CoreHears { call_id, receiving });
-                    self.core_hears(line, receiving);
+                    self.fact(Fact::ServerHears { call_id, receiving });
+                    self.server_hears(line, receiving);
                 }
             }
             EventBody::IceSlowlink { media, uplink, lost, .. } if media == "audio" => {
@@ -250,7 +250,7 @@ impl Station {
         let before = matches!(call.phase, Phase::Alerting { early_media: true, .. });
         call.phase = Phase::Alerting { early_media: before || answer.is_some(), deadline };
         if let (Some(media), Some(answer)) = (call.media, answer) {
-            self.push(Output::Media(media, MediaCommand::ApplyAnswer { answer }));
+            self.push(Effect::Media(media, MediaCommand::ApplyAnswer { answer }));
         }
     }
 
@@ -261,7 +261,7 @@ impl Station {
             (Phase::Established { .. }, _) => self.update_answered(line, transaction, answer),
             (Phase::Dialing { .. } | Phase::Alerting { .. } | Phase::Answering { .. }, _) => {
                 if let (Some(media), Some(answer)) = (call.media, answer) {
-                    self.push(Output::Media(media, MediaCommand::ApplyAnswer { answer }));
+                    self.push(Effect::Media(media, MediaCommand::ApplyAnswer { answer }));
                 }
                 self.establish(line);
             }
@@ -280,7 +280,7 @@ impl Station {
         }
         if let (Some(answer), Some(media)) = (answer, call.media) {
             call.update = Update::Idle;
-            self.push(Output::Media(media, MediaCommand::ApplyAnswer { answer }));
+            self.push(Effect::Media(media, MediaCommand::ApplyAnswer { answer }));
             self.negotiated(line);
         }
     }
@@ -318,7 +318,7 @@ impl Station {
         }
         // The delay may have been one too many, and the peer connection another one since.
         if let Some(media) = self.lines.call(line).and_then(|call| call.media) {
-            self.push(Output::Media(media, MediaCommand::AnswerUpdate { offer }));
+            self.push(Effect::Media(media, MediaCommand::AnswerUpdate { offer }));
         }
     }
 
@@ -343,7 +343,7 @@ impl Station {
                 && matches!(call.phase, Phase::Answering { .. }));
         if gone {
             let call_id = call.id.clone();
-            return self.call_gone(&call_id, "the core server no longer knows the call");
+            return self.call_gone(&call_id, "the server no longer knows the call");
         }
         let of_update = matches!(&call.update, Update::Sent { transaction: sent, .. }
             if transaction.is_none_or(|transaction| transaction == sent));

@@ -13,13 +13,13 @@ use crate::signaling::{CallId, RequestBody};
 use super::access::Access;
 use super::call::{Call, CallState, HuntId, Origin};
 use super::contact::Contact;
+use super::effect::{Effect, MediaCommand, MediaId, Scene};
 use super::fact::Fact;
 use super::gesture::ButtonInput;
 use super::hunt::Hunt;
 use super::input::{AudioEvent, Input, MicrophoneFault};
 use super::lines::Lines;
 use super::memory::{Memory, RememberedCall};
-use super::output::{MediaCommand, MediaId, Output, Scene};
 use super::outputs::OutputState;
 use super::pins::PinFaults;
 use super::random::Random;
@@ -120,7 +120,7 @@ pub struct Station {
     told_session: Option<(SessionState, Option<String>)>,
     /// Drained before anything else happens, and so no part of the state.
     #[serde(skip)]
-    pub(super) outbox: VecDeque<Output>,
+    pub(super) effects: VecDeque<Effect>,
 }
 
 impl Station {
@@ -159,7 +159,7 @@ impl Station {
             scene: Scene { volume: u8::MAX, ..Scene::default() },
             told_lines: Vec::new(),
             told_session: None,
-            outbox: VecDeque::new(),
+            effects: VecDeque::new(),
             random: Random::new(seed),
             config,
             now,
@@ -177,14 +177,14 @@ impl Station {
             Input::PinFault { pin, fault } => self.pin_fault(pin, fault),
             Input::Command(id, by, command) => {
                 let result = self.command(by, command);
-                self.push(Output::Reply(id, result));
+                self.push(Effect::Reply(id, result));
             }
             Input::Socket(event) => {
-                let news = self.session.handle(event, self.now, &mut self.random, &mut self.outbox);
+                let news = self.session.handle(event, self.now, &mut self.random, &mut self.effects);
                 self.take_news(news);
             }
             Input::Token(result) => {
-                self.session.token(result, self.now, &mut self.random, &mut self.outbox);
+                self.session.token(result, self.now, &mut self.random, &mut self.effects);
             }
             Input::Media(media, event) => self.media_event(media, event),
             Input::Audio(event) => self.audio_event(event),
@@ -196,8 +196,8 @@ impl Station {
     }
 
     /// The next thing to do.
-    pub fn poll_output(&mut self) -> Option<Output> {
-        self.outbox.pop_front()
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
     }
 
     /// When [`Input::Tick`] is next needed.
@@ -244,7 +244,7 @@ impl Station {
     /// How many things wait in the core's queues, each of which has a bound: requests in flight with
     /// goodbyes, delayed actions, wishes to call, and outputs that were not drained.
     pub fn backlog(&self) -> [usize; 4] {
-        [self.session.queued(), self.delayed.len(), self.hunts.len(), self.outbox.len()]
+        [self.session.queued(), self.delayed.len(), self.hunts.len(), self.effects.len()]
     }
 
     /// Nothing is left to be said goodbye to: the process may end.
@@ -252,28 +252,28 @@ impl Station {
         self.lines.iter().all(|line| line.call.is_none()) && self.outputs.iter().all(|output| !output.is_on())
     }
 
-    pub(super) fn push(&mut self, output: Output) {
-        debug_assert!(self.outbox.len() < MAX_OUTBOX, "nobody drains the outputs");
-        self.outbox.push_back(output);
+    pub(super) fn push(&mut self, effect: Effect) {
+        debug_assert!(self.effects.len() < MAX_OUTBOX, "nobody drains the outputs");
+        self.effects.push_back(effect);
     }
 
     pub(super) fn fact(&mut self, fact: Fact) {
-        self.push(Output::Fact(fact));
+        self.push(Effect::Fact(fact));
     }
 
     pub(super) fn play(&mut self, sound: Sound, to_calls: bool) {
-        self.push(Output::Play { sound, to_calls });
+        self.push(Effect::Play { sound, to_calls });
     }
 
     pub(super) fn send(&mut self, line: usize, call_id: Option<CallId>, body: RequestBody) -> Option<String> {
         let line = u32::try_from(line).unwrap_or(u32::MAX);
-        self.session.request(Some(line), call_id, body, self.now.at, &mut self.outbox)
+        self.session.request(Some(line), call_id, body, self.now.at, &mut self.effects)
     }
 
     pub(super) fn new_media(&mut self, command: MediaCommand) -> MediaId {
         let media = MediaId(self.next_media);
         self.next_media = self.next_media.wrapping_add(1);
-        self.push(Output::Media(media, command));
+        self.push(Effect::Media(media, command));
         media
     }
 
@@ -321,12 +321,12 @@ impl Station {
         let now = self.now.at;
         self.outputs.iter_mut().for_each(|output| output.rest(now));
         if let Some(warm) = self.warm.take() {
-            self.push(Output::Media(warm.media, MediaCommand::Close));
+            self.push(Effect::Media(warm.media, MediaCommand::Close));
         }
     }
 
     fn run_deadlines(&mut self) {
-        let news = self.session.tick(self.now, &mut self.random, &mut self.outbox);
+        let news = self.session.tick(self.now, &mut self.random, &mut self.effects);
         self.take_news(news);
         self.settle_pins();
         for (output, pin) in self.outputs.iter_mut().zip(&self.config.outputs) {
@@ -343,21 +343,21 @@ impl Station {
         self.run_call_deadlines();
         self.run_hunt_deadlines();
         if self.lines.calls().next().is_none() && self.hunts.is_empty() {
-            self.session.return_to_first_server(self.now.at, &mut self.random, &mut self.outbox);
+            self.session.return_to_first_server(self.now.at, &mut self.random, &mut self.effects);
         }
     }
 
     /// The machine's addresses changed: the session looks after its socket, the calls after their
     /// media, and the offer that is kept warm names addresses that may be gone.
     fn network(&mut self, addresses: Vec<IpAddr>) {
-        let news = self.session.addresses(addresses.clone(), self.now.at, &mut self.random, &mut self.outbox);
+        let news = self.session.addresses(addresses.clone(), self.now.at, &mut self.random, &mut self.effects);
         self.take_news(news);
         let Some(before) = self.addresses.replace(addresses.clone()) else { return };
         if before == addresses {
             return;
         }
         if let Some(warm) = self.warm.take() {
-            self.push(Output::Media(warm.media, MediaCommand::Close));
+            self.push(Effect::Media(warm.media, MediaCommand::Close));
         }
         if before.iter().any(|address| !addresses.contains(address)) {
             for line in 0..self.lines.len() {
@@ -376,7 +376,7 @@ impl Station {
         let scene = self.compose_scene();
         if scene != self.scene {
             self.scene = scene.clone();
-            self.push(Output::Scene(scene));
+            self.push(Effect::Scene(scene));
         }
         self.settle_outputs();
         self.tell_pins();
@@ -385,7 +385,7 @@ impl Station {
         let memory = self.compose_memory();
         if memory != self.told_memory {
             self.told_memory = memory.clone();
-            self.push(Output::Remember(memory));
+            self.push(Effect::Remember(memory));
         }
     }
 
@@ -402,9 +402,9 @@ impl Station {
         for ((index, pin), output) in config.outputs.iter().enumerate().zip(&mut self.outputs) {
             changes.extend(output.update(pin, &shown).map(|drive| (index, pin, drive, output.by())));
         }
-        changes.sort_by_key(|(_, _, drive, _)| *drive != super::output::Drive::Off);
+        changes.sort_by_key(|(_, _, drive, _)| *drive != crate::config::Drive::Off);
         for (index, pin, drive, by) in changes {
-            self.push(Output::Drive(crate::config::OutputIndex(index), drive));
+            self.push(Effect::Drive(crate::config::OutputIndex(index), drive));
             if matches!(pin.kind, crate::config::OutputKind::Relay { .. }) {
                 self.fact(Fact::Output { output: pin.name.clone(), drive, by });
             }
@@ -417,7 +417,7 @@ impl Station {
         if self.warm.as_ref().is_some_and(|warm| now >= warm.remake_at)
             && let Some(warm) = self.warm.take()
         {
-            self.push(Output::Media(warm.media, MediaCommand::Close));
+            self.push(Effect::Media(warm.media, MediaCommand::Close));
         }
         if self.warm_retry_at.is_some_and(|at| now >= at) {
             self.warm_retry_at = None;
@@ -432,7 +432,7 @@ impl Station {
     /// The warm peer connection failed: it is closed and made again, not at once.
     pub(super) fn drop_warm(&mut self) {
         if let Some(warm) = self.warm.take() {
-            self.push(Output::Media(warm.media, MediaCommand::Close));
+            self.push(Effect::Media(warm.media, MediaCommand::Close));
         }
         self.warm_retry_at = Some(self.now.at + WARM_RETRY);
     }

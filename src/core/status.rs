@@ -7,17 +7,16 @@ use super::cause::Cause;
 use super::contact::Contact;
 use super::fact::{MissingSound, RepairStep};
 use super::input::{AnyPin, Pin};
-use super::output::Drive;
 use super::proof::Proof;
 use super::session::{SessionCounters, SessionState};
 use super::setting::Lasting;
 use super::station::Station;
-use crate::config::OutputIndex;
+use crate::config::{Drive, OutputIndex};
 
 /// Everything a person asks first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Status {
-    /// The session with the core server.
+    /// The session with the server.
     pub session: SessionStatus,
     /// Lines in their order.
     pub lines: Vec<LineStatus>,
@@ -95,9 +94,9 @@ pub struct CallStatus {
     pub talk_s: Option<u64>,
     /// ICE and DTLS are up.
     pub media_connected: bool,
-    /// The core's word that it hears us.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub core_hears_us: Option<bool>,
+    /// The server's word that it hears us.
+    #[serde(rename = "core_hears_us", default, skip_serializing_if = "Option::is_none")]
+    pub server_hears_us: Option<bool>,
     /// The repair that is in work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repairing: Option<RepairStep>,
@@ -269,7 +268,7 @@ impl Station {
                         age_s: self.now.at.since(call.started_at).as_secs(),
                         talk_s: call.established_at.map(|at| self.now.at.since(at).as_secs()),
                         media_connected: call.connected,
-                        core_hears_us: call.core_hears_us,
+                        server_hears_us: call.server_hears_us,
                         repairing: call.proof().and_then(Proof::repairing),
                         silent: call.proof().and_then(Proof::missing),
                         held: call.held,

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::LocalTime;
+
 /// A moment on a monotonic clock, in milliseconds since an arbitrary start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -31,46 +33,6 @@ impl Sub<Duration> for Time {
     fn sub(self, duration: Duration) -> Time {
         Time(self.0.saturating_sub(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
     }
-}
-
-/// Day of the week, for rules with `hours`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Weekday {
-    /// `Mo`
-    Monday,
-    /// `Tu`
-    Tuesday,
-    /// `We`
-    Wednesday,
-    /// `Th`
-    Thursday,
-    /// `Fr`
-    Friday,
-    /// `Sa`
-    Saturday,
-    /// `Su`
-    Sunday,
-}
-
-impl Weekday {
-    /// All of them, from Monday.
-    pub const ALL: [Weekday; 7] =
-        [Self::Monday, Self::Tuesday, Self::Wednesday, Self::Thursday, Self::Friday, Self::Saturday, Self::Sunday];
-
-    /// The day before.
-    pub fn yesterday(self) -> Weekday {
-        let index = (self as usize + 6) % 7;
-        Self::ALL.get(index).copied().unwrap_or(self)
-    }
-}
-
-/// Local time of the station, to the minute.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LocalTime {
-    /// Day of the week.
-    pub weekday: Weekday,
-    /// Minutes since midnight, 0 to 1439.
-    pub minute_of_day: u16,
 }
 
 /// The two clocks at the moment of an input.

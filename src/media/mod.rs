@@ -80,7 +80,7 @@ impl MediaError {
     /// What the library says is for its authors, and may quote what came from outside.
     fn library<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> Self {
         move |error| {
-            let error = crate::signaling::shortened(&error.to_string());
+            let error = crate::plain_text::shortened(&error.to_string());
             tracing::debug!(error, "the WebRTC library could not {what}");
             Self::Library(what)
         }

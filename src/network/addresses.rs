@@ -6,7 +6,7 @@ use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
 
 /// Addresses of interfaces that are up and have their carrier, loopback included, in a fixed order.
-/// Link-local addresses of IPv6 are left out: no core server is reached from them.
+/// Link-local addresses of IPv6 are left out: no server is reached from them.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! The embedded default: a telephony core of its own, a web phone, and a station with a front panel.
+//! The embedded default: a telephony server of its own, a web phone, and a station with a front panel.
 //!
 //! For a laptop (`callbox sandbox`), as the only server of a household on its LAN, and for the
 //! tests. The pure part is [`exchange`]; the rest carries HTTP and WebSockets to it.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Why the core server, or the network, ended the connection.
+/// Why the server, or the network, ended the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CloseCause {
     /// 1xxx: closed, going away, abnormal, server error.
@@ -15,7 +15,7 @@ pub enum CloseCause {
     SessionMissed,
     /// 4300 to 4302: the device was removed from the account.
     App(u16),
-    /// 4400 to 4402: the core restarted or crashed.
+    /// 4400 to 4402: the server restarted or crashed.
     Controller(u16),
     /// 4410 to 4412: the account lacks something.
     Subscriber(u16),
@@ -91,14 +91,14 @@ impl CloseCause {
             Self::SocketMessage | Self::SignalingMessage => "the server could not read a message of ours",
             Self::SessionMissed => "the token is unknown or expired",
             Self::App(_) => "this device was removed from the account",
-            Self::Controller(_) => "the core server restarted",
-            Self::Subscriber(_) => "the account is not complete on the core server",
-            Self::ControllerWebrtc => "the media side of the core server is down",
+            Self::Controller(_) => "the server restarted",
+            Self::Subscriber(_) => "the account is not complete on the server",
+            Self::ControllerWebrtc => "the media side of the server is down",
             Self::Attached => "another connection holds this session",
-            Self::NotAttached => "the core server holds no connection of this session",
+            Self::NotAttached => "the server holds no connection of this session",
             Self::ForceAttached => "another client took this session over",
             Self::KeepaliveTimeout => "the link was dead",
-            Self::Request(_) => "a request went wrong on the core server",
+            Self::Request(_) => "a request went wrong on the server",
             Self::CallId => "a request named a call that had ended",
             Self::Other(_) => "closed for a reason this version does not know",
         }

@@ -22,10 +22,10 @@ use super::close::CloseCause;
 use super::endpoint::Endpoint;
 use super::message::{ClientMessage, FrameError, MAX_FRAME_BYTES, SUB_PROTOCOL, ServerMessage};
 use super::redirect;
+use super::socket_event::{ConnectFailure, ConnectFailureKind, SocketEvent};
 use super::stream::{self, Opened, Stream};
 use super::tls::{CertificateProblem, certificate_problem};
 use super::token::TokenStore;
-use crate::core::{ConnectFailure, ConnectFailureKind, SocketEvent};
 
 /// Frames that wait for the socket; the core has far fewer transactions in flight.
 const OUTGOING_FRAMES: usize = 256;
@@ -155,7 +155,9 @@ async fn connect(
         Ok(Err(Error::Protocol(error))) => {
             // The library's own words are for programmers.
             tracing::debug!(%error, "WebSocket upgrade");
-            Err(failure("no core server answers there: its answer is no WebSocket upgrade, or is damaged on its way"))
+            Err(failure(
+                "no telephony server answers there: its answer is no WebSocket upgrade, or is damaged on its way",
+            ))
         }
         Ok(Err(_)) => Err(failure("the WebSocket upgrade failed")),
     }
@@ -185,7 +187,7 @@ fn http_failure<T>(response: &tokio_tungstenite::tungstenite::http::Response<T>)
     let location = response.headers().get(header::LOCATION).map(HeaderValue::as_bytes);
     let words = redirect::words(status, location).unwrap_or_else(|| match status {
         200..=299 => format!(
-            "what answers there is no core server (HTTP {}): mostly a captive portal, or core.url is wrong",
+            "what answers there is not a telephony server (HTTP {}): mostly a captive portal, or core.url is wrong",
             response.status()
         ),
         _ => format!("the server answered HTTP {}", response.status()),

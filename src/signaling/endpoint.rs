@@ -1,4 +1,4 @@
-//! Addresses of the core server: base, tenant, and the paths below them.
+//! Addresses of the server: base, tenant, and the paths below them.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;

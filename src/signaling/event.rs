@@ -112,12 +112,12 @@ pub enum EventBody {
     Unregistered {},
     /// ICE and DTLS are up.
     IceWebrtcup {},
-    /// The core hears us, or no longer does.
+    /// The server hears us, or no longer does.
     IceMedia {
         /// `audio` or `video`.
         #[serde(rename = "type", default = "audio")]
         kind: String,
-        /// Whether packets arrive at the core; the event without it is sent when they begin to.
+        /// Whether packets arrive at the server; the event without it is sent when they begin to.
         #[serde(default = "yes")]
         receiving: bool,
         /// Which m-line.
@@ -129,7 +129,7 @@ pub enum EventBody {
         /// `audio` or `video`; `type` and `media` both occur.
         #[serde(alias = "type", default = "audio")]
         media: String,
-        /// From us to the core.
+        /// From us to the server.
         #[serde(default)]
         uplink: bool,
         /// How many since the last event.
@@ -212,7 +212,7 @@ pub enum EventBody {
     Accepting {},
     /// INVITE.
     IncomingCall(Invitation),
-    /// All lines were busy; answered 486 by the core.
+    /// All lines were busy; answered 486 by the server.
     MissedCall {
         /// The called number.
         #[serde(default)]

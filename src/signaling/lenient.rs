@@ -7,7 +7,7 @@
 
 use serde_json::{Map, Value};
 
-use super::plain::{marked, plain};
+use crate::plain_text::{marked, plain};
 
 /// What a field holds.
 enum Kind {

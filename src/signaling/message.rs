@@ -9,10 +9,10 @@ use serde_json::Value;
 use super::event::Event;
 use super::handshake::StateHandshake;
 use super::lenient;
-use super::plain::plain;
 use super::request::Request;
+use crate::plain_text::plain;
 
-/// The only WebSocket sub-protocol of the core server.
+/// The only WebSocket sub-protocol of the server.
 pub const SUB_PROTOCOL: &str = "webtrit-protocol";
 
 /// The largest frame that either side accepts, in bytes.

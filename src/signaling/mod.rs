@@ -1,4 +1,4 @@
-//! The core server's side of the house: wire types (pure), the WebSocket, TLS and the session API.
+//! The server's side of the house: wire types (pure), the WebSocket, TLS and the session API.
 //!
 //! Source: `protocol.md`, which is the public WebTrit signaling protocol, version 1.
 
@@ -11,12 +11,12 @@ mod event;
 mod handshake;
 mod lenient;
 mod message;
-mod plain;
 #[cfg(feature = "daemon")]
 mod redirect;
 mod request;
 #[cfg(feature = "daemon")]
 mod session_api;
+mod socket_event;
 #[cfg(feature = "daemon")]
 mod stream;
 #[cfg(feature = "daemon")]
@@ -34,10 +34,10 @@ pub use endpoint::Endpoint;
 pub use event::{Event, EventBody, Invitation, SubscriptionState};
 pub use handshake::{CallLogEntry, LineState, LogMessage, Registration, RegistrationStatus, StateHandshake};
 pub use message::*;
-pub(crate) use plain::{plain, shortened};
 pub use request::{HoldDirection, Request, RequestBody};
 #[cfg(feature = "daemon")]
 pub use session_api::{LoginRequest, LoginResponse, SessionApi, SessionApiError};
+pub use socket_event::{ConnectFailure, ConnectFailureKind, SocketEvent};
 #[cfg(feature = "daemon")]
 pub use tls::{TlsError, client_config};
 #[cfg(feature = "daemon")]

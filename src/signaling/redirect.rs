@@ -1,6 +1,6 @@
 //! A server that sends the station elsewhere. The station does not follow: its token is for one server alone.
 
-use super::plain::shortened;
+use crate::plain_text::shortened;
 
 /// What to say of an answer that points elsewhere (RFC 9110, section 15.4); `None` where it is none.
 pub(super) fn words(status: u16, location: Option<&[u8]>) -> Option<String> {

@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use super::endpoint::Endpoint;
-use super::plain::shortened;
 use super::redirect;
 use super::stream;
 use super::tls::certificate_problem;
+use crate::plain_text::shortened;
 
 /// A call has this long, connection included.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
@@ -113,7 +113,7 @@ impl SessionApi {
         }
         if status.is_success() {
             return serde_json::from_slice(&body).map_err(|_| {
-                SessionApiError::Failed(format!("{}: no core server answers there", self.endpoint.shown()))
+                SessionApiError::Failed(format!("{}: no telephony server answers there", self.endpoint.shown()))
             });
         }
         let words = match serde_json::from_slice::<ErrorBody>(&body) {
@@ -129,7 +129,7 @@ impl SessionApi {
         }
     }
 
-    /// Whether a core server answers there (`GET /api/v1/system-info`, which needs no token).
+    /// Whether a server answers there (`GET /api/v1/system-info`, which needs no token).
     pub async fn answers(&self) -> bool {
         let path = self.endpoint.api_path("system-info");
         let call = self.call(Method::GET, &path, Vec::new());

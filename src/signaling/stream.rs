@@ -1,4 +1,4 @@
-//! A byte stream to the core server, with or without TLS, within a deadline.
+//! A byte stream to the server, with or without TLS, within a deadline.
 
 use std::io;
 use std::net::IpAddr;

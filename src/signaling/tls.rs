@@ -158,7 +158,7 @@ fn other_content(pem: &[u8], wanted: &str) -> String {
             "holds PKCS #7; make PEM of it: openssl pkcs7 -print_certs -in FILE -out certificate.pem".into()
         }
         Some(label) => {
-            let label = crate::signaling::shortened(&label.to_lowercase());
+            let label = crate::plain_text::shortened(&label.to_lowercase());
             format!("holds no {wanted}, but: {label}; name the file with the {wanted}")
         }
         None => {

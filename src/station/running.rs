@@ -19,7 +19,7 @@ use crate::audio::{Audio, AudioStartError, CardChoice, CardControls, CardTiming,
 use crate::blackbox::Recorder;
 use crate::config::{Config, Credentials};
 use crate::control::{EventRecord, FullStatus, SoundStatus};
-use crate::core::{AudioEvent, By, Fact, Input, MediaEvent, MediaId, Now, Output, ServerIndex, Station, TokenError};
+use crate::core::{AudioEvent, By, Effect, Fact, Input, MediaEvent, MediaId, Now, ServerIndex, Station, TokenError};
 use crate::gpio::{OutputPlayer, PinReport, Pins, take_pins};
 use crate::media::guard::DropCounters;
 use crate::media::{MediaAdapter, MediaContext};
@@ -330,8 +330,8 @@ impl Loop {
     fn feed_at(&mut self, now: Now, input: Input) {
         self.recorder.record(&self.station, now, &input);
         self.station.handle(now, input);
-        while let Some(output) = self.station.poll_output() {
-            self.carry_out(output);
+        while let Some(effect) = self.station.poll_effect() {
+            self.carry_out(effect);
         }
     }
 
@@ -340,16 +340,16 @@ impl Loop {
         let (config, waits) = crate::config::reload(&self.config, config);
         self.config = Arc::new(config);
         self.station.reconfigure(Arc::clone(&self.config));
-        while let Some(output) = self.station.poll_output() {
-            self.carry_out(output);
+        while let Some(effect) = self.station.poll_effect() {
+            self.carry_out(effect);
         }
         self.recorder = Recorder::default();
         waits
     }
 
-    fn carry_out(&mut self, output: Output) {
-        match output {
-            Output::Connect { server, force } => {
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Connect { server, force } => {
                 self.generation += 1;
                 self.server = server;
                 self.socket = self.endpoint(server).map(|endpoint| {
@@ -363,36 +363,36 @@ impl Loop {
                     )
                 });
             }
-            Output::Probe(server) => self.probe(server),
-            Output::Remember(memory) => self.keeper.keep(memory),
-            Output::Disconnect { code } => {
+            Effect::Probe(server) => self.probe(server),
+            Effect::Remember(memory) => self.keeper.keep(memory),
+            Effect::Disconnect { code } => {
                 self.generation += 1;
                 if let Some(socket) = self.socket.take() {
                     socket.close(code);
                 }
             }
-            Output::Send(message) => {
+            Effect::Send(message) => {
                 let sent = self.socket.as_ref().is_some_and(|socket| socket.send(&message));
                 if !sent {
                     tracing::warn!("a message could not be queued: the socket is gone or stands still");
                 }
             }
-            Output::TokenRefused => {
+            Effect::TokenRefused => {
                 let tokens = Arc::clone(&self.tokens);
                 tokio::spawn(async move { tokens.refuse().await });
             }
-            Output::ObtainToken => self.obtain_token(),
-            Output::Media(media, command) => self.media.command(media, command),
-            Output::Scene(scene) => self.audio.set_scene(&scene),
-            Output::Play { sound, to_calls } => self.audio.play(sound, to_calls),
-            Output::Drive(output, drive) => self.player.drive(output.0, drive),
-            Output::Reply(id, result) => {
+            Effect::ObtainToken => self.obtain_token(),
+            Effect::Media(media, command) => self.media.command(media, command),
+            Effect::Scene(scene) => self.audio.set_scene(&scene),
+            Effect::Play { sound, to_calls } => self.audio.play(sound, to_calls),
+            Effect::Drive(output, drive) => self.player.drive(output.0, drive),
+            Effect::Reply(id, result) => {
                 if let Some(index) = self.replies.iter().position(|(of, _)| *of == id) {
                     let (_, reply) = self.replies.swap_remove(index);
                     let _ = reply.send(result);
                 }
             }
-            Output::Fact(fact) => self.tell(fact),
+            Effect::Fact(fact) => self.tell(fact),
         }
     }
 
@@ -550,7 +550,7 @@ fn log(fact: &Fact) {
         Fact::Repair { call_id, step, outcome } => {
             tracing::warn!(fact.call_id = call_id, fact.step = ?step, fact.outcome = ?outcome, "{fact}");
         }
-        Fact::CoreHears { call_id, receiving } => {
+        Fact::ServerHears { call_id, receiving } => {
             tracing::info!(fact.call_id = call_id, fact.receiving = receiving, "{fact}")
         }
         Fact::SlowLink { line, uplink, lost } => {

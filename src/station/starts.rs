@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::clock::Clock;
-use crate::core::{Random, Starts};
+use crate::core::{Random, RestartBackoff};
 
 const FILE: &str = "starts.json";
 
@@ -12,7 +12,7 @@ const FILE: &str = "starts.json";
 pub fn note_start(folder: &Path) -> Duration {
     let path = folder.join(FILE);
     let read = || serde_json::from_str(&std::fs::read_to_string(&path).ok()?).ok();
-    let mut starts: Starts = read().unwrap_or_default();
+    let mut starts: RestartBackoff = read().unwrap_or_default();
     let now = Clock::new().now().at;
     let wait = starts.begin(now, &mut Random::new(now.0));
     // What cannot be remembered is not waited for.

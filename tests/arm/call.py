@@ -3,7 +3,7 @@ stations through the sandbox on loopback, with the sound of each heard by the ot
 
     python3 call.py ARCH ARM_CALLBOX NATIVE_CALLBOX VIRTCARD
 
-NATIVE_CALLBOX is the core server, and asks the daemons; VIRTCARD is the plug-in of tests/soundcard, built for ARM.
+NATIVE_CALLBOX is the server, and asks the daemons; VIRTCARD is the plug-in of tests/soundcard, built for ARM.
 """
 import array
 import json
@@ -149,7 +149,7 @@ def main(arch, program, native, virtcard):
                 lines = (folder / "core").read_text().split()
                 return next((word.rstrip("/") for word in lines if word.startswith("http://")), None)
 
-            url = until("the core server", 20, address)
+            url = until("the server", 20, address)
             door, phone = Station(folder, "100", url, 500, tools), Station(folder, "101", url, 1000, tools)
             stations = [door, phone]
             checked = door.run("check", "--config", "callbox.toml")

@@ -3,7 +3,7 @@ and a reboot that ends in a running, registered service.
 
     python3 system.py CALLBOX_ARM64_DEB
 
-The core server and the phone are the same program in the same machine. Its GPIO chip is the board's own (PL061), with
+The server and the phone are the same program in the same machine. Its GPIO chip is the board's own (PL061), with
 a real driver behind it; its sound card is the kernel's loop.
 """
 import json
@@ -145,7 +145,7 @@ def run(machine):
     until("the registration", PATIENCE_S, registered)
     shown = sh("systemctl status callbox", check=False)
     assert 'Status: "registered"' in shown, shown
-    # The core server here forgets its tokens with each start: from now on name and password, as a real one has too.
+    # The server here forgets its tokens with each start: from now on name and password, as a real one has too.
     sh("install -m 600 /share/password /etc/callbox/secrets/password")
     sh("sed -i 's|^token_file.*|login = \"101\"\\npassword_file = \"secrets/password\"|' /etc/callbox/callbox.toml && callbox check && systemctl restart callbox")
     until("the registration with a password", PATIENCE_S, registered)

@@ -61,7 +61,7 @@ fn no_example_has_a_code_that_is_soon_guessed() {
     }
 }
 
-/// The README's way to a first door, with the sandbox as its core server.
+/// The README's way to a first door, with the sandbox as its server.
 #[test]
 fn the_way_to_the_first_door_works_to_the_letter() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! A core server that does what a test says, over real sockets and TLS.
+//! A server that does what a test says, over real sockets and TLS.
 
 use std::sync::Arc;
 use std::time::Duration;

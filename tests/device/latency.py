@@ -3,7 +3,7 @@
     python3 latency.py CALLBOX
 
 Measured from before the line falls to the station's own word of the call, which it says in the turn that sends
-`outgoing_call`; and to the far phone's, which has the core server's time in it. This machine has one processor and a tick
+`outgoing_call`; and to the far phone's, which has the server's time in it. This machine has one processor and a tick
 of 10 ms, in which its debounce counts.
 """
 import json

@@ -2,7 +2,7 @@
 
     python3 network.py CALLBOX
 
-The core server (callbox sandbox, with a station that answers by itself) and the station under test live in
+The server (callbox sandbox, with a station that answers by itself) and the station under test live in
 two network namespaces of the device, joined by a veth pair with 10 % loss and 200 ms delay each way. In
 mid-call the station's address goes and another one comes: the session must be back, and the call must have
 its sound again, both ways.
@@ -70,7 +70,7 @@ def run(device):
     sh("ip addr add 10.9.0.2/24 dev st0 && ip link set st0 up && ip link set lo up")
     sh("RUST_BACKTRACE=1 XDG_RUNTIME_DIR=/run ip netns exec core /share/callbox sandbox --listen 10.9.0.1:8443 "
        "--accounts /share/accounts.toml --data /tmp/data --no-sound-card > /tmp/core.log 2>&1 &")
-    until("the core server", 30, lambda: sh("grep -c SHA-256 /tmp/core.log", check=False).strip() != "0")
+    until("the server", 30, lambda: sh("grep -c SHA-256 /tmp/core.log", check=False).strip() != "0")
     # What the microphone hears; the first who opens the card says in how many channels.
     sh("speaker-test -D hw:Loopback,0,0 -c 2 -r 48000 -F S16_LE -t sine -f 440 > /dev/null 2>&1 &")
     playing = lambda: "owner_pid" in sh("cat /proc/asound/Loopback/pcm0p/sub0/status", check=False)

@@ -2,7 +2,7 @@
 
     python3 service.py CALLBOX_DEB CALLBOX
 
-CALLBOX (the same program) is the core server and the phone.
+CALLBOX (the same program) is the server and the phone.
 """
 import math
 import os

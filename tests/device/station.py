@@ -1,4 +1,4 @@
-"""A station in the device: the core server with its web phone's stand-in, a configuration, and what to ask of both."""
+"""A station in the device: the server with its web phone's stand-in, a configuration, and what to ask of both."""
 import json
 import time
 
@@ -80,10 +80,10 @@ def write_share(share):
 
 
 def start_core(device):
-    """The core server, and a phone that answers by itself."""
+    """The server, and a phone that answers by itself."""
     device.sh("ip link set lo up")
     device.sh("XDG_RUNTIME_DIR=/tmp/core /share/callbox sandbox --no-station --listen 127.0.0.1:8642 --data /tmp/data > /tmp/core.log 2>&1 &")
-    until("the core server", 30, lambda: device.sh("grep -c 8642 /tmp/core.log", check=False).strip() not in ("", "0"))
+    until("the server", 30, lambda: device.sh("grep -c 8642 /tmp/core.log", check=False).strip() not in ("", "0"))
 
 
 def start_phone(device):

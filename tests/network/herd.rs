@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use callbox::config::{Credentials, parse_without_core};
-use callbox::core::{Input, Now, Output, SessionState, Station, Time};
+use callbox::core::{Effect, Input, Now, SessionState, Station, Time};
 use callbox::sandbox::Account;
 use callbox::signaling::{Endpoint, Socket, TokenStore, client_config};
 use tokio::sync::mpsc;
@@ -29,23 +29,23 @@ async fn live(number: usize, endpoint: Endpoint, token: String, registered: mpsc
     let mut input = Input::Tick;
     loop {
         station.handle(now(), input);
-        while let Some(output) = station.poll_output() {
-            match output {
-                Output::Connect { force, .. } => {
+        while let Some(effect) = station.poll_effect() {
+            match effect {
+                Effect::Connect { force, .. } => {
                     generation += 1;
                     let (tls, tokens) = (Arc::clone(&tls), Arc::clone(&tokens));
                     socket = Some(Socket::open(endpoint.clone(), tls, tokens, force, generation, reports.clone()));
                 }
-                Output::Disconnect { .. } => {
+                Effect::Disconnect { .. } => {
                     generation += 1;
                     socket = None;
                 }
-                Output::Send(message) => {
+                Effect::Send(message) => {
                     if let Some(socket) = &socket {
                         socket.send(&message);
                     }
                 }
-                Output::Fact(callbox::core::Fact::Session { state: SessionState::Registered, .. }) => {
+                Effect::Fact(callbox::core::Fact::Session { state: SessionState::Registered, .. }) => {
                     let _ = registered.send((number, Instant::now()));
                 }
                 _ => {}

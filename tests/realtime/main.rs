@@ -59,7 +59,6 @@ fn configuration(echo: Echo) -> AudioConfig {
         capture: PcmName::Alsa(String::new()),
         playback: PcmName::Alsa(String::new()),
         rate_hz: RATE_HZ,
-        period_ms: 10,
         echo,
         noise_suppression: true,
         gain_control: true,

@@ -52,8 +52,8 @@ fn replayed(dump: Dump) -> Vec<Fact> {
     let mut facts = Vec::new();
     for entry in dump.inputs {
         station.handle(entry.now(), entry.input);
-        while let Some(output) = station.poll_output() {
-            if let Output::Fact(fact) = output {
+        while let Some(effect) = station.poll_effect() {
+            if let Effect::Fact(fact) = effect {
                 facts.push(fact);
             }
         }

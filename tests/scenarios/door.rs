@@ -159,37 +159,37 @@ impl Door {
 
     fn drain(&mut self) {
         let (mut answers, mut echoes) = (Vec::new(), Vec::new());
-        while let Some(output) = self.station.poll_output() {
-            match output {
-                Output::Connect { server, force } => {
+        while let Some(effect) = self.station.poll_effect() {
+            match effect {
+                Effect::Connect { server, force } => {
                     self.connects.push(force);
                     self.servers.push(server.0);
                 }
-                Output::Probe(_) => self.probes += 1,
-                Output::Remember(memory) => self.memory = memory,
-                Output::Disconnect { code } => self.disconnects.push(code),
-                Output::Send(ClientMessage::Keepalive { transaction }) if self.echoes => echoes.push(transaction),
-                Output::Send(message) => {
+                Effect::Probe(_) => self.probes += 1,
+                Effect::Remember(memory) => self.memory = memory,
+                Effect::Disconnect { code } => self.disconnects.push(code),
+                Effect::Send(ClientMessage::Keepalive { transaction }) if self.echoes => echoes.push(transaction),
+                Effect::Send(message) => {
                     if self.alive && matches!(message, ClientMessage::Request(_)) {
                         echoes.push("transaction-0".into());
                     }
                     self.sent.push(message);
                 }
-                Output::ObtainToken => self.logins += 1,
-                Output::TokenRefused => self.tokens_refused += 1,
-                Output::Media(media, command) => {
+                Effect::ObtainToken => self.logins += 1,
+                Effect::TokenRefused => self.tokens_refused += 1,
+                Effect::Media(media, command) => {
                     if self.media_answers {
                         answers.extend(answer(&command).into_iter().map(|event| (media, event)));
                     }
                     self.media.push((media, command));
                 }
-                Output::Scene(scene) => self.scene = scene,
-                Output::Play { sound, to_calls } => self.sounds.push((sound, to_calls)),
-                Output::Drive(OutputIndex(index), drive) => {
+                Effect::Scene(scene) => self.scene = scene,
+                Effect::Play { sound, to_calls } => self.sounds.push((sound, to_calls)),
+                Effect::Drive(OutputIndex(index), drive) => {
                     self.drives.insert(index, drive);
                 }
-                Output::Reply(_, result) => self.replies.push(result),
-                Output::Fact(fact) => self.facts.push(fact),
+                Effect::Reply(_, result) => self.replies.push(result),
+                Effect::Fact(fact) => self.facts.push(fact),
             }
         }
         for transaction in echoes {

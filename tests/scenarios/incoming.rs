@@ -16,7 +16,7 @@ fn a_caller_that_a_rule_admits_is_answered_after_the_delay() {
     door.advance(1);
     let accept = door.take_one("accept");
     assert!(matches!(&accept.body, RequestBody::Accept { jsep } if jsep.kind == JsepKind::Answer));
-    assert!(!door.microphone_is_open(), "not before the core confirms");
+    assert!(!door.microphone_is_open(), "not before the server confirms");
     door.ack(&accept);
     door.event_of(&accept, EventBody::Accepted { jsep: None, callee: None, is_focus: None });
     assert!(door.microphone_is_open());

@@ -321,17 +321,17 @@ fn a_login_gets_a_new_token_once_and_then_waits() {
         callbox::config::parse("/test.toml", &config, &Default::default()).unwrap_or_else(|errors| panic!("{errors}"));
     let now = |ms| Now { at: Time(ms), local: None };
     let mut station = Station::new(std::sync::Arc::new(config), 1, 1, now(0));
-    let outputs = |station: &mut Station, ms, input| {
+    let effects = |station: &mut Station, ms, input| {
         station.handle(now(ms), input);
-        std::iter::from_fn(|| station.poll_output()).collect::<Vec<_>>()
+        std::iter::from_fn(|| station.poll_effect()).collect::<Vec<_>>()
     };
-    outputs(&mut station, 0, Input::Tick);
-    let asked = outputs(&mut station, 1, failure(ConnectFailureKind::NoToken));
-    assert!(asked.contains(&Output::ObtainToken));
-    let connected = outputs(&mut station, 2, Input::Token(Ok(())));
-    assert!(connected.contains(&Output::Connect { server: ServerIndex(0), force: true }));
-    let refused = outputs(&mut station, 3, failure(ConnectFailureKind::Unauthorized));
-    assert!(!refused.contains(&Output::ObtainToken), "a fresh token that is refused is not renewed again at once");
+    effects(&mut station, 0, Input::Tick);
+    let asked = effects(&mut station, 1, failure(ConnectFailureKind::NoToken));
+    assert!(asked.contains(&Effect::ObtainToken));
+    let connected = effects(&mut station, 2, Input::Token(Ok(())));
+    assert!(connected.contains(&Effect::Connect { server: ServerIndex(0), force: true }));
+    let refused = effects(&mut station, 3, failure(ConnectFailureKind::Unauthorized));
+    assert!(!refused.contains(&Effect::ObtainToken), "a fresh token that is refused is not renewed again at once");
     assert_eq!(station.status().session.state, SessionState::Refused);
 }
 

@@ -161,7 +161,7 @@ fn the_core_tells_whether_it_hears_us() {
         .facts
         .iter()
         .filter_map(|fact| match fact {
-            Fact::CoreHears { receiving, .. } => Some(*receiving),
+            Fact::ServerHears { receiving, .. } => Some(*receiving),
             _ => None,
         })
         .collect();

@@ -188,22 +188,22 @@ impl Checks {
     }
 
     /// What the station asked for.
-    pub fn output(&mut self, now: u64, output: &Output) {
-        match output {
+    pub fn effect(&mut self, now: u64, effect: &Effect) {
+        match effect {
             // A sound is no sign where there is no card; what it says must be about the press.
-            Output::Play { sound: Sound::Connecting | Sound::Busy | Sound::NoConnection, .. } if self.card => {
+            Effect::Play { sound: Sound::Connecting | Sound::Busy | Sound::NoConnection, .. } if self.card => {
                 self.press_at = None;
             }
-            Output::Scene(scene) => {
+            Effect::Scene(scene) => {
                 if self.card && scene.tone.is_some() {
                     self.press_at = None;
                 }
                 self.scene(scene);
             }
-            Output::Drive(callbox::config::OutputIndex(LAMP), drive) => self.lamp = *drive,
-            Output::Send(ClientMessage::Request(request)) => self.sent(now, request),
-            Output::Drive(callbox::config::OutputIndex(STRIKE), drive) => self.strike(now, *drive),
-            Output::Fact(fact) => self.fact(now, fact),
+            Effect::Drive(callbox::config::OutputIndex(LAMP), drive) => self.lamp = *drive,
+            Effect::Send(ClientMessage::Request(request)) => self.sent(now, request),
+            Effect::Drive(callbox::config::OutputIndex(STRIKE), drive) => self.strike(now, *drive),
+            Effect::Fact(fact) => self.fact(now, fact),
             _ => {}
         }
     }

@@ -1,4 +1,4 @@
-//! The simulated core server: a state machine by `protocol.md`, written from its text and not from the
+//! The simulated server: a state machine by `protocol.md`, written from its text and not from the
 //! station's. It knows legs where the station knows calls.
 
 use std::collections::VecDeque;

@@ -33,7 +33,7 @@ const WATCHDOG_PATIENCE_MS: u64 = 10_000;
 /// So many ticks at one moment are work; more are a core that never comes to rest.
 const TICKS_AT_ONCE: u32 = 10;
 /// A handshake with two lines asks for about half as much.
-const OUTPUTS_OF_ONE_INPUT: usize = 64;
+const EFFECTS_OF_ONE_INPUT: usize = 64;
 /// Lines of the story that are kept.
 const STORY_LINES: usize = 400;
 
@@ -366,17 +366,17 @@ impl World {
         if let Some(station) = &mut self.station {
             station.handle(now, input);
         }
-        let mut outputs = 0;
-        while let Some(output) = self.station.as_mut().and_then(Station::poll_output) {
-            outputs += 1;
-            self.tell(|| format!("        {output:?}"));
-            self.checks.output(self.now, &output);
-            self.carry_out(output);
+        let mut effects = 0;
+        while let Some(effect) = self.station.as_mut().and_then(Station::poll_effect) {
+            effects += 1;
+            self.tell(|| format!("        {effect:?}"));
+            self.checks.effect(self.now, &effect);
+            self.carry_out(effect);
         }
         if let Some(station) = &self.station {
             let [transactions, delayed, hunts, _] = station.backlog();
-            if transactions > 96 || delayed > 64 || hunts > 17 || outputs > OUTPUTS_OF_ONE_INPUT {
-                let what = format!("{transactions} transactions, {delayed} delayed, {hunts} hunts, {outputs} outputs");
+            if transactions > 96 || delayed > 64 || hunts > 17 || effects > EFFECTS_OF_ONE_INPUT {
+                let what = format!("{transactions} transactions, {delayed} delayed, {hunts} hunts, {effects} effects");
                 self.checks.fail("bounds", what);
             }
             // Rule 6: a session that lives has something ahead of it, and does what is due.
@@ -387,12 +387,12 @@ impl World {
         self.checks.after_step(self.now);
     }
 
-    fn carry_out(&mut self, output: Output) {
-        match output {
-            Output::Connect { force, .. } => self.connect(force),
-            Output::Disconnect { .. } => self.hang_up_socket(),
-            Output::Send(message) => self.send(message),
-            Output::ObtainToken => {
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Connect { force, .. } => self.connect(force),
+            Effect::Disconnect { .. } => self.hang_up_socket(),
+            Effect::Send(message) => self.send(message),
+            Effect::ObtainToken => {
                 let away = self.now < self.troubles.server_away || self.now < self.troubles.no_network;
                 let result = if away { Err(TokenError::Failed("unreachable".into())) } else { Ok(()) };
                 if !away {
@@ -400,19 +400,19 @@ impl World {
                 }
                 self.input_after(120, Input::Token(result));
             }
-            Output::Media(MediaId(media), command) => self.media(media, command),
-            Output::Remember(memory) => self.memory = memory,
-            Output::Fact(Fact::Session { state, .. }) => self.state = state,
-            Output::Fact(Fact::Press { .. }) => self.figures.presses += 1,
-            Output::Fact(Fact::Call { state: CallState::Established, .. }) => self.figures.calls_up += 1,
-            Output::Fact(Fact::Repair { outcome: RepairOutcome::Started, .. }) => self.figures.repairs += 1,
-            Output::Probe(_)
-            | Output::TokenRefused
-            | Output::Scene(_)
-            | Output::Play { .. }
-            | Output::Drive(..)
-            | Output::Reply(..)
-            | Output::Fact(_) => {}
+            Effect::Media(MediaId(media), command) => self.media(media, command),
+            Effect::Remember(memory) => self.memory = memory,
+            Effect::Fact(Fact::Session { state, .. }) => self.state = state,
+            Effect::Fact(Fact::Press { .. }) => self.figures.presses += 1,
+            Effect::Fact(Fact::Call { state: CallState::Established, .. }) => self.figures.calls_up += 1,
+            Effect::Fact(Fact::Repair { outcome: RepairOutcome::Started, .. }) => self.figures.repairs += 1,
+            Effect::Probe(_)
+            | Effect::TokenRefused
+            | Effect::Scene(_)
+            | Effect::Play { .. }
+            | Effect::Drive(..)
+            | Effect::Reply(..)
+            | Effect::Fact(_) => {}
         }
     }
 

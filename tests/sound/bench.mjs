@@ -117,7 +117,7 @@ const WEATHERS_ASKED = WEATHERS.filter(([name]) => !ONLY || name === ONLY);
 const fileName = (who, weather) => `${who}-${weather}`.replaceAll(/[ %]+/g, '-');
 const NUMBERS = { a: '100', b: '101' };
 
-/** The core server at B, and stations. */
+/** The server at B, and stations. */
 async function house(card, sides) {
   const accounts = bench.file('accounts.toml'), password = bench.file('password');
   writeFileSync(password, 'callbox');

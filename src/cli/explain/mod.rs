@@ -96,11 +96,11 @@ fn began(events: &[EventRecord]) -> String {
 fn meaning(code: i64, direction: Direction) -> Option<&'static str> {
     Some(match code {
         200 => "it was hung up",
-        403 => "the core server forbids it",
+        403 => "the server forbids it",
         404 | 484 | 604 => "there is no such number",
         408 => "something took too long",
         480 => "nobody could take it",
-        481 | 454 => "the core server no longer knew the call",
+        481 | 454 => "the server no longer knew the call",
         486 | 600 => "the far end is busy",
         487 if direction == Direction::Outgoing => "it was given up",
         487 => "the caller gave up",

@@ -157,14 +157,14 @@ impl Rehearsal {
 
     pub(super) fn feed(&mut self, input: Input) {
         self.station.handle(Now { at: Time(self.now_ms), local: self.local }, input);
-        while let Some(output) = self.station.poll_output() {
-            if self.told && is_a_decision(&output) {
+        while let Some(effect) = self.station.poll_effect() {
+            if self.told && is_a_decision(&effect) {
                 let after = (self.now_ms - self.pressed_ms) as f64 / 1000.0;
-                if let Some(words) = words::output(&self.config, &output) {
+                if let Some(words) = words::effect(&self.config, &effect) {
                     say!("  {after:>7.1} s  {words}");
                 }
             }
-            self.respond(&output);
+            self.respond(&effect);
         }
     }
 
@@ -172,23 +172,23 @@ impl Rehearsal {
         self.answers.push((self.now_ms + ms, input));
     }
 
-    fn respond(&mut self, output: &Output) {
-        match output {
-            Output::Media(media, MediaCommand::Answer { .. }) => {
+    fn respond(&mut self, effect: &Effect) {
+        match effect {
+            Effect::Media(media, MediaCommand::Answer { .. }) => {
                 self.media = *media;
                 let answer = MediaEvent::LocalAnswer { sdp: "a rehearsal".into(), far_end_holds: false };
                 self.answer_after(10, Input::Media(*media, answer));
             }
-            Output::Media(media, MediaCommand::ApplyAnswer { .. }) => self.media = *media,
-            Output::Media(media, MediaCommand::Offer) => {
+            Effect::Media(media, MediaCommand::ApplyAnswer { .. }) => self.media = *media,
+            Effect::Media(media, MediaCommand::Offer) => {
                 let offer = MediaEvent::LocalOffer { sdp: "a rehearsal".into() };
                 self.answer_after(10, Input::Media(*media, offer));
             }
-            Output::Send(ClientMessage::Keepalive { transaction }) => {
+            Effect::Send(ClientMessage::Keepalive { transaction }) => {
                 let echo = ServerMessage::Keepalive { transaction: Some(transaction.clone()) };
                 self.answer_after(10, said(echo));
             }
-            Output::Send(ClientMessage::Request(request)) => {
+            Effect::Send(ClientMessage::Request(request)) => {
                 let event = |body| {
                     let transaction = Some(request.transaction.clone());
                     let event = Event { transaction, line: request.line, call_id: request.call_id.clone(), body };
@@ -226,11 +226,11 @@ fn said(message: ServerMessage) -> Input {
 }
 
 /// What the person at the door or at the far end would notice.
-fn is_a_decision(output: &Output) -> bool {
-    match output {
-        Output::Send(ClientMessage::Request(request)) => !matches!(request.body, RequestBody::IceTrickle { .. }),
-        Output::Play { .. } | Output::Scene(_) | Output::Drive(..) | Output::Connect { .. } => true,
-        Output::Fact(fact) => matches!(
+fn is_a_decision(effect: &Effect) -> bool {
+    match effect {
+        Effect::Send(ClientMessage::Request(request)) => !matches!(request.body, RequestBody::IceTrickle { .. }),
+        Effect::Play { .. } | Effect::Scene(_) | Effect::Drive(..) | Effect::Connect { .. } => true,
+        Effect::Fact(fact) => matches!(
             fact,
             Fact::PressRefused { .. }
                 | Fact::SensorRefused { .. }

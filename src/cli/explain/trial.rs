@@ -8,8 +8,9 @@ use crate::cli::output::say;
 use crate::cli::{Exit, check, complain, load};
 use crate::config::{Config, Hours, Trigger};
 use crate::core::{
-    By, Command, CommandId, Direction, Gesture, Input, LocalTime, MediaEvent, Pin, Weekday, called, caller, code_of,
+    By, Command, CommandId, Direction, Gesture, Input, LocalTime, MediaEvent, Pin, Weekday, called, code_of,
 };
+use crate::sip_address::caller;
 
 /// What may happen, to be rehearsed.
 #[derive(Debug, Clone)]

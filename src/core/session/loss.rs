@@ -4,13 +4,12 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::super::backoff::RESET_AFTER;
+use super::super::effect::Effect;
 use super::super::fact::Fact;
-use super::super::input::{ConnectFailure, ConnectFailureKind};
-use super::super::output::Output;
 use super::super::random::Random;
 use super::super::time::Time;
 use super::{CLOCK_POLL, CONNECT_TIMEOUT, News, Phase, Session, SessionState};
-use crate::signaling::{CloseCause, RegistrationStatus};
+use crate::signaling::{CloseCause, ConnectFailure, ConnectFailureKind, RegistrationStatus};
 
 /// Wait after a fault that people must mend: jittered to between 4 and 6 minutes.
 const SLOW_RETRY: (Duration, Duration) = (Duration::from_secs(240), Duration::from_secs(360));
@@ -26,7 +25,7 @@ impl Session {
         clock_is_set: bool,
         now: Time,
         random: &mut Random,
-        out: &mut VecDeque<Output>,
+        out: &mut VecDeque<Effect>,
     ) {
         if !matches!(self.phase, Phase::Connecting { .. }) {
             return;
@@ -76,7 +75,7 @@ impl Session {
         cause: CloseCause,
         now: Time,
         random: &mut Random,
-        out: &mut VecDeque<Output>,
+        out: &mut VecDeque<Effect>,
     ) -> Vec<News> {
         if matches!(self.phase, Phase::Waiting { .. } | Phase::WaitingForTime { .. } | Phase::ObtainingToken { .. }) {
             return Vec::new();
@@ -119,25 +118,25 @@ impl Session {
         news
     }
 
-    pub(super) fn log_last_request(&self, cause: CloseCause, out: &mut VecDeque<Output>) {
+    pub(super) fn log_last_request(&self, cause: CloseCause, out: &mut VecDeque<Effect>) {
         if matches!(cause, CloseCause::KeepaliveTimeout | CloseCause::CallId) {
             return;
         }
         let request = self.transactions.last.as_ref().map_or("none", |(name, _)| name.as_str());
         let problem = format!("closed with {} after our last request, {request}", cause.code());
-        out.push_back(Output::Fact(Fact::Protocol { problem }));
+        out.push_back(Effect::Fact(Fact::Protocol { problem }));
     }
 
     /// The token is dead or missing: a new one where the configuration allows it, once per loss.
-    pub(super) fn renew_token(&mut self, words: &str, now: Time, random: &mut Random, out: &mut VecDeque<Output>) {
+    pub(super) fn renew_token(&mut self, words: &str, now: Time, random: &mut Random, out: &mut VecDeque<Effect>) {
         if self.token_renewable && !self.tried_renewal {
             self.tried_renewal = true;
             self.phase = Phase::ObtainingToken { deadline: now + CONNECT_TIMEOUT };
             self.set_state(SessionState::LoggingIn, Some(words.to_owned()));
-            out.push_back(Output::ObtainToken);
+            out.push_back(Effect::ObtainToken);
         } else {
             // Where there is another one it is used next time.
-            out.push_back(Output::TokenRefused);
+            out.push_back(Effect::TokenRefused);
             self.refuse(words, now, random);
         }
     }

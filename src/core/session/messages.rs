@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::super::effect::Effect;
 use super::super::fact::Fact;
-use super::super::output::Output;
 use super::super::time::Time;
 use super::{MAX_TOLD_CAUSES, News, Phase, Rejection, Session, SessionState};
 use crate::signaling::{
@@ -13,7 +13,7 @@ use crate::signaling::{
 };
 
 impl Session {
-    pub(super) fn message(&mut self, message: ServerMessage, now: Time, out: &mut VecDeque<Output>) -> Vec<News> {
+    pub(super) fn message(&mut self, message: ServerMessage, now: Time, out: &mut VecDeque<Effect>) -> Vec<News> {
         match message {
             ServerMessage::State(state) => self.state_handshake(*state, now, out),
             ServerMessage::Keepalive { transaction } => {
@@ -36,14 +36,14 @@ impl Session {
         &mut self,
         state: StateHandshake,
         now: Time,
-        out: &mut VecDeque<Output>,
+        out: &mut VecDeque<Effect>,
     ) -> Vec<News> {
         let local = match &self.phase {
             Phase::AwaitingState { local, .. } => *local,
             Phase::Up { .. } => {
                 // It comes once in a connection: a second one is older than what we did since.
                 let problem = "a second state handshake on one connection".to_owned();
-                out.push_back(Output::Fact(Fact::Protocol { problem }));
+                out.push_back(Effect::Fact(Fact::Protocol { problem }));
                 return Vec::new();
             }
             Phase::Connecting { .. } => None,
@@ -111,7 +111,7 @@ impl Session {
         }
     }
 
-    pub(super) fn response(&mut self, response: Response, out: &mut VecDeque<Output>) -> Vec<News> {
+    pub(super) fn response(&mut self, response: Response, out: &mut VecDeque<Effect>) -> Vec<News> {
         let Some(pending) = response.transaction.as_ref().and_then(|of| self.transactions.close(of)) else {
             self.counters.late_responses += 1;
             let what = match response.body {
@@ -129,7 +129,7 @@ impl Session {
         vec![News::Answered(pending, result)]
     }
 
-    pub(super) fn count_bad_frame(&mut self, error: &FrameError, out: &mut VecDeque<Output>) {
+    pub(super) fn count_bad_frame(&mut self, error: &FrameError, out: &mut VecDeque<Effect>) {
         let name = match error {
             FrameError::Unknown { name, .. } => {
                 self.counters.unknown_messages += 1;
@@ -144,10 +144,10 @@ impl Session {
     }
 
     /// A problem is told once for each cause.
-    fn tell_once(&mut self, cause: String, problem: String, out: &mut VecDeque<Output>) {
+    fn tell_once(&mut self, cause: String, problem: String, out: &mut VecDeque<Effect>) {
         if !self.told_causes.contains(&cause) && self.told_causes.len() < MAX_TOLD_CAUSES {
             self.told_causes.push(cause);
-            out.push_back(Output::Fact(Fact::Protocol { problem }));
+            out.push_back(Effect::Fact(Fact::Protocol { problem }));
         }
     }
 }

@@ -186,11 +186,11 @@ impl Remote {
         let profile = section.first().and_then(|line| line.split_whitespace().nth(2)).unwrap_or_default();
         let fingerprint = fingerprint(section).or_else(|| fingerprint(&sections.session));
         let Some(fingerprint) = fingerprint else {
-            let profile = crate::signaling::shortened(profile);
+            let profile = crate::plain_text::shortened(profile);
             return Err(match find("fingerprint") {
                 Some(value) => {
                     let hash = value.split_whitespace().next().unwrap_or("empty");
-                    DescriptionError::BadFingerprint(crate::signaling::shortened(hash))
+                    DescriptionError::BadFingerprint(crate::plain_text::shortened(hash))
                 }
                 None if find("crypto").is_some() => DescriptionError::KeysInSdp(profile),
                 None if profile.to_ascii_uppercase().contains("TLS") => DescriptionError::NoFingerprint,
@@ -288,7 +288,7 @@ fn codec_names(section: &[&str]) -> String {
     };
     let formats = section.first().copied().unwrap_or_default().split_whitespace().skip(3);
     let names: Vec<String> = formats.map(name).filter(|name| !name.starts_with("telephone-event")).collect();
-    if names.is_empty() { "none".into() } else { crate::signaling::shortened(&names.join(", ")) }
+    if names.is_empty() { "none".into() } else { crate::plain_text::shortened(&names.join(", ")) }
 }
 
 /// Numbers between 64 and 95 are taken for RTCP where both share a port (RFC 5761, section 4).

@@ -137,7 +137,7 @@ impl Exchange {
         self.acknowledge(answer);
         let rings =
             self.leg(seat).is_some_and(|leg| leg.direction == Direction::Incoming && leg.state == LegState::Ringing);
-        // A decline of an established call is taken and has no effect, as on the real core.
+        // A decline of an established call is taken and has no effect, as on the real server.
         if rings {
             self.tell(seat, Some(&answer.transaction), EventBody::Declining { code: 486, refer_id: None });
             self.end(seat, 486, "Busy Here", Some(&answer.transaction));

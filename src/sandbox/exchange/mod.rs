@@ -1,4 +1,4 @@
-//! The telephony core of the sandbox, pure: connections and their requests in, messages out.
+//! The telephony server of the sandbox, pure: connections and their requests in, messages out.
 //!
 //! A call to a number reaches the account of that number; descriptions and candidates are
 //! relayed, so that media flows directly. It speaks the server side of `protocol.md` as far as

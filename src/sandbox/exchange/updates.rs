@@ -30,7 +30,7 @@ impl Exchange {
     fn reoffer(&mut self, seat: Seat, answer: &Answer, direction: &str, progress: EventBody) {
         let Some(leg) = self.leg(seat) else { return };
         if leg.state != LegState::Up {
-            // Taken and without effect before the answer, as on the real core.
+            // Taken and without effect before the answer, as on the real server.
             return self.acknowledge(answer);
         }
         let Some(sdp) = leg.sdp.as_deref().map(|sdp| next_version(sdp, direction)) else { return };

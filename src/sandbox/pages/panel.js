@@ -45,7 +45,7 @@ function words(event) {
         : `line ${event.line}: ${STATES[event.state]} ${way} ${event.number}`;
     }
     case "media": return event.connected ? "media connected" : "media lost";
-    case "core_hears": return event.receiving ? "the core server hears us" : "the core server does not hear us";
+    case "core_hears": return event.receiving ? "the server hears us" : "the server does not hear us";
     case "missed_call": return `missed call from ${event.caller}`;
     case "dtmf": return event.matched ? "code accepted" : event.locked ? "wrong code: codes are off for this call" : "wrong code";
     case "output": return `${event.output} ${event.drive}`;

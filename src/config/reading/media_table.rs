@@ -2,12 +2,12 @@
 
 use std::net::IpAddr;
 
-use super::file::Context;
-use super::pcm_name::{PcmName, PcmNameError};
-use super::read::Section;
-use super::station::*;
+use super::context::Context;
+use super::section::Section;
+use crate::config::model::*;
+use crate::config::model::{PcmName, PcmNameError};
 
-pub(super) fn read_media(section: Section<'_>, context: &Context<'_>) -> MediaConfig {
+pub(in crate::config) fn read_media(section: Section<'_>, context: &Context<'_>) -> MediaConfig {
     let bind = section.strings("bind").unwrap_or_default();
     let bind = bind
         .iter()
@@ -43,7 +43,7 @@ pub(super) fn read_media(section: Section<'_>, context: &Context<'_>) -> MediaCo
     codecs.dedup();
     if matches!(section.value("ice_servers").map(|value| &value.kind), Some(config::ValueKind::String(_))) {
         let remedy = "write a list, [{ urls = [\"stun:host:3478\"] }], or leave it out";
-        section.error("ice_servers", "from the core server is not built yet", remedy);
+        section.error("ice_servers", "from the telephony server is not built yet", remedy);
         section.finish();
         return MediaConfig { bind, codecs, ice_servers: Vec::new() };
     }
@@ -101,7 +101,7 @@ fn read_ice_server(section: Section<'_>, context: &Context<'_>) -> Option<IceSer
     Some(IceServer { urls, username, credential })
 }
 
-pub(super) fn read_audio(section: Section<'_>) -> AudioConfig {
+pub(in crate::config) fn read_audio(section: Section<'_>) -> AudioConfig {
     let pcm = |key: &'static str| {
         let text = section.filled_string(key).unwrap_or_else(|| "default".into());
         text.parse().unwrap_or_else(|error: PcmNameError| {
@@ -119,7 +119,7 @@ pub(super) fn read_audio(section: Section<'_>) -> AudioConfig {
     }
     let period = section.integer("period_ms", 1, 100).unwrap_or(10);
     if period != 10 {
-        section.error("period_ms", format!("{period} is not built yet"), "write 10");
+        section.error("period_ms", format!("{period} is not supported"), "write 10");
     }
     let echo = [("full", Echo::Full), ("half-duplex", Echo::HalfDuplex), ("off", Echo::Off)];
     let echo = section.choice("echo", &echo).unwrap_or(Echo::Full);
@@ -127,7 +127,6 @@ pub(super) fn read_audio(section: Section<'_>) -> AudioConfig {
         capture: pcm("capture"),
         playback: pcm("playback"),
         rate_hz: u32::try_from(rate).unwrap_or(48_000),
-        period_ms: 10,
         echo,
         noise_suppression: section.boolean("noise_suppression").unwrap_or(true),
         gain_control: section.boolean("gain_control").unwrap_or(true),

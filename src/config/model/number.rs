@@ -40,7 +40,7 @@ impl NumberPattern {
     }
 
     /// Whether it means every number that the other one means.
-    pub(super) fn covers(&self, other: &Self) -> bool {
+    pub(in crate::config) fn covers(&self, other: &Self) -> bool {
         if self.names_domain() != other.names_domain() {
             return false;
         }
@@ -52,7 +52,7 @@ impl NumberPattern {
     }
 
     /// Whether there is a number that both mean.
-    pub(super) fn meets(&self, other: &Self) -> bool {
+    pub(in crate::config) fn meets(&self, other: &Self) -> bool {
         if self.names_domain() != other.names_domain() {
             return false;
         }

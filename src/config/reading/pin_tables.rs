@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use super::action::Trigger;
-use super::read::Section;
-use super::station::*;
+use super::section::Section;
 use super::trigger::{RuleContext, read_trigger};
-use crate::core::Drive;
+use crate::config::model::Trigger;
+use crate::config::model::*;
 
-pub(super) fn read_gpio(section: Section<'_>) -> GpioConfig {
+pub(in crate::config) fn read_gpio(section: Section<'_>) -> GpioConfig {
     const BACKENDS: [(&str, GpioBackend); 4] = [
         ("auto", GpioBackend::Auto),
         ("cdev", GpioBackend::Cdev),
@@ -57,7 +56,7 @@ fn read_input(section: &Section<'_>) -> Option<InputPin> {
     Some(InputPin { pin: pin?, active, pull, debounce, min_pulse })
 }
 
-pub(super) fn read_button(section: Section<'_>, context: RuleContext<'_>) -> Option<Button> {
+pub(in crate::config) fn read_button(section: Section<'_>, context: RuleContext<'_>) -> Option<Button> {
     let name = read_name(&section, "button");
     let input = read_input(&section);
     let press = read_trigger(&section, "press", context);
@@ -95,7 +94,7 @@ pub(super) fn read_button(section: Section<'_>, context: RuleContext<'_>) -> Opt
     Some(button)
 }
 
-pub(super) fn read_sensor(section: Section<'_>, context: RuleContext<'_>) -> Option<Sensor> {
+pub(in crate::config) fn read_sensor(section: Section<'_>, context: RuleContext<'_>) -> Option<Sensor> {
     let name = read_name(&section, "sensor");
     let input = read_input(&section);
     let context = RuleContext { of_sensor: true, ..context };
@@ -105,7 +104,7 @@ pub(super) fn read_sensor(section: Section<'_>, context: RuleContext<'_>) -> Opt
     Some(Sensor { name: name?, input: input?, opened, closed })
 }
 
-pub(super) fn read_output(section: Section<'_>) -> Option<OutputPin> {
+pub(in crate::config) fn read_output(section: Section<'_>) -> Option<OutputPin> {
     let name = read_name(&section, "output");
     let pin = read_pin(&section);
     let active = section.choice("active", &LEVELS).unwrap_or(Active::High);

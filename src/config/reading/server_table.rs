@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 
 use url::Url;
 
-use super::file::Context;
-use super::read::Section;
-use super::station::*;
-use crate::core::canonical;
+use super::context::Context;
+use super::section::Section;
+use crate::config::model::*;
+use crate::sip_address::canonical;
 
 /// Servers in `core.url`.
 const MAX_SERVERS: usize = 8;
 
-pub(super) fn read_core(section: &Section<'_>, context: &Context<'_>) -> Option<CoreConfig> {
+pub(in crate::config) fn read_core(section: &Section<'_>, context: &Context<'_>) -> Option<CoreConfig> {
     let allow_insecure = section.boolean("allow_insecure").unwrap_or(false);
     let urls = read_urls(section, allow_insecure);
     let tenant = section.filled_string("tenant");
@@ -81,7 +81,7 @@ fn read_sip_domains(section: &Section<'_>) -> Option<Vec<String>> {
 /// One address, or a list of them.
 fn read_urls(section: &Section<'_>, allow_insecure: bool) -> Option<Vec<Url>> {
     if section.value("url").is_none() {
-        section.error("url", "is missing", "write the address of the core server: url = \"https://core.example.com\"");
+        section.error("url", "is missing", "write the address of the server: url = \"https://core.example.com\"");
         return None;
     }
     let texts = section.strings("url")?;

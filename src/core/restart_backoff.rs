@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::random::Random;
 use super::time::Time;
 
-/// Starts that are further back are forgotten.
+/// RestartBackoff that are further back are forgotten.
 const WINDOW: Duration = Duration::from_secs(600);
 /// So many starts within the window wait for nothing: a call is to be taken up again at once.
 const FREE: usize = 4;
@@ -17,9 +17,9 @@ const CAP: Duration = Duration::from_secs(30);
 
 /// The last starts of this boot whose lives did not end by being asked to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Starts(Vec<Time>);
+pub struct RestartBackoff(Vec<Time>);
 
-impl Starts {
+impl RestartBackoff {
     /// One more. Gives how long it is to wait first: a second after four others, and twice as long each time.
     pub fn begin(&mut self, now: Time, random: &mut Random) -> Duration {
         self.0.retain(|start| *start <= now && now.since(*start) < WINDOW);
@@ -37,7 +37,7 @@ mod tests {
 
     #[test]
     fn the_first_restarts_are_immediate_and_the_next_wait_longer_each_time() {
-        let (mut starts, mut random) = (Starts::default(), Random::new(1));
+        let (mut starts, mut random) = (RestartBackoff::default(), Random::new(1));
         let mut now = Time(1_000_000);
         let mut waits = Vec::new();
         for _ in 0..12 {
@@ -54,12 +54,12 @@ mod tests {
 
     #[test]
     fn a_start_of_ten_minutes_ago_and_one_of_another_boot_do_not_count() {
-        let (mut starts, mut random) = (Starts::default(), Random::new(1));
+        let (mut starts, mut random) = (RestartBackoff::default(), Random::new(1));
         for second in 0..8 {
             starts.begin(Time(second * 1_000), &mut random);
         }
         assert_eq!(starts.clone().begin(Time(700_000), &mut random), Duration::ZERO);
-        let mut later = Starts(vec![Time(9_000_000); 8]);
+        let mut later = RestartBackoff(vec![Time(9_000_000); 8]);
         assert_eq!(later.begin(Time(5_000), &mut random), Duration::ZERO);
     }
 }

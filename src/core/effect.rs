@@ -1,10 +1,8 @@
 //! What the core asks of the adapters.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
-use crate::config::{CallMode, OutputIndex, Sound};
+use crate::config::{CallMode, Drive, OutputIndex, Sound};
 use crate::signaling::{Candidate, ClientMessage};
 
 use super::command::{CommandId, Done, Refusal};
@@ -13,7 +11,7 @@ use super::memory::Memory;
 
 /// One thing to do. Whoever drives the core drains them, in order, before the next input.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Output {
+pub enum Effect {
     /// Open the session's WebSocket; answered by `SocketEvent::Opened` or `Failed`.
     Connect {
         /// Which server.
@@ -123,43 +121,5 @@ impl SceneCall {
     /// A call that is up, in this mode.
     pub fn established(media: MediaId, mode: CallMode) -> Self {
         Self { media, microphone: mode != CallMode::Announce, loudspeaker: mode != CallMode::Listen }
-    }
-}
-
-/// What an output does until told otherwise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Drive {
-    /// At rest.
-    #[default]
-    Off,
-    /// Active.
-    On,
-    /// LEDs: 500 ms on, 500 ms off.
-    Blink,
-    /// LEDs: two short flashes a second.
-    Double,
-    /// LEDs: a short flash every two seconds.
-    Heartbeat,
-}
-
-impl Drive {
-    /// Steps of the pattern, each a level and how long it lasts; empty for a steady output.
-    pub fn steps(self) -> &'static [(bool, Duration)] {
-        const BLINK: [(bool, Duration); 2] = [(true, Duration::from_millis(500)), (false, Duration::from_millis(500))];
-        const DOUBLE: [(bool, Duration); 4] = [
-            (true, Duration::from_millis(100)),
-            (false, Duration::from_millis(150)),
-            (true, Duration::from_millis(100)),
-            (false, Duration::from_millis(650)),
-        ];
-        const HEARTBEAT: [(bool, Duration); 2] =
-            [(true, Duration::from_millis(80)), (false, Duration::from_millis(1920))];
-        match self {
-            Self::Off | Self::On => &[],
-            Self::Blink => &BLINK,
-            Self::Double => &DOUBLE,
-            Self::Heartbeat => &HEARTBEAT,
-        }
     }
 }

@@ -5,18 +5,18 @@ use std::collections::BTreeMap;
 use config::{Environment, File, FileFormat, Map, Source, Value};
 use toml_edit::{Document, Item};
 
-use super::error::{ConfigError, ConfigErrors, Place};
+use crate::config::error::{ConfigError, ConfigErrors, Place};
 
 const PREFIX: &str = "CALLBOX";
 
 /// The merged values with their origins.
-pub(super) struct Sources {
-    pub(super) values: Map<String, Value>,
-    pub(super) origins: Origins,
+pub(in crate::config) struct Sources {
+    pub(in crate::config) values: Map<String, Value>,
+    pub(in crate::config) origins: Origins,
 }
 
 /// From a key's full path to its place.
-pub(super) struct Origins {
+pub(in crate::config) struct Origins {
     file: String,
     lines: BTreeMap<String, usize>,
     variables: BTreeMap<String, String>,
@@ -24,7 +24,7 @@ pub(super) struct Origins {
 
 impl Origins {
     /// The place of a key, or of the nearest table around it.
-    pub(super) fn place(&self, path: &str) -> Place {
+    pub(in crate::config) fn place(&self, path: &str) -> Place {
         if let Some(variable) = self.variables.get(path) {
             return Place::Environment(variable.clone());
         }
@@ -48,13 +48,17 @@ impl Origins {
     }
 
     /// Values of environment variables are text, whatever the key wants.
-    pub(super) fn is_variable(&self, path: &str) -> bool {
+    pub(in crate::config) fn is_variable(&self, path: &str) -> bool {
         self.variables.contains_key(path)
     }
 }
 
 /// Merges the TOML text with those variables that begin with `CALLBOX_`.
-pub(super) fn merge(file: &str, text: &str, environment: &BTreeMap<String, String>) -> Result<Sources, ConfigErrors> {
+pub(in crate::config) fn merge(
+    file: &str,
+    text: &str,
+    environment: &BTreeMap<String, String>,
+) -> Result<Sources, ConfigErrors> {
     let lines = lines_of(file, text)?;
     let mut builder = config::Config::builder().add_source(File::from_str(text, FileFormat::Toml));
     let mut variables = BTreeMap::new();

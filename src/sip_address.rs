@@ -94,7 +94,7 @@ fn unescaped(user: &str) -> String {
 
 /// Has characters that are not seen, or stands for some that were taken out: whoever has them is not who they look like.
 fn is_disguised(text: &str) -> bool {
-    text.contains(char::REPLACEMENT_CHARACTER) || crate::signaling::plain(text) != text
+    text.contains(char::REPLACEMENT_CHARACTER) || crate::plain_text::plain(text) != text
 }
 
 /// A host without its port, in brackets or not; `None` where it is none.

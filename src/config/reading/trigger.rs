@@ -4,25 +4,30 @@ use std::time::Duration;
 
 use config::{Value, ValueKind};
 
-use super::action::{Action, CallAction, HangupTarget, LineChoice, Order, Rule, Step, Trigger};
-use super::hours::Hours;
-use super::number::NumberPattern;
-use super::read::{Section, shown};
-use super::station::{OutputIndex, OutputKind, OutputPin, Sound};
-use crate::core::{OutputChange, bare_number, canonical};
+use super::section::{Section, shown};
+use crate::config::model::Hours;
+use crate::config::model::NumberPattern;
+use crate::config::model::OutputChange;
+use crate::config::model::{Action, CallAction, HangupTarget, LineChoice, Order, Rule, Step, Trigger};
+use crate::config::model::{OutputIndex, OutputKind, OutputPin, Sound};
+use crate::sip_address::{bare_number, canonical};
 
 /// What a rule is read for.
 #[derive(Clone, Copy)]
-pub(super) struct RuleContext<'a> {
-    pub(super) outputs: &'a [OutputPin],
+pub(in crate::config) struct RuleContext<'a> {
+    pub(in crate::config) outputs: &'a [OutputPin],
     /// Lines that calls may use.
-    pub(super) lines: u32,
+    pub(in crate::config) lines: u32,
     /// It is a sensor's: its edges may be asked to last.
-    pub(super) of_sensor: bool,
+    pub(in crate::config) of_sensor: bool,
 }
 
 /// A trigger key; `None` where it is absent.
-pub(super) fn read_trigger(section: &Section<'_>, key: &'static str, context: RuleContext<'_>) -> Option<Trigger> {
+pub(in crate::config) fn read_trigger(
+    section: &Section<'_>,
+    key: &'static str,
+    context: RuleContext<'_>,
+) -> Option<Trigger> {
     let value = section.value(key)?;
     let numbers = |items: &[Value]| {
         let texts: Vec<String> = items.iter().filter_map(number_text).collect();
@@ -109,10 +114,10 @@ fn number_text(value: &Value) -> Option<String> {
 }
 
 /// The key `hours`.
-pub(super) fn read_hours(section: &Section<'_>) -> Option<Hours> {
+pub(in crate::config) fn read_hours(section: &Section<'_>) -> Option<Hours> {
     let text = section.string("hours")?;
     text.parse()
-        .map_err(|error: super::hours::HoursError| {
+        .map_err(|error: crate::config::model::HoursError| {
             section.error("hours", error.to_string(), "see docs/configuration.md")
         })
         .ok()
@@ -311,7 +316,7 @@ fn read_sound(table: &Section<'_>) -> Option<Sound> {
 }
 
 /// The key `from`: whom a rule is for; `None` where it is absent.
-pub(super) fn read_callers(section: &Section<'_>) -> Option<Vec<NumberPattern>> {
+pub(in crate::config) fn read_callers(section: &Section<'_>) -> Option<Vec<NumberPattern>> {
     let texts = section.strings("from")?;
     if texts.is_empty() {
         section.error("from", "is an empty list: nobody", "write a number, or leave it out");

@@ -7,22 +7,22 @@ use std::time::Duration;
 
 use config::{Map, Value, ValueKind};
 
-use super::error::{ConfigError, ConfigWarning};
 use super::source::Origins;
+use crate::config::error::{ConfigError, ConfigWarning};
 
 /// Collects errors over the whole configuration.
-pub(super) struct Reader {
-    pub(super) origins: Origins,
+pub(in crate::config) struct Reader {
+    pub(in crate::config) origins: Origins,
     errors: RefCell<Vec<ConfigError>>,
     warnings: RefCell<Vec<ConfigWarning>>,
 }
 
 impl Reader {
-    pub(super) fn new(origins: Origins) -> Self {
+    pub(in crate::config) fn new(origins: Origins) -> Self {
         Self { origins, errors: RefCell::default(), warnings: RefCell::default() }
     }
 
-    pub(super) fn error(&self, path: &str, problem: impl Into<String>, remedy: impl Into<String>) {
+    pub(in crate::config) fn error(&self, path: &str, problem: impl Into<String>, remedy: impl Into<String>) {
         self.errors.borrow_mut().push(ConfigError {
             place: self.origins.place(path),
             key: path.to_owned(),
@@ -31,7 +31,7 @@ impl Reader {
         });
     }
 
-    pub(super) fn warning(&self, path: &str, text: impl Into<String>) {
+    pub(in crate::config) fn warning(&self, path: &str, text: impl Into<String>) {
         self.warnings.borrow_mut().push(ConfigWarning {
             place: self.origins.place(path),
             key: path.to_owned(),
@@ -40,14 +40,14 @@ impl Reader {
     }
 
     /// All errors, in the order of the file.
-    pub(super) fn take_errors(&self) -> Vec<ConfigError> {
+    pub(in crate::config) fn take_errors(&self) -> Vec<ConfigError> {
         let mut errors = self.errors.take();
         errors.sort_by(|one, other| one.place.cmp(&other.place));
         errors
     }
 
     /// All warnings, in the order of the file.
-    pub(super) fn into_warnings(self) -> Vec<ConfigWarning> {
+    pub(in crate::config) fn into_warnings(self) -> Vec<ConfigWarning> {
         let mut warnings = self.warnings.into_inner();
         warnings.sort_by(|one, other| one.place.cmp(&other.place));
         warnings
@@ -55,34 +55,34 @@ impl Reader {
 }
 
 /// One table, with the keys that have been asked for.
-pub(super) struct Section<'r> {
-    pub(super) reader: &'r Reader,
-    pub(super) path: String,
+pub(in crate::config) struct Section<'r> {
+    pub(in crate::config) reader: &'r Reader,
+    pub(in crate::config) path: String,
     values: Map<String, Value>,
     asked: RefCell<Vec<&'static str>>,
     /// It is a rule or an action.
-    pub(super) is_action: bool,
+    pub(in crate::config) is_action: bool,
 }
 
 impl<'r> Section<'r> {
-    pub(super) fn new(reader: &'r Reader, path: String, values: Map<String, Value>) -> Self {
+    pub(in crate::config) fn new(reader: &'r Reader, path: String, values: Map<String, Value>) -> Self {
         Self { reader, path, values, asked: RefCell::default(), is_action: false }
     }
 
-    pub(super) fn path_of(&self, key: &str) -> String {
+    pub(in crate::config) fn path_of(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
-    pub(super) fn error(&self, key: &str, problem: impl Into<String>, remedy: impl Into<String>) {
+    pub(in crate::config) fn error(&self, key: &str, problem: impl Into<String>, remedy: impl Into<String>) {
         self.reader.error(&self.path_of(key), problem, remedy);
     }
 
-    pub(super) fn warning(&self, key: &str, text: impl Into<String>) {
+    pub(in crate::config) fn warning(&self, key: &str, text: impl Into<String>) {
         self.reader.warning(&self.path_of(key), text);
     }
 
     /// Warns of a secret that every user of the machine may read, or replace.
-    pub(super) fn review_secret(&self, key: &str, path: &Path) {
+    pub(in crate::config) fn review_secret(&self, key: &str, path: &Path) {
         use std::os::unix::fs::PermissionsExt;
         let mode = std::fs::metadata(path).map(|metadata| metadata.permissions().mode()).unwrap_or_default();
         if mode & 0o006 != 0 {
@@ -92,12 +92,12 @@ impl<'r> Section<'r> {
         }
     }
 
-    pub(super) fn has(&self, key: &str) -> bool {
+    pub(in crate::config) fn has(&self, key: &str) -> bool {
         self.values.contains_key(key)
     }
 
     /// The key holds a table, or a list of tables, without any key.
-    pub(super) fn is_empty_table(&self, key: &str) -> bool {
+    pub(in crate::config) fn is_empty_table(&self, key: &str) -> bool {
         let empty = |value: &Value| matches!(&value.kind, ValueKind::Table(values) if values.is_empty());
         self.values.get(key).is_some_and(|value| match &value.kind {
             ValueKind::Array(items) => items.iter().all(empty),
@@ -105,7 +105,7 @@ impl<'r> Section<'r> {
         })
     }
 
-    pub(super) fn value(&self, key: &'static str) -> Option<&Value> {
+    pub(in crate::config) fn value(&self, key: &'static str) -> Option<&Value> {
         let mut asked = self.asked.borrow_mut();
         if !asked.contains(&key) {
             asked.push(key);
@@ -117,7 +117,7 @@ impl<'r> Section<'r> {
         self.error(key, format!("{} is no {wanted}", shown(value)), remedy);
     }
 
-    pub(super) fn string(&self, key: &'static str) -> Option<String> {
+    pub(in crate::config) fn string(&self, key: &'static str) -> Option<String> {
         let value = self.value(key)?;
         match &value.kind {
             ValueKind::String(text) => Some(text.clone()),
@@ -135,11 +135,11 @@ impl<'r> Section<'r> {
     }
 
     /// A text that is not empty; an empty one is as if it was not there.
-    pub(super) fn filled_string(&self, key: &'static str) -> Option<String> {
+    pub(in crate::config) fn filled_string(&self, key: &'static str) -> Option<String> {
         self.string(key).filter(|text| !text.is_empty())
     }
 
-    pub(super) fn integer(&self, key: &'static str, least: i64, most: i64) -> Option<i64> {
+    pub(in crate::config) fn integer(&self, key: &'static str, least: i64, most: i64) -> Option<i64> {
         let value = self.value(key)?;
         let number = match &value.kind {
             ValueKind::I64(number) => Some(*number),
@@ -159,7 +159,7 @@ impl<'r> Section<'r> {
         Some(number)
     }
 
-    pub(super) fn boolean(&self, key: &'static str) -> Option<bool> {
+    pub(in crate::config) fn boolean(&self, key: &'static str) -> Option<bool> {
         let value = self.value(key)?;
         match &value.kind {
             ValueKind::Boolean(flag) => Some(*flag),
@@ -177,16 +177,16 @@ impl<'r> Section<'r> {
         }
     }
 
-    pub(super) fn duration_ms(&self, key: &'static str, least: i64, most: i64) -> Option<Duration> {
+    pub(in crate::config) fn duration_ms(&self, key: &'static str, least: i64, most: i64) -> Option<Duration> {
         self.integer(key, least, most).map(|number| Duration::from_millis(number.unsigned_abs()))
     }
 
-    pub(super) fn duration_s(&self, key: &'static str, least: i64, most: i64) -> Option<Duration> {
+    pub(in crate::config) fn duration_s(&self, key: &'static str, least: i64, most: i64) -> Option<Duration> {
         self.integer(key, least, most).map(|number| Duration::from_secs(number.unsigned_abs()))
     }
 
     /// One of a few words.
-    pub(super) fn choice<T: Copy>(&self, key: &'static str, choices: &[(&str, T)]) -> Option<T> {
+    pub(in crate::config) fn choice<T: Copy>(&self, key: &'static str, choices: &[(&str, T)]) -> Option<T> {
         let words = || choices.iter().map(|(word, _)| *word).collect::<Vec<_>>().join("\", \"");
         let value = self.value(key)?;
         let ValueKind::String(text) = &value.kind else {
@@ -201,7 +201,7 @@ impl<'r> Section<'r> {
     }
 
     /// One text, or a list of them; from the environment a list is separated by commas.
-    pub(super) fn strings(&self, key: &'static str) -> Option<Vec<String>> {
+    pub(in crate::config) fn strings(&self, key: &'static str) -> Option<Vec<String>> {
         let value = self.value(key)?;
         match &value.kind {
             ValueKind::String(text) if self.reader.origins.is_variable(&self.path_of(key)) => {
@@ -233,7 +233,7 @@ impl<'r> Section<'r> {
     }
 
     /// A table inside this one.
-    pub(super) fn section(&self, key: &'static str) -> Section<'r> {
+    pub(in crate::config) fn section(&self, key: &'static str) -> Section<'r> {
         let values = match self.value(key).map(|value| &value.kind) {
             Some(ValueKind::Table(values)) => values.clone(),
             Some(_) => {
@@ -246,7 +246,7 @@ impl<'r> Section<'r> {
     }
 
     /// An array of tables.
-    pub(super) fn sections(&self, key: &'static str) -> Vec<Section<'r>> {
+    pub(in crate::config) fn sections(&self, key: &'static str) -> Vec<Section<'r>> {
         let Some(value) = self.value(key) else { return Vec::new() };
         let ValueKind::Array(items) = &value.kind else {
             self.error(key, "is no list of tables", format!("write each as [[{}]]", self.path_of(key)));
@@ -285,7 +285,7 @@ impl<'r> Section<'r> {
     }
 
     /// The table has been read: what was never asked for is unknown.
-    pub(super) fn finish(&self) {
+    pub(in crate::config) fn finish(&self) {
         let asked = self.asked.borrow();
         let mut unknown: Vec<&String> = self.values.keys().filter(|key| !asked.contains(&key.as_str())).collect();
         unknown.sort();
@@ -356,7 +356,7 @@ fn quoted(value: &Value) -> String {
 }
 
 /// A value as a person wrote it, shortened.
-pub(super) fn shown(value: &Value) -> String {
+pub(in crate::config) fn shown(value: &Value) -> String {
     match &value.kind {
         ValueKind::String(text) => format!("\"{}\"", text.chars().take(60).collect::<String>()),
         ValueKind::Table(_) => "a table".into(),

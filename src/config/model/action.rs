@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 use super::hours::Hours;
-use super::station::{OutputIndex, Sound};
-use crate::core::OutputChange;
+use super::index::OutputIndex;
+use super::output::OutputChange;
+use super::sound::Sound;
 
 /// What a press, an edge or a code leads to: rules of which the first that matches runs.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

@@ -3,16 +3,16 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::file::Context;
-use super::read::Section;
-use super::station::*;
+use super::context::Context;
+use super::section::Section;
 use super::trigger::{RuleContext, read_callers, read_trigger};
+use crate::config::model::*;
 use crate::wav::Wav;
 
 /// The longest sound of the station.
 const MAX_SOUND_S: f64 = 30.0;
 
-pub(super) fn read_sounds(section: Section<'_>, context: &Context<'_>) -> Vec<(Sound, PathBuf)> {
+pub(in crate::config) fn read_sounds(section: Section<'_>, context: &Context<'_>) -> Vec<(Sound, PathBuf)> {
     let sounds = Sound::ALL
         .into_iter()
         .filter_map(|sound| {
@@ -43,7 +43,11 @@ pub(super) fn read_sounds(section: Section<'_>, context: &Context<'_>) -> Vec<(S
 }
 
 /// Whoever listens is heard to begin: the tone of an answer cannot be taken away by a file that nobody hears.
-pub(super) fn check_listening_is_heard(root: &Section<'_>, answers: &[AnswerRule], sounds: &[(Sound, PathBuf)]) {
+pub(in crate::config) fn check_listening_is_heard(
+    root: &Section<'_>,
+    answers: &[AnswerRule],
+    sounds: &[(Sound, PathBuf)],
+) {
     let listens = answers.iter().any(|rule| rule.mode == CallMode::Listen);
     let tone = sounds.iter().find(|(sound, _)| *sound == Sound::Answer).map(|(_, path)| path);
     if let Some(path) = tone.filter(|_| listens)
@@ -57,7 +61,7 @@ pub(super) fn check_listening_is_heard(root: &Section<'_>, answers: &[AnswerRule
     }
 }
 
-pub(super) fn read_answer(section: Section<'_>) -> Option<AnswerRule> {
+pub(in crate::config) fn read_answer(section: Section<'_>) -> Option<AnswerRule> {
     let rule = AnswerRule {
         from: read_callers(&section).unwrap_or_default(),
         action: section
@@ -79,7 +83,7 @@ pub(super) fn read_answer(section: Section<'_>) -> Option<AnswerRule> {
     Some(rule)
 }
 
-pub(super) fn read_dtmf(section: Section<'_>, context: RuleContext<'_>) -> Option<DtmfRule> {
+pub(in crate::config) fn read_dtmf(section: Section<'_>, context: RuleContext<'_>) -> Option<DtmfRule> {
     let digits = section.string("digits").map(|digits| digits.to_ascii_uppercase());
     match &digits {
         None if section.has("digits") => {}
@@ -111,7 +115,7 @@ pub(super) fn read_dtmf(section: Section<'_>, context: RuleContext<'_>) -> Optio
     Some(DtmfRule { digits: digits?, from, run: run.unwrap_or_default(), in_band })
 }
 
-pub(super) fn read_access(section: Section<'_>) -> AccessConfig {
+pub(in crate::config) fn read_access(section: Section<'_>) -> AccessConfig {
     let usual = AccessConfig::default();
     let wrong_codes = section.integer("wrong_codes", 1, 100).and_then(|count| u32::try_from(count).ok());
     let access = AccessConfig {
@@ -123,7 +127,7 @@ pub(super) fn read_access(section: Section<'_>) -> AccessConfig {
     access
 }
 
-pub(super) fn read_calls(section: Section<'_>) -> CallsConfig {
+pub(in crate::config) fn read_calls(section: Section<'_>) -> CallsConfig {
     const SECOND: [(&str, SecondCall); 4] = [
         ("reject", SecondCall::Reject),
         ("hold", SecondCall::Hold),
@@ -140,7 +144,7 @@ pub(super) fn read_calls(section: Section<'_>) -> CallsConfig {
     calls
 }
 
-pub(super) fn read_control(section: Section<'_>, context: &Context<'_>) -> ControlConfig {
+pub(in crate::config) fn read_control(section: Section<'_>, context: &Context<'_>) -> ControlConfig {
     let socket = section.filled_string("socket").map(|socket| context.path(&socket));
     for (key, what) in [("http", "the status page"), ("http_token_file", "the status page"), ("mqtt_url", "MQTT")] {
         if section.filled_string(key).is_some() {
@@ -151,7 +155,7 @@ pub(super) fn read_control(section: Section<'_>, context: &Context<'_>) -> Contr
     ControlConfig { socket }
 }
 
-pub(super) fn read_log(section: Section<'_>) -> LogConfig {
+pub(in crate::config) fn read_log(section: Section<'_>) -> LogConfig {
     let level = section.filled_string("level").unwrap_or_else(|| "info".into());
     // A single word is a level; anything with "=" is a directive, and any other word would be taken
     // for the name of a module and log nothing.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::core::{LocalTime, Weekday};
+use super::local_time::{LocalTime, Weekday};
 
 /// Times of the week at which a rule holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +38,7 @@ impl Hours {
     }
 
     /// Whether all of these hours lie in others, taken together.
-    pub(super) fn lie_in(&self, others: &[&Hours]) -> bool {
+    pub(in crate::config) fn lie_in(&self, others: &[&Hours]) -> bool {
         Weekday::ALL.into_iter().all(|weekday| {
             (0..1440)
                 .map(|minute_of_day| LocalTime { weekday, minute_of_day })
@@ -47,7 +47,7 @@ impl Hours {
     }
 
     /// All of the week.
-    pub(super) fn always() -> Self {
+    pub(in crate::config) fn always() -> Self {
         let span = Span { days: Weekday::ALL.to_vec(), start_minute: 0, end_minute: 1440 };
         Self { spans: vec![span], text: String::new() }
     }

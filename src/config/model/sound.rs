@@ -1,0 +1,69 @@
+//! The sounds that the station plays.
+
+use serde::{Deserialize, Serialize};
+
+/// Sounds of the station.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Sound {
+    /// The far end rings.
+    Ringback,
+    /// The far end, or every line, is busy.
+    Busy,
+    /// The far end does not want.
+    Refused,
+    /// It rang, and nobody came.
+    NoAnswer,
+    /// The far end is off, or cannot be reached.
+    NotReachable,
+    /// There is no such number.
+    NotFound,
+    /// The call cannot go out, or failed.
+    NoConnection,
+    /// The press was heard.
+    Connecting,
+    /// The call is up.
+    Answer,
+    /// Talk time ends soon.
+    TalkWarning,
+    /// The door is open.
+    DoorOpen,
+    /// Somebody calls the station and nobody has answered yet.
+    Ring,
+}
+
+impl Sound {
+    /// All of them.
+    pub const ALL: [Sound; 12] = [
+        Self::Ringback,
+        Self::Busy,
+        Self::Refused,
+        Self::NoAnswer,
+        Self::NotReachable,
+        Self::NotFound,
+        Self::NoConnection,
+        Self::Connecting,
+        Self::Answer,
+        Self::TalkWarning,
+        Self::DoorOpen,
+        Self::Ring,
+    ];
+
+    /// Its key under `[sounds]`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ringback => "ringback",
+            Self::Busy => "busy",
+            Self::Refused => "refused",
+            Self::NoAnswer => "no_answer",
+            Self::NotReachable => "not_reachable",
+            Self::NotFound => "not_found",
+            Self::NoConnection => "no_connection",
+            Self::Connecting => "connecting",
+            Self::Answer => "answer",
+            Self::TalkWarning => "talk_warning",
+            Self::DoorOpen => "door_open",
+            Self::Ring => "ring",
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! From tables to types: each table has its reader, and every error is collected.
+
+mod call_tables;
+mod context;
+mod media_table;
+mod pin_tables;
+mod section;
+mod server_table;
+mod source;
+mod trigger;
+
+use call_tables::{
+    check_listening_is_heard, read_access, read_answer, read_calls, read_control, read_dtmf, read_log, read_sounds,
+};
+pub(super) use context::Context;
+pub use context::resolve_secret_file;
+use media_table::{read_audio, read_media};
+use pin_tables::{read_button, read_sensor};
+pub(super) use pin_tables::{read_gpio, read_output};
+pub(super) use section::{Reader, Section};
+use server_table::read_core;
+pub(super) use source::merge;
+use trigger::RuleContext;
+#[cfg(feature = "daemon")]
+pub(crate) use trigger::is_number;
+
+use super::model::{AnswerRule, Button, Config, OutputPin, PinName, Sensor};
+
+/// Reads all tables.
+pub(super) fn read_config(root: &Section<'_>, context: &Context<'_>) -> Option<Config> {
+    let core = read_core(&root.section("core"), context);
+    let media = read_media(root.section("media"), context);
+    let audio = read_audio(root.section("audio"));
+    let gpio = read_gpio(root.section("gpio"));
+    let outputs = unique(
+        root,
+        "output",
+        root.sections("output").into_iter().filter_map(read_output).collect(),
+        |output: &OutputPin| &output.name,
+    );
+    let lines = core.as_ref().map_or(2, |core| core.lines);
+    let rules = RuleContext { outputs: &outputs, lines, of_sensor: false };
+    let buttons = unique(
+        root,
+        "button",
+        root.sections("button").into_iter().filter_map(|section| read_button(section, rules)).collect(),
+        |button: &Button| &button.name,
+    );
+    let sensors = unique(
+        root,
+        "sensor",
+        root.sections("sensor").into_iter().filter_map(|section| read_sensor(section, rules)).collect(),
+        |sensor: &Sensor| &sensor.name,
+    );
+    check_pins(root, &buttons, &sensors, &outputs);
+    check_exclusive(root, &outputs);
+    let answers: Vec<AnswerRule> = root.sections("answer").into_iter().filter_map(read_answer).collect();
+    let sounds = read_sounds(root.section("sounds"), context);
+    check_listening_is_heard(root, &answers, &sounds);
+    Some(Config {
+        media,
+        audio,
+        gpio,
+        sounds,
+        answers,
+        dtmf: root.sections("dtmf").into_iter().filter_map(|section| read_dtmf(section, rules)).collect(),
+        access: read_access(root.section("access")),
+        calls: read_calls(root.section("calls")),
+        control: read_control(root.section("control"), context),
+        log: read_log(root.section("log")),
+        outputs,
+        buttons,
+        sensors,
+        core: core?,
+    })
+}
+
+/// Reports names that occur twice.
+fn unique<T>(root: &Section<'_>, key: &str, items: Vec<T>, name: impl Fn(&T) -> &String) -> Vec<T> {
+    for (index, item) in items.iter().enumerate() {
+        if items.iter().take(index).any(|earlier| name(earlier) == name(item)) {
+            let path = format!("{key}[{index}].name");
+            root.reader.error(&path, format!("\"{}\" is there twice", name(item)), "give each its own name");
+        }
+    }
+    items
+}
+
+/// A word that no other output shares excludes nothing.
+fn check_exclusive(root: &Section<'_>, outputs: &[OutputPin]) {
+    for (index, output) in outputs.iter().enumerate() {
+        let Some(word) = &output.exclusive else { continue };
+        let others = || outputs.iter().enumerate().filter(|(other, _)| *other != index).map(|(_, other)| other);
+        if !others().any(|other| output.excludes(other)) {
+            let names: Vec<String> = others().map(|other| format!("\"{}\"", other.name)).collect();
+            root.reader.error(
+                &format!("output[{index}].exclusive"),
+                format!("\"{word}\" is no other output, and no other output has this word"),
+                format!(
+                    "write the name of the output that must be off ({}), or the same word at both",
+                    names.join(", ")
+                ),
+            );
+        }
+    }
+}
+
+/// One pin, one use.
+fn check_pins(root: &Section<'_>, buttons: &[Button], sensors: &[Sensor], outputs: &[OutputPin]) {
+    let all = buttons
+        .iter()
+        .enumerate()
+        .map(|(index, button)| (format!("button[{index}].pin"), &button.name, &button.input.pin))
+        .chain(
+            sensors
+                .iter()
+                .enumerate()
+                .map(|(index, sensor)| (format!("sensor[{index}].pin"), &sensor.name, &sensor.input.pin)),
+        )
+        .chain(
+            outputs
+                .iter()
+                .enumerate()
+                .map(|(index, output)| (format!("output[{index}].pin"), &output.name, &output.pin)),
+        );
+    let mut seen: Vec<(&String, &PinName)> = Vec::new();
+    for (path, name, pin) in all {
+        if let Some((other, _)) = seen.iter().find(|(_, taken)| *taken == pin) {
+            root.reader.error(
+                &path,
+                format!("the pin of \"{name}\" is also that of \"{other}\""),
+                "give each its own pin",
+            );
+        }
+        seen.push((name, pin));
+    }
+}
