@@ -15,6 +15,7 @@ mod files;
 pub mod gpio;
 #[cfg(feature = "daemon")]
 pub mod media;
+pub mod mutant;
 #[cfg(feature = "daemon")]
 pub mod network;
 mod plain_text;

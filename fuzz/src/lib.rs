@@ -217,8 +217,8 @@ impl Door {
     fn pass(&mut self, ms: u64) {
         let end = self.now_ms + ms;
         let mut ticks = 0;
-        while let Some(deadline) = self.station.next_deadline().filter(|deadline| deadline.0 <= end) {
-            self.now_ms = self.now_ms.max(deadline.0);
+        while let Some(deadline) = self.station.next_deadline().filter(|deadline| deadline.at.0 <= end) {
+            self.now_ms = self.now_ms.max(deadline.at.0);
             self.input(Input::Tick);
             ticks += 1;
             assert!(ticks < 20_000, "the core never comes to rest");
@@ -355,9 +355,9 @@ fn step(door: &mut Door, choices: &mut Choices<'_>, calls: &mut Vec<(u32, CallId
     let input = match choices.below(24) {
         0 => return door.pass(u64::from(choices.byte()) * 7),
         1 => return door.pass(u64::from(choices.byte()) * 997),
-        2 => Input::Edge { pin: Pin::Button(0), active: choices.below(2) == 0 },
+        2 => Input::Edge { pin: Pin::Button(ButtonIndex(0)), active: choices.below(2) == 0 },
         3 => {
-            let pin = [Pin::Button(0), Pin::Sensor(0)][usize::from(choices.below(2))];
+            let pin = [Pin::Button(ButtonIndex(0)), Pin::Sensor(SensorIndex(0))][usize::from(choices.below(2))];
             match choices.below(6) {
                 way @ 0..2 => Input::Edge { pin, active: way == 0 },
                 way @ 2..4 => Input::Level { pin, active: way == 2, debounced: choices.below(2) == 0 },
@@ -427,8 +427,8 @@ fn step(door: &mut Door, choices: &mut Choices<'_>, calls: &mut Vec<(u32, CallId
             let (line, call_id, transaction) = pick(choices, calls);
             let (line, call_id) = (Some(line), (choices.below(5) != 0).then_some(call_id));
             message(ServerMessage::Event(Box::new(Event {
-                transaction: Some(transaction),
-                line,
+                transaction: Some(TransactionId(transaction)),
+                line: line.map(Line),
                 call_id,
                 body: body(choices),
             })))
@@ -443,8 +443,8 @@ fn step(door: &mut Door, choices: &mut Choices<'_>, calls: &mut Vec<(u32, CallId
                 _ => ResponseBody::Ack,
             };
             message(ServerMessage::Response(Response {
-                transaction: Some(transaction),
-                line: Some(line),
+                transaction: Some(TransactionId(transaction)),
+                line: Some(Line(line)),
                 call_id: Some(call_id),
                 body,
             }))
@@ -456,7 +456,7 @@ fn step(door: &mut Door, choices: &mut Choices<'_>, calls: &mut Vec<(u32, CallId
             let body = EventBody::IncomingCall(invitation(choices));
             message(ServerMessage::Event(Box::new(Event {
                 transaction: None,
-                line: Some(line),
+                line: Some(Line(line)),
                 call_id: Some(call_id),
                 body,
             })))
@@ -465,7 +465,7 @@ fn step(door: &mut Door, choices: &mut Choices<'_>, calls: &mut Vec<(u32, CallId
             // The calls that the station makes can be spoken of too.
             for line in door.station.status().lines {
                 if let Some(call) = line.call {
-                    calls.push((line.line, CallId(call.call_id), format!("transaction-{}", choices.byte())));
+                    calls.push((line.line.0, CallId(call.call_id), format!("transaction-{}", choices.byte())));
                 }
             }
             calls.truncate(16);
@@ -526,8 +526,8 @@ fn body(choices: &mut Choices<'_>) -> EventBody {
 
 fn command(choices: &mut Choices<'_>) -> Command {
     match choices.below(9) {
-        0 => Command::Press { button: 0, gesture: Gesture::Press },
-        1 => Command::Call { number: "100".into(), line: Some(u32::from(choices.below(4))) },
+        0 => Command::Press { button: ButtonIndex(0), gesture: Gesture::Press },
+        1 => Command::Call { number: "100".into(), line: Some(Line(u32::from(choices.below(4)))) },
         2 => Command::Hangup { line: None },
         3 => Command::Answer { line: None },
         4 => Command::Hold,

@@ -1,13 +1,13 @@
 //! Wrong codes, and what they cost (`interface.md`, `[access]`): a far end that guesses is locked out, and so are all
 //! of them together where many guess, over calls and restarts and for longer each time.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::time::Time;
 use crate::config::AccessConfig;
+use crate::core::api::WrongCodes;
+use crate::core::time::Time;
 
 /// Far ends that are remembered.
 const MAX_FAR_ENDS: usize = 64;
@@ -22,24 +22,6 @@ const SLOW_PACE: Duration = Duration::from_secs(1800);
 const LONGEST_LOCK: Duration = Duration::from_secs(3600);
 /// Whoever makes no mistake for so long begins anew.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(24 * 3600);
-
-/// What is known of one far end, or of all of them.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct WrongCodes {
-    /// The far end's number; `None` for all together.
-    pub number: Option<String>,
-    /// When the wrong codes came that count.
-    pub at: VecDeque<Time>,
-    /// How often it was locked out.
-    pub locks: u32,
-    /// Codes are off until then.
-    pub locked_until: Option<Time>,
-    /// The newest wrong code.
-    pub newest: Time,
-    /// How much of the room for slow errors is taken, as the time until all of it is given back.
-    #[serde(default)]
-    pub debt: Duration,
-}
 
 impl WrongCodes {
     fn is_locked(&self, now: Time) -> bool {

@@ -7,7 +7,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use crate::blackbox::Dump;
 use crate::config::{Config, OutputIndex};
 use crate::control::{Controlled, ErrorKind, EventRecord, FullStatus, OutputRequest, Reply, ReplyError, Request};
-use crate::core::{By, Command, Done, OutputChange, Pin, Refusal};
+use crate::core::{ButtonIndex, By, Command, Done, Line, OutputChange, Pin, Refusal, SensorIndex};
 use crate::gpio::Pins;
 use crate::media::rtpdump::CallPacket;
 
@@ -122,8 +122,10 @@ impl StationHandle {
     }
 
     fn input(&self, name: &str, active: bool) -> Reply {
-        let button = self.config.buttons.iter().position(|button| button.name == name).map(Pin::Button);
-        let sensor = self.config.sensors.iter().position(|sensor| sensor.name == name).map(Pin::Sensor);
+        let button =
+            self.config.buttons.iter().position(|button| button.name == name).map(ButtonIndex).map(Pin::Button);
+        let sensor =
+            self.config.sensors.iter().position(|sensor| sensor.name == name).map(SensorIndex).map(Pin::Sensor);
         match button.or(sensor) {
             Some(pin) if self.pins.move_input(pin, active) => Reply::Ok(true),
             Some(_) => error(
@@ -142,8 +144,8 @@ fn output(config: &Config, name: &str) -> Result<OutputIndex, Reply> {
     })
 }
 
-fn button(config: &Config, name: &str) -> Result<usize, Reply> {
-    config.buttons.iter().position(|button| button.name == name).ok_or_else(|| {
+fn button(config: &Config, name: &str) -> Result<ButtonIndex, Reply> {
+    config.buttons.iter().position(|button| button.name == name).map(ButtonIndex).ok_or_else(|| {
         let names = list(config.buttons.iter().map(|button| &button.name));
         error(ErrorKind::Usage, format!("there is no button \"{name}\"; there are: {names}"))
     })
@@ -157,12 +159,14 @@ fn button(config: &Config, name: &str) -> Result<usize, Reply> {
 pub fn command_of(config: &Config, request: Request) -> Result<Command, Reply> {
     Ok(match request {
         Request::Press { name, gesture } => Command::Press { button: button(config, &name)?, gesture },
-        Request::Call { number, line } if crate::config::is_number(&number) => Command::Call { number, line },
+        Request::Call { number, line } if crate::config::is_number(&number) => {
+            Command::Call { number, line: line.map(Line) }
+        }
         Request::Call { number, .. } => {
             return Err(error(ErrorKind::Usage, format!("\"{number}\" is no number; digits and + * # - _ . are")));
         }
-        Request::Hangup { line } => Command::Hangup { line },
-        Request::Answer { line } => Command::Answer { line },
+        Request::Hangup { line } => Command::Hangup { line: line.map(Line) },
+        Request::Answer { line } => Command::Answer { line: line.map(Line) },
         Request::Hold => Command::Hold,
         Request::Unhold => Command::Unhold,
         Request::Dtmf { digits } => Command::Dtmf(digits),

@@ -67,7 +67,7 @@ mod tests {
         Fact::Call {
             by: By::Station,
             call_id: call_id.into(),
-            line: 0,
+            line: crate::core::Line(0),
             direction: Direction::Outgoing,
             number: number.into(),
             attempt: Some(attempt),

@@ -236,7 +236,7 @@ impl Loop {
         let mut give_up = None;
         let mut feeder = Feeder::new(self.clock.now().at);
         loop {
-            let deadline = self.station.next_deadline().map(|time| self.clock.instant(time));
+            let deadline = self.station.next_deadline().map(|deadline| self.clock.instant(deadline.at));
             let input = tokio::select! {
                 Some(report) = queues.sockets.recv() => {
                     // Words of a socket that was given up are of no interest.
@@ -538,7 +538,7 @@ fn log(fact: &Fact) {
         Fact::NoTelephoneEvents { call_id } => tracing::warn!(fact.call_id = call_id, "{fact}"),
         Fact::Call { call_id, line, direction, number, state, cause, by, .. } => {
             let code = cause.as_ref().map_or(0, |cause| cause.code);
-            tracing::info!(fact.call_id = call_id, fact.line = line, fact.direction = ?direction, fact.number = number, fact.state = ?state, fact.code = code, fact.by = %by, "{fact}");
+            tracing::info!(fact.call_id = call_id, fact.line = line.0, fact.direction = ?direction, fact.number = number, fact.state = ?state, fact.code = code, fact.by = %by, "{fact}");
         }
         Fact::Media { call_id, connected } => {
             tracing::info!(fact.call_id = call_id, fact.connected = connected, "{fact}")
@@ -554,7 +554,7 @@ fn log(fact: &Fact) {
             tracing::info!(fact.call_id = call_id, fact.receiving = receiving, "{fact}")
         }
         Fact::SlowLink { line, uplink, lost } => {
-            tracing::warn!(fact.line = line, fact.uplink = uplink, fact.lost = lost, "{fact}")
+            tracing::warn!(fact.line = line.0, fact.uplink = uplink, fact.lost = lost, "{fact}")
         }
         Fact::MissedCall { caller } => tracing::info!(fact.caller = caller, "{fact}"),
         Fact::Dtmf { call_id, number, matched: true, .. } => {

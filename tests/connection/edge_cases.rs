@@ -1,3 +1,4 @@
+use callbox::core::Line;
 use std::time::Duration;
 
 use callbox::control::{Controlled, Request};
@@ -42,7 +43,7 @@ async fn a_request_waits_for_the_state_and_not_for_the_socket() {
     session.silence(Duration::from_millis(300)).await;
     session.state(json!([null, null])).await;
     let call = session.request("outgoing_call").await;
-    assert_eq!(call.line, Some(0));
+    assert_eq!(call.line, Some(Line(0)));
     station.stop().await;
 }
 
@@ -61,7 +62,7 @@ async fn an_event_that_overtakes_its_ack_opens_the_trickle() {
     session.event(&call, json!({ "event": "calling" })).await;
     let first = session.next().await;
     assert!(
-        matches!(&first, Some(ClientMessage::Request(request)) if request.body.name() == "ice_trickle"),
+        matches!(&first, Some(ClientMessage::Request(request)) if request.body.kind().name() == "ice_trickle"),
         "{first:?}"
     );
     session.ack(&call).await;
@@ -126,7 +127,7 @@ async fn an_offer_with_no_codec_of_ours_is_declined_and_the_station_lives() {
         .await;
     let end = session.next().await;
     assert!(
-        matches!(&end, Some(ClientMessage::Request(request)) if matches!(request.body.name(), "hangup" | "decline")),
+        matches!(&end, Some(ClientMessage::Request(request)) if matches!(request.body.kind().name(), "hangup" | "decline")),
         "{end:?}"
     );
     station.stop().await;

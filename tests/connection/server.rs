@@ -247,8 +247,10 @@ impl Session {
     pub async fn request(&mut self, name: &str) -> Request {
         loop {
             match self.next().await.expect("a request") {
-                ClientMessage::Request(request) if request.body.name() == name => return request,
-                ClientMessage::Request(request) if request.body.name() == "ice_trickle" => self.ack(&request).await,
+                ClientMessage::Request(request) if request.body.kind().name() == name => return request,
+                ClientMessage::Request(request) if request.body.kind().name() == "ice_trickle" => {
+                    self.ack(&request).await
+                }
                 ClientMessage::Keepalive { transaction } => {
                     self.send(json!({ "handshake": "keepalive", "transaction": transaction })).await;
                 }

@@ -214,10 +214,10 @@ fn a_file_that_is_no_pem_certificate_is_told_what_it_is() {
     rig.write("prose.pem", "hello");
     rig.write("cut.pem", &read(&rig, "cert.pem")[..300]);
     for (file, word) in [
-        ("cert.der", "DER form; make PEM of it: openssl x509 -inform der"),
+        ("cert.der", "DER form; convert it to PEM: openssl x509 -inform der"),
         ("cert.p7b", "openssl pkcs7 -print_certs"),
-        ("both.p12", "holds PKCS #12; make PEM of it: openssl pkcs12 -nodes"),
-        ("trusted.pem", "make a plain one: openssl x509"),
+        ("both.p12", "holds PKCS #12; convert it to PEM: openssl pkcs12 -nodes"),
+        ("trusted.pem", "convert it: openssl x509"),
         ("short.pem", "cannot be used (RSA of 1024 bits)"),
         ("key.pem", "holds no certificate, but: private key"),
         ("empty.pem", "is empty"),

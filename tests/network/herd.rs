@@ -51,7 +51,7 @@ async fn live(number: usize, endpoint: Endpoint, token: String, registered: mpsc
                 _ => {}
             }
         }
-        let deadline = station.next_deadline().map_or(u64::MAX, |time| time.0);
+        let deadline = station.next_deadline().map_or(u64::MAX, |deadline| deadline.at.0);
         let wait = Duration::from_millis(deadline.saturating_sub(now().at.0).min(3_600_000));
         input = tokio::select! {
             Some(report) = queue.recv() => {

@@ -1,5 +1,7 @@
 //! The black box: what it holds does again on a desk what was done at the door.
 
+use callbox::core::Line;
+
 use crate::door::*;
 use callbox::blackbox::Dump;
 use callbox::core::*;
@@ -34,7 +36,7 @@ fn day() -> Door {
     door.talking_in(0, "in", "4930155512");
     door.digits("7391#");
     door.advance(5_000);
-    door.event(None, Some(0), Some("in".into()), EventBody::Hangup { code: 200, reason: "bye".into() });
+    door.event(None, Some(Line(0)), Some("in".into()), EventBody::Hangup { code: 200, reason: "bye".into() });
     door.incoming(1, "other", "4930255512");
     door.advance(2_000);
     let request = door.talking_call();

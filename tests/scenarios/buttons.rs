@@ -4,7 +4,7 @@ use callbox::core::*;
 use callbox::signaling::*;
 
 fn edge(door: &mut Door, active: bool) {
-    door.input(Input::Edge { pin: Pin::Button(0), active });
+    door.input(Input::Edge { pin: Pin::Button(ButtonIndex(0)), active });
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn a_door_that_opens_ends_the_call_a_little_later() {
         "{BELL}[[sensor]]\nname = \"door\"\npin = 27\nopened = {{ hangup = \"all\", after_ms = 5000 }}\n"
     ));
     door.talking_call();
-    door.input(Input::Edge { pin: Pin::Sensor(0), active: true });
+    door.input(Input::Edge { pin: Pin::Sensor(SensorIndex(0)), active: true });
     door.advance(5_000);
     assert!(door.take("hangup").is_empty());
     door.advance(30);

@@ -126,7 +126,7 @@ impl Door {
     pub fn reopen(&mut self) {
         let before = self.connects.len();
         while self.connects.len() == before {
-            let next = self.station.next_deadline().expect("an attempt is planned").0;
+            let next = self.station.next_deadline().expect("an attempt is planned").at.0;
             self.advance(next.saturating_sub(self.now_ms));
         }
         self.input(Input::Socket(SocketEvent::Opened { local: None }));
@@ -147,8 +147,8 @@ impl Door {
     pub fn advance(&mut self, ms: u64) {
         let end = self.now_ms + ms;
         let mut steps = 0;
-        while let Some(deadline) = self.station.next_deadline().filter(|deadline| deadline.0 <= end) {
-            self.now_ms = deadline.0.max(self.now_ms);
+        while let Some(deadline) = self.station.next_deadline().filter(|deadline| deadline.at.0 <= end) {
+            self.now_ms = deadline.at.0.max(self.now_ms);
             self.input(Input::Tick);
             steps += 1;
             assert!(steps < 10_000, "the core never comes to rest");
@@ -204,7 +204,7 @@ impl Door {
 
     pub fn press(&mut self) {
         // A press that cannot become a call is taken all the same: there is a sign for it.
-        let _ = self.command(Command::Press { button: 0, gesture: Gesture::Press });
+        let _ = self.command(Command::Press { button: ButtonIndex(0), gesture: Gesture::Press });
     }
 
     /// Carries a command out and gives its reply.
@@ -236,7 +236,7 @@ impl Door {
     pub fn take(&mut self, name: &str) -> Vec<Request> {
         let mut taken = Vec::new();
         self.sent.retain(|message| match message {
-            ClientMessage::Request(request) if request.body.name() == name => {
+            ClientMessage::Request(request) if request.body.kind().name() == name => {
                 taken.push(request.clone());
                 false
             }
@@ -252,7 +252,7 @@ impl Door {
         taken.remove(0)
     }
 
-    pub fn keepalives(&mut self) -> Vec<String> {
+    pub fn keepalives(&mut self) -> Vec<TransactionId> {
         let found = self.sent.iter().filter_map(|message| match message {
             ClientMessage::Keepalive { transaction } => Some(transaction.clone()),
             ClientMessage::Request(_) => None,
@@ -283,7 +283,13 @@ impl Door {
         self.event(transaction, request.line, request.call_id.clone(), body);
     }
 
-    pub fn event(&mut self, transaction: Option<String>, line: Option<u32>, call_id: Option<CallId>, body: EventBody) {
+    pub fn event(
+        &mut self,
+        transaction: Option<TransactionId>,
+        line: Option<Line>,
+        call_id: Option<CallId>,
+        body: EventBody,
+    ) {
         self.server(ServerMessage::Event(Box::new(Event { transaction, line, call_id, body })));
     }
 
@@ -293,7 +299,7 @@ impl Door {
     }
 
     pub fn incoming_with(&mut self, line: u32, call_id: &str, caller: &str, jsep: Option<Jsep>) {
-        self.event(None, Some(line), Some(call_id.into()), EventBody::IncomingCall(invitation(caller, jsep)));
+        self.event(None, Some(Line(line)), Some(call_id.into()), EventBody::IncomingCall(invitation(caller, jsep)));
     }
 
     /// A press, taken by the server, that rings.

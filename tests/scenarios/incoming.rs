@@ -1,5 +1,6 @@
 use crate::door::*;
 use callbox::config::Sound;
+use callbox::core::Line;
 use callbox::core::*;
 use callbox::signaling::*;
 
@@ -90,7 +91,7 @@ fn the_same_press_calls_when_nothing_rings() {
 fn a_caller_who_gives_up_before_the_answer_is_not_answered() {
     let mut door = Door::online(ANSWER);
     door.incoming(0, "c1", "100");
-    door.event(None, Some(0), Some("c1".into()), EventBody::Hangup { code: 487, reason: "cancelled".into() });
+    door.event(None, Some(Line(0)), Some("c1".into()), EventBody::Hangup { code: 487, reason: "cancelled".into() });
     door.advance(1000);
     assert!(door.take("accept").is_empty());
     assert_eq!(door.open_media(), 1, "only the warm one");
@@ -160,15 +161,15 @@ fn a_repeated_invitation_without_offer_keeps_the_stored_one() {
 fn a_call_to_ourselves_is_declined_on_its_line() {
     let mut door = Door::online(&format!("{BELL}{ANSWER}"));
     let ours = door.ringing_call();
-    let other = 1 - ours.line.unwrap();
+    let other = 1 - ours.line.unwrap().0;
     door.incoming(other, &ours.call_id.clone().unwrap().0, "100");
     let decline = door.take_one("decline");
-    assert_eq!(decline.line, Some(other));
+    assert_eq!(decline.line, Some(Line(other)));
     let open = door.open_media();
     door.ack(&decline);
     let hangup = EventBody::Hangup { code: 486, reason: "declined".into() };
-    door.event(None, Some(other), ours.call_id.clone(), hangup);
-    assert_eq!(door.states()[ours.line.unwrap() as usize], CallState::Alerting);
+    door.event(None, Some(Line(other)), ours.call_id.clone(), hangup);
+    assert_eq!(door.states()[ours.line.unwrap().0 as usize], CallState::Alerting);
     assert_eq!(door.open_media(), open, "our own leg keeps its media");
 }
 
@@ -203,7 +204,7 @@ fn a_second_caller_puts_the_first_on_hold_and_gives_it_back() {
     assert_eq!(hold.call_id, Some("c1".into()));
     assert_eq!(door.states(), [CallState::Held, CallState::Established]);
     assert_eq!(door.scene.calls.len(), 1);
-    door.event(None, Some(1), Some("c2".into()), EventBody::Hangup { code: 200, reason: String::new() });
+    door.event(None, Some(Line(1)), Some("c2".into()), EventBody::Hangup { code: 200, reason: String::new() });
     let unhold = door.take_one("unhold");
     assert_eq!(unhold.call_id, Some("c1".into()));
     assert_eq!(door.states()[0], CallState::Established);
@@ -411,7 +412,7 @@ fn a_re_offer_that_overtakes_the_end_of_our_answer_is_answered() {
     door.advance(500);
     door.take_one("accept");
     let offer = Some(Jsep::offer("v=0"));
-    door.event(None, Some(0), Some("c1".into()), EventBody::UpdatingCall(invitation("100", offer)));
+    door.event(None, Some(Line(0)), Some("c1".into()), EventBody::UpdatingCall(invitation("100", offer)));
     door.take_one("update");
 }
 
@@ -427,7 +428,7 @@ fn a_call_for_no_line_is_taken_on_a_free_one() {
                 .replace("\"c[0]\"", "\"c0\""),
         );
         let accept = door.take_one("accept");
-        assert_eq!(accept.line, Some(0), "{line}");
+        assert_eq!(accept.line, Some(Line(0)), "{line}");
         door.hung_up(&accept, 200);
     }
 }
@@ -447,7 +448,7 @@ fn a_newer_offer_takes_the_place_of_one_that_nobody_has_answered() {
     let mut door = Door::online(RING);
     door.incoming(0, "c1", "100");
     let newer = EventBody::UpdatingCall(invitation("100", Some(Jsep::offer("their newer offer"))));
-    door.event(None, Some(0), Some("c1".into()), newer);
+    door.event(None, Some(Line(0)), Some("c1".into()), newer);
     door.command(Command::Answer { line: None }).unwrap();
     assert!(
         door.last_media(|command| *command == MediaCommand::Answer { offer: "their newer offer".into() }).is_some()
@@ -459,9 +460,9 @@ fn a_re_offer_is_answered_by_its_call_id_whatever_its_line() {
     let mut door = Door::online(ANSWER);
     door.talking_in(0, "c1", "100");
     let offer = || EventBody::UpdatingCall(invitation("100", Some(Jsep::offer("v=0"))));
-    door.event(None, Some(1), Some("c1".into()), offer());
-    assert_eq!(door.take_one("update").line, Some(0));
-    door.event(None, Some(1), Some("nobody's".into()), offer());
+    door.event(None, Some(Line(1)), Some("c1".into()), offer());
+    assert_eq!(door.take_one("update").line, Some(Line(0)));
+    door.event(None, Some(Line(1)), Some("nobody's".into()), offer());
     assert_eq!(door.take_one("hangup").call_id, Some("nobody's".into()));
 }
 
@@ -471,5 +472,5 @@ fn a_call_for_no_line_beside_another_takes_the_line_that_is_left() {
     door.talking_in(0, "c1", "100");
     let offer = Some(Jsep::offer("v=0"));
     door.event(None, None, Some("c2".into()), EventBody::IncomingCall(invitation("101", offer)));
-    assert_eq!(door.take_one("accept").line, Some(1));
+    assert_eq!(door.take_one("accept").line, Some(Line(1)));
 }

@@ -252,7 +252,7 @@ const BELL_TWO: &str = "[[button]]\nname = \"other\"\npin = 18\npress = { call =
 fn a_second_button_during_a_call_is_busy_where_second_calls_are_rejected() {
     let mut door = Door::online(&format!("{BELL}{BELL_TWO}"));
     door.talking_call();
-    let _ = door.command(Command::Press { button: 1, gesture: Gesture::Press });
+    let _ = door.command(Command::Press { button: ButtonIndex(1), gesture: Gesture::Press });
     assert!(door.take("outgoing_call").is_empty());
     assert!(door.heard(Sound::Busy));
 }
@@ -261,7 +261,7 @@ fn a_second_button_during_a_call_is_busy_where_second_calls_are_rejected() {
 fn a_second_button_during_a_call_takes_its_place_where_calls_are_replaced() {
     let mut door = Door::online(&format!("{BELL}{BELL_TWO}[calls]\nsecond_call = \"replace\"\n"));
     let first = door.talking_call();
-    let _ = door.command(Command::Press { button: 1, gesture: Gesture::Press });
+    let _ = door.command(Command::Press { button: ButtonIndex(1), gesture: Gesture::Press });
     let hangup = door.take_one("hangup");
     assert_eq!(hangup.call_id, first.call_id);
     door.take_one("outgoing_call");
@@ -418,7 +418,7 @@ fn a_third_call_is_busy_and_holds_nobody() {
 fn on_a_single_line_a_call_is_replaced_once_its_line_is_free() {
     let mut door = Door::online(&format!("lines = 1\n{BELL}{BELL_TWO}[calls]\nsecond_call = \"replace\"\n"));
     let first = door.talking_call();
-    let _ = door.command(Command::Press { button: 1, gesture: Gesture::Press });
+    let _ = door.command(Command::Press { button: ButtonIndex(1), gesture: Gesture::Press });
     let hangup = door.take_one("hangup");
     door.ack(&hangup);
     assert!(door.take("outgoing_call").is_empty());

@@ -203,7 +203,7 @@ fn outputs_that_exclude_each_other_are_never_on_together() {
     door.command(set(1, OutputChange::On)).unwrap();
     assert_eq!((drive(&door, 0), drive(&door, 1)), (Drive::Off, Drive::On));
     door.advance(10_000);
-    door.command(Command::Press { button: 1, gesture: Gesture::Press }).unwrap();
+    door.command(Command::Press { button: ButtonIndex(1), gesture: Gesture::Press }).unwrap();
     assert_eq!((drive(&door, 0), drive(&door, 1)), (Drive::Off, Drive::On));
 }
 

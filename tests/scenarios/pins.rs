@@ -3,7 +3,7 @@
 use crate::door::*;
 use callbox::core::*;
 
-const BELL_PIN: Pin = Pin::Button(0);
+const BELL_PIN: Pin = Pin::Button(ButtonIndex(0));
 const DOUBLE: &str = "[[button]]\nname = \"bell\"\npin = 17\npress = { call = \"100\" }\n\
                       double_press = { call = \"200\" }\n";
 const CONTACT: &str = "[[sensor]]\nname = \"door\"\npin = 27\nopened = { hangup = \"all\" }\n";
@@ -120,12 +120,12 @@ fn a_pin_that_cannot_be_used_is_a_fault_once_and_shown_until_it_can() {
 fn a_door_that_was_opened_while_its_pin_was_away_is_noticed_and_one_that_is_open_at_the_start_is_no_event() {
     let mut door = Door::online(&format!("{BELL}{CONTACT}"));
     door.talking_call();
-    level(&mut door, Pin::Sensor(0), true, true);
+    level(&mut door, Pin::Sensor(SensorIndex(0)), true, true);
     door.advance(1_000);
     assert!(door.station.status().sensors[0].active);
     assert!(door.take("hangup").is_empty());
-    level(&mut door, Pin::Sensor(0), false, true);
-    level(&mut door, Pin::Sensor(0), true, true);
+    level(&mut door, Pin::Sensor(SensorIndex(0)), false, true);
+    level(&mut door, Pin::Sensor(SensorIndex(0)), true, true);
     door.take_one("hangup");
 }
 

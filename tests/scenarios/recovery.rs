@@ -12,7 +12,7 @@ fn back(door: &mut Door, lines: Vec<Option<LineState>>) {
 
 fn on_line(request: &Request, line: Option<LineState>) -> Vec<Option<LineState>> {
     let mut lines = vec![None, None];
-    lines[request.line.unwrap() as usize] = line;
+    lines[request.line.unwrap().0 as usize] = line;
     lines
 }
 
@@ -172,7 +172,7 @@ fn an_answer_that_came_while_we_were_away_is_applied_from_the_log() {
     let line = busy(&id(&request), vec![accepted(), EventBody::Ringing {}, EventBody::Calling {}]);
     back(&mut door, on_line(&request, line));
     assert!(door.last_media(|command| matches!(command, MediaCommand::ApplyAnswer { .. })).is_some());
-    assert_eq!(door.states()[request.line.unwrap() as usize], CallState::Established);
+    assert_eq!(door.states()[request.line.unwrap().0 as usize], CallState::Established);
 }
 
 #[test]

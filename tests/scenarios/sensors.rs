@@ -11,7 +11,7 @@ fn door_contact(rule: &str) -> String {
 }
 
 fn edge(door: &mut Door, active: bool) {
-    door.input(Input::Edge { pin: Pin::Sensor(0), active });
+    door.input(Input::Edge { pin: Pin::Sensor(SensorIndex(0)), active });
     door.advance(1);
 }
 

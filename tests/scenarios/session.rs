@@ -1,4 +1,5 @@
 use crate::door::*;
+use callbox::core::Line;
 use callbox::core::*;
 use callbox::signaling::*;
 
@@ -16,7 +17,7 @@ fn failure(kind: ConnectFailureKind) -> Input {
 fn wait(door: &mut Door) -> u64 {
     let (before, start) = (door.connects.len(), door.now_ms);
     while door.connects.len() == before {
-        let next = door.station.next_deadline().expect("an attempt is planned").0;
+        let next = door.station.next_deadline().expect("an attempt is planned").at.0;
         door.advance(next.saturating_sub(door.now_ms).max(1));
         assert!(door.now_ms - start < 2 * 3_600_000, "no attempt within two hours");
     }
@@ -301,7 +302,7 @@ fn transactions_are_digits_and_never_repeat() {
         door.sent.clear();
     }
     for transaction in &seen {
-        let digits = transaction.strip_prefix("transaction-").unwrap();
+        let digits = transaction.0.strip_prefix("transaction-").unwrap();
         assert!(digits.chars().all(|digit| digit.is_ascii_digit()));
     }
     let mut unique = seen.clone();
@@ -414,7 +415,7 @@ fn responses_that_come_late_are_told_once_for_each_cause() {
     let late = |body| {
         ServerMessage::Response(Response {
             transaction: Some("transaction-1".into()),
-            line: Some(0),
+            line: Some(Line(0)),
             call_id: None,
             body,
         })

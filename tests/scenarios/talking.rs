@@ -308,7 +308,7 @@ fn a_press_that_waits_and_a_pulse_that_is_cut_say_so() {
     assert_eq!(door.command(pulse(1_000)), Ok(Done::Now));
     assert_eq!(door.command(pulse(60_000)), Ok(Done::OnFor(Duration::from_secs(2))));
     door.lose(1006);
-    let press = Command::Press { button: 0, gesture: Gesture::Press };
+    let press = Command::Press { button: ButtonIndex(0), gesture: Gesture::Press };
     assert_eq!(door.command(press.clone()), Ok(Done::Waits(Duration::from_secs(5))));
     let mut door = Door::online(BELL);
     door.lose(4201);

@@ -66,7 +66,7 @@ pub struct Checks {
     /// Calls that the server has told the station to know: candidates may go out.
     known_to_server: BTreeSet<CallId>,
     line_calls: BTreeMap<u32, CallId>,
-    transactions: BTreeMap<String, CallId>,
+    transactions: BTreeMap<TransactionId, CallId>,
     typed: BTreeMap<u32, Vec<(char, u64)>>,
     digit_now: Option<u32>,
     strike_on_since: Option<u64>,
@@ -209,7 +209,7 @@ impl Checks {
     }
 
     fn sent(&mut self, now: u64, request: &Request) {
-        let line = request.line.unwrap_or(u32::MAX);
+        let line = request.line.map_or(u32::MAX, |line| line.0);
         if let Some(call_id) = &request.call_id {
             match &request.body {
                 RequestBody::OutgoingCall { jsep, number, .. } => {

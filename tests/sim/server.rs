@@ -30,7 +30,7 @@ pub struct Leg {
     pub state: LegState,
     /// Newest first.
     log: Vec<CallLogEntry>,
-    transaction: Option<String>,
+    transaction: Option<TransactionId>,
     /// The station's description that counts: peer connection and number of its offer or answer.
     pub description: Option<String>,
     pub station_holds: bool,
@@ -117,18 +117,25 @@ impl Server {
         self.act(after_ms, Doing::Say(message));
     }
 
-    fn event(&mut self, after_ms: u64, line: usize, call_id: &CallId, transaction: Option<String>, body: EventBody) {
+    fn event(
+        &mut self,
+        after_ms: u64,
+        line: usize,
+        call_id: &CallId,
+        transaction: Option<TransactionId>,
+        body: EventBody,
+    ) {
         if let Some(leg) = self.leg_of(line, call_id) {
             let entry = Event { transaction: None, line: None, call_id: None, body: body.clone() };
             leg.log.insert(0, CallLogEntry(0, LogMessage::Event(Box::new(entry))));
         }
-        let line = u32::try_from(line).ok();
+        let line = number(line);
         let event = Event { transaction, line, call_id: Some(call_id.clone()), body };
         self.say(after_ms, ServerMessage::Event(Box::new(event)));
     }
 
     fn line_event(&mut self, after_ms: u64, line: usize, body: EventBody) {
-        let event = Event { transaction: None, line: u32::try_from(line).ok(), call_id: None, body };
+        let event = Event { transaction: None, line: number(line), call_id: None, body };
         self.say(after_ms, ServerMessage::Event(Box::new(event)));
     }
 
@@ -229,7 +236,7 @@ impl Server {
     /// A request of the station.
     pub fn request(&mut self, now: u64, request: Request, random: &mut Random) {
         let Request { transaction, line, call_id, body } = request;
-        let line = line.and_then(|line| usize::try_from(line).ok()).unwrap_or(usize::MAX);
+        let line = line.map_or(usize::MAX, callbox::config::Line::index);
         let answer = Answerer { transaction: transaction.clone(), line, call_id: call_id.clone() };
         if line >= self.lines.len() {
             return self.refuse(&answer, 456);
@@ -458,7 +465,7 @@ impl Server {
     fn end(&mut self, now: u64, line: usize, code: i64, words: &str, random: &mut Random) {
         let Some(leg) = self.lines.get_mut(line).and_then(|line| line.leg.take()) else { return };
         let body = EventBody::Hangup { code, reason: words.into() };
-        let line_number = u32::try_from(line).ok();
+        let line_number = number(line);
         let event =
             Event { transaction: leg.transaction.clone(), line: line_number, call_id: Some(leg.call_id.clone()), body };
         self.say(10, ServerMessage::Event(Box::new(event)));
@@ -526,7 +533,7 @@ impl Server {
 
 /// To whom a response goes.
 struct Answerer {
-    transaction: String,
+    transaction: TransactionId,
     line: usize,
     call_id: Option<CallId>,
 }
@@ -535,9 +542,13 @@ impl Answerer {
     fn response(&self, body: ResponseBody) -> ServerMessage {
         ServerMessage::Response(Response {
             transaction: Some(self.transaction.clone()),
-            line: u32::try_from(self.line).ok(),
+            line: number(self.line),
             call_id: self.call_id.clone(),
             body,
         })
     }
+}
+
+fn number(line: usize) -> Option<callbox::config::Line> {
+    u32::try_from(line).ok().map(callbox::config::Line)
 }

@@ -238,7 +238,8 @@ impl World {
         let (mut ticks, mut ticked_at) = (0, 0);
         while self.checks.violation.is_none() {
             let next = self.queue.peek().map_or(u64::MAX, |Reverse(queued)| queued.at);
-            let deadline = self.station.as_ref().and_then(Station::next_deadline).map_or(u64::MAX, |time| time.0);
+            let deadline =
+                self.station.as_ref().and_then(Station::next_deadline).map_or(u64::MAX, |deadline| deadline.at.0);
             if next.min(deadline) > until {
                 break;
             }
@@ -828,7 +829,7 @@ impl World {
         self.random = Random::new(seed);
         match what {
             Stimulus::Press { bounces, held_ms } => {
-                let pin = Pin::Button(0);
+                let pin = Pin::Button(ButtonIndex(0));
                 self.hands += 1;
                 if self.station.is_some() && self.now > self.button_down_until + 500 {
                     let (life, before, hands) = (self.life, self.figures.presses, self.hands);
@@ -1003,8 +1004,8 @@ impl World {
                 self.fault_now(0);
                 self.hands += 1;
                 self.button_down_until = self.button_down_until.max(now + ms + 100);
-                self.input_after(0, Input::Edge { pin: Pin::Button(0), active: true });
-                self.input_after(ms, Input::Edge { pin: Pin::Button(0), active: false });
+                self.input_after(0, Input::Edge { pin: Pin::Button(ButtonIndex(0)), active: true });
+                self.input_after(ms, Input::Edge { pin: Pin::Button(ButtonIndex(0)), active: false });
             }
             Fault::Crash { ms, power } => {
                 if self.station.is_some() {

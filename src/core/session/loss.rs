@@ -1,14 +1,12 @@
 //! What follows a failed attempt and each kind of loss (`protocol.md`, "Close codes").
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::super::backoff::RESET_AFTER;
-use super::super::effect::Effect;
-use super::super::fact::Fact;
-use super::super::random::Random;
-use super::super::time::Time;
-use super::{CLOCK_POLL, CONNECT_TIMEOUT, News, Phase, Session, SessionState};
+use super::backoff::RESET_AFTER;
+use super::state::{CLOCK_POLL, CONNECT_TIMEOUT, News, Phase, Session};
+use crate::core::api::{Effect, SessionState};
+use crate::core::context::Context;
+use crate::core::time::Time;
 use crate::signaling::{CloseCause, ConnectFailure, ConnectFailureKind, RegistrationStatus};
 
 /// Wait after a fault that people must mend: jittered to between 4 and 6 minutes.
@@ -19,14 +17,8 @@ const ATTACHED_RETRY: (Duration, Duration) = (Duration::from_secs(25), Duration:
 const RETRY_AFTER_SPREAD: Duration = Duration::from_secs(5);
 
 impl Session {
-    pub(super) fn connect_failed(
-        &mut self,
-        failure: ConnectFailure,
-        clock_is_set: bool,
-        now: Time,
-        random: &mut Random,
-        out: &mut VecDeque<Effect>,
-    ) {
+    pub(super) fn connect_failed(&mut self, failure: ConnectFailure, clock_is_set: bool, cx: &mut Context) {
+        let now = cx.now.at;
         if !matches!(self.phase, Phase::Connecting { .. }) {
             return;
         }
@@ -35,19 +27,19 @@ impl Session {
             // That there is no token says less than why the last login brought none.
             ConnectFailureKind::NoToken => {
                 let words = self.reason.clone().unwrap_or(failure.words);
-                self.renew_token(&words, now, random, out);
+                self.renew_token(&words, cx);
             }
             ConnectFailureKind::Unauthorized => {
-                self.renew_token(&failure.words, now, random, out);
+                self.renew_token(&failure.words, cx);
             }
             ConnectFailureKind::NotYetValid if !clock_is_set => {
-                self.wait_for_time(now, random);
+                self.wait_for_time(cx);
             }
-            ConnectFailureKind::Unavailable => self.retry_later(true, &failure.words, now, random),
+            ConnectFailureKind::Unavailable => self.retry_later(true, &failure.words, cx),
             ConnectFailureKind::Network
             | ConnectFailureKind::Tls
             | ConnectFailureKind::NotYetValid
-            | ConnectFailureKind::Http => self.retry_later(false, &failure.words, now, random),
+            | ConnectFailureKind::Http => self.retry_later(false, &failure.words, cx),
         }
         // Another server knows nothing of this one's wish.
         let same_server = self.servers.current() == asked;
@@ -56,27 +48,23 @@ impl Session {
         {
             let spread = RETRY_AFTER_SPREAD.max(retry_after / 4);
             // Never sooner than the back-off: a wish of no seconds must not become a storm.
-            *until = (*until).max(now + retry_after + random.between(Duration::ZERO, spread));
+            *until = (*until).max(now + retry_after + cx.random.between(Duration::ZERO, spread));
             *hurry = false;
         }
     }
 
     /// No certificate can be judged before the clock is set.
-    pub(super) fn wait_for_time(&mut self, now: Time, random: &mut Random) {
-        let until = now + self.backoff.next_wait(false, random).max(CLOCK_POLL);
+    pub(super) fn wait_for_time(&mut self, cx: &mut Context) {
+        let now = cx.now.at;
+        let until = now + self.backoff.next_wait(false, &mut cx.random).max(CLOCK_POLL);
         self.phase = Phase::WaitingForTime { until, poll: now + CLOCK_POLL };
         let words = "the clock is not set, so no certificate can be judged: waiting for NTP";
         self.set_state(SessionState::WaitingForTime, Some(words.to_owned()));
     }
 
     /// The connection is gone: everything in flight is void, hangups are kept.
-    pub(super) fn lost(
-        &mut self,
-        cause: CloseCause,
-        now: Time,
-        random: &mut Random,
-        out: &mut VecDeque<Effect>,
-    ) -> Vec<News> {
+    pub(super) fn lost(&mut self, cause: CloseCause, cx: &mut Context) -> Vec<News> {
+        let now = cx.now.at;
         if matches!(self.phase, Phase::Waiting { .. } | Phase::WaitingForTime { .. } | Phase::ObtainingToken { .. }) {
             return Vec::new();
         }
@@ -91,81 +79,86 @@ impl Session {
         let words = format!("{} ({})", cause.words(), cause.code());
         let news = if was_up { vec![News::Down] } else { Vec::new() };
         match cause {
-            CloseCause::SessionMissed | CloseCause::App(_) => self.renew_token(&words, now, random, out),
-            CloseCause::Subscriber(_) => self.refuse(&words, now, random),
+            CloseCause::SessionMissed | CloseCause::App(_) => self.renew_token(&words, cx),
+            CloseCause::Subscriber(_) => self.refuse(&words, cx),
             CloseCause::Attached | CloseCause::NotAttached => {
                 self.force = false;
-                let wait = random.between(ATTACHED_RETRY.0, ATTACHED_RETRY.1);
+                let wait = cx.random.between(ATTACHED_RETRY.0, ATTACHED_RETRY.1);
                 self.wait(wait, false, SessionState::TakenOver, &words, now);
             }
-            CloseCause::ForceAttached => self.taken_over(&words, now, random),
+            CloseCause::ForceAttached => self.taken_over(&words, cx),
             CloseCause::Controller(4402) | CloseCause::Standard(1001 | 1012) => {
-                self.retry_later(true, &words, now, random);
+                self.retry_later(true, &words, cx);
             }
             CloseCause::KeepaliveTimeout | CloseCause::Request(_) | CloseCause::CallId => {
-                self.log_last_request(cause, out);
-                self.retry_at_once(&words, now, random);
+                self.log_last_request(cause, cx);
+                self.retry_at_once(&words, cx);
             }
             CloseCause::SocketMessage | CloseCause::SignalingMessage => {
-                self.log_last_request(cause, out);
-                self.retry_later(false, &words, now, random);
+                self.log_last_request(cause, cx);
+                self.retry_later(false, &words, cx);
             }
             CloseCause::Standard(_)
             | CloseCause::Controller(_)
             | CloseCause::ControllerWebrtc
-            | CloseCause::Other(_) => self.retry_later(false, &words, now, random),
+            | CloseCause::Other(_) => self.retry_later(false, &words, cx),
         }
         news
     }
 
-    pub(super) fn log_last_request(&self, cause: CloseCause, out: &mut VecDeque<Effect>) {
+    pub(super) fn log_last_request(&self, cause: CloseCause, cx: &mut Context) {
         if matches!(cause, CloseCause::KeepaliveTimeout | CloseCause::CallId) {
             return;
         }
-        let request = self.transactions.last.as_ref().map_or("none", |(name, _)| name.as_str());
+        let request = self.transactions.last.as_ref().map_or("none", |kind| kind.name());
         let problem = format!("closed with {} after our last request, {request}", cause.code());
-        out.push_back(Effect::Fact(Fact::Protocol { problem }));
+        cx.protocol_problem(problem);
     }
 
     /// The token is dead or missing: a new one where the configuration allows it, once per loss.
-    pub(super) fn renew_token(&mut self, words: &str, now: Time, random: &mut Random, out: &mut VecDeque<Effect>) {
+    pub(super) fn renew_token(&mut self, words: &str, cx: &mut Context) {
+        let now = cx.now.at;
         if self.token_renewable && !self.tried_renewal {
             self.tried_renewal = true;
             self.phase = Phase::ObtainingToken { deadline: now + CONNECT_TIMEOUT };
             self.set_state(SessionState::LoggingIn, Some(words.to_owned()));
-            out.push_back(Effect::ObtainToken);
+            cx.push(Effect::ObtainToken);
         } else {
             // Where there is another one it is used next time.
-            out.push_back(Effect::TokenRefused);
-            self.refuse(words, now, random);
+            cx.push(Effect::TokenRefused);
+            self.refuse(words, cx);
         }
     }
 
-    pub(super) fn refuse(&mut self, words: &str, now: Time, random: &mut Random) {
+    pub(super) fn refuse(&mut self, words: &str, cx: &mut Context) {
+        let now = cx.now.at;
         self.tried_renewal = false;
         self.servers.failed(now);
-        let wait = random.between(SLOW_RETRY.0, SLOW_RETRY.1);
+        let wait = cx.random.between(SLOW_RETRY.0, SLOW_RETRY.1);
         self.wait(wait, false, SessionState::Refused, words, now);
     }
 
     /// Another client took over: never fight.
-    pub(super) fn taken_over(&mut self, words: &str, now: Time, random: &mut Random) {
+    pub(super) fn taken_over(&mut self, words: &str, cx: &mut Context) {
+        let now = cx.now.at;
         self.counters.takeovers += 1;
-        let reaction = self.takeovers.lost(words, now, random);
+        let reaction = self.takeovers.lost(words, now, &mut cx.random);
         self.force = reaction.force;
         self.wait(reaction.wait, false, SessionState::TakenOver, &reaction.words, now);
     }
 
-    pub(super) fn retry_later(&mut self, server_restarts: bool, words: &str, now: Time, random: &mut Random) {
+    pub(super) fn retry_later(&mut self, server_restarts: bool, words: &str, cx: &mut Context) {
+        let now = cx.now.at;
         self.servers.failed(now);
-        let wait = self.backoff.next_wait(server_restarts, random);
+        let wait = self.backoff.next_wait(server_restarts, &mut cx.random);
         self.wait(wait, !server_restarts, SessionState::Offline, words, now);
     }
 
-    pub(super) fn retry_at_once(&mut self, words: &str, now: Time, random: &mut Random) {
+    pub(super) fn retry_at_once(&mut self, words: &str, cx: &mut Context) {
+        let now = cx.now.at;
         self.servers.failed(now);
         let first = self.backoff.failures() == 0;
-        let wait = self.backoff.next_wait(false, random);
+        let wait = self.backoff.next_wait(false, &mut cx.random);
         self.wait(if first { Duration::ZERO } else { wait }, true, SessionState::Offline, words, now);
     }
 

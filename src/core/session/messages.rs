@@ -1,21 +1,22 @@
 //! What the server says, as far as the session itself is concerned.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::super::effect::Effect;
-use super::super::fact::Fact;
-use super::super::time::Time;
-use super::{MAX_TOLD_CAUSES, News, Phase, Rejection, Session, SessionState};
+use super::state::{News, Phase, Rejection, Session};
+use crate::core::api::SessionState;
+use crate::core::context::Context;
 use crate::signaling::{
     Event, EventBody, FrameError, Registration, RegistrationStatus, Response, ResponseBody, ServerMessage,
     StateHandshake,
 };
 
+/// Names of unknown events that have been logged.
+const MAX_TOLD_CAUSES: usize = 64;
+
 impl Session {
-    pub(super) fn message(&mut self, message: ServerMessage, now: Time, out: &mut VecDeque<Effect>) -> Vec<News> {
+    pub(super) fn message(&mut self, message: ServerMessage, cx: &mut Context) -> Vec<News> {
         match message {
-            ServerMessage::State(state) => self.state_handshake(*state, now, out),
+            ServerMessage::State(state) => self.state_handshake(*state, cx),
             ServerMessage::Keepalive { transaction } => {
                 if let Phase::Up { keepalive, .. } = &mut self.phase
                     && keepalive.as_ref().is_some_and(|(sent, _)| transaction.as_ref().is_none_or(|t| t == sent))
@@ -24,7 +25,7 @@ impl Session {
                 }
                 Vec::new()
             }
-            ServerMessage::Response(response) => self.response(response, out),
+            ServerMessage::Response(response) => self.response(response, cx),
             ServerMessage::Event(event) => {
                 self.note_registration(&event);
                 vec![News::Event(event)]
@@ -32,18 +33,14 @@ impl Session {
         }
     }
 
-    pub(super) fn state_handshake(
-        &mut self,
-        state: StateHandshake,
-        now: Time,
-        out: &mut VecDeque<Effect>,
-    ) -> Vec<News> {
+    pub(super) fn state_handshake(&mut self, state: StateHandshake, cx: &mut Context) -> Vec<News> {
+        let now = cx.now.at;
         let local = match &self.phase {
             Phase::AwaitingState { local, .. } => *local,
             Phase::Up { .. } => {
                 // It comes once in a connection: a second one is older than what we did since.
                 let problem = "a second state handshake on one connection".to_owned();
-                out.push_back(Effect::Fact(Fact::Protocol { problem }));
+                cx.protocol_problem(problem);
                 return Vec::new();
             }
             Phase::Connecting { .. } => None,
@@ -111,7 +108,7 @@ impl Session {
         }
     }
 
-    pub(super) fn response(&mut self, response: Response, out: &mut VecDeque<Effect>) -> Vec<News> {
+    pub(super) fn response(&mut self, response: Response, cx: &mut Context) -> Vec<News> {
         let Some(pending) = response.transaction.as_ref().and_then(|of| self.transactions.close(of)) else {
             self.counters.late_responses += 1;
             let what = match response.body {
@@ -119,7 +116,7 @@ impl Session {
                 ResponseBody::Error { code, .. } => format!("an error {code}"),
             };
             let problem = format!("{what} without its request: it came after the time-out");
-            self.tell_once(problem.clone(), problem, out);
+            self.tell_once(problem.clone(), problem, cx);
             return Vec::new();
         };
         let result = match response.body {
@@ -129,7 +126,7 @@ impl Session {
         vec![News::Answered(pending, result)]
     }
 
-    pub(super) fn count_bad_frame(&mut self, error: &FrameError, out: &mut VecDeque<Effect>) {
+    pub(super) fn count_bad_frame(&mut self, error: &FrameError, cx: &mut Context) {
         let name = match error {
             FrameError::Unknown { name, .. } => {
                 self.counters.unknown_messages += 1;
@@ -140,14 +137,14 @@ impl Session {
                 other.to_string()
             }
         };
-        self.tell_once(name, error.to_string(), out);
+        self.tell_once(name, error.to_string(), cx);
     }
 
     /// A problem is told once for each cause.
-    fn tell_once(&mut self, cause: String, problem: String, out: &mut VecDeque<Effect>) {
+    fn tell_once(&mut self, cause: String, problem: String, cx: &mut Context) {
         if !self.told_causes.contains(&cause) && self.told_causes.len() < MAX_TOLD_CAUSES {
             self.told_causes.push(cause);
-            out.push_back(Effect::Fact(Fact::Protocol { problem }));
+            cx.protocol_problem(problem);
         }
     }
 }

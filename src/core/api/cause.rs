@@ -1,0 +1,148 @@
+//! Why a call ended, and what the person at the door is told of it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Sound;
+
+/// The reason for an end: SIP status and words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Cause {
+    /// SIP status code (RFC 3261, section 21).
+    pub code: i64,
+    /// In words.
+    pub text: String,
+    /// Where nobody took a call of ours: why not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unanswered: Option<Unanswered>,
+}
+
+/// Why nobody took a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Unanswered {
+    /// It rang, and nobody came.
+    NoAnswer,
+    /// It never rang: the far end is off, not registered, or cannot be reached.
+    NotReachable,
+    /// The far end has another call.
+    Busy,
+    /// Somebody said no.
+    Declined,
+    /// There is no such number.
+    NotFound,
+    /// The service failed.
+    Failed,
+}
+
+impl Unanswered {
+    /// What a SIP status means for a call that nobody took (RFC 3261, section 21); `None` where it was given up here.
+    ///
+    /// 480 and 408 are said of a phone that is off and of one that rang in vain: whether it rang tells them apart.
+    fn of(code: i64, rang: bool) -> Option<Self> {
+        match code {
+            200..=299 | 487 => None,
+            408 | 430 | 480 if rang => Some(Self::NoAnswer),
+            408 | 430 | 480 => Some(Self::NotReachable),
+            486 | 600 => Some(Self::Busy),
+            401 | 403 | 407 | 433 | 603 | 607 | 608 => Some(Self::Declined),
+            404 | 410 | 414 | 416 | 484 | 485 | 604 => Some(Self::NotFound),
+            _ => Some(Self::Failed),
+        }
+    }
+
+    fn tone(self) -> Sound {
+        match self {
+            Self::NoAnswer => Sound::NoAnswer,
+            Self::NotReachable => Sound::NotReachable,
+            Self::Busy => Sound::Busy,
+            Self::Declined => Sound::Refused,
+            Self::NotFound => Sound::NotFound,
+            Self::Failed => Sound::NoConnection,
+        }
+    }
+}
+
+impl std::fmt::Display for Unanswered {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::NoAnswer => "nobody answered",
+            Self::NotReachable => "not reachable",
+            Self::Busy => "busy",
+            Self::Declined => "declined",
+            Self::NotFound => "there is no such number",
+            Self::Failed => "the call failed",
+        })
+    }
+}
+
+/// `480 Temporarily Unavailable`, as far as it was said.
+impl std::fmt::Display for Cause {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.code, self.text.as_str()) {
+            (0, "") => formatter.write_str("without a reason"),
+            (0, text) => formatter.write_str(text),
+            (code, "") => write!(formatter, "{code}"),
+            (code, text) => write!(formatter, "{code} {text}"),
+        }
+    }
+}
+
+impl Cause {
+    pub(in crate::core) fn new(code: i64, text: impl Into<String>) -> Self {
+        // What is no SIP status says nothing.
+        let code = if (100..=699).contains(&code) { code } else { 0 };
+        Self { code, text: crate::plain_text::shortened(text.into().trim()), unanswered: None }
+    }
+
+    /// The same of a call of ours that nobody took.
+    pub(in crate::core) fn of_unanswered(mut self, rang: bool) -> Self {
+        self.unanswered = self.unanswered.or(Unanswered::of(self.code, rang));
+        self
+    }
+
+    /// The server itself refused to call: nobody was asked.
+    pub(in crate::core) fn of_the_server(code: i64, text: impl Into<String>) -> Self {
+        let mut cause = Self::new(code, text);
+        // Its own numbers begin at 440 (`protocol.md`, "Responses"); 403 is its word for our session.
+        cause.unanswered = (code == 403 || (440..=479).contains(&code)).then_some(Unanswered::Failed);
+        cause
+    }
+
+    /// The tone that tells the person at the door why nobody answered.
+    pub(in crate::core) fn tone(&self) -> Option<Sound> {
+        self.unanswered.map(Unanswered::tone)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_visitor_must_tell_apart_has_words_and_a_tone_of_its_own() {
+        let told = |code, rang| Cause::new(code, "").of_unanswered(rang);
+        let cases = [
+            (480, true, Unanswered::NoAnswer),
+            (408, true, Unanswered::NoAnswer),
+            (480, false, Unanswered::NotReachable),
+            (408, false, Unanswered::NotReachable),
+            (486, true, Unanswered::Busy),
+            (600, false, Unanswered::Busy),
+            (603, true, Unanswered::Declined),
+            (403, false, Unanswered::Declined),
+            (404, false, Unanswered::NotFound),
+            (484, false, Unanswered::NotFound),
+            (503, false, Unanswered::Failed),
+        ];
+        for (code, rang, unanswered) in cases {
+            assert_eq!(told(code, rang).unanswered, Some(unanswered), "{code}");
+        }
+        assert_eq!((told(200, true).tone(), told(487, true).tone()), (None, None), "given up here");
+        let all = [0, 2, 4, 6, 8, 10].map(|index: usize| cases[index].2);
+        for (index, one) in all.iter().enumerate() {
+            assert!(
+                all.iter().take(index).all(|other| other.tone() != one.tone() && other.to_string() != one.to_string())
+            );
+        }
+    }
+}

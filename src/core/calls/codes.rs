@@ -1,0 +1,146 @@
+//! Door codes that the far end enters during a call (`[[dtmf]]`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::call::Call;
+use super::code_entry::{Entry, longest};
+use super::control::CallControl;
+use crate::config::{Config, Line};
+use crate::core::api::{Direction, Fact};
+
+/// A gateway may leave a digit in the sound and also send it as an event: both come within this time.
+const TONE_AND_EVENT: Duration = Duration::from_millis(500);
+
+/// A code that the far end has entered: its rule may run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::core) struct AcceptedCode {
+    /// The place of its `[[dtmf]]` in the configuration.
+    pub(in crate::core) rule: usize,
+    pub(in crate::core) number: String,
+}
+
+impl CallControl<'_> {
+    /// A telephone event: from now on the sound of this call is not listened to, where the same digit may be heard.
+    pub(super) fn far_end_event(&mut self, line: Line, digit: char) {
+        let now = self.cx.now.at;
+        let Some(call) = self.call_mut(line) else { return };
+        call.has_events = true;
+        let heard = call.last_tone.take().is_some_and(|(tone, at)| tone == digit && now.since(at) < TONE_AND_EVENT);
+        if !heard {
+            self.far_end_digit(line, digit, false);
+        }
+    }
+
+    pub(super) fn far_end_tone(&mut self, line: Line, digit: char) {
+        let now = self.cx.now.at;
+        let listening = self.call(line).is_some_and(|call| !call.has_events);
+        if listening
+            && self.far_end_digit(line, digit, true)
+            && let Some(call) = self.call_mut(line)
+        {
+            call.last_tone = Some((digit, now));
+        }
+    }
+
+    /// Returns whether the digit counts for any code.
+    fn far_end_digit(&mut self, line: Line, digit: char, in_band: bool) -> bool {
+        let Some(call) = self.call(line).filter(|call| call.is_established()) else { return false };
+        let (number, outgoing) = (call.number.clone(), call.direction == Direction::Outgoing);
+        let config = Arc::clone(&self.cx.config);
+        let listening = || config.dtmf.iter().enumerate().filter(|(_, rule)| rule.in_band || !in_band);
+        let admitted: Vec<_> = listening().filter(|(_, rule)| rule.admits(&number, outgoing)).collect();
+        if listening().next().is_none() || in_band && admitted.is_empty() {
+            return false;
+        }
+        let codes: Vec<&str> = admitted.iter().map(|(_, rule)| rule.digits.as_str()).collect();
+        // Whoever may use no code is not told so: their attempts are as long as anybody's.
+        let all: Vec<&str> = listening().map(|(_, rule)| rule.digits.as_str()).collect();
+        let longest = longest(if codes.is_empty() { &all } else { &codes });
+        let now = self.cx.now.at;
+        let Some(entry) = self.call_mut(line).map(|call| call.code_entry.digit(digit, &codes, longest, now)) else {
+            return false;
+        };
+        match entry {
+            Entry::Incomplete => {}
+            Entry::Wrong => self.wrong_code(line),
+            Entry::Matched(_) if self.codes_are_off(line) => self.wrong_code(line),
+            Entry::Matched(index) => {
+                let call_id = self.call(line).map(|call| call.id.0.clone()).unwrap_or_default();
+                self.cx.fact(Fact::Dtmf {
+                    call_id,
+                    number: number.clone(),
+                    matched: true,
+                    locked: false,
+                    locked_s: None,
+                });
+                self.extend_talk(line);
+                if let Some((rule, _)) = admitted.get(index) {
+                    self.calls.accepted_codes.push(AcceptedCode { rule: *rule, number });
+                }
+            }
+        }
+        true
+    }
+
+    pub(super) fn expire_digits(&mut self, line: Line) {
+        let now = self.cx.now.at;
+        if self.call_mut(line).and_then(|call| call.code_entry.expire(now)).is_some() {
+            self.wrong_code(line);
+        }
+    }
+
+    /// The call ends: digits that were typed in it were a guess, or they would be free.
+    pub(super) fn abandon_digits(&mut self, line: Line) {
+        if self.call_mut(line).and_then(|call| call.code_entry.abandon()).is_some() {
+            self.wrong_code(line);
+        }
+    }
+
+    /// Codes of this call's far end are off: for the call, for the far end, or for everybody.
+    fn codes_are_off(&self, line: Line) -> bool {
+        let Some(call) = self.call(line) else { return true };
+        call.code_entry.is_locked() || self.access.is_locked(&call.number, self.cx.now.at)
+    }
+
+    /// What is typed while codes are off looks like any wrong code, and makes nothing worse.
+    fn wrong_code(&mut self, line: Line) {
+        let off = self.codes_are_off(line);
+        let now = self.cx.now.at;
+        let config = Arc::clone(&self.cx.config);
+        let Some(call) = self.call_mut(line) else { return };
+        let (call_id, number, outgoing) =
+            (call.id.0.clone(), call.number.clone(), call.direction == Direction::Outgoing);
+        let mut locked = None;
+        if !off {
+            call.code_entry.wrong_codes += 1;
+            let could_match = config.dtmf.iter().any(|rule| rule.admits(&number, outgoing));
+            locked = self.access.wrong(&number, could_match, &config.access, now);
+        }
+        let locked_s = locked.map(|lock| lock.as_secs());
+        self.cx.fact(Fact::Dtmf { call_id, number, matched: false, locked: self.codes_are_off(line), locked_s });
+    }
+
+    /// Both ends know now whether digits come as telephone events (RFC 4733).
+    pub(super) fn telephone_events_negotiated(&mut self, line: Line, telephone_events: bool) {
+        let Some(call) = self.call_mut(line) else { return };
+        let before = call.telephone_events.replace(telephone_events);
+        if let Some(call) = self.call(line)
+            && before != Some(false)
+            && codes_unreachable(call, &self.cx.config)
+        {
+            let call_id = call.id.0.clone();
+            self.cx.fact(Fact::NoTelephoneEvents { call_id });
+        }
+    }
+
+    /// Codes that were accepted since this was asked last.
+    pub(in crate::core) fn take_accepted_codes(&mut self) -> Vec<AcceptedCode> {
+        std::mem::take(&mut self.calls.accepted_codes)
+    }
+}
+
+/// Codes are configured, none of them is listened for in the sound, and the call has no telephone events.
+pub(super) fn codes_unreachable(call: &Call, config: &Config) -> bool {
+    call.telephone_events == Some(false) && !config.dtmf.is_empty() && !config.dtmf.iter().any(|code| code.in_band)
+}

@@ -1,0 +1,135 @@
+//! The end of a call, whoever ends it.
+
+use super::call::{Call, ENDING_TIMEOUT, MEDIA_CLOSE_PATIENCE, Phase, Update};
+use super::control::CallControl;
+use crate::config::Line;
+use crate::core::api::{Cause, Direction, MediaCommand, Source};
+use crate::signaling::{CallId, RequestBody, sip_status};
+
+impl CallControl<'_> {
+    /// Ends a call from our side: the intent is remembered, the request goes out, the peer
+    /// connection closes at its `ack` (`protocol.md`, "Edge cases": hang up in order).
+    pub(super) fn hang_up(&mut self, line: Line, cause: Cause) {
+        self.abandon_digits(line);
+        let Some(call) = self.call(line) else { return };
+        let id = call.id.clone();
+        let body = match call.phase {
+            Phase::Ending { .. } => return,
+            Phase::Dialing { sent: false, .. } => {
+                self.finish(line, cause);
+                return;
+            }
+            // A ringing call takes no hangup: the server would ignore it.
+            Phase::Incoming { .. } | Phase::Answering { sent: false, .. } => RequestBody::Decline { refer_id: None },
+            _ => RequestBody::Hangup {},
+        };
+        let cause = match call.phase {
+            Phase::Dialing { .. } | Phase::Alerting { .. } => cause.of_unanswered(call.has_rung()),
+            _ => cause,
+        };
+        let sent = self.send(line, Some(id), body).is_some();
+        let now = self.cx.now.at;
+        if sent {
+            if let Some(call) = self.call_mut(line) {
+                call.update = Update::Idle;
+                call.phase = Phase::Ending {
+                    cause,
+                    media_closes_at: Some(now + MEDIA_CLOSE_PATIENCE),
+                    deadline: now + ENDING_TIMEOUT,
+                };
+            }
+        } else {
+            // Offline: the session sends it first after the reconnect.
+            self.finish(line, cause);
+        }
+    }
+
+    /// Hangs one line up; the rest of its list is not tried.
+    pub(in crate::core) fn hang_up_line(&mut self, line: Line, words: &str) {
+        if let Some(id) = self.call(line).and_then(|call| call.hunt) {
+            for hunt in self.calls.hunts.iter_mut().filter(|hunt| hunt.id == id) {
+                hunt.stop();
+            }
+        }
+        self.hang_up(line, Cause::new(sip_status::OK, words));
+    }
+
+    pub(in crate::core) fn hang_up_all(&mut self, words: &str) {
+        self.calls.hunts.iter_mut().for_each(|hunt| hunt.stop());
+        for line in self.calls.lines.numbers() {
+            self.hang_up(line, Cause::new(sip_status::OK, words));
+        }
+        self.calls.hunts.retain(|hunt| hunt.waits_until.is_none());
+    }
+
+    /// Hangs up every call that this button or sensor has started, and gives up its hunts.
+    pub(in crate::core) fn hang_up_of(&mut self, source: Source, words: &str) {
+        for hunt in self.calls.hunts.iter_mut().filter(|hunt| hunt.origin.source == source) {
+            hunt.stop();
+        }
+        self.calls.hunts.retain(|hunt| hunt.origin.source != source || hunt.waits_until.is_none());
+        let calls = self.calls.lines.active().filter(|(_, call)| call.origin.source == source);
+        let lines: Vec<Line> = calls.map(|(line, _)| line).collect();
+        for line in lines {
+            self.hang_up(line, Cause::new(sip_status::OK, words));
+        }
+    }
+
+    /// The peer connection of an ending call has no use any more.
+    pub(super) fn close_media(&mut self, line: Line) {
+        let media = self.call_mut(line).and_then(|call| call.media.take());
+        if let Some(media) = media {
+            self.media(media, MediaCommand::Close);
+        }
+        if let Some(Call { phase: Phase::Ending { media_closes_at, .. }, .. }) = self.call_mut(line) {
+            *media_closes_at = None;
+        }
+    }
+
+    /// The call is over: its line is free, its hunt goes on, a held call comes back.
+    pub(super) fn finish(&mut self, line: Line, cause: Cause) {
+        self.abandon_digits(line);
+        self.close_media(line);
+        let Some(call) = self.calls.lines.take(line, self.cx.now.at) else { return };
+        let (cause, up) = match &call.phase {
+            Phase::Ending { cause: ours, .. } => (ours.clone(), true),
+            phase => (cause, matches!(phase, Phase::Established { .. })),
+        };
+        // What ended from our side has its outcome by now.
+        let nobody_took_it = call.direction == Direction::Outgoing && !up;
+        let cause = if nobody_took_it { cause.of_unanswered(call.has_rung()) } else { cause };
+        self.calls.report_end(line, &call, cause.clone(), self.cx);
+        if let Some(hunt) = call.hunt {
+            self.note_cause(hunt, cause);
+            self.advance_hunt(hunt);
+        }
+        self.release_replacing_hunts();
+        self.resume_after(line);
+    }
+
+    pub(super) fn call_gone(&mut self, call_id: &CallId, words: &str) {
+        self.session.forget_call(call_id);
+        if let Some(line) = self.calls.lines.find(call_id) {
+            self.finish(line, Cause::new(sip_status::NO_SUCH_CALL, words));
+        }
+    }
+
+    /// Calls live on without their session; what waits for a response does not.
+    pub(super) fn session_lost(&mut self) {
+        let (now, press_max_age) = (self.cx.now.at, self.cx.config.calls.press_max_age);
+        for line in self.calls.lines.numbers() {
+            let Some(call) = self.call_mut(line) else { continue };
+            if matches!(call.update, Update::Preparing | Update::Sent { .. }) {
+                call.update = Update::Idle;
+            }
+            if let Phase::Dialing { sent: false, deadline } = &mut call.phase {
+                // As a press made offline.
+                *deadline = (*deadline).min(now.max(call.started_at + press_max_age));
+            }
+            if call.is_ending() {
+                // The session remembers its pending hangup.
+                self.finish(line, Cause::new(sip_status::OK, "ended while offline"));
+            }
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Established calls: the tone at their start, and the talk time.
+
+use std::time::Duration;
+
+use super::call::{Call, Phase, TALK_WARNING};
+use super::control::CallControl;
+use super::state::Calls;
+use crate::config::{CallMode, Line, Sound};
+use crate::core::api::Cause;
+use crate::core::time::Time;
+use crate::mutant::{Mutant, mutant};
+use crate::signaling::sip_status;
+
+/// However often a talk is lengthened, it is never longer than this many times `max_talk_s`.
+const MAX_TALKS: u32 = 3;
+/// When the far end begins to hear the place, the loudspeaker has at least the volume of [`Calls::sign_volume`] for this
+/// long: a card takes its time to open.
+const SIGN_LASTS: Duration = Duration::from_secs(3);
+/// Where the far end only listens.
+const LISTEN_SIGN_VOLUME: u8 = 50;
+/// Where both talk.
+const TALK_SIGN_VOLUME: u8 = 30;
+
+impl CallControl<'_> {
+    /// The call is up on both sides.
+    pub(super) fn establish(&mut self, line: Line) {
+        let now = self.cx.now.at;
+        let max_talk = self.cx.config.calls.max_talk;
+        let Some(call) = self.call_mut(line) else { return };
+        if call.is_established() || call.is_ending() {
+            return;
+        }
+        call.established_at = Some(now);
+        call.phase = Phase::Established {
+            talk_ends_at: now + max_talk,
+            // A talk that is shorter than its warning has none.
+            warned: max_talk <= TALK_WARNING,
+            liveness: call.new_liveness(now),
+        };
+        let hunt = call.hunt;
+        self.sign();
+        if let Some(id) = hunt {
+            if let Some(hunt) = self.calls.hunts.iter_mut().find(|hunt| hunt.id == id)
+                && !mutant(Mutant::HuntAfterAnswer)
+            {
+                hunt.stop();
+            }
+            for other in self.calls.lines.of_hunt(id) {
+                if other != line {
+                    self.hang_up(other, Cause::new(sip_status::OK, "answered elsewhere"));
+                }
+            }
+        }
+    }
+
+    /// Whoever is there hears that somebody begins to hear them, whatever the volume is.
+    fn sign(&mut self) {
+        self.cx.play(Sound::Answer, false);
+        self.calls.sign_until = Some(self.cx.now.at + SIGN_LASTS);
+    }
+
+    /// The card has come, and with it the sound of calls that are up: what was signed before was not heard.
+    pub(in crate::core) fn sign_again(&mut self) {
+        if self.calls.any_established() {
+            self.sign();
+        }
+    }
+
+    /// A code of the far end was accepted: it lengthens the talk, but not without end.
+    pub(super) fn extend_talk(&mut self, line: Line) {
+        let now = self.cx.now.at;
+        let max_talk = self.cx.config.calls.max_talk;
+        let Some(call) = self.call_mut(line) else { return };
+        let last = call.established_at.unwrap_or(now) + max_talk.saturating_mul(MAX_TALKS);
+        if let Phase::Established { talk_ends_at, warned, .. } = &mut call.phase {
+            let ends_at = (now + max_talk).min(last).max(*talk_ends_at);
+            *warned &= ends_at == *talk_ends_at || max_talk <= TALK_WARNING;
+            *talk_ends_at = ends_at;
+        }
+    }
+
+    pub(super) fn run_talk_deadlines(&mut self, line: Line, talk_ends_at: Time, warned: bool) {
+        let now = self.cx.now.at;
+        if now >= talk_ends_at {
+            self.hang_up(line, Cause::new(sip_status::OK, "the longest talk time is over"));
+        } else if !warned && now >= talk_ends_at - TALK_WARNING {
+            if let Some(Call { phase: Phase::Established { warned, .. }, .. }) = self.call_mut(line) {
+                *warned = true;
+            }
+            self.cx.play(Sound::TalkWarning, true);
+        }
+    }
+}
+
+impl Calls {
+    /// The least volume of the loudspeaker now.
+    pub(in crate::core) fn sign_volume(&self, now: Time) -> u8 {
+        if self.sign_until.is_none_or(|until| now >= until) {
+            return 0;
+        }
+        let established = self.lines.active().map(|(_, call)| call).filter(|call| call.is_established());
+        let volumes = established.map(|call| match call.mode {
+            CallMode::Listen => LISTEN_SIGN_VOLUME,
+            CallMode::Talk => TALK_SIGN_VOLUME,
+            // The microphone is closed.
+            CallMode::Announce => 0,
+        });
+        volumes.max().unwrap_or(0)
+    }
+
+    pub(in crate::core) fn settle_sign(&mut self, now: Time) {
+        self.sign_until = self.sign_until.filter(|until| now < *until);
+    }
+}

@@ -1,0 +1,215 @@
+//! Hunts: whom a press or a command tries to reach, in which order, and what becomes of it.
+
+use super::call::{ENDING_TIMEOUT, HuntId};
+use super::control::CallControl;
+use super::hunt::Hunt;
+use crate::config::{ButtonIndex, CallAction, SecondCall, SensorIndex, Sound};
+use crate::core::api::{Cause, Done, Fact, Origin, Refusal, Source};
+use crate::mutant::{Mutant, mutant};
+use crate::signaling::sip_status;
+
+/// Hunts at a time: more than there are buttons that one hand can press.
+const MAX_HUNTS: usize = 16;
+
+impl CallControl<'_> {
+    /// Starts to reach somebody. The person at the door has a sign when this returns.
+    pub(in crate::core) fn start_hunt(&mut self, origin: &Origin, action: &CallAction) -> Result<Done, Refusal> {
+        if self.cx.shutting_down {
+            return Err(Refusal::ShuttingDown);
+        }
+        let mut hunt = Hunt::new(self.calls.new_hunt_id(), origin.clone(), action, self.cx.config.calls.ring_timeout);
+        if !self.session.is_registered() {
+            return self.wait_for_session(hunt);
+        }
+        // Nothing is held or ended for a call that has no line to go to.
+        let free = self.calls.lines.choose(action.line, self.cx.now.at).is_some() && self.calls.hunts.len() < MAX_HUNTS;
+        if !free && self.cx.config.calls.second_call != SecondCall::Replace {
+            self.cx.play(Sound::Busy, false);
+            return Err(Refusal::NoFreeLine);
+        }
+        if let Err(refusal) = self.make_way_for_second_call() {
+            self.cx.play(Sound::Busy, false);
+            return Err(refusal);
+        }
+        self.cx.play(Sound::Connecting, false);
+        let id = hunt.id;
+        // A call that is being replaced leaves its line in a moment.
+        hunt.waits_for_line = !free;
+        hunt.waits_until = (!free).then(|| self.cx.now.at + ENDING_TIMEOUT);
+        self.calls.hunts.push(hunt);
+        self.advance_hunt(id);
+        Ok(Done::Now)
+    }
+
+    /// Calls once more after a call without media; waits for its line where there is no other.
+    pub(super) fn redial(&mut self, origin: &Origin, action: &CallAction) {
+        let mut hunt = Hunt::new(self.calls.new_hunt_id(), origin.clone(), action, self.cx.config.calls.ring_timeout);
+        let id = hunt.id;
+        hunt.redial = true;
+        hunt.waits_for_line = self.calls.lines.choose(action.line, self.cx.now.at).is_none();
+        hunt.waits_until = hunt.waits_for_line.then(|| self.cx.now.at + ENDING_TIMEOUT);
+        self.calls.hunts.push(hunt);
+        self.advance_hunt(id);
+    }
+
+    /// A press made offline is kept for `press_max_age_s`, if there is any hope.
+    fn wait_for_session(&mut self, mut hunt: Hunt) -> Result<Done, Refusal> {
+        let patience = self.cx.config.calls.press_max_age;
+        let from_the_door = matches!(hunt.origin.source, Source::Button(_) | Source::Sensor(_));
+        let hope = !self.session.is_up() && self.session.may_be_up_within(patience, self.cx.now.at);
+        if from_the_door && hope && !patience.is_zero() && self.calls.hunts.len() < MAX_HUNTS {
+            self.session.hurry(self.cx.now.at);
+            let wait = if mutant(Mutant::EndlessPress) { patience * 1000 } else { patience };
+            hunt.waits_until = Some(self.cx.now.at + wait);
+            self.calls.hunts.push(hunt);
+            self.cx.play(Sound::Connecting, false);
+            return Ok(Done::Waits(patience));
+        }
+        self.cx.play(Sound::NoConnection, false);
+        let state = self.session.state();
+        let words = self.session.reason().map_or_else(|| state.to_string(), |reason| format!("{state}: {reason}"));
+        Err(Refusal::NotRegistered(words))
+    }
+
+    /// Calls the next number of a hunt where one may ring, and ends the hunt when it is over.
+    pub(super) fn advance_hunt(&mut self, id: HuntId) {
+        loop {
+            let legs = self.calls.lines.of_hunt(id);
+            let Some(hunt) = self.calls.hunts.iter().find(|hunt| hunt.id == id) else { return };
+            if hunt.waits_until.is_some() {
+                return;
+            }
+            if legs.is_empty() && !hunt.has_more() {
+                return self.end_hunt(id);
+            }
+            if legs.len() >= hunt.width() || !hunt.has_more() {
+                return;
+            }
+            if !self.session.is_registered() {
+                if legs.is_empty() {
+                    let cause = Cause::new(sip_status::SERVICE_UNAVAILABLE, "the session with the server is lost");
+                    self.note_cause(id, cause.of_unanswered(false));
+                    self.end_hunt(id);
+                }
+                return;
+            }
+            let Some(line) = self.calls.lines.choose(hunt.line, self.cx.now.at) else {
+                if legs.is_empty() {
+                    self.note_cause(id, Cause::new(sip_status::BUSY_HERE, "every line is busy").of_unanswered(false));
+                    self.end_hunt(id);
+                }
+                return;
+            };
+            let (origin, ring) = (hunt.origin.clone(), hunt.ring);
+            let number = self.calls.hunts.iter_mut().find(|hunt| hunt.id == id).and_then(Hunt::take_number);
+            let Some(number) = number else { return };
+            let deadline = self.cx.now.at + ring;
+            self.dial(line, number, origin, Some(id), deadline);
+        }
+    }
+
+    pub(super) fn note_cause(&mut self, id: HuntId, cause: Cause) {
+        if let Some(hunt) = self.calls.hunts.iter_mut().find(|hunt| hunt.id == id) {
+            hunt.note(cause);
+        }
+    }
+
+    fn end_hunt(&mut self, id: HuntId) {
+        let Some(index) = self.calls.hunts.iter().position(|hunt| hunt.id == id) else { return };
+        let hunt = self.calls.hunts.remove(index);
+        if hunt.is_over() {
+            return;
+        }
+        if let Some(sound) = hunt.cause.as_ref().and_then(Cause::tone) {
+            self.cx.play(sound, false);
+        }
+    }
+
+    /// Presses that waited for the session: dialled, or given up.
+    pub(super) fn run_hunt_deadlines(&mut self) {
+        let now = self.cx.now.at;
+        let given_up: Vec<HuntId> = self
+            .calls
+            .hunts
+            .iter()
+            .filter(|hunt| hunt.waits_until.is_some_and(|until| now >= until))
+            .map(|hunt| hunt.id)
+            .collect();
+        for id in given_up {
+            self.give_up_waiting(id);
+        }
+    }
+
+    fn give_up_waiting(&mut self, id: HuntId) {
+        let Some(index) = self.calls.hunts.iter().position(|hunt| hunt.id == id) else { return };
+        let hunt = self.calls.hunts.remove(index);
+        let state = self.session.state();
+        self.report_no_call(hunt.origin.source, format!("no session: {state}"));
+        self.cx.play(Sound::NoConnection, false);
+    }
+
+    /// The session is up: what waited is dialled now, or refused.
+    pub(super) fn release_waiting_hunts(&mut self) {
+        let waiting: Vec<HuntId> =
+            self.calls.hunts.iter().filter(|hunt| hunt.waits_until.is_some()).map(|hunt| hunt.id).collect();
+        for id in waiting {
+            if self.has_its_call(id) {
+                self.calls.hunts.retain(|hunt| hunt.id != id);
+                continue;
+            }
+            let line = self.calls.hunts.iter().find(|hunt| hunt.id == id).map(|hunt| hunt.line);
+            let free = line.is_some_and(|line| self.calls.lines.choose(line, self.cx.now.at).is_some());
+            if !self.session.is_registered() || !free || self.make_way_for_second_call().is_err() {
+                self.give_up_waiting(id);
+                continue;
+            }
+            if let Some(hunt) = self.calls.hunts.iter_mut().find(|hunt| hunt.id == id) {
+                hunt.waits_until = None;
+            }
+            self.advance_hunt(id);
+        }
+    }
+
+    /// A hunt that waited for the line of the call that it replaces, or calls once more.
+    pub(super) fn release_replacing_hunts(&mut self) {
+        if !self.session.is_registered() {
+            return;
+        }
+        let now = self.cx.now.at;
+        let waiting = self.calls.hunts.iter().filter(|hunt| hunt.waits_until.is_some() && hunt.waits_for_line);
+        let ready: Vec<HuntId> =
+            waiting.filter(|hunt| self.calls.lines.choose(hunt.line, now).is_some()).map(|hunt| hunt.id).collect();
+        for id in ready {
+            if let Some(hunt) = self.calls.hunts.iter_mut().find(|hunt| hunt.id == id) {
+                hunt.waits_until = None;
+                hunt.waits_for_line = false;
+            }
+            self.advance_hunt(id);
+        }
+    }
+
+    /// A call of the same button has come back with the session: the visitor who pressed is in it.
+    fn has_its_call(&self, id: HuntId) -> bool {
+        let pressed = self.calls.hunts.iter().find(|hunt| hunt.id == id && !hunt.redial).map(|hunt| hunt.origin.source);
+        pressed.is_some_and(|source| {
+            matches!(source, Source::Button(_) | Source::Sensor(_))
+                && self.calls.lines.active().any(|(_, call)| call.origin.source == source && call.hunt != Some(id))
+        })
+    }
+
+    /// What a hand or an edge at the door asked for was not done, and somebody may want to know why.
+    pub(in crate::core) fn report_no_call(&mut self, source: Source, reason: String) {
+        let fact = match source {
+            Source::Button(ButtonIndex(index)) => {
+                let button = self.cx.config.buttons.get(index).map(|button| button.name.clone()).unwrap_or_default();
+                Fact::PressRefused { button, reason }
+            }
+            Source::Sensor(SensorIndex(index)) => {
+                let sensor = self.cx.config.sensors.get(index).map(|sensor| sensor.name.clone()).unwrap_or_default();
+                Fact::SensorRefused { sensor, reason }
+            }
+            Source::Station | Source::FarEnd => return,
+        };
+        self.cx.fact(fact);
+    }
+}

@@ -1,0 +1,122 @@
+//! Incoming calls: which are taken, and how they are answered.
+
+use super::call::{ANSWERING_TIMEOUT, Call, Phase};
+use super::control::CallControl;
+use crate::config::{AnswerAction, AnswerRule, Hours, Line};
+use crate::core::api::{By, Cause, Direction, Fact, MediaCommand, Origin, Source};
+use crate::core::session::Rejection;
+use crate::signaling::{CallId, Invitation, RequestBody, sip_status};
+use crate::sip_address::caller;
+
+impl CallControl<'_> {
+    /// `incoming_call`: decides by `[[answer]]`, `hours` and `second_call`.
+    pub(super) fn invited(&mut self, line: Line, call_id: CallId, invitation: Invitation) {
+        if let Some(known) = self.calls.lines.find(&call_id) {
+            self.invited_again(known, line, call_id, invitation);
+            return;
+        }
+        let number = caller(&invitation.caller, &self.cx.config.core.sip_domains);
+        if !self.calls.lines.has(line) || self.call(line).is_some() || self.cx.shutting_down {
+            self.turn_away(line, call_id, number, "the line is not free");
+            return;
+        }
+        let Some(rule) = self.answer_rule(&number).cloned() else {
+            self.turn_away(line, call_id, number, "no [[answer]] is for this caller now");
+            return;
+        };
+        if rule.action == AnswerAction::Decline {
+            self.turn_away(line, call_id, number, "an [[answer]] declines this caller");
+            return;
+        }
+        if !self.admits_second_call() {
+            self.turn_away(line, call_id, number, "another call is up (calls.second_call)");
+            return;
+        }
+        let now = self.cx.now.at;
+        let phase = Phase::Incoming {
+            offer: invitation.jsep.map(|jsep| jsep.sdp),
+            answer_at: (rule.action == AnswerAction::Answer).then(|| now + rule.after),
+            deadline: now + self.cx.config.calls.ring_timeout.max(rule.after),
+        };
+        let origin = Origin { source: Source::FarEnd, by: By::Caller { number: number.clone() } };
+        let mut call = Call::new(call_id, Direction::Incoming, number, origin, phase, now);
+        call.mode = rule.mode;
+        call.display_name = invitation.caller_display_name;
+        self.calls.lines.put(line, call);
+        if rule.action == AnswerAction::Answer && rule.after.is_zero() {
+            self.answer(line);
+        }
+    }
+
+    fn invited_again(&mut self, known: Line, line: Line, call_id: CallId, invitation: Invitation) {
+        let ours = self.call(known).is_some_and(|call| call.direction == Direction::Outgoing);
+        if ours && known != line {
+            // A call to ourselves. The request must not be taken for the end of our own leg.
+            self.refuse_unknown(line, call_id);
+            return;
+        }
+        if let Some(Call { phase: Phase::Incoming { offer, .. }, .. }) = self.call_mut(known)
+            && let Some(jsep) = invitation.jsep
+        {
+            *offer = Some(jsep.sdp);
+        }
+    }
+
+    /// Somebody who calls is declined, which is told and counted.
+    fn turn_away(&mut self, line: Line, call_id: CallId, number: String, reason: &str) {
+        self.calls.refused_calls = self.calls.refused_calls.saturating_add(1);
+        self.cx.fact(Fact::CallRefused { number, reason: reason.to_owned() });
+        self.refuse_unknown(line, call_id);
+    }
+
+    fn refuse_unknown(&mut self, line: Line, call_id: CallId) {
+        self.send(line, Some(call_id), RequestBody::Decline { refer_id: None });
+    }
+
+    pub(super) fn answer_rule(&self, number: &str) -> Option<&AnswerRule> {
+        self.cx
+            .config
+            .answers
+            .iter()
+            .find(|rule| rule.is_for(number) && Hours::hold(rule.hours.as_ref(), self.cx.now.local))
+    }
+
+    /// Answers a call that rings here.
+    pub(in crate::core) fn answer(&mut self, line: Line) {
+        let Some(call) = self.call(line) else { return };
+        let Phase::Incoming { offer, .. } = &call.phase else { return };
+        let offer = offer.clone();
+        self.make_room_for(line);
+        let with_offer = offer.is_none();
+        let media = self.new_media(offer.map_or(MediaCommand::Offer, |offer| MediaCommand::Answer { offer }));
+        let deadline = self.cx.now.at + ANSWERING_TIMEOUT;
+        if let Some(call) = self.call_mut(line) {
+            call.media = Some(media);
+            call.phase = Phase::Answering { with_offer, sent: false, deadline };
+        }
+    }
+
+    /// Our description for the far end's INVITE is made.
+    pub(super) fn send_accept(&mut self, line: Line) {
+        let Some(call) = self.call(line) else { return };
+        let Phase::Answering { with_offer, deadline, .. } = call.phase else { return };
+        let Some(jsep) = call.description.clone() else { return };
+        let id = call.id.clone();
+        if self.send(line, Some(id), RequestBody::Accept { jsep }).is_some()
+            && let Some(call) = self.call_mut(line)
+        {
+            call.phase = Phase::Answering { with_offer, sent: true, deadline };
+            self.open_trickle(line);
+        }
+    }
+
+    /// The server refused our `accept`: mostly the caller is gone.
+    pub(super) fn accept_rejected(&mut self, line: Line, rejection: &Rejection) {
+        use crate::signaling::response_code::{NO_SUCH_CALL, UNEXPECTED_ANSWER};
+        if matches!(rejection.code, sip_status::GONE | NO_SUCH_CALL | UNEXPECTED_ANSWER) {
+            self.finish(line, Cause::new(sip_status::REQUEST_TERMINATED, "the caller gave up"));
+        } else {
+            self.hang_up(line, Cause::new(rejection.code, rejection.reason.clone()));
+        }
+    }
+}

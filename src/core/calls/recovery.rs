@@ -1,0 +1,190 @@
+//! After every `state` handshake: the calls of the station and those of the server become the same again.
+
+use super::call::{Call, Hold, Phase, Update};
+use super::control::CallControl;
+use super::liveness::LivenessEvent;
+use super::memory::{origin_calling, origin_named};
+use super::server_call::ServerCall;
+use crate::config::{AnswerAction, CallMode, Line};
+use crate::core::api::{By, Cause, Direction, MediaCommand, Origin, RememberedCall, Source};
+use crate::core::session::ServerHas;
+use crate::mutant::{Mutant, mutant};
+use crate::signaling::{CallId, Event, EventBody, RequestBody, StateHandshake, sip_status};
+use crate::sip_address::caller;
+
+impl CallControl<'_> {
+    pub(super) fn recover(&mut self, state: StateHandshake) {
+        self.calls.lines.resize(self.session.server_lines());
+        let server = ServerCall::all(&state);
+        let live: Vec<ServerHas> = server
+            .iter()
+            .filter(|call| call.end().is_none())
+            .map(|call| ServerHas { call_id: call.call_id.clone(), rings: call.rings() })
+            .collect();
+        let being_ended: Vec<CallId> = live
+            .iter()
+            .map(|theirs| theirs.call_id.clone())
+            .filter(|call_id| self.session.has_pending_hangup(call_id))
+            .collect();
+        if !mutant(Mutant::ForgottenHangup) {
+            self.session.resend_hangups(&live, self.cx);
+        }
+        self.compare_local_calls(&server);
+        for call in &server {
+            let ended = call.end().is_some() || being_ended.contains(call.call_id);
+            if !ended && self.calls.lines.find(call.call_id).is_none() {
+                self.take_up(call);
+            }
+        }
+        // The server has said which of the former calls live.
+        self.calls.recalled.clear();
+        for line in self.calls.lines.numbers() {
+            self.try_dial(line);
+        }
+        self.release_waiting_hunts();
+    }
+
+    /// Rules 1 and 2.
+    fn compare_local_calls(&mut self, server: &[ServerCall<'_>]) {
+        // A call that begins on the way is newer than the server's word.
+        let ours: Vec<(Line, CallId)> = self.calls.lines.calls().map(|(line, call)| (line, call.id.clone())).collect();
+        for (line, id) in ours {
+            let Some(call) = self.call(line).filter(|call| call.id == id) else { continue };
+            if !call.is_known_to_server() {
+                continue;
+            }
+            let Some(theirs) = server.iter().find(|theirs| *theirs.call_id == call.id) else {
+                if self.never_arrived(line) {
+                    continue;
+                }
+                self.finish(line, Cause::new(sip_status::NO_SUCH_CALL, "the server no longer has the call"));
+                continue;
+            };
+            if let Some(cause) = theirs.end() {
+                self.finish(line, cause);
+                continue;
+            }
+            self.catch_up(line, theirs);
+            let answering = self.call(line).is_some_and(|call| matches!(call.phase, Phase::Answering { .. }));
+            if answering && !theirs.is_being_answered() {
+                // Our answer went down with the socket.
+                self.send_accept(line);
+            }
+            match theirs.open_offer() {
+                Some(offer) if self.call(line).is_some_and(Call::is_established) => {
+                    self.answer_before_repair(line, offer);
+                }
+                _ => self.liveness(line, LivenessEvent::SessionBack),
+            }
+        }
+    }
+
+    /// A request to call that went down with its socket is sent again, while the press is young.
+    fn never_arrived(&mut self, line: Line) -> bool {
+        let (now, press_max_age) = (self.cx.now.at, self.cx.config.calls.press_max_age);
+        let Some(call) = self.call_mut(line) else { return false };
+        let Phase::Dialing { sent: true, deadline } = call.phase else { return false };
+        if call.trickle_open || now.since(call.started_at) > press_max_age {
+            return false;
+        }
+        call.phase = Phase::Dialing { sent: false, deadline };
+        true
+    }
+
+    /// Applies what happened while we were away, oldest first.
+    fn catch_up(&mut self, line: Line, theirs: &ServerCall<'_>) {
+        let setting_up = self.call(line).is_some_and(|call| {
+            matches!(call.phase, Phase::Dialing { .. } | Phase::Alerting { .. } | Phase::Answering { .. })
+        });
+        if !setting_up {
+            return;
+        }
+        let id = self.call(line).map(|call| call.id.clone());
+        for event in theirs.history() {
+            // What ends the call may begin another one on its line.
+            if self.call(line).map(|call| &call.id) != id.as_ref() {
+                return;
+            }
+            if !matches!(event.body, EventBody::IncomingCall(_)) {
+                self.known_call_event(line, event);
+            }
+        }
+    }
+
+    /// Rule 4: a server call that we do not know.
+    fn take_up(&mut self, theirs: &ServerCall<'_>) {
+        let invitation = theirs.invitation().cloned();
+        let free = self.calls.lines.has(theirs.line) && self.call(theirs.line).is_none();
+        let restorable = theirs.has_accepted() && free && !self.cx.shutting_down;
+        let recalled = self.calls.take_recalled(theirs.call_id).map(FormerLife::Remembered);
+        if restorable && let Some(former) = recalled.or_else(|| self.former_life(theirs, invitation.as_ref())) {
+            self.restore(theirs, former);
+        } else if let (Some(Event { body: EventBody::IncomingCall(invitation), .. }), false) =
+            (invitation, theirs.has_accepted())
+        {
+            self.invited(theirs.line, theirs.call_id.clone(), invitation);
+        } else {
+            self.send(theirs.line, Some(theirs.call_id.clone()), RequestBody::Hangup {});
+        }
+    }
+
+    /// Who called whom, and in which mode, as far as the log proves it: a caller that no rule admits,
+    /// and a call of which nobody knows who started it, are not taken up.
+    fn former_life(&self, theirs: &ServerCall<'_>, invitation: Option<&Event>) -> Option<FormerLife> {
+        if let Some(EventBody::IncomingCall(invitation)) = invitation.map(|event| &event.body) {
+            let number = caller(&invitation.caller, &self.cx.config.core.sip_domains);
+            let rule = self.answer_rule(&number).filter(|rule| rule.action != AnswerAction::Decline)?;
+            return Some(FormerLife::Logged { direction: Direction::Incoming, mode: rule.mode, number });
+        }
+        let number = theirs.called_number()?;
+        Some(FormerLife::Logged { direction: Direction::Outgoing, mode: CallMode::Talk, number })
+    }
+
+    /// A call that is up and whose peer connection is gone: a new one, by `update`.
+    fn restore(&mut self, theirs: &ServerCall<'_>, former: FormerLife) {
+        let now = self.cx.now.at;
+        let phase = Phase::Answering { with_offer: true, sent: true, deadline: now };
+        let id = theirs.call_id.clone();
+        let mut call = match &former {
+            FormerLife::Remembered(known) => {
+                let origin = origin_named(known.button.as_deref(), &self.cx.config);
+                let mut call =
+                    Call::new(id, known.direction, known.number.clone(), origin, phase, known.established_at);
+                call.mode = known.mode;
+                call.redial = known.redial;
+                call.ring = known.ring;
+                call.code_entry.wrong_codes = known.wrong_codes;
+                call
+            }
+            FormerLife::Logged { direction, mode, number } => {
+                let origin = match direction {
+                    Direction::Incoming => Origin { source: Source::FarEnd, by: By::Caller { number: number.clone() } },
+                    Direction::Outgoing => origin_calling(number, &self.cx.config),
+                };
+                let mut call = Call::new(id, *direction, number.clone(), origin, phase, now);
+                call.mode = *mode;
+                call
+            }
+        };
+        call.trickle_open = true;
+        call.media = Some(self.new_media(MediaCommand::Offer));
+        self.calls.lines.put(theirs.line, call);
+        self.establish(theirs.line);
+        let Some(call) = self.call_mut(theirs.line) else { return };
+        call.update = Update::Preparing;
+        if let (FormerLife::Remembered(known), Phase::Established { talk_ends_at, .. }) = (&former, &mut call.phase) {
+            // The talk time goes on where it was, and never beyond what the configuration allows.
+            *talk_ends_at = (*talk_ends_at).min(known.talk_ends_at);
+            call.established_at = Some(known.established_at);
+            call.hold = Hold::remembered(known.held, known.held_for_other);
+        }
+    }
+}
+
+/// What a restored call was.
+enum FormerLife {
+    /// As this station remembers it.
+    Remembered(RememberedCall),
+    /// As the server's log proves it.
+    Logged { direction: Direction, mode: CallMode, number: String },
+}

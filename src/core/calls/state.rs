@@ -1,0 +1,151 @@
+//! The state of all calls.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::call::{Call, HuntId, Phase};
+use super::codes::AcceptedCode;
+use super::hunt::Hunt;
+use super::lines::Lines;
+use super::report::Reported;
+use super::warm::WarmPeer;
+use crate::config::{Line, Sound};
+use crate::core::api::{Cause, MediaId, RememberedCall, SceneCall, Source};
+use crate::core::deadline::{Deadline, DeadlineReason};
+use crate::core::time::Time;
+use crate::mutant::{Mutant, mutant};
+use crate::signaling::CallId;
+
+/// Lines with their calls, hunts, and the peer connection that is kept ready.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(in crate::core) struct Calls {
+    pub(super) lines: Lines,
+    pub(super) hunts: Vec<Hunt>,
+    pub(super) warm: WarmPeer,
+    /// Until then the loudspeaker is loud enough for the tone of an answer.
+    pub(super) sign_until: Option<Time>,
+    pub(super) missed_calls: u64,
+    pub(super) refused_calls: u64,
+    pub(super) last_end: Option<(CallId, Cause)>,
+    /// Calls of the former process, until the server has said which of them live.
+    pub(super) recalled: Vec<RememberedCall>,
+    /// Addresses of the machine; `None` until they are known.
+    pub(super) addresses: Option<Vec<IpAddr>>,
+    pub(super) reported: Vec<Option<Reported>>,
+    next_media: u32,
+    next_hunt: u32,
+    /// Drained by the station after each input, and therefore not part of the state.
+    #[serde(skip)]
+    pub(super) accepted_codes: Vec<AcceptedCode>,
+}
+
+impl Calls {
+    pub(in crate::core) fn new(lines: u32) -> Self {
+        Self {
+            lines: Lines::new(lines),
+            hunts: Vec::new(),
+            warm: WarmPeer::default(),
+            sign_until: None,
+            missed_calls: 0,
+            refused_calls: 0,
+            last_end: None,
+            recalled: Vec::new(),
+            addresses: None,
+            reported: Vec::new(),
+            next_media: 0,
+            next_hunt: 0,
+            accepted_codes: Vec::new(),
+        }
+    }
+
+    pub(super) fn new_media_id(&mut self) -> MediaId {
+        let media = MediaId(self.next_media);
+        self.next_media = self.next_media.wrapping_add(1);
+        media
+    }
+
+    pub(super) fn new_hunt_id(&mut self) -> HuntId {
+        self.next_hunt = self.next_hunt.wrapping_add(1);
+        HuntId(self.next_hunt)
+    }
+
+    /// A call is there, or is about to be.
+    pub(in crate::core) fn any_active(&self) -> bool {
+        self.lines.active().next().is_some() || !self.hunts.is_empty()
+    }
+
+    /// No call, not even one that is ending, and no hunt.
+    pub(in crate::core) fn none_at_all(&self) -> bool {
+        self.lines.calls().next().is_none() && self.hunts.is_empty()
+    }
+
+    /// Every line is free.
+    pub(in crate::core) fn lines_are_free(&self) -> bool {
+        self.lines.calls().next().is_none()
+    }
+
+    pub(in crate::core) fn any_established(&self) -> bool {
+        self.lines.active().any(|(_, call)| call.is_established())
+    }
+
+    /// A call is being set up, either way, or a press waits for the session.
+    pub(in crate::core) fn any_being_set_up(&self) -> bool {
+        self.lines.active().any(|(_, call)| !call.is_established())
+            || self.hunts.iter().any(|hunt| hunt.waits_until.is_some())
+    }
+
+    /// How many wishes to call somebody there are.
+    pub(in crate::core) fn hunt_count(&self) -> usize {
+        self.hunts.len()
+    }
+
+    /// A call, or a wish for one, that this button or sensor has started.
+    pub(in crate::core) fn has_call_of(&self, source: Source) -> bool {
+        self.hunts.iter().any(|hunt| hunt.origin.source == source)
+            || self.lines.active().any(|(_, call)| call.origin.source == source)
+    }
+
+    /// The line of a call that somebody here may answer.
+    pub(in crate::core) fn ringing_line(&self) -> Option<Line> {
+        self.lines.calls().find(|(_, call)| matches!(call.phase, Phase::Incoming { .. })).map(|(line, _)| line)
+    }
+
+    /// Calls that carry sound, in the order of their lines. The microphone is open only in established calls.
+    pub(in crate::core) fn scene_calls(&self) -> Vec<SceneCall> {
+        self.lines.calls().filter_map(|(_, call)| scene_call(call)).collect()
+    }
+
+    /// The tone that repeats at the loudspeaker while no call is established.
+    pub(in crate::core) fn tone(&self) -> Option<Sound> {
+        let in_foreground = self.lines.active().any(|(_, call)| call.is_established() && !call.is_held());
+        if in_foreground {
+            return None;
+        }
+        self.lines.calls().find_map(|(_, call)| match call.phase {
+            Phase::Alerting { early_media: false, .. } => Some(Sound::Ringback),
+            Phase::Incoming { answer_at: None, .. } => Some(Sound::Ring),
+            _ => None,
+        })
+    }
+
+    /// When [`super::CallControl::run_deadlines`] is next needed.
+    pub(in crate::core) fn next_deadline(&self) -> Option<Deadline> {
+        let at = |at: Option<Time>, reason| at.map(|at| Deadline::new(at, reason));
+        let hunts = self.hunts.iter().filter_map(|hunt| at(hunt.waits_until, DeadlineReason::PressTooOld));
+        let others = [at(self.sign_until, DeadlineReason::AnswerSignEnds), self.warm.next_deadline()];
+        Deadline::earliest(others.into_iter().flatten().chain(hunts).chain(self.lines.deadlines()))
+    }
+}
+
+fn scene_call(call: &Call) -> Option<SceneCall> {
+    let media = call.media?;
+    match call.phase {
+        Phase::Established { .. } if !call.is_on_hold() => Some(SceneCall::established(media, call.mode)),
+        Phase::Alerting { early_media: true, .. } => {
+            let microphone = mutant(Mutant::MicrophoneWhileAlerting);
+            Some(SceneCall { media, microphone, loudspeaker: true })
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,86 @@
+//! Actions: what a rule or a command may do.
+
+use std::time::Duration;
+
+use crate::config::{Action, HangupTarget, OutputChange, OutputIndex, Sound};
+use crate::core::api::{By, Done, Lasting, Origin, Refusal};
+use crate::core::calls::CallControl;
+use crate::core::context::Context;
+use crate::core::door::Door;
+use crate::core::scene::SceneState;
+
+/// The machines that an action acts on.
+pub(in crate::core) struct Actions<'a> {
+    pub(in crate::core) calls: CallControl<'a>,
+    pub(in crate::core) door: &'a mut Door,
+    pub(in crate::core) scene: &'a mut SceneState,
+}
+
+/// Whether the steps behind an action run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::core) enum Flow {
+    Continue,
+    Stop,
+    /// A call waits for the session, for this long at most.
+    Waits(Duration),
+}
+
+impl Actions<'_> {
+    pub(in crate::core) fn cx(&mut self) -> &mut Context {
+        self.calls.context()
+    }
+
+    /// Carries out one action.
+    pub(in crate::core) fn carry_out(&mut self, action: &Action, origin: &Origin) -> Result<Flow, Refusal> {
+        match action {
+            Action::Call(call) => match self.calls.start_hunt(origin, call) {
+                Ok(Done::Waits(patience)) => return Ok(Flow::Waits(patience)),
+                Ok(_) => {}
+                Err(refusal) => {
+                    self.calls.report_no_call(origin.source, refusal.to_string());
+                    return Err(refusal);
+                }
+            },
+            Action::Answer => {
+                if let Some(line) = self.calls.ringing_line() {
+                    self.calls.answer(line);
+                    return Ok(Flow::Stop);
+                }
+            }
+            Action::Hangup(HangupTarget::All) => self.calls.hang_up_all("hung up by a rule"),
+            Action::Hangup(HangupTarget::Line(line)) => self.calls.hang_up_line(*line, "hung up by a rule"),
+            Action::Output { output, change } => {
+                // A refusal has been reported.
+                let _ = self.change_output(*output, *change, &origin.by);
+            }
+            Action::Play(sound) => self.cx().play(*sound, false),
+            Action::Volume(volume) => {
+                self.change_volume(*volume, false, &origin.by);
+            }
+            Action::Mute(muted) => {
+                self.change_mute(*muted, false, &origin.by);
+            }
+        }
+        Ok(Flow::Continue)
+    }
+
+    /// Another volume for a while; returns for how long, `None` where it is the configured one.
+    pub(super) fn change_volume(&mut self, volume: u8, keep: bool, by: &By) -> Option<Lasting> {
+        let in_a_call = self.calls.any_active();
+        self.scene.change_volume(volume, keep, in_a_call, by, self.calls.context())
+    }
+
+    /// The microphone off, or on, for a while; returns for how long, `None` where it is as configured.
+    pub(super) fn change_mute(&mut self, muted: bool, keep: bool, by: &By) -> Option<Lasting> {
+        let in_a_call = self.calls.any_active();
+        self.scene.change_mute(muted, keep, in_a_call, by, self.calls.context())
+    }
+
+    /// Drives an output. A strike that opens is heard on both sides.
+    pub(super) fn change_output(&mut self, output: OutputIndex, change: OutputChange, by: &By) -> Result<(), Refusal> {
+        if self.door.change_output(output, change, by, self.calls.context())? {
+            self.cx().play(Sound::DoorOpen, true);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,118 @@
+//! Commands of people and programs (docs/configuration.md, "Commands").
+
+use super::actions::Actions;
+use crate::config::{CallAction, Line, LineChoice, Order, OutputChange, OutputIndex, OutputKind};
+use crate::core::api::{By, Command, Done, Fact, Origin, Refusal, Source};
+use crate::core::calls::Hold;
+
+/// The longest row of digits that one command sends.
+const MAX_DIGITS: usize = 32;
+
+impl Actions<'_> {
+    /// Carries out a command. A press leads to its trigger, which is not done here.
+    pub(in crate::core) fn command(&mut self, by: By, command: Command) -> Result<Done, Refusal> {
+        if self.cx().shutting_down {
+            return Err(Refusal::ShuttingDown);
+        }
+        if let Some(command) = reported(&command) {
+            self.cx().fact(Fact::Command { command: command.to_owned(), by: by.clone() });
+        }
+        match command {
+            Command::Press { .. } => Ok(Done::Now),
+            Command::Call { number, line } => self.call_command(number, line, by),
+            Command::Hangup { line } => self.hangup_command(line).map(|()| Done::Now),
+            Command::Answer { line } => self.answer_command(line).map(|()| Done::Now),
+            Command::Hold => self.hold_command().map(|()| Done::Now),
+            Command::Unhold => self.unhold_command().map(|()| Done::Now),
+            Command::Dtmf(digits) => self.dtmf_command(digits).map(|()| Done::Now),
+            Command::Mute { muted, keep } => Ok(self.change_mute(muted, keep, &by).map_or(Done::Now, Done::For)),
+            Command::Volume { volume, keep } => Ok(self.change_volume(volume, keep, &by).map_or(Done::Now, Done::For)),
+            Command::Output { output, change } => self.output_command(output, change, &by),
+        }
+    }
+
+    /// A pulse that is longer than the output may be on is cut, and the reply says so.
+    fn output_command(&mut self, output: OutputIndex, change: OutputChange, by: &By) -> Result<Done, Refusal> {
+        self.change_output(output, change, by)?;
+        let kind = self.cx().config.outputs.get(output.0).map(|pin| &pin.kind);
+        Ok(match (kind, change) {
+            (Some(OutputKind::Relay { max_on }), OutputChange::Pulse(length)) if length > *max_on => {
+                Done::OnFor(*max_on)
+            }
+            _ => Done::Now,
+        })
+    }
+
+    fn call_command(&mut self, number: String, line: Option<Line>, by: By) -> Result<Done, Refusal> {
+        let line = match line {
+            Some(line) => LineChoice::Number(self.calls.check_line(line)?),
+            None => LineChoice::Any,
+        };
+        let action = CallAction { numbers: vec![number], line, ring: None, order: Order::Serial };
+        self.calls.start_hunt(&Origin { source: Source::Station, by }, &action)
+    }
+
+    fn hangup_command(&mut self, line: Option<Line>) -> Result<(), Refusal> {
+        let Some(line) = line else {
+            if !self.calls.any_active() {
+                return Err(Refusal::NoCall("to hang up"));
+            }
+            self.calls.hang_up_all("hung up by command");
+            return Ok(());
+        };
+        let line = self.calls.check_line(line)?;
+        if !self.calls.has_call(line) {
+            return Err(Refusal::NoCall("on that line"));
+        }
+        self.calls.hang_up_line(line, "hung up by command");
+        Ok(())
+    }
+
+    fn answer_command(&mut self, line: Option<Line>) -> Result<(), Refusal> {
+        let line = match line {
+            Some(line) => Some(self.calls.check_line(line)?),
+            None => self.calls.ringing_line(),
+        };
+        let line = line.filter(|line| self.calls.rings(*line)).ok_or(Refusal::NoCall("rings"))?;
+        self.calls.answer(line);
+        Ok(())
+    }
+
+    fn hold_command(&mut self) -> Result<(), Refusal> {
+        let line = self.calls.foreground_line().ok_or(Refusal::NoCall("is up"))?;
+        self.calls.hold(line, Hold::ByCommand);
+        Ok(())
+    }
+
+    fn unhold_command(&mut self) -> Result<(), Refusal> {
+        let line = self.calls.held_line().ok_or(Refusal::NoCall("is held"))?;
+        self.calls.unhold(line);
+        Ok(())
+    }
+
+    fn dtmf_command(&mut self, digits: String) -> Result<(), Refusal> {
+        let digits = digits.to_ascii_uppercase();
+        let is_digit = |digit: char| "0123456789*#ABCD".contains(digit);
+        if digits.is_empty() || digits.len() > MAX_DIGITS || !digits.chars().all(is_digit) {
+            return Err(Refusal::BadDigits(digits));
+        }
+        let line = self.calls.foreground_line().ok_or(Refusal::NoCall("is up"))?;
+        self.calls.send_digits(line, digits).ok_or(Refusal::NoCall("is up"))
+    }
+}
+
+/// What is reported of a command that does not report itself. The digits of `dtmf` may be a code of another system.
+fn reported(command: &Command) -> Option<&'static str> {
+    match command {
+        Command::Hangup { .. } => Some("hangup"),
+        Command::Answer { .. } => Some("answer"),
+        Command::Hold => Some("hold"),
+        Command::Unhold => Some("unhold"),
+        Command::Dtmf(_) => Some("dtmf"),
+        Command::Press { .. }
+        | Command::Call { .. }
+        | Command::Mute { .. }
+        | Command::Volume { .. }
+        | Command::Output { .. } => None,
+    }
+}

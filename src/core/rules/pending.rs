@@ -1,0 +1,141 @@
+//! Which rule of a trigger runs, and the steps that wait (`after_ms`, `for_ms`, `cooldown_s`).
+
+use serde::{Deserialize, Serialize};
+
+use super::actions::Flow;
+use crate::config::{Action, Hours, Rule, SensorIndex, Step, Trigger};
+use crate::core::api::{Done, Origin, Refusal, Source};
+use crate::core::deadline::{Deadline, DeadlineReason};
+use crate::core::time::{Now, Time};
+
+/// Actions that wait.
+const MAX_DELAYED: usize = 64;
+
+/// Steps that wait, and steps of sensors that have run not long ago.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(in crate::core) struct Rules {
+    delayed: Vec<Delayed>,
+    cooldowns: Vec<Cooldown>,
+}
+
+/// An action that runs later.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Delayed {
+    at: Time,
+    action: Action,
+    origin: Origin,
+    /// Only if the sensor that caused it has not changed until then (`for_ms`).
+    lasting: bool,
+    /// Begins when it runs.
+    cooldown: Option<Cooldown>,
+}
+
+/// A step of a sensor's rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct SensorStep {
+    sensor: SensorIndex,
+    opened: bool,
+    /// The rule, and the step in it.
+    place: (usize, usize),
+}
+
+/// Such a step does not run again before a time (`cooldown_s`).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Cooldown {
+    of: SensorStep,
+    ends_at: Time,
+}
+
+impl Rules {
+    /// Runs the first rule whose hours match; returns what came of its calls. `opened` is the state of the sensor whose
+    /// trigger it is; `carry_out` does one action.
+    pub(in crate::core) fn run(
+        &mut self,
+        trigger: &Trigger,
+        origin: &Origin,
+        opened: bool,
+        now: Now,
+        mut carry_out: impl FnMut(&Action, &Origin) -> Result<Flow, Refusal>,
+    ) -> Result<Done, Refusal> {
+        let matching = |(_, rule): &(usize, &Rule)| Hours::hold(rule.hours.as_ref(), now.local);
+        let Some((place, rule)) = trigger.rules.iter().enumerate().find(matching) else { return Ok(Done::Now) };
+        let mut outcome = Ok(Done::Now);
+        for (index, step) in rule.steps.iter().enumerate() {
+            let of_sensor = sensor_step(origin.source, opened, (place, index));
+            if of_sensor.is_some_and(|step| self.cools(step, now.at)) || self.put_off(step, origin, of_sensor, now.at) {
+                continue;
+            }
+            match carry_out(&step.action, origin) {
+                Ok(Flow::Stop) => return outcome,
+                Ok(Flow::Continue) => {}
+                Ok(Flow::Waits(patience)) => outcome = outcome.and(Ok(Done::Waits(patience))),
+                Err(refusal) => outcome = Err(refusal),
+            }
+        }
+        outcome
+    }
+
+    /// Actions whose time has come.
+    pub(in crate::core) fn take_due(&mut self, now: Time) -> Vec<(Action, Origin)> {
+        let (due, later) = std::mem::take(&mut self.delayed).into_iter().partition(|delayed| delayed.at <= now);
+        self.delayed = later;
+        let due: Vec<Delayed> = due;
+        let due = due.into_iter().map(|delayed| {
+            self.cooldowns.extend(delayed.cooldown);
+            (delayed.action, delayed.origin)
+        });
+        due.collect()
+    }
+
+    /// The sensor has changed: what was to run only while its other state lasts does not run.
+    pub(in crate::core) fn sensor_changed(&mut self, sensor: SensorIndex) {
+        self.delayed.retain(|delayed| !(delayed.lasting && delayed.origin.source == Source::Sensor(sensor)));
+    }
+
+    /// Nothing that waits is done any more.
+    pub(in crate::core) fn clear(&mut self) {
+        self.delayed.clear();
+    }
+
+    /// How many actions wait.
+    pub(in crate::core) fn waiting(&self) -> usize {
+        self.delayed.len()
+    }
+
+    pub(in crate::core) fn next_deadline(&self) -> Option<Deadline> {
+        let delayed = self.delayed.iter().map(|delayed| delayed.at);
+        Deadline::earliest(delayed.map(|at| Deadline::new(at, DeadlineReason::DelayedAction)))
+    }
+
+    /// Whether the step waits. Its cooldown begins when it runs.
+    fn put_off(&mut self, step: &Step, origin: &Origin, of_sensor: Option<SensorStep>, now: Time) -> bool {
+        let lasting = !step.lasting.is_zero();
+        let wait = if lasting { step.lasting } else { step.after };
+        let at = now + wait;
+        let cooldown =
+            of_sensor.filter(|_| !step.cooldown.is_zero()).map(|of| Cooldown { of, ends_at: at + step.cooldown });
+        if wait.is_zero() {
+            self.cooldowns.extend(cooldown);
+            return false;
+        }
+        if self.delayed.len() < MAX_DELAYED {
+            let (action, origin) = (step.action.clone(), origin.clone());
+            self.delayed.push(Delayed { at, action, origin, lasting, cooldown });
+        }
+        true
+    }
+
+    /// A sensor's step has run not long ago (`cooldown_s`).
+    fn cools(&mut self, step: SensorStep, now: Time) -> bool {
+        self.cooldowns.retain(|cooldown| cooldown.ends_at > now);
+        self.cooldowns.iter().any(|cooldown| cooldown.of == step)
+    }
+}
+
+/// A step of a rule of the sensor that has just changed; `place` is its rule and its place in that.
+fn sensor_step(source: Source, opened: bool, place: (usize, usize)) -> Option<SensorStep> {
+    match source {
+        Source::Sensor(sensor) => Some(SensorStep { sensor, opened, place }),
+        Source::Button(_) | Source::Station | Source::FarEnd => None,
+    }
+}

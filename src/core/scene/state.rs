@@ -1,0 +1,144 @@
+//! The sound card, volume and mute, and the scene that the adapter was told last.
+
+use serde::{Deserialize, Serialize};
+
+use super::setting::{Setting, Until};
+use crate::config::{Config, SecondCall};
+use crate::core::api::{AudioEvent, AudioStatus, By, Effect, Fact, Lasting, MicrophoneFault, Scene};
+use crate::core::calls::Calls;
+use crate::core::context::Context;
+use crate::core::deadline::{Deadline, DeadlineReason};
+use crate::core::time::Time;
+
+/// The state of what is heard.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(in crate::core) struct SceneState {
+    card_is_ready: bool,
+    card_fault: Option<String>,
+    microphone_fault: Option<MicrophoneFault>,
+    volume: Setting<u8>,
+    muted: Setting<bool>,
+    told: Scene,
+}
+
+/// What a report of the sound card has changed.
+pub(in crate::core) struct CardChange {
+    /// The card has come: what was played before was not heard.
+    pub(in crate::core) came: bool,
+    pub(in crate::core) fact: Option<Fact>,
+}
+
+impl SceneState {
+    pub(in crate::core) fn new() -> Self {
+        Self {
+            card_is_ready: false,
+            card_fault: None,
+            microphone_fault: None,
+            volume: Setting::default(),
+            muted: Setting::default(),
+            // Differs from every scene in its volume, so that the first one is told.
+            told: Scene { volume: u8::MAX, ..Scene::default() },
+        }
+    }
+
+    /// Takes in a report of the sound card. An attempt that fails for another reason is only in the status.
+    pub(in crate::core) fn audio_event(&mut self, event: AudioEvent) -> CardChange {
+        let (ready, fault) = match event {
+            AudioEvent::Ready => (true, None),
+            AudioEvent::Fault(message) => (false, Some(message)),
+            AudioEvent::Microphone(fault) => {
+                let changed = std::mem::replace(&mut self.microphone_fault, fault) != fault;
+                return CardChange { came: false, fact: changed.then_some(Fact::Microphone { fault }) };
+            }
+        };
+        self.microphone_fault = None;
+        let came = ready && !self.card_is_ready;
+        let changed = (ready, fault.is_some()) != (self.card_is_ready, self.card_fault.is_some());
+        self.card_is_ready = ready;
+        self.card_fault.clone_from(&fault);
+        CardChange { came, fact: changed.then_some(Fact::Audio { ready, reason: fault }) }
+    }
+
+    /// Another volume for a while; returns for how long, `None` where it is the configured one.
+    pub(in crate::core) fn change_volume(
+        &mut self,
+        volume: u8,
+        keep: bool,
+        in_a_call: bool,
+        by: &By,
+        cx: &mut Context,
+    ) -> Option<Lasting> {
+        let until = Until::new(keep, in_a_call, cx.now.at);
+        let volume = volume.min(100);
+        self.volume.change(volume, until, cx.config.audio.volume);
+        cx.fact(Fact::Volume { volume, by: by.clone() });
+        self.volume.lasting()
+    }
+
+    /// The microphone off, or on, for a while; returns for how long, `None` where it is as configured.
+    pub(in crate::core) fn change_mute(
+        &mut self,
+        muted: bool,
+        keep: bool,
+        in_a_call: bool,
+        by: &By,
+        cx: &mut Context,
+    ) -> Option<Lasting> {
+        let until = Until::new(keep, in_a_call, cx.now.at);
+        self.muted.change(muted, until, false);
+        cx.fact(Fact::Mute { muted, by: by.clone() });
+        self.muted.lasting()
+    }
+
+    /// The configured volume is another one: a change of the old one is over.
+    pub(in crate::core) fn reset_volume(&mut self) {
+        self.volume.reset();
+    }
+
+    pub(in crate::core) fn has_fault(&self) -> bool {
+        self.card_fault.is_some()
+    }
+
+    /// Ends settings whose time is over.
+    pub(in crate::core) fn settle_settings(&mut self, in_a_call: bool, now: Time) {
+        self.volume.settle(in_a_call, now);
+        self.muted.settle(in_a_call, now);
+    }
+
+    /// Tells the adapter the scene, if it is another than before.
+    pub(in crate::core) fn settle(&mut self, calls: &Calls, cx: &mut Context) {
+        let scene = self.compose(calls, cx);
+        if scene != self.told {
+            self.told = scene.clone();
+            cx.push(Effect::Scene(scene));
+        }
+    }
+
+    pub(in crate::core) fn next_deadline(&self) -> Option<Deadline> {
+        let ends = [self.volume.deadline(), self.muted.deadline()].into_iter().flatten();
+        Deadline::earliest(ends.map(|at| Deadline::new(at, DeadlineReason::SettingEnds)))
+    }
+
+    pub(in crate::core) fn status(&self, config: &Config) -> AudioStatus {
+        AudioStatus {
+            ready: self.card_is_ready,
+            fault: self.card_fault.clone(),
+            microphone_fault: self.microphone_fault.map(|fault| fault.to_string()),
+            volume: self.volume.value(config.audio.volume),
+            volume_changed: self.volume.lasting(),
+            muted: self.muted.value(false),
+            mute_changed: self.muted.lasting(),
+        }
+    }
+
+    fn compose(&self, calls: &Calls, cx: &Context) -> Scene {
+        let heard = calls.scene_calls();
+        Scene {
+            mixed: cx.config.calls.second_call == SecondCall::Mix && heard.len() > 1,
+            tone: calls.tone(),
+            calls: heard,
+            volume: self.volume.value(cx.config.audio.volume).max(calls.sign_volume(cx.now.at)),
+            muted: self.muted.value(false),
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Deliberate bugs, each of which the simulator must find (`make mutants`).
+//!
+//! They are code behind the feature `mutants`, which no build of the daemon has. Without it [`mutant`] is constantly
+//! `false`.
+
+/// The bugs, by what they do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Mutant {
+    /// The microphone is open while the far end rings.
+    MicrophoneWhileAlerting = 1,
+    /// A pulse may be longer than `max_on_ms`.
+    EndlessPulse,
+    /// Anybody who calls may open the door.
+    CodesForEverybody,
+    /// The list of numbers goes on after somebody has answered.
+    HuntAfterAnswer,
+    /// A hangup that went down with its socket is not sent again.
+    ForgottenHangup,
+    /// A dead link is found too late.
+    LateKeepalive,
+    /// A call without media is dialled again and again.
+    EndlessRedial,
+    /// An announcement opens the microphone.
+    MicrophoneInAnnouncement,
+    /// Presses are kept for ever and dialled in the night.
+    EndlessPress,
+    /// A second press is met with silence.
+    SilentSecondPress,
+}
+
+impl Mutant {
+    pub const ALL: [Self; 10] = [
+        Self::MicrophoneWhileAlerting,
+        Self::EndlessPulse,
+        Self::CodesForEverybody,
+        Self::HuntAfterAnswer,
+        Self::ForgottenHangup,
+        Self::LateKeepalive,
+        Self::EndlessRedial,
+        Self::MicrophoneInAnnouncement,
+        Self::EndlessPress,
+        Self::SilentSecondPress,
+    ];
+}
+
+#[cfg(feature = "mutants")]
+static ACTIVE: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(0);
+
+/// Turns one bug on, in the whole process, or all of them off.
+#[cfg(feature = "mutants")]
+pub fn activate(mutant: Option<Mutant>) {
+    ACTIVE.store(mutant.map_or(0, |mutant| mutant as u8), std::sync::atomic::Ordering::Relaxed);
+}
+
+/// Whether this bug is on.
+#[cfg(feature = "mutants")]
+pub(crate) fn mutant(mutant: Mutant) -> bool {
+    ACTIVE.load(std::sync::atomic::Ordering::Relaxed) == mutant as u8
+}
+
+/// Whether this bug is on: never, in a build without the feature.
+#[cfg(not(feature = "mutants"))]
+pub(crate) const fn mutant(_: Mutant) -> bool {
+    false
+}
