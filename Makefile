@@ -1,5 +1,5 @@
-# Two commands do all the set-up: `make demo` and `make test`. The others are for those who carry
-# callbox on; `make ci` is what runs before anything lands.
+# `make demo` and `make test` do all the set-up that they need. The other targets are for developers; `make ci` must
+# pass before a change is merged.
 
 CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -7,16 +7,16 @@ VIRTCARD := $(TARGET)/virtcard/libasound_module_pcm_virtcard.so
 
 .PHONY: deny advisories demo-test demo test ci bench bench-arm bench-echo bench-sound test-speech sim mutants fuzz soak test-sim test-sim-century test-device test-arm test-cross test-arm-system arm64 armhf deb lint-unit lint-deb tools packages-demo packages-test lint test-rust test-npm test-browser test-lan doc clean
 
-## Start a core server, a web phone and a station on this machine
+## Start a telephony server, a web phone and a station on this machine
 demo: packages-demo
 	$(CARGO) build --release
 	$(TARGET)/release/callbox sandbox
 
-## Everything that is quick enough to run before every commit
+## The tests that are quick enough to run before every commit
 test: packages-test lint test-rust test-sim test-npm test-browser test-lan
 	@echo "All tests passed. Pictures of both pages: $(TARGET)/artifacts/"
 
-## What runs before anything lands
+## Everything that must pass before a change is merged
 ci: test test-speech doc deny demo-test test-sim-century mutants lint-unit test-device test-arm test-cross lint-deb
 
 lint:
@@ -39,7 +39,8 @@ test-lan: tests/node_modules
 	$(CARGO) build
 	scripts/lan-test
 
-# Core, configuration and wire types alone, with optimisation and every check on.
+# The crate without the feature `daemon` (core, configuration, wire types and black box), with optimisation and all
+# checks.
 SIM := $(CARGO) test --no-default-features --profile sim --test sim --
 
 test-sim:
@@ -48,15 +49,15 @@ test-sim:
 test-sim-century:
 	YEARS=100 SEED=100 $(SIM) --nocapture nothing
 
-## Years of door life from a seed: make sim SEED=7 YEARS=100
+## Simulate years at a door from a seed: make sim SEED=7 YEARS=100
 sim:
 	$(SIM) --nocapture nothing
 
-## Ten deliberate bugs in the core, each of which the simulator must find
+## Put ten bugs into copies of the core; the simulator must find each of them
 mutants:
 	MUTANTS_DIR=$(HOME)/.cache/callbox-mutants $(SIM) --nocapture --ignored
 
-## Two minutes of fuzzing for each target; what it finds is in fuzz/artifacts
+## Fuzz each target for two minutes; inputs that fail are written to fuzz/artifacts
 FUZZ_TARGETS := signaling sdp configuration rtp control core guard stun dtls srtp
 FUZZ_SECONDS ?= 120
 fuzz: export CARGO_TARGET_DIR := $(HOME)/.cache/callbox-fuzz
@@ -66,17 +67,17 @@ fuzz: packages-demo
 		"$$cargo_fuzz" run $$target -- -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -timeout=20 -rss_limit_mb=4096 || exit 1; \
 	done
 
-## A thousand calls against the sandbox: memory, descriptors and threads
+## Make a thousand calls against the sandbox, and check memory, file descriptors and threads
 soak: packages-demo
 	CALLS=1000 $(CARGO) test --test sandbox calls_leave_nothing_behind -- --nocapture
 
-## Speech is no DTMF digit
+## Check that no DTMF digit is detected in speech
 test-speech:
 	scripts/install-packages python3 asterisk-core-sounds-en-wav
 	$(CARGO) build
 	python3 tests/sound/digits.py $(TARGET)/debug/callbox
 
-## A machine with a kernel and a network of its own, in a process
+## Test the daemon in a virtual machine with its own kernel and network, which runs as a process (user-mode Linux)
 test-device: packages-device
 	$(CARGO) build --release
 	tests/device/build.sh
@@ -89,7 +90,7 @@ test-device: packages-device
 packages-device:
 	scripts/install-packages python3 mmdebstrap e2fsprogs build-essential flex bison bc xz-utils
 
-## Echo cancelling beside WebRTC's AEC3, scored by AECMOS: three seeds, two pairs of voices (half an hour)
+## Score the echo canceller and WebRTC's AEC3 with AECMOS: three seeds, two pairs of voices (half an hour)
 ECHO_SEEDS ?= 1 2 3
 ECHO_SCENES ?= 48
 bench-echo:
@@ -106,38 +107,38 @@ bench-echo:
 		tee -a $(TARGET)/artifacts/echo.txt < $(TARGET)/artifacts/echo-set.txt; \
 	done; done
 
-## The same speech through one bad network to callbox, Chromium and baresip, judged by PLCMOS and PESQ (ten minutes)
+## Send speech through one bad network to callbox, Chromium and baresip; score it with PLCMOS and PESQ (ten minutes)
 bench-sound: packages-test tests/node_modules $(VIRTCARD)
 	$(CARGO) build --release
 	tests/sound/setup.sh
 	TEST_CALLBOX=$(abspath $(TARGET))/release/callbox node tests/sound/bench.mjs
 
-## For ARM, on a plain Debian 12 machine; with containers: cross build (see docs/install.md)
+## Build for ARM on a plain Debian 12 machine; for a build with containers (`cross build`) see docs/install.md
 arm64 armhf:
 	scripts/arm-build $@
 
-## The ARM programs under emulation: check, and a whole call with its sound
+## Run the ARM programs under emulation: `check`, and a whole call with sound
 test-arm: packages-demo
 	$(CARGO) build --release
 	scripts/arm-test arm64 $(TARGET)/release/callbox
 	scripts/arm-test armhf $(TARGET)/release/callbox
 
-## The images of cross/ in clean Debian roots, and callbox built in them
+## Build the images of cross/ as clean Debian roots, and callbox in them
 test-cross:
 	scripts/cross-test aarch64
 	scripts/cross-test armv7
 
-## Instructions that the sound of a call takes on arm64
+## Count the instructions that the sound of a call takes on arm64
 bench-arm:
 	scripts/install-packages qemu-user python3 build-essential
 	cc -shared -fPIC -O2 -Wall -o $(TARGET)/count.so tests/arm/count.c
 	python3 tests/arm/instructions.py $$(scripts/arm-build arm64 | tail -1) $(abspath $(TARGET))/count.so
 
-## The arm64 package installed, started and rebooted in an emulated Debian machine
+## Install, start and reboot the arm64 package in an emulated Debian machine
 test-arm-system: packages-demo
 	scripts/arm-system
 
-## Debian packages in target/debian: amd64, arm64, armhf
+## Build the Debian packages for amd64, arm64 and armhf in target/debian
 deb: packages-demo
 	rm -f target/debian/*.deb target/debian/*.cdx.json
 	scripts/deb amd64
@@ -149,12 +150,13 @@ lint-deb: deb
 	lintian --allow-root --fail-on error target/debian/*-1_*.deb
 	scripts/lint-sbom target/debian/*-1_*.deb
 
-# Exposure of the unit: 0 is none, 100 all; known daemons of this kind have 80 to 96.
+# systemd-analyze rates the exposure of the unit from 0 (none) to 100 (everything). Other daemons of this kind have 80
+# to 96.
 lint-unit:
 	scripts/install-packages systemd
 	systemd-analyze security --offline=true --threshold=18 systemd/callbox.service >/dev/null
 
-## Figures, not gates: release build, beside Chromium and Debian's baresip (forty minutes on an idle machine)
+## Measure the release build, Chromium and Debian's baresip; there are no limits to pass (forty minutes, idle machine)
 bench: packages-test packages-device $(VIRTCARD)
 	$(CARGO) build --release
 	scripts/bench
@@ -170,7 +172,7 @@ doc:
 deny:
 	$$(scripts/install-tool cargo-deny) check bans licenses sources
 
-## Known weaknesses of dependencies; fetches the RustSec database, and so needs the internet
+## Look for known weaknesses of dependencies; this needs the internet, because it fetches the RustSec database
 advisories:
 	@$$(scripts/install-tool cargo-deny) check advisories || { \
 		echo "Either a dependency has a known weakness (see above), or the RustSec database could not be fetched:" >&2; \

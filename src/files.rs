@@ -1,23 +1,23 @@
-//! Files that are replaced as a whole.
+//! Replaces files as a whole.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// Puts a new file in place of the one that is there, so that a power cut leaves the old one or the new one. Blocks.
+/// Replaces a file, so that a power cut leaves either the old file or the new one. Blocks.
 ///
-/// `mode` is that of chmod(2). No link that somebody has planted is followed: the new file is made beside the old one
-/// as one that must not be there yet (open(2), `O_EXCL`, `O_NOFOLLOW`), and renamed, which replaces a link itself.
+/// `mode` is that of chmod(2). A link that somebody has planted is not followed: the new file is created beside the old
+/// one, must not exist before (open(2), `O_EXCL`, `O_NOFOLLOW`), and is then renamed, which replaces a link itself.
 ///
 /// # Errors
 ///
-/// The folder cannot be written, or is full.
+/// The folder cannot be written, or the disk is full.
 pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);
-    // What a crash has left there.
+    // A crash may have left this file.
     let _ = std::fs::remove_file(&beside);
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(mode).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
@@ -33,7 +33,7 @@ mod tests {
 
     use super::*;
 
-    /// Whoever may write into the folder plants links, and waits for a secret to be written through them.
+    /// An attacker who may write into the folder plants links, and waits for a secret to be written through them.
     #[test]
     fn nothing_is_written_through_a_link() {
         let folder = tempfile::tempdir().unwrap();

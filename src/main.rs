@@ -1,4 +1,4 @@
-//! Arguments in, exit code out.
+//! The `callbox` binary: everything is in the library.
 
 use std::process::ExitCode;
 

@@ -1,11 +1,12 @@
-//! Texts of a server or a far end, on their way in: without what would move a terminal's cursor, forge a line of the
-//! log, or turn the direction of writing. Whoever shows, logs or forwards them need not think of it again.
+//! Cleans texts of a server or a far end as they come in: it removes characters that would move a terminal's cursor,
+//! forge a line of the log, or turn the direction of writing. So code that shows, logs or forwards these texts need not
+//! check them again.
 
-/// Characters of a foreign text that are kept.
+/// Characters of a foreign text that [`shortened`] keeps.
 const MAX_TEXT: usize = 200;
 
-/// No control character, no line or paragraph separator, no mark of direction (Unicode, `Bidi_Control`), nothing that
-/// has no width.
+/// Whether a character is harmless: not a control character, not a line or paragraph separator, not a mark of direction
+/// (Unicode, `Bidi_Control`), and not a character without width.
 fn is_plain(character: char) -> bool {
     let unseen = matches!(
         character,
@@ -22,17 +23,17 @@ fn is_plain(character: char) -> bool {
     !character.is_control() && !unseen
 }
 
-/// The whole text.
+/// The whole text without harmful characters.
 pub(crate) fn plain(text: &str) -> String {
     text.chars().filter(|character| is_plain(*character)).collect()
 }
 
-/// The whole text, with a mark in place of each character that is taken out: two that differ stay different.
+/// The whole text with a mark in place of each harmful character, so that it stays different from a text without them.
 pub(crate) fn marked(text: &str) -> String {
     text.chars().map(|character| if is_plain(character) { character } else { char::REPLACEMENT_CHARACTER }).collect()
 }
 
-/// Cut to what a person reads.
+/// The text without harmful characters, cut to a length that a person reads.
 pub(crate) fn shortened(text: &str) -> String {
     text.chars().filter(|character| is_plain(*character)).take(MAX_TEXT).collect()
 }

@@ -1,4 +1,4 @@
-//! Who calls, out of what a server says.
+//! Finds out who calls from the address that a server reports.
 
 use percent_encoding::percent_decode_str;
 
@@ -6,41 +6,41 @@ use percent_encoding::percent_decode_str;
 const MAX_NUMBER: usize = 64;
 /// The longest domain, in octets (RFC 1035, section 2.3.4).
 const MAX_DOMAIN: usize = 255;
-/// Of addresses that name somebody to call.
+/// The schemes of addresses that can be called.
 const SCHEMES: [&str; 3] = ["sip", "sips", "tel"];
 
-/// Who calls: the number alone where it is of one of these domains, which are the account's own, else with its domain:
-/// `100`, but `100@elsewhere.example` (`core.sip_domains`).
+/// The caller: the number alone if it belongs to one of these domains, which are those of the account
+/// (`core.sip_domains`), otherwise the number with its domain. Examples: `100`, `100@elsewhere.example`.
 ///
-/// Empty where nobody is named: a call from somebody unknown.
+/// Empty if the address names nobody. Then the caller is unknown.
 pub(crate) fn caller(text: &str, domains: &[String]) -> String {
     let Some(Address { number, host, context }) = Address::read(text) else { return String::new() };
     let is_ours = |domain: &String| domains.iter().any(|ours| canonical(ours) == *domain);
-    // Whoever is elsewhere may claim any context.
+    // A caller from elsewhere may claim any context, so the host counts first.
     match [host, context].into_iter().flatten().find(|domain| !is_ours(domain)) {
         Some(domain) => format!("{number}@{domain}"),
         None => number,
     }
 }
 
-/// The number out of a SIP or telephone address, wherever that is: `100`, `sip:100@example.com`,
-/// `"Flat 1" <sip:100@example.com;user=phone>` and `tel:100` are all `100`. Not to know a caller by.
+/// The number in a SIP or telephone address, whatever its domain is: `100`, `sip:100@example.com`,
+/// `"Flat 1" <sip:100@example.com;user=phone>` and `tel:100` are all `100`. This does not identify a caller.
 pub(crate) fn bare_number(text: &str) -> String {
     Address::read(text).map(|address| address.number).unwrap_or_default()
 }
 
-/// A number, and whose it is.
+/// A number, and the domain that it belongs to.
 struct Address {
     number: String,
-    /// Where its owner is, as [`canonical`] writes it; absent for a number alone.
+    /// The host in the form of [`canonical`]; absent for a number alone.
     host: Option<String>,
-    /// Where it means something (RFC 3966, section 5.1.5).
+    /// The `phone-context`, in which the number is valid (RFC 3966, section 5.1.5).
     context: Option<String>,
 }
 
 impl Address {
-    /// Reads a SIP or telephone address, with a name around it or without (RFC 3261, sections 19.1 and 20.10; RFC 3966);
-    /// `None` where it names nobody.
+    /// Reads a SIP or telephone address, with or without a display name (RFC 3261, sections 19.1 and 20.10; RFC 3966).
+    /// `None` if it names nobody.
     fn read(text: &str) -> Option<Self> {
         let address = address(text.trim());
         let (scheme, rest) = match address.split_once(':') {
@@ -50,14 +50,14 @@ impl Address {
             _ => (String::new(), address),
         };
         let (user, host) = match rest.split_once('@') {
-            // Which of the two is the host cannot be known.
+            // It is unclear which of the two is the host.
             Some((_, host)) if host.contains('@') => return None,
             Some((user, host)) => (user, Some(host_alone(host.split([';', '?', '/']).next().unwrap_or_default())?)),
             None => (rest.split('?').next().unwrap_or_default(), None),
         };
         let mut parameters = user.split(';');
         let user = parameters.next().unwrap_or_default().trim();
-        // A password has no place here any more, but its syntax has.
+        // A password (`user:password`) is no longer used here, but its syntax is still valid.
         let user = if scheme.is_empty() { user } else { user.split(':').next().unwrap_or_default() };
         let context = parameters.find_map(|parameter| {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
@@ -71,7 +71,7 @@ impl Address {
         } else {
             number
         };
-        // A name that is longer than any is cut by nobody: it names nobody.
+        // A number or a domain that is too long is not cut: such an address names nobody.
         let too_long = |text: &String, most: usize| text.len() > most;
         let nobody = number.is_empty()
             || too_long(&number, MAX_NUMBER)
@@ -83,7 +83,8 @@ impl Address {
     }
 }
 
-/// `%31` is `1` (RFC 3261, section 19.1.2), unless that would make something of it that has a meaning of its own.
+/// Decodes escapes: `%31` is `1` (RFC 3261, section 19.1.2). The text stays as it is if a decoded character would have
+/// a special meaning or would be invisible.
 fn unescaped(user: &str) -> String {
     let plain = percent_decode_str(user).decode_utf8_lossy();
     if plain.contains(|character| "@;<>\"?".contains(character)) || is_disguised(&plain) {
@@ -92,12 +93,13 @@ fn unescaped(user: &str) -> String {
     plain.into_owned()
 }
 
-/// Has characters that are not seen, or stands for some that were taken out: whoever has them is not who they look like.
+/// Whether a text has invisible characters, or marks in place of characters that were taken out. Its owner is not who
+/// it seems to be.
 fn is_disguised(text: &str) -> bool {
     text.contains(char::REPLACEMENT_CHARACTER) || crate::plain_text::plain(text) != text
 }
 
-/// A host without its port, in brackets or not; `None` where it is none.
+/// A host without its port, with or without brackets; `None` if the text is not a host.
 fn host_alone(host: &str) -> Option<String> {
     let host = host.trim();
     let end = match host.strip_prefix('[').and_then(|rest| rest.find(']')) {
@@ -112,7 +114,8 @@ fn host_alone(host: &str) -> Option<String> {
     (is_port(port) && !name.is_empty() && name.chars().all(allowed)).then_some(name)
 }
 
-/// A domain as it is compared: names know no case and may end in a dot, an address is written in one way.
+/// A domain in the form in which it is compared: a name in lower case and without a dot at its end, or an IP address in
+/// its only form.
 pub(crate) fn canonical(domain: &str) -> String {
     let domain = domain.trim().trim_end_matches('.');
     let bare = domain.trim_start_matches('[').trim_end_matches(']');
@@ -122,15 +125,15 @@ pub(crate) fn canonical(domain: &str) -> String {
     }
 }
 
-/// What stands in the angle brackets, or the whole where there are none. A name is chosen by whoever calls: what looks
-/// like an address in it is not theirs.
+/// The text in the angle brackets, or the whole text if there are none. Callers choose their display names, so
+/// something in a name that looks like an address is not trusted.
 fn address(text: &str) -> &str {
     let unquoted = match text.strip_prefix('"').and_then(|text| Some((text, end_of_quote(text)?))) {
         Some((quoted, end)) => match quoted.get(end + 1..).unwrap_or_default().trim_start() {
             "" => return quoted.get(..end).unwrap_or_default(),
             rest => rest,
         },
-        // A name without an end may hide where it ends.
+        // If a quoted name has no end, it is unclear where the address starts.
         None if text.starts_with('"') => return "",
         None => text,
     };
@@ -138,15 +141,15 @@ fn address(text: &str) -> &str {
     let scheme = name.split_once(':').map(|(scheme, _)| scheme);
     let begins_as_address = scheme.is_some_and(|scheme| SCHEMES.iter().any(|known| scheme.eq_ignore_ascii_case(known)));
     if begins_as_address || name.contains(['@', ';']) {
-        // Brackets in a parameter, or two addresses, of which none is to be believed.
+        // These are brackets in a parameter, or two addresses. With two addresses, neither is trusted.
         return if name.contains(char::is_whitespace) { "" } else { unquoted };
     }
     let (address, behind) = rest.split_once('>').unwrap_or((rest, ""));
-    // Which of two is meant cannot be known: a name that nobody has quoted may be the first.
+    // With two addresses it is unclear which one is meant: the first may be part of a name without quotes.
     if behind.contains('<') || address.contains('<') { "" } else { address }
 }
 
-/// Where a quoted text ends (RFC 3261, section 25.1: `quoted-string`).
+/// The position at which a quoted text ends (RFC 3261, section 25.1: `quoted-string`).
 fn end_of_quote(text: &str) -> Option<usize> {
     let mut escaped = false;
     text.char_indices().find_map(|(at, character)| {
@@ -193,7 +196,7 @@ mod tests {
         assert_eq!(bare_number("tel:+49-30-123;ext=4"), "+4930123");
         assert_eq!(bare_number("sip:anna.b@pbx"), "anna.b");
         assert_eq!(bare_number("sip:a%00%zz@pbx"), "a%00%zz");
-        // Which of the two it is cannot be known.
+        // It is unclear which of the two addresses is meant.
         for text in [
             "<sip:100@pbx> <sip:999@evil>",
             "\"Anna <sip:100@pbx> <sip:999@evil>",
@@ -275,7 +278,7 @@ mod tests {
         assert_eq!(caller("sip:100@core.example.com", &[]), "100@core.example.com");
     }
 
-    /// What is cut off must not be what makes somebody a stranger.
+    /// Cutting must not remove the part that makes a caller a stranger.
     #[test]
     fn a_name_longer_than_any_is_nobody() {
         let ours = ["core.example.com".to_owned()];

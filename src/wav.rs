@@ -1,46 +1,43 @@
-//! WAV files (RIFF, Microsoft's "Multimedia Programming Interface and Data Specifications 1.0") as people have them.
+//! WAV files (RIFF, Microsoft's "Multimedia Programming Interface and Data Specifications 1.0") as they are found in
+//! practice.
 //!
-//! A program that writes into a pipe cannot know how long its sound will be: it leaves a size of nothing, of everything,
-//! or of some gigabytes in the header. The sound then reaches to the end of the file.
+//! A program that writes into a pipe cannot know how long its sound will be. It leaves a size of 0, the highest
+//! possible size, or a size of some gigabytes in the header. The sound then reaches to the end of the file.
 
 use std::io::Cursor;
 use std::path::Path;
 
-/// Files beyond this are not read: an hour at 48 kHz and 16 bits, in stereo.
+/// Larger files are not read: an hour at 48 kHz and 16 bits, in stereo.
 const MAX_BYTES: u64 = 700 * 1024 * 1024;
-/// What is quieter than this all the time is not heard: -60 dBFS.
+/// A sound that never exceeds this level is silent: -60 dBFS.
 const SILENCE: f32 = 1e-3;
 
-/// A sound of one channel.
+/// A sound with one channel.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Wav {
     /// Samples per second.
     pub rate_hz: u32,
-    /// Channels of the file.
+    /// The number of channels in the file.
     pub channels: u16,
-    /// Within ±1; the mean of the file's channels.
+    /// Within ±1. Several channels of the file become their mean.
     pub samples: Vec<f32>,
 }
 
-/// Why a file is no sound that can be used.
+/// Why a file cannot be used as a sound.
 #[derive(Debug, thiserror::Error)]
 pub enum WavError {
-    /// The file system says no.
     #[error("cannot be read: {0}")]
     Io(#[from] std::io::Error),
-    /// Too large to be a sound of a station.
     #[error("has more than {} MB", MAX_BYTES / 1024 / 1024)]
     TooLarge,
-    /// Another kind of file.
-    #[error("is no WAV file{}", kind(.0))]
+    /// Another kind of file; its first bytes.
+    #[error("is not a WAV file{}", kind(.0))]
     NotWav(Vec<u8>),
-    /// A header without a sound behind it.
     #[error("is a WAV file without any sample")]
     Empty,
-    /// The header has no rate.
     #[error("is a WAV file that says 0 samples per second")]
     NoRate,
-    /// Compressed, or in an unusual form.
+    /// A compressed file, or one in an unusual form; its coding.
     #[error("is a WAV file of {0}, and not PCM; make it PCM: sox FILE -e signed-integer -b 16 NEW.wav")]
     NotPcm(&'static str),
     /// No format, no sound, or a format that contradicts itself.
@@ -48,19 +45,19 @@ pub enum WavError {
     Damaged,
 }
 
-/// What the file is, by its first bytes.
+/// What kind of file it is, by its first bytes.
 fn kind(head: &[u8]) -> &'static str {
     match head {
         [b'O', b'g', b'g', b'S', ..] => ", but Ogg",
         [b'I', b'D', b'3', ..] | [0xFF, 0xE0..=0xFF, ..] => ", but MP3",
         [b'f', b'L', b'a', b'C', ..] => ", but FLAC",
         [_, _, _, _, b'f', b't', b'y', b'p', ..] => ", but MP4 or M4A",
-        [] => ", but empty",
+        [] => "; it is empty",
         _ => "",
     }
 }
 
-/// The coding of a format number that is not PCM (RFC 2361); `None` where it is.
+/// The coding of a format number (RFC 2361); `None` for PCM.
 fn coding(format: u16) -> Option<&'static str> {
     match format {
         0x0001 => None,
@@ -75,16 +72,16 @@ fn coding(format: u16) -> Option<&'static str> {
 }
 
 impl Wav {
-    /// Reads a file of integers or floats, of any rate and number of channels.
+    /// Reads a file of integers or floats, with any rate and any number of channels.
     ///
     /// # Errors
     ///
-    /// It is no such file, or holds no sample.
+    /// The file cannot be read, is not such a file, or has no samples.
     pub fn read(path: &Path) -> Result<Self, WavError> {
         let metadata = std::fs::metadata(path)?;
         if !metadata.is_file() {
-            // Reading a pipe or a device might never end.
-            return Err(std::io::Error::other("it is no file").into());
+            // Reading from a pipe or a device might never end.
+            return Err(std::io::Error::other("it is not a regular file").into());
         }
         if metadata.len() > MAX_BYTES {
             return Err(WavError::TooLarge);
@@ -127,16 +124,16 @@ impl Wav {
         Ok(Self { rate_hz: spec.sample_rate, channels: spec.channels, samples })
     }
 
-    /// In seconds.
+    /// The length in seconds.
     pub fn seconds(&self) -> f64 {
         self.samples.len() as f64 / f64::from(self.rate_hz)
     }
 
-    /// Whoever stands there hears it within two seconds: for a fifth of a second in sum it is as loud as soft speech
-    /// (-30 dBFS), at frequencies that people hear and loudspeakers give.
+    /// Whether a person at the station would hear the sound within two seconds: for a fifth of a second in total, it is
+    /// as loud as soft speech (-30 dBFS), at frequencies that people hear and loudspeakers play.
     pub fn is_heard(&self) -> bool {
         const LOUD: f32 = 0.03;
-        /// Hertz.
+        /// In hertz.
         const HEARD: std::ops::RangeInclusive<f32> = 150.0..=8_000.0;
         const BLOCK_S: f32 = 0.02;
         let rate_hz = self.rate_hz as f32;
@@ -153,7 +150,7 @@ impl Wav {
         self.samples.chunks(block).take((first_s / BLOCK_S) as usize).filter(is_heard).count() >= 10
     }
 
-    /// Nobody would hear it: it never moves, though it may stand away from zero.
+    /// Whether nobody would hear the sound: its samples hardly change, even if they are not 0.
     pub fn is_silent(&self) -> bool {
         let (least, most) = self
             .samples
@@ -163,12 +160,11 @@ impl Wav {
     }
 }
 
-/// The format and the sound of a file, with the sizes that they have, and nothing else; `None` where one is not there.
-///
-/// With them the format's number.
+/// The number of the format, and a WAV file that holds only the format and the sound, with their real sizes; `None` if
+/// one of them is missing.
 fn plain(bytes: &[u8]) -> Option<(u16, Vec<u8>)> {
     let mut format: &[u8] = &[];
-    // The first chunk stands behind "RIFF", the size of the file and "WAVE".
+    // The first chunk comes after "RIFF", the size of the file and "WAVE".
     let mut at = 12;
     loop {
         let name = bytes.get(at..at + 4)?;
@@ -178,7 +174,7 @@ fn plain(bytes: &[u8]) -> Option<(u16, Vec<u8>)> {
         if name == b"data" {
             let size = if size == 0 || size > there.len() { there.len() } else { size };
             let block = usize::from(u16::from_le_bytes(format.get(12..14)?.try_into().ok()?)).max(1);
-            // A writer that was ended in the middle of a frame leaves a part of one.
+            // A program that was stopped in the middle of a frame leaves an incomplete one.
             let sound = there.get(..size / block * block)?;
             let chunk = |name: &[u8], content: &[u8]| {
                 let size = u32::try_from(content.len()).unwrap_or(u32::MAX).to_le_bytes();
@@ -191,7 +187,7 @@ fn plain(bytes: &[u8]) -> Option<(u16, Vec<u8>)> {
         if name == b"fmt " {
             format = there.get(..size)?;
         }
-        // Chunks begin at even places.
+        // Chunks begin at even offsets.
         at = begin.checked_add(size)?.checked_add(size % 2)?;
     }
 }
@@ -200,7 +196,7 @@ fn plain(bytes: &[u8]) -> Option<(u16, Vec<u8>)> {
 mod tests {
     use super::*;
 
-    /// A second of a tone in 16 bits, stereo, and where the size of its data chunk stands.
+    /// A second of a tone with 16 bits, in stereo, and the position of the size of its data chunk.
     fn file() -> (Vec<u8>, usize) {
         let spec = hound::WavSpec {
             channels: 2,
@@ -223,7 +219,7 @@ mod tests {
         let (bytes, size) = file();
         let whole = Wav::parse(bytes.clone()).unwrap();
         assert_eq!((whole.samples.len(), whole.seconds()), (8_000, 1.0));
-        // ffmpeg, sox, and programs that write nothing.
+        // What ffmpeg, sox, and programs that leave the sizes empty write.
         for (riff, data) in [(u32::MAX, u32::MAX), (0x7FFF_F024, 0x7FFF_F000), (0, 0), (36, 0)] {
             let mut piped = bytes.clone();
             piped[4..8].copy_from_slice(&riff.to_le_bytes());
@@ -249,9 +245,9 @@ mod tests {
         let (bytes, size) = file();
         let words = |bytes: &[u8]| Wav::parse(bytes.to_vec()).unwrap_err().to_string();
         assert_eq!(words(&bytes[..size + 4]), "is a WAV file without any sample");
-        assert_eq!(words(b""), "is no WAV file, but empty");
-        assert_eq!(words(b"OggS and so on"), "is no WAV file, but Ogg");
-        assert_eq!(words(b"hello, world"), "is no WAV file");
+        assert_eq!(words(b""), "is not a WAV file; it is empty");
+        assert_eq!(words(b"OggS and so on"), "is not a WAV file, but Ogg");
+        assert_eq!(words(b"hello, world"), "is not a WAV file");
         assert_eq!(words(&bytes[..30]), "is a WAV file that is damaged or cut off");
         for (format, coding) in [(2, "ADPCM"), (6, "A-law"), (7, "µ-law"), (0x31, "GSM"), (0x55, "MP3")] {
             let mut compressed = bytes.clone();
@@ -262,7 +258,7 @@ mod tests {
             );
         }
         let mut still = bytes.clone();
-        // Both the rate and the bytes per second that follow from it.
+        // The rate, and the bytes per second that follow from it.
         still[24..32].fill(0);
         assert_eq!(words(&still), "is a WAV file that says 0 samples per second");
         let mut turned = bytes;

@@ -1,58 +1,59 @@
-//! What a place does to sound: a sweep is played, recorded, and taken apart.
+//! Measures what a place does to sound: a sweep is played and recorded, and the recording is analysed.
 //!
-//! The sweep is exponential (Farina, AES Convention 108, 2000): dividing the spectrum of the recording by that of the
-//! sweep gives the answer of the place, with what the loudspeaker adds as harmonics in front of it, each by itself.
+//! The sweep is exponential (Farina, AES Convention 108, 2000): the spectrum of the recording, divided by that of the
+//! sweep, is the frequency response of the place. In the impulse response, each harmonic that the loudspeaker adds
+//! appears separately, before the direct sound.
 
 use realfft::RealFftPlanner;
 use realfft::num_complex::Complex32;
 
-/// The sweep, in Hz: what small loudspeakers play.
+/// The range of the sweep, in Hz: what small loudspeakers can play.
 const FROM_HZ: f64 = 150.0;
 const TO_HZ: f64 = 7_000.0;
-/// How long it is, and the silence before and after it.
+/// The length of the sweep, and of the silence before it and after it.
 const SWEEP_S: f64 = 2.0;
 const SILENCE_S: f64 = 1.0;
-/// Its peak: -12 dBFS.
+/// The peak of the sweep: -12 dBFS.
 const LEVEL: f64 = 0.25;
-/// It begins and ends without a click.
+/// The sweep fades in and out over this time, so that it does not click.
 const FADE_S: f64 = 0.02;
-/// The answer is looked for within this time: longer than any card's buffers.
+/// The direct sound must come within this time, which is longer than the buffers of any card.
 const LONGEST_DELAY_S: f64 = 0.8;
-/// A harmonic is this much around its place.
+/// Half the width of the window around a harmonic.
 const HARMONIC_S: f64 = 0.01;
-/// The answer itself.
+/// Half the width of the window around the direct sound.
 const ANSWER_S: f64 = 0.05;
-/// Harmonics that are counted.
+/// The harmonics that are counted.
 const HARMONICS: std::ops::RangeInclusive<u32> = 2..=5;
-/// A sample this near full scale was cut.
+/// A sample this close to full scale was clipped.
 const CLIPPED: f32 = 0.985;
 
-/// A sweep between two silences, at a rate.
+/// A sweep between two silences, at a card's rate.
 pub struct Sweep {
     rate_hz: u32,
     samples: Vec<f32>,
 }
 
-/// What was found.
+/// The result of a measurement.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Acoustics {
-    /// From the sample that is played to the one that is recorded, in milliseconds; `None` where the sweep is not in
-    /// the recording.
+    /// From a sample that is played to the same sample in the recording, in milliseconds; `None` if the recording does
+    /// not contain the sweep.
     pub delay_ms: Option<f64>,
-    /// By how much the recording is quieter than what was played, in dB: negative where it is louder.
+    /// How much quieter the recording is than what was played, in dB; negative if it is louder.
     pub echo_return_loss_db: f64,
-    /// RMS of the recording while the sweep is heard, in dBFS.
+    /// RMS of the recording while the sweep is audible, in dBFS.
     pub microphone_dbfs: f64,
     /// RMS before the sweep, in dBFS.
     pub noise_dbfs: f64,
-    /// Harmonics against the sound itself, in percent.
+    /// Amplitude of the harmonics relative to the sound itself, in percent.
     pub distortion_percent: f64,
     /// The recording reached full scale.
     pub clipped: bool,
 }
 
 impl Sweep {
-    /// For a card's rate.
+    /// A sweep for a card of this rate.
     pub fn new(rate_hz: u32) -> Self {
         let rate = f64::from(rate_hz);
         let (silence, length) = ((SILENCE_S * rate) as usize, (SWEEP_S * rate) as usize);
@@ -67,7 +68,7 @@ impl Sweep {
         Self { rate_hz, samples: quiet(silence).chain(tone).chain(quiet(silence)).collect() }
     }
 
-    /// What is to be played.
+    /// The samples to play.
     pub fn samples(&self) -> &[f32] {
         &self.samples
     }
@@ -76,12 +77,12 @@ impl Sweep {
         (seconds * f64::from(self.rate_hz)) as usize
     }
 
-    /// Takes a recording apart that began with the first sample that was played, by a converter of this full scale.
+    /// Analyses a recording that began with the first played sample. `full_scale` is the full scale of its converter.
     pub fn analyse(&self, recorded: &[f32], full_scale: f32) -> Acoustics {
         let answer = self.answer(recorded);
         let (delay, found) = self.delay(&answer);
         let begin = self.seconds(SILENCE_S);
-        // Noise before anything was played, and not the card's start.
+        // The noise is measured before anything was played, but after the card's start.
         let noise = power(recorded.get(begin / 2..begin).unwrap_or_default());
         let heard_from = begin + if found { delay } else { 0 };
         let heard = recorded.get(heard_from..).unwrap_or_default();
@@ -98,7 +99,7 @@ impl Sweep {
         }
     }
 
-    /// The answer of the place; harmonics are at its end, as if they came before the beginning.
+    /// The impulse response of the place. The harmonics come before time 0, so they wrap around to its end.
     fn answer(&self, recorded: &[f32]) -> Vec<f32> {
         let length = (self.samples.len() + self.seconds(LONGEST_DELAY_S)).next_power_of_two();
         let mut planner = RealFftPlanner::<f32>::new();
@@ -106,7 +107,7 @@ impl Sweep {
         let transform = |samples: &[f32]| {
             let (mut padded, mut bins) = (forward.make_input_vec(), forward.make_output_vec());
             padded.iter_mut().zip(samples).for_each(|(to, from)| *to = *from);
-            // The lengths are those of the plan.
+            // The lengths are those of the plan, so this cannot fail.
             let _ = forward.process(&mut padded, &mut bins);
             bins
         };
@@ -124,7 +125,7 @@ impl Sweep {
         answer
     }
 
-    /// Where the answer is strongest, and whether it stands out.
+    /// The position of the peak of the impulse response, and whether the peak stands out.
     fn delay(&self, answer: &[f32]) -> (usize, bool) {
         let causal = answer.get(..self.seconds(LONGEST_DELAY_S)).unwrap_or_default();
         let strongest = causal.iter().enumerate().max_by(|one, other| one.1.abs().total_cmp(&other.1.abs()));
@@ -164,7 +165,7 @@ mod tests {
 
     const RATE_HZ: u32 = 16_000;
 
-    /// A place: delay in samples, gain, a cube in the loudspeaker, noise.
+    /// A place with a delay in samples, a gain, a cubic distortion of the loudspeaker, and noise.
     fn record(sweep: &Sweep, delay: usize, gain: f32, cube: f32, noise: f32) -> Vec<f32> {
         let mut random = 3;
         (0..sweep.samples().len())

@@ -1,35 +1,36 @@
-//! 48 kHz as a band of 16 kHz, in which speech is processed, and the rest above 8 kHz, which follows it.
+//! Splits 48 kHz into a band of 16 kHz, in which speech is processed, and the rest above 8 kHz, which follows it.
 //!
-//! A linear-phase low-pass down and up again; the upper band is what both leave over, so that nothing is lost.
+//! A linear-phase low-pass reduces the rate and raises it again. The upper band is the difference to the input, so
+//! nothing is lost.
 
 use crate::HOP;
 
-/// 48 kHz to 16 kHz.
+/// From 48 kHz to 16 kHz.
 const FACTOR: usize = 3;
-/// Samples of 10 ms at 48 kHz.
+/// Samples in a wide hop: 10 ms at 48 kHz.
 pub(super) const WIDE_HOP: usize = FACTOR * HOP;
-/// Taps of the low-pass, odd: a delay of 1.5 ms each way.
+/// Taps of the low-pass; odd, for a delay of 1.5 ms in each direction.
 const TAPS: usize = 145;
-/// -6 dB here; 60 dB down from 8.6 kHz on.
+/// -6 dB at this frequency, -60 dB from 8.6 kHz on.
 const CUTOFF_HZ: f32 = 7_600.0;
 
-/// Splits hops of 48 kHz and joins them.
+/// Splits hops of 48 kHz into two bands and joins them again.
 pub(super) struct Bands {
     taps: [f32; TAPS],
     down: [f32; TAPS - 1 + WIDE_HOP],
-    /// The low band before it goes up, and the processed one.
+    /// One interpolates the low band before processing, the other the processed low band.
     ups: [Up; 2],
-    /// The signal, waiting for its low band to come back.
+    /// The input, delayed until its low band has been reduced and interpolated.
     delayed: [f32; TAPS - 1 + WIDE_HOP],
 }
 
-/// Interpolates hops of 16 kHz.
+/// Interpolates hops of 16 kHz to 48 kHz.
 struct Up {
     history: [f32; TAPS / FACTOR + 1 + HOP],
 }
 
 impl Bands {
-    /// Samples of 48 kHz that a pass down and up is late.
+    /// The delay of splitting and joining, in samples at 48 kHz.
     pub(super) const DELAY: usize = TAPS - 1;
 
     pub(super) fn new() -> Self {
@@ -40,7 +41,7 @@ impl Bands {
             let at = index as f32 - middle;
             let angle = std::f32::consts::TAU * cutoff * at;
             let sinc = if at == 0.0 { 2.0 * cutoff } else { angle.sin() / (std::f32::consts::PI * at) };
-            // Blackman's window.
+            // The Blackman window.
             let turn = std::f32::consts::TAU * index as f32 / (TAPS - 1) as f32;
             *tap = sinc * (0.42 - 0.5 * turn.cos() + 0.08 * (2.0 * turn).cos());
         }
@@ -62,7 +63,7 @@ impl Bands {
         }
     }
 
-    /// What a wide hop has beside its low band: both have to be given.
+    /// What a wide hop contains beside its low band. It needs both: the wide hop, and what [`Self::low`] made of it.
     pub(super) fn high(&mut self, wide: &[f32], low: &[f32; HOP], high: &mut [f32; WIDE_HOP]) {
         self.delayed.copy_within(WIDE_HOP.., 0);
         for (to, from) in self.delayed.iter_mut().skip(Self::DELAY).zip(wide) {
@@ -75,7 +76,7 @@ impl Bands {
         }
     }
 
-    /// The wide form of a processed low band.
+    /// A processed low band at 48 kHz.
     pub(super) fn wide(&mut self, low: &[f32; HOP], wide: &mut [f32; WIDE_HOP]) {
         let [_, after] = &mut self.ups;
         after.interpolate(&self.taps, low, wide);
@@ -90,7 +91,7 @@ impl Up {
             *to = *from;
         }
         for (index, sample) in wide.iter_mut().enumerate() {
-            // The newest sample of the low band that this one has heard of, and how far behind it is.
+            // The newest sample of the low band that this sample depends on, and how far behind it is.
             let (newest, phase) = (KEPT + index / FACTOR, index % FACTOR);
             let heard = self.history.get(..=newest).unwrap_or_default().iter().rev();
             let sum: f32 = taps.iter().skip(phase).step_by(FACTOR).zip(heard).map(|(tap, low)| tap * low).sum();
@@ -115,7 +116,7 @@ mod tests {
             bands.wide(&low, &mut joined);
             output.extend(joined.iter().zip(&high).map(|(low, high)| low + high));
             if index < 10 {
-                // The tone begins.
+                // The tone has just begun.
                 continue;
             }
             low_power += low.iter().map(|sample| sample * sample).sum::<f32>() / HOP as f32;

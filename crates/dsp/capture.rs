@@ -1,4 +1,4 @@
-//! The microphone's way from the card to the calls: echo, noise, gain.
+//! The path of the microphone's signal from the card to the calls: echo, noise, gain.
 
 use crate::bands::{Bands, WIDE_HOP};
 use crate::gain::GainControl;
@@ -7,34 +7,34 @@ use crate::kalman::EchoPath;
 use crate::suppressor::{self, Suppressor};
 use crate::{HOP, RATE_HZ, power};
 
-/// Rumble and hum below this say nothing.
+/// There is only rumble and hum below this, no speech.
 const RUMBLE_HZ: f32 = 80.0;
 
-/// -120 dBFS of noise: averages over digital silence would run into denormal numbers, which are slow.
+/// Noise of -120 dBFS. Without it, averages over digital silence would become denormal numbers, which are slow.
 const DITHER: f32 = 1e-6;
 
-/// What is done.
+/// The stages of a capture path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CaptureOptions {
     /// The card's rate: 16 or 48 kHz.
     pub rate_hz: u32,
-    /// Take the echo of the loudspeaker out.
+    /// Remove the echo of the loudspeaker.
     pub echo: bool,
-    /// Take steady noise down.
+    /// Reduce steady noise.
     pub noise_suppression: bool,
     /// Bring speech to one level.
     pub gain_control: bool,
 }
 
 impl CaptureOptions {
-    /// How late the output is, in samples of the card's rate.
+    /// The delay of the output, in samples at the card's rate.
     pub const fn latency(&self) -> usize {
         let low = if self.echo || self.noise_suppression || self.gain_control { suppressor::LATENCY } else { 0 };
         if self.rate_hz == RATE_HZ || low == 0 { low } else { low * 3 + Bands::DELAY }
     }
 }
 
-/// The capture path, with the playback as its reference. Frames have 10 ms.
+/// The capture path, with the playback as its reference. Frames are 10 ms long.
 pub struct CapturePath {
     options: CaptureOptions,
     echo: EchoPath,
@@ -46,16 +46,16 @@ pub struct CapturePath {
     random: u32,
 }
 
-/// What 48 kHz needs beside.
+/// The state that only 48 kHz needs.
 struct Wide {
     far: Bands,
     microphone: Bands,
-    /// The band above 8 kHz, as late as the suppressor makes the other.
+    /// The band above 8 kHz, delayed as much as the suppressor delays the other band.
     high: [f32; suppressor::LATENCY * 3 + WIDE_HOP],
 }
 
 impl CapturePath {
-    /// One that has heard nothing yet.
+    /// A path that has not heard anything yet.
     pub fn new(options: CaptureOptions) -> Self {
         let wide =
             || Wide { far: Bands::new(), microphone: Bands::new(), high: [0.0; suppressor::LATENCY * 3 + WIDE_HOP] };
@@ -75,7 +75,7 @@ impl CapturePath {
         self.options.latency() == 0
     }
 
-    /// What the loudspeaker plays.
+    /// Takes a frame that the loudspeaker plays.
     pub fn played(&mut self, frame: &[f32]) {
         if self.is_idle() || !self.options.echo {
             return;
@@ -90,7 +90,7 @@ impl CapturePath {
         }
     }
 
-    /// What the microphone heard; gives in its place what the calls are to hear.
+    /// Takes a frame that the microphone heard, and replaces it by what the calls are to hear.
     pub fn captured(&mut self, frame: &mut [f32]) {
         if self.is_idle() {
             return;
@@ -105,7 +105,8 @@ impl CapturePath {
             None => low.iter_mut().zip(frame.iter()).for_each(|(to, from)| *to = *from),
         }
         for sample in &mut low {
-            // Its phase is heard by no one but by measures of the waveform: only where noise is to go.
+            // The high-pass shifts the phase. Nobody hears that, but measures of the waveform see it, so it runs only
+            // with noise suppression.
             if self.options.noise_suppression {
                 *sample = self.high_pass.filter(*sample);
             }
@@ -141,7 +142,7 @@ mod tests {
     const ECHO: CaptureOptions =
         CaptureOptions { rate_hz: 16_000, echo: true, noise_suppression: false, gain_control: false };
 
-    /// Noise of -1 to 1.
+    /// Noise between -1 and 1.
     fn noise(random: &mut u32) -> f32 {
         unit(random).re
     }
@@ -158,10 +159,10 @@ mod tests {
         path: CapturePath,
         rate_hz: u32,
         random: u32,
-        /// What is on its way from the loudspeaker to the microphone.
+        /// The samples on their way from the loudspeaker to the microphone.
         air: std::collections::VecDeque<f32>,
         frame: usize,
-        /// Of the loudspeaker at the microphone, which cuts at full scale.
+        /// From the loudspeaker to the microphone, which clips at full scale.
         gain: f32,
     }
 
@@ -178,8 +179,8 @@ mod tests {
             }
         }
 
-        /// One frame: bursts like syllables from the far end, some of them heard 40 ms later beside what is near.
-        /// Gives the microphone's signal before and after.
+        /// One frame: bursts like syllables from the far end, and their echo 40 ms later on top of the near end.
+        /// Returns the microphone's signal before and after processing.
         fn frame(&mut self, far_level: f32, near: impl Fn(usize) -> f32) -> (Vec<f32>, Vec<f32>) {
             let size = frame_samples(self.rate_hz);
             let level = if self.frame % 50 < 30 { far_level } else { far_level / 20.0 };
@@ -198,7 +199,7 @@ mod tests {
         }
     }
 
-    /// What is left of the echo in the last of five seconds, in dB.
+    /// The residual echo in the last of five seconds, in dB.
     fn residual_db(options: CaptureOptions) -> f32 {
         let mut door = Door::new(options);
         let (mut heard, mut sent) = (Vec::new(), Vec::new());
@@ -212,7 +213,7 @@ mod tests {
         db(power(&sent), power(&heard))
     }
 
-    /// What is left of the echo in these frames, in dB, when the air between is disturbed at a frame.
+    /// The residual echo in these frames, in dB. `disturb` may change the acoustics before each frame.
     fn residual_within(frames: std::ops::Range<usize>, gain: f32, disturb: impl Fn(usize, &mut Door)) -> f32 {
         let mut door = Door::new(ECHO);
         door.gain = gain;
@@ -255,7 +256,7 @@ mod tests {
         assert_eq!(off.latency(), 0);
     }
 
-    /// How well what comes out is what was near, in dB, where both talk; latency taken out.
+    /// The near end compared to the error in the output while both ends talk, in dB, with the latency removed.
     fn near_end_db(options: CaptureOptions) -> f32 {
         let mut door = Door::new(options);
         let rate = options.rate_hz as f32;
@@ -302,7 +303,7 @@ mod tests {
                     noise_in += before;
                     noise_out += power(&samples);
                 }
-                // The middle of a word, whatever the latency.
+                // The middle of a word, at any latency.
                 610.. if (5..25).contains(&(frame % 60)) => {
                     speech_in += before;
                     speech_out += power(&samples);
@@ -335,7 +336,7 @@ mod tests {
         }
     }
 
-    /// The loudest sample of a second of silence.
+    /// The loudest sample in a second of silence.
     fn residual_after(path: &mut CapturePath, options: CaptureOptions) -> f32 {
         let size = frame_samples(options.rate_hz);
         let mut loudest: f32 = 0.0;

@@ -1,34 +1,36 @@
-//! How fast another clock runs, from the delay that its sound has here.
+//! Learns how fast another clock runs, from the delay of its sound here.
 
-/// For every millisecond of error: it is gone after some 20 s.
+/// For every millisecond of error. An error is corrected after about 20 s.
 const PROPORTIONAL_PPM: f64 = 50.0;
-/// More is never worth it: a tone of 1 kHz moves by a quarter of a hertz.
+/// A faster correction is never needed; this one moves a tone of 1 kHz by a quarter of a hertz.
 const MAX_PROPORTIONAL_PPM: f64 = 250.0;
-/// For every millisecond of error that lasts for a second: what a clock is off by is known after a minute.
+/// For every millisecond of error that lasts for a second. A clock's offset is known after about a minute.
 const INTEGRAL_PPM: f64 = 0.625;
-/// No sound card's clock is further off.
+/// No sound card has a clock with a larger offset.
 const MAX_DRIFT_PPM: f64 = 500.0;
-/// Errors beyond this say nothing of a clock.
+/// Larger errors do not come from the clock.
 const SLACK_MS: f64 = 10.0;
 
-/// A controller (proportional and integral) that makes the error of a delay zero by the rate at which sound is taken.
+/// A proportional and integral controller. It brings the error of a delay to zero through the rate at which sound is
+/// consumed.
 #[derive(Debug, Clone, Copy)]
 pub struct ClockControl {
-    /// Seconds between two errors that are noted.
+    /// Seconds between two notes of an error.
     interval_s: f64,
-    /// What an error adds to the average.
+    /// The weight of a new error in the average.
     weight: f64,
     error_ms: f64,
     drift_ppm: f64,
 }
 
 impl ClockControl {
-    /// For errors that are noted every so many seconds, and their average over so many.
+    /// `interval_s` is the time between two calls of [`Self::note`], `average_s` the time over which errors are
+    /// averaged.
     pub fn new(interval_s: f64, average_s: f64) -> Self {
         Self { interval_s, weight: (interval_s / average_s).min(1.0), error_ms: 0.0, drift_ppm: 0.0 }
     }
 
-    /// Notes by how much a delay was above its target; `anew` where it has nothing to do with the one before.
+    /// Notes how much a delay is above its target. `anew` means that the delay has nothing to do with the one before.
     pub fn note(&mut self, error_ms: f64, anew: bool) {
         if anew || (error_ms - self.error_ms).abs() > 2.0 * SLACK_MS {
             self.error_ms = error_ms;
@@ -41,17 +43,17 @@ impl ClockControl {
         }
     }
 
-    /// Sound was left out, or added.
+    /// Sound was added, or removed (negative).
     pub fn corrected(&mut self, added_ms: f64) {
         self.error_ms += added_ms;
     }
 
-    /// The average of late: how much above its target the delay is.
+    /// How much the delay is above its target: the recent average.
     pub fn error_ms(&self) -> f64 {
         self.error_ms
     }
 
-    /// How much faster than ours the other clock is to be taken for.
+    /// How much faster than ours the other clock is assumed to run.
     pub fn ppm(&self) -> f64 {
         let proportional_ppm = self.error_ms * PROPORTIONAL_PPM;
         self.drift_ppm + proportional_ppm.clamp(-MAX_PROPORTIONAL_PPM, MAX_PROPORTIONAL_PPM)

@@ -1,31 +1,31 @@
-//! When the echo comes: the delay from loudspeaker to microphone by GCC-PHAT (Knapp & Carter 1976).
+//! Finds the delay of the echo, from loudspeaker to microphone, by GCC-PHAT (Knapp & Carter 1976).
 
 use realfft::num_complex::Complex32;
 
 use crate::fft::Fft;
 use crate::{HOP, RATE_HZ, power};
 
-/// Samples that are correlated at a time.
+/// Samples in one correlation.
 const WINDOW: usize = 4096;
 const BINS: usize = WINDOW / 2 + 1;
-/// Hops between two looks.
+/// Hops between two estimates.
 const EVERY_HOPS: usize = 4;
-/// Longest delay: 150 ms.
+/// The longest delay: 150 ms.
 const LONGEST: usize = RATE_HZ as usize * 150 / 1000;
-/// Speech has its energy here.
+/// The band in which speech has its energy.
 const BAND_HZ: (usize, usize) = (300, 4000);
-/// Peaks that must agree before a delay is believed.
+/// Peaks in a row that must agree before a delay is believed.
 const AGREEING: u32 = 4;
-/// A peak stands out by this factor above the mean.
+/// A peak must exceed the RMS of the correlation by this factor.
 const STANDS_OUT: f32 = 8.0;
 
-/// Follows the delay.
+/// Tracks the delay.
 pub(super) struct DelayTracker {
     fft: Fft,
     window: Vec<f32>,
     far: Vec<f32>,
     microphone: Vec<f32>,
-    /// Where the next hop goes in both rings.
+    /// The next position to write in both rings.
     at: usize,
     hops: usize,
     far_bins: Vec<Complex32>,
@@ -55,7 +55,7 @@ impl DelayTracker {
         }
     }
 
-    /// The delay in samples before a hop, where it is known: looked for every fourth hop.
+    /// The delay in samples, if it is known. It is estimated at every fourth hop; in between this returns `None`.
     pub(super) fn delay(&mut self) -> Option<usize> {
         if self.hops >= EVERY_HOPS {
             self.hops = 0;
@@ -65,7 +65,7 @@ impl DelayTracker {
         None
     }
 
-    /// Takes a hop of both.
+    /// Takes a hop of both signals.
     pub(super) fn hear(&mut self, far: &[f32], microphone: &[f32]) {
         for (far, microphone) in far.iter().zip(microphone).take(HOP) {
             if let (Some(to_far), Some(to_microphone)) = (self.far.get_mut(self.at), self.microphone.get_mut(self.at)) {
@@ -96,7 +96,7 @@ impl DelayTracker {
             *cross *= 0.9;
             if band.contains(&index) {
                 let size = far.norm();
-                // Not wholly white: bins that say something count more.
+                // Only partly whitened: bins in which the far end is strong count more.
                 *cross += far.conj() * microphone * (size.powf(0.3) / (size * microphone.norm() + 1e-9));
             }
         }

@@ -1,26 +1,27 @@
-//! A rate that is almost the same: two clocks that are meant to be equal and are not.
+//! Converts between two clocks that should be equal but are not.
 
 use std::f64::consts::PI;
 
 /// Samples on each side of the one that is computed: a quarter of a millisecond at 48 kHz.
 const REACH: usize = 12;
 const TAPS: usize = 2 * REACH;
-/// Positions between two samples with a filter of their own; between those it is a straight line, 85 dB down.
+/// Positions between two samples that have their own filter. Between two filters the output is interpolated linearly,
+/// with an error of -85 dB.
 const PHASES: usize = 128;
-/// Of Kaiser's window: 63 dB.
+/// The parameter of the Kaiser window, for 63 dB of attenuation.
 const BETA: f64 = 6.0;
 
-/// Follows a clock that runs a little faster or slower than ours. A clock that runs alike is passed on as it is.
+/// Follows a clock that runs a little faster or slower than ours. If both clocks run alike, the samples pass unchanged.
 pub struct DriftResampler {
-    /// One filter for each phase and one for the phase behind the last; the oldest sample first.
+    /// One filter for each phase, and one for the phase after the last; the oldest sample comes first.
     filters: Vec<[f32; TAPS]>,
     history: [f32; TAPS],
-    /// Of the next output sample, behind the middle of the history, in input samples.
+    /// The position of the next output sample, in input samples after the middle of the history.
     position: f64,
 }
 
 impl DriftResampler {
-    /// One that has heard silence.
+    /// A resampler that has heard silence until now.
     pub fn new() -> Self {
         let filter = |phase: usize| {
             let offset = phase as f64 / PHASES as f64;
@@ -37,17 +38,18 @@ impl DriftResampler {
         Self { filters: (0..=PHASES).map(filter).collect(), history: [0.0; TAPS], position: 0.0 }
     }
 
-    /// Input samples that so many output samples will take; `ppm` is how much faster the far clock runs.
+    /// The number of input samples that `outputs` output samples need. `ppm` is how much faster the far clock runs.
     pub fn needed(&self, outputs: usize, ppm: f64) -> usize {
         (self.position + outputs.saturating_sub(1) as f64 * step(ppm)) as usize
     }
 
-    /// Output samples that so many input samples will give.
+    /// The number of output samples that `inputs` input samples produce.
     pub fn given(&self, inputs: usize, ppm: f64) -> usize {
         ((inputs as f64 + 1.0 - self.position) / step(ppm)).ceil() as usize
     }
 
-    /// Fills the output from the input, all of which is taken; one of them has what the other one needs or gives.
+    /// Fills the output and takes all of the input. One of the two must have the length that [`Self::needed`] or
+    /// [`Self::given`] returns for the other.
     pub fn process(&mut self, input: &[f32], output: &mut [f32], ppm: f64) {
         let (step, mut input) = (step(ppm), input.iter());
         for sample in output {
@@ -138,7 +140,7 @@ mod tests {
     fn a_tone_keeps_its_line_at_200_ppm() {
         let (heard, taken) = run(200.0, 10);
         assert!((160_030..=160_032).contains(&taken), "{taken}");
-        // What is left when the tone, 200 ppm higher, is taken out.
+        // The residual after the tone, which is 200 ppm higher, is removed.
         let heard = &heard[16_000..];
         let hertz = 1_000.0 * (1.0 + 200e-6);
         let angle = |index: usize| index as f64 * std::f64::consts::TAU * hertz / 16_000.0;

@@ -1,7 +1,7 @@
-//! DTMF in the sound itself (ITU-T Q.23, Q.24), from the far end only.
+//! Detects DTMF in the sound itself (ITU-T Q.23, Q.24), from the far end only.
 //!
-//! What the microphone sends comes back from many phones as an echo. A visitor who plays the code at the door must not
-//! open it: a digit that was sent a moment ago, and not much more quietly, is not heard.
+//! Many phones send an echo of what the microphone sends. A visitor who plays the door's code at the microphone must
+//! not open the door. So a digit is ignored if it was sent a moment ago and was not much quieter then.
 
 use std::f32::consts::TAU;
 
@@ -10,38 +10,38 @@ use crate::power;
 const ROWS_HZ: [f32; 4] = [697.0, 770.0, 852.0, 941.0];
 const COLUMNS_HZ: [f32; 4] = [1209.0, 1336.0, 1477.0, 1633.0];
 const DIGITS: [[char; 4]; 4] = [['1', '2', '3', 'A'], ['4', '5', '6', 'B'], ['7', '8', '9', 'C'], ['*', '0', '#', 'D']];
-/// A window is 25.6 ms: the groups' neighbours are two bins apart.
+/// The length of a window, 25.6 ms: neighbours within a group of tones are two bins apart.
 const WINDOW_S: f32 = 0.0256;
-/// Power of each tone at least: -38 dBFS.
+/// The lowest power of each tone: -38 dBFS.
 const QUIETEST: f32 = 1.6e-4;
-/// What part of all power the two tones have: speech has much beside them.
+/// The share of all power that the two tones must have: speech has much power besides them.
 const PURE: f32 = 0.85;
-/// Power of each tone that counts as sent, whatever goes with it: -48 dBFS.
+/// The power from which each tone counts as sent, whatever is sent with it: -48 dBFS.
 const QUIETEST_SENT: f32 = 1.6e-5;
 /// How much stronger one tone may be than the other: 9 dB.
 const TWIST: f32 = 8.0;
-/// How much weaker the others of a group are: 7 dB.
+/// How much weaker the other tones of a group must be: 7 dB.
 const ALONE: f32 = 5.0;
-/// Frames of 10 ms that a digit takes, with the window 50 ms in all, and that a pause takes.
+/// Frames of 10 ms that a digit lasts (50 ms with the window), and that a pause lasts.
 const FRAMES_OF_DIGIT: u32 = 3;
 const FRAMES_OF_PAUSE: u32 = 3;
-/// Frames for which a digit that was sent is not heard: a second, by which an echo over a slow network is back.
+/// Frames for which a digit that was sent is ignored: a second. By then, an echo is back even over a slow network.
 const FRAMES_OF_ECHO: u32 = 100;
-/// What is heard more than 10 dB louder than what was sent is no echo of it.
+/// What is more than 10 dB louder than what was sent is not an echo of it.
 const ECHO_GAIN: f32 = 0.1;
 
-/// Two tones that make a digit.
+/// Two tones that make up a digit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Tones {
     row: usize,
     column: usize,
-    /// Of both.
+    /// The power of both tones.
     power: f32,
-    /// Their part of all power.
+    /// Their share of all power.
     purity: f32,
 }
 
-/// Looks at the last 25.6 ms of a signal, every 10 ms.
+/// Examines the last 25.6 ms of a signal, every 10 ms.
 struct ToneDetector {
     window: Box<[f32]>,
     turns: [f32; 8],
@@ -57,7 +57,7 @@ impl ToneDetector {
         Self { window: vec![0.0; length].into_boxed_slice(), turns }
     }
 
-    /// Takes a frame; gives the power of all and of each frequency: rows, then columns.
+    /// Takes a frame. Returns the power of the whole window and of each frequency: rows, then columns.
     fn powers(&mut self, frame: &[f32]) -> (f32, [f32; 8]) {
         let length = self.window.len();
         let newest = frame.len().min(length);
@@ -72,7 +72,7 @@ impl ToneDetector {
         (all, self.turns.map(|turn| self.power(turn)))
     }
 
-    /// Takes a frame; gives the two tones that make a digit.
+    /// Takes a frame. Returns the two tones that make up a digit.
     fn tones(&mut self, frame: &[f32]) -> Option<Tones> {
         let (all, powers) = self.powers(frame);
         let (rows, columns) = powers.split_at(4);
@@ -84,7 +84,7 @@ impl ToneDetector {
         (twist && loud).then_some(Tones { row, column, power, purity: power / all })
     }
 
-    /// Power of one frequency (Goertzel).
+    /// The power of one frequency (Goertzel algorithm).
     fn power(&self, turn: f32) -> f32 {
         let (one, two) = self.window.iter().fold((0.0, 0.0), |(one, two), sample| (sample + turn * one - two, one));
         let length = self.window.len() as f32;
@@ -92,28 +92,28 @@ impl ToneDetector {
     }
 }
 
-/// The strongest of a group, where the others are much weaker.
+/// The strongest tone of a group, if the others are much weaker.
 fn strongest(powers: &[f32]) -> Option<(usize, f32)> {
     let (index, power) = powers.iter().copied().enumerate().max_by(|one, other| one.1.total_cmp(&other.1))?;
     let alone = powers.iter().enumerate().all(|(other, weaker)| other == index || weaker * ALONE < power);
     alone.then_some((index, power))
 }
 
-/// Digits that the far end plays.
+/// Detects the digits that the far end plays.
 pub struct DigitDetector {
     heard: ToneDetector,
     said: ToneDetector,
-    /// Frames until a digit that was sent counts again, and its power.
+    /// For each digit that was sent: the frames until it counts again, and its power.
     sent: [[(u32, f32); 4]; 4],
-    /// The tones of the last frames, and how many.
+    /// The tones of the last frames, and the number of these frames.
     run: Option<(usize, usize)>,
     frames: u32,
-    /// Frames without these tones since a digit.
+    /// Frames without these tones since the last digit.
     pause: u32,
 }
 
 impl DigitDetector {
-    /// For frames of 10 ms at a rate of 8 kHz or more.
+    /// A detector for frames of 10 ms at a rate of 8 kHz or more.
     pub fn new(rate_hz: u32) -> Self {
         Self {
             heard: ToneDetector::new(rate_hz),
@@ -125,7 +125,7 @@ impl DigitDetector {
         }
     }
 
-    /// What goes to the far end, whose echo is not a digit.
+    /// Takes a frame that is sent to the far end, and whose echo is not a digit.
     pub fn said(&mut self, frame: &[f32]) {
         for (left, power) in self.sent.iter_mut().flatten() {
             *left = left.saturating_sub(1);
@@ -133,7 +133,7 @@ impl DigitDetector {
                 *power = 0.0;
             }
         }
-        // Whatever else is sent with them: the way back may take it out and leave two clean tones.
+        // Other sound in the frame does not matter: the path back may remove it and leave two clean tones.
         let (_, powers) = self.said.powers(frame);
         let (rows, columns) = powers.split_at(4);
         for (sent, row) in self.sent.iter_mut().zip(rows) {
@@ -146,7 +146,7 @@ impl DigitDetector {
         }
     }
 
-    /// What comes from the far end; gives a digit once, when it has lasted.
+    /// Takes a frame from the far end. Returns a digit once, as soon as it has lasted long enough.
     pub fn heard(&mut self, frame: &[f32]) -> Option<char> {
         let tones = self.heard.tones(frame).filter(|tones| tones.purity > PURE);
         let tones = tones.filter(|tones| !self.is_echo(tones));
@@ -183,7 +183,7 @@ mod tests {
         level * ((TAU * ROWS_HZ[place / 4] * time).sin() + (TAU * COLUMNS_HZ[place % 4] * time).sin())
     }
 
-    /// Frames of digits of so many milliseconds with pauses as long.
+    /// Frames of digits that last this many milliseconds, with pauses of the same length.
     fn dial(digits: &str, level: f32, ms: usize) -> Vec<[f32; 160]> {
         let mut samples = Vec::new();
         for digit in digits.chars() {
@@ -235,7 +235,7 @@ mod tests {
             frames.extend([[0.0; 160]; 110]);
             for (index, said) in frames.iter().enumerate() {
                 detector.said(said);
-                // 20 dB down.
+                // An echo of -20 dB.
                 let echo =
                     index.checked_sub(delay_frames).map_or([0.0; 160], |index| frames[index].map(|one| one * 0.1));
                 assert_eq!(detector.heard(&echo), None, "after {delay_frames} frames");

@@ -1,4 +1,4 @@
-//! The real Fourier transform of one length, with its buffers (over realfft).
+//! A real Fourier transform of one length, with its buffers (based on `realfft`).
 
 use std::sync::Arc;
 
@@ -35,14 +35,14 @@ impl Fft {
     pub(super) fn forward(&mut self, bins: &mut [Complex32], fill: impl FnOnce(&mut [f32])) {
         fill(&mut self.samples);
         let scratch = self.scratch.get_mut(..self.forward.get_scratch_len()).unwrap_or_default();
-        // The lengths are those of the plan.
+        // The lengths are those of the plan, so this cannot fail.
         let _ = self.forward.process_with_scratch(&mut self.samples, bins, scratch);
     }
 
-    /// The samples of the bins that `fill` writes, scaled so that there and back is the identity.
+    /// The samples of the bins that `fill` writes, scaled so that [`Self::forward`] and back is the identity.
     pub(super) fn inverse(&mut self, fill: impl FnOnce(&mut [Complex32])) -> &[f32] {
         fill(&mut self.bins);
-        // A real signal has no imaginary part there.
+        // The first and the last bin of a real signal are real; `realfft` rejects an imaginary part there.
         if let [first, .., last] = self.bins.as_mut_slice() {
             first.im = 0.0;
             last.im = 0.0;

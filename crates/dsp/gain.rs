@@ -1,14 +1,14 @@
-//! Brings speech to one level: slowly, by what the near end says and nothing else.
+//! Brings speech to one level: slowly, and only by what the near end says.
 
-/// Where speech is to be, as RMS.
+/// The level that speech is brought to, as RMS.
 const TARGET_DBFS: f32 = -20.0;
-/// Gain at the start and at most.
+/// The gain at the start, and the highest one.
 const GAIN_DB: (f32, f32) = (6.0, 20.0);
 /// Below this nobody speaks.
 const SPEECH_DBFS: f32 = -55.0;
-/// The near end's share of a hop from which it counts as speech.
+/// The near end's share of a hop above which the hop counts as speech.
 const PRESENT: f32 = 0.35;
-/// How fast the gain rises and falls, in dB a hop: 3 and 15 dB a second.
+/// How fast the gain rises and falls, in dB per hop: 3 and 15 dB per second.
 const SPEED_DB: (f32, f32) = (0.03, 0.15);
 
 /// The gain of one microphone.
@@ -22,11 +22,11 @@ impl GainControl {
         Self { speech_dbfs: TARGET_DBFS - GAIN_DB.0, gain_db: GAIN_DB.0 }
     }
 
-    /// The factor for a hop of this power, in which the near end has this share.
+    /// The factor for a hop of this power, in which the near end has the share `presence`.
     pub(super) fn factor(&mut self, power: f32, presence: f32) -> f32 {
         let dbfs = 10.0 * (power + 1e-10).log10();
         if presence > PRESENT && dbfs > SPEECH_DBFS {
-            // Loud parts of speech count, its gaps do not.
+            // The loud parts of speech count; its gaps do not.
             let speed = if dbfs > self.speech_dbfs { 0.05 } else { 0.01 };
             self.speech_dbfs += speed * (dbfs - self.speech_dbfs);
             let wanted = (TARGET_DBFS - self.speech_dbfs).clamp(0.0, GAIN_DB.1);

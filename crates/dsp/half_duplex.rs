@@ -1,39 +1,40 @@
-//! One talks, the other listens: for acoustics that no canceller masters.
+//! Half duplex: one end talks, the other listens. For acoustics that are too difficult for an echo canceller.
 //!
-//! Who begins keeps the word; the other way is closed until a moment after the end, which is short where the other one
-//! has begun. Both ways are 40 ms late, so that a gate is open before the first syllable of the one and closed before the
-//! echo of the other.
+//! The end that starts to talk keeps the turn. The other direction stays closed until a moment after the talker stops;
+//! this moment is shorter if the other end has started to talk. Both directions are delayed by 40 ms, so that a gate is
+//! open before the first syllable of one end, and closed before the echo of the other.
 
 use crate::power;
 
-/// Frames of 10 ms by which both ways are late.
+/// The delay of both directions, in frames of 10 ms.
 const DELAY_FRAMES: usize = 4;
-/// Below this nobody talks: -55 dBFS.
+/// Below this power nobody talks: -55 dBFS.
 const QUIETEST: f32 = 3.2e-6;
-/// Speech stands out of the noise behind it by this: 9 dB.
+/// How far speech exceeds the noise behind it: 9 dB.
 const ABOVE_NOISE: f32 = 8.0;
-/// Less noise is none: what decays further never comes back.
+/// The lower bound of the noise estimate. The estimate rises by a factor, so from almost 0 it would never rise again.
 const LEAST_NOISE: f32 = QUIETEST / ABOVE_NOISE;
-/// The near end stands out of the echo by this where it takes the word: 6 dB.
+/// How far the near end must exceed the echo to take the turn: 6 dB.
 const ABOVE_ECHO: f32 = 4.0;
-/// And by this where it keeps it: 3 dB.
+/// How far it must exceed the echo to keep the turn: 3 dB.
 const STILL_ABOVE_ECHO: f32 = 2.0;
-/// Frames for which it has to.
+/// Frames for which the near end must exceed the echo before it interrupts the far end.
 const FRAMES_TO_INTERRUPT: u32 = 4;
-/// Frames for which the far end talks before it is given the word of a near end that does not end, as rain does not.
+/// Frames for which the far end must talk before it takes the turn from a near end that never stops, such as rain.
 const FRAMES_TO_WAIT: u32 = 300;
-/// Frames for which a way stays open after its talker: syllables have gaps, rooms an echo.
+/// Frames for which a direction stays open after its talker stops: speech has gaps, and rooms have an echo.
 const HOLD_FRAMES: u32 = 25;
-/// The same where the other end talks meanwhile: an answer comes at once.
+/// The same if the other end talks in the meantime: an answer comes at once.
 const CONTESTED_FRAMES: u32 = 6;
-/// Frames after which the microphone hears all of what is played, which is late, and later in the air.
+/// Frames after which the microphone hears everything that is played: playback is delayed here, and again in the air.
 const FRAMES_TO_LEARN: u32 = 10;
-/// What a frame leaves of the echo that is expected: 20 dB in 200 ms.
+/// The factor by which the expected echo decays in a frame: 20 dB in 200 ms.
 const ECHO_KEEP: f32 = 0.8;
-/// What a quiet frame adds to the noise, and what any frame does.
+/// The weight of a quieter frame in the noise estimate, and the factor by which a louder frame may raise the estimate.
 const NOISE_FALL: f32 = 0.1;
 const NOISE_RISE: f32 = 1.005;
-/// The microphone while the far end talks: -46 dB. The loudspeaker while the near end does: -20 dB.
+/// The gain of the microphone while the far end talks: -46 dB. The gain of the loudspeaker while the near end talks:
+/// -20 dB.
 const CLOSED_MICROPHONE: f32 = 0.005;
 const CLOSED_LOUDSPEAKER: f32 = 0.1;
 
@@ -44,7 +45,7 @@ enum Word {
     Far,
 }
 
-/// Who is talking, by power against a floor of noise.
+/// Decides whether an end talks, by its power compared to the noise.
 struct Activity {
     noise: f32,
 }
@@ -58,7 +59,7 @@ impl Activity {
     }
 }
 
-/// One way: a delay and a gate.
+/// One direction: a delay and a gate.
 struct Way {
     waiting: Vec<f32>,
     gain: f32,
@@ -69,7 +70,7 @@ impl Way {
         Self { waiting: vec![0.0; frame * (DELAY_FRAMES + 1)], gain: 1.0 }
     }
 
-    /// Takes a frame and gives the one of before, on the way to a gain.
+    /// Replaces a frame by the one that came [`DELAY_FRAMES`] before. Over the frame, the gain moves to `gain`.
     fn pass(&mut self, frame: &mut [f32], gain: f32) {
         let length = frame.len();
         let Some(newest) = self.waiting.len().checked_sub(length) else { return };
@@ -86,7 +87,7 @@ impl Way {
     }
 }
 
-/// The switch between both ways.
+/// The switch between the two directions.
 pub struct HalfDuplex {
     near: Way,
     far: Way,
@@ -95,19 +96,19 @@ pub struct HalfDuplex {
     word: Word,
     hold: u32,
     interrupting: u32,
-    /// Frames in which the far end has talked to a near end that kept the word.
+    /// Frames in which the far end has talked while the near end kept the turn.
     far_waits: u32,
-    /// Frames for which the far end is loud.
+    /// Frames in a row in which the far end was loud.
     loud_frames: u32,
-    /// Power at the microphone for power at the loudspeaker.
+    /// The power at the microphone divided by the power at the loudspeaker.
     coupling: f32,
-    /// Power at the loudspeaker in the last frame, and as a room keeps it.
+    /// The power at the loudspeaker in the last frame, and the same with the decay of a room.
     loudspeaker: f32,
     played: f32,
 }
 
 impl HalfDuplex {
-    /// For frames of 10 ms at a rate.
+    /// A switch for frames of 10 ms at this rate.
     pub fn new(rate_hz: u32) -> Self {
         let frame = rate_hz as usize / 100;
         Self {
@@ -120,21 +121,21 @@ impl HalfDuplex {
             interrupting: 0,
             far_waits: 0,
             loud_frames: 0,
-            // Louder than any: until it is known, nobody interrupts.
+            // Higher than any real coupling: until the coupling is learned, the near end cannot interrupt.
             coupling: 30.0,
             loudspeaker: 0.0,
             played: 0.0,
         }
     }
 
-    /// Another call: nobody has the word, and it hears nothing of what the microphone heard before.
+    /// Starts another call: neither end has the turn, and the call does not hear what the microphone heard before.
     pub fn reset(&mut self) {
         self.near.waiting.fill(0.0);
         (self.word, self.hold, self.interrupting, self.far_waits) = (Word::Nobody, 0, 0, 0);
     }
 
-    /// Takes what the microphone heard and what the loudspeaker is to play, and lets one of both through. A microphone
-    /// that goes nowhere does not take the word, and nothing is learned from it.
+    /// Takes what the microphone heard and what the loudspeaker is to play, and lets one of the two through. If
+    /// `is_sent` is false, no call hears the microphone: it does not take the turn, and nothing is learned from it.
     pub fn switch(&mut self, captured: &mut [f32], playback: &mut [f32], is_sent: bool) {
         let (near, far) = (power(captured), power(playback));
         let far_talks = self.far_activity.talks(far);
@@ -143,7 +144,7 @@ impl HalfDuplex {
         let is_loud = self.word == Word::Far && far.min(self.played) > QUIETEST * 100.0;
         self.loud_frames = if is_loud { self.loud_frames.saturating_add(1) } else { 0 };
         if is_sent && self.loud_frames > FRAMES_TO_LEARN {
-            // Up slowly: a near end that talks into it must not pass for a louder echo.
+            // The estimate rises slowly: a near end that talks over the far end must not be taken for a louder echo.
             let ratio = (near / self.played).clamp(1e-4, 100.0);
             self.coupling += (ratio - self.coupling) * if ratio < self.coupling { 0.05 } else { 0.01 };
         }
@@ -198,7 +199,7 @@ mod tests {
 
     const FRAME: usize = 160;
 
-    /// A place where the microphone hears the loudspeaker 30 ms later, twice as loud as what it is given.
+    /// A place where the microphone hears the loudspeaker 30 ms later, twice as loud as what the loudspeaker is given.
     struct Place {
         switch: HalfDuplex,
         air: Vec<f32>,
@@ -214,7 +215,7 @@ mod tests {
             std::array::from_fn(|_| crate::suppressor::unit(&mut self.random).re * level)
         }
 
-        /// A frame with these levels; gives the levels (RMS) that the far end and the loudspeaker get.
+        /// One frame with these levels. Returns the levels (RMS) that the far end and the loudspeaker get.
         fn frame(&mut self, near: f32, far: f32) -> (f32, f32) {
             self.frame_of(near, far, true)
         }
@@ -250,7 +251,7 @@ mod tests {
     fn a_ringback_before_the_call_teaches_nothing() {
         for (street, is_loud) in [(0.003, false), (0.0, true)] {
             let mut place = Place::new();
-            // 10 s in which the microphone goes nowhere, a tone for 1 of 5 s.
+            // 10 s in which no call hears the microphone, with a tone in 1 of every 5 s.
             for frame in 0..1_000 {
                 place.frame_of(street, if frame % 500 < 100 { 0.1 } else { 0.0 }, false);
             }
@@ -270,7 +271,7 @@ mod tests {
         place.frames(100, 0.0, 0.0);
         let sent = place.frames(20, 0.1, 0.0);
         assert!(sent[DELAY_FRAMES].0 > 0.05, "the near end's first frame: {}", sent[DELAY_FRAMES].0);
-        // The far end answers after so many frames; up to there the near end's gate may still be closing.
+        // The far end answers after `gap` frames. During the first ones, the near end's gate may still be closing.
         for (gap, lost) in [(0, 2), (2, 0), (5, 0), (10, 0), (20, 0), (60, 0)] {
             place.frames(60, 0.0, 0.0);
             place.frames(20, 0.1, 0.0);
@@ -279,7 +280,7 @@ mod tests {
             let first = played[DELAY_FRAMES..].iter().position(|(_, played)| *played > 0.05);
             assert!(first.is_some_and(|first| first <= lost), "the far end after {gap} frames: {first:?}");
         }
-        // The near end answers while the room still sounds.
+        // The near end answers while the room still reverberates.
         for (gap, lost) in [(10, 3), (13, 0), (20, 0), (60, 0)] {
             place.frames(60, 0.0, 0.0);
             place.frames(50, 0.0, 0.1);
@@ -297,8 +298,8 @@ mod tests {
         place.frames(50, 0.3, 0.0);
         let heard = (0..500).map(|index| place.frame(if index % 20 < 15 { 0.3 } else { 0.0 }, 0.1).1);
         let heard: Vec<f32> = heard.collect();
-        assert!(heard[..200].iter().all(|level| *level < 0.02), "the near end has the word");
-        assert!(heard[320..].iter().filter(|level| **level > 0.03).count() > 20, "and the far end gets it");
+        assert!(heard[..200].iter().all(|level| *level < 0.02), "the near end has the turn");
+        assert!(heard[320..].iter().filter(|level| **level > 0.03).count() > 20, "then the far end gets the turn");
     }
 
     #[test]
@@ -307,7 +308,7 @@ mod tests {
         place.frames(100, 0.0, 0.0);
         place.frames(50, 0.1, 0.0);
         let both = place.frames(50, 0.1, 0.1);
-        assert!(both[10..].iter().all(|(sent, played)| *sent > 0.03 && *played < 0.01), "the near end has the word");
+        assert!(both[10..].iter().all(|(sent, played)| *sent > 0.03 && *played < 0.01), "the near end has the turn");
         place.frames(60, 0.0, 0.0);
         place.frames(100, 0.0, 0.05);
         let shout = place.frames(30, 0.9, 0.05);

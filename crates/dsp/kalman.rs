@@ -1,5 +1,5 @@
-//! Predicts the echo and takes it away: a partitioned-block frequency-domain Kalman filter (Enzner & Vary 2006;
-//! Kuech, Mabande & Enzner 2014), overlap-save, constrained gradient.
+//! Predicts the echo and subtracts it: a partitioned-block frequency-domain Kalman filter (Enzner & Vary 2006; Kuech,
+//! Mabande & Enzner 2014), with overlap-save and a constrained gradient.
 
 use realfft::num_complex::Complex32;
 
@@ -8,34 +8,34 @@ use crate::fft::Fft;
 use crate::loudspeaker::Loudspeaker;
 use crate::{HOP, power};
 
-/// Samples of a transform.
+/// Samples in a transform.
 const BLOCK: usize = 2 * HOP;
-/// Bins of a transform.
+/// Bins in a transform.
 pub(super) const BINS: usize = HOP + 1;
-/// Partitions of 10 ms: the length of the echo path.
+/// Partitions of 10 ms, which together are the length of the echo path.
 const PARTITIONS: usize = 12;
-/// Transforms of the far end that are kept: the path, and up to 150 ms before it.
+/// Transforms of the far end that are kept: the length of the path, and up to 150 ms of delay before it.
 const HISTORY: usize = PARTITIONS + 15;
-/// What is forgotten in a hop, as a factor of power.
+/// How much is forgotten in a hop, as a factor of power.
 const FORGETTING: f32 = 0.9995 * 0.9995;
-/// The first uncertainty of a weight.
+/// The initial uncertainty of a weight.
 const UNCERTAIN: f32 = 3.0;
-/// Samples of the window before the peak of the delay.
+/// Samples in the window before the peak of the delay.
 const LEAD: usize = 64;
-/// A prediction is lost that leaves more than this of the microphone's power, for so many hops.
+/// A prediction is wrong if its error has more than this factor of the microphone's power, for this many hops.
 const LOST_ABOVE: f32 = 1.4;
 const LOST_HOPS: u32 = 3;
-/// Hops by which the coupling is measured, and the power from which one says something.
+/// Hops over which the coupling is measured, and the power of the loudspeaker above which a hop counts.
 const COUPLING_HOPS: u32 = 20;
 const SPEAKS: f32 = 1e-6;
-/// Power at the microphone over power at the loudspeaker, for which [`UNCERTAIN`] is right.
+/// The power at the microphone divided by the power at the loudspeaker, for which [`UNCERTAIN`] is right.
 const USUAL_COUPLING: f32 = 1.0;
-/// From here on the microphone's converter cuts.
+/// At this level the converter of the microphone clips.
 const CLIPPED: f32 = 0.98;
-/// Bins in which a change of the path is looked for: 300 to 6000 Hz.
+/// Bins that show a change of the path: 300 to 6000 Hz.
 const CHANGE_BINS: std::ops::Range<usize> = 6..120;
 
-/// Transforms of the last hops, the newest first.
+/// The transforms of the last hops; age 0 is the newest.
 struct Spectra {
     bins: Vec<Complex32>,
     newest: usize,
@@ -66,13 +66,12 @@ impl Spectra {
     }
 }
 
-/// What is known of one hop after the prediction.
+/// The result of a prediction, for one hop.
 pub(super) struct Prediction {
-    /// The microphone without the predicted echo.
+    /// The microphone's signal without the predicted echo.
     pub(super) error: [f32; HOP],
-    /// The predicted echo.
     pub(super) echo: [f32; HOP],
-    /// The power that the filter expects of its own error.
+    /// The power of `error` that the filter itself expects.
     pub(super) expected_error: [f32; BINS],
 }
 
@@ -95,15 +94,16 @@ pub(super) struct EchoPath {
     echo_bins: Vec<Complex32>,
     step: Vec<Complex32>,
     gain: [f32; BINS],
-    /// Powers of microphone, error and echo, smoothed over 50 ms.
+    /// The power of microphone, error and echo, smoothed over 50 ms.
     powers: [f32; 3],
-    /// What was played and heard in the first hops that say something: power, and how many are still to come.
+    /// The power that was played and heard in the first hops with speech, and the number of hops that are still
+    /// missing.
     coupling: ([f32; 2], u32),
     lost_hops: u32,
     prediction: Prediction,
 }
 
-/// Later reflections are weaker: 2 dB for each partition.
+/// Later reflections are weaker, by 2 dB for each partition.
 fn decay(partition: usize) -> f32 {
     10.0_f32.powf(-0.2 * partition.saturating_sub(1) as f32)
 }
@@ -136,7 +136,7 @@ impl EchoPath {
         }
     }
 
-    /// Takes a hop of the far end and of the microphone.
+    /// Takes a hop of the far end and one of the microphone.
     pub(super) fn predict(&mut self, far: &[f32], microphone: &[f32]) -> &Prediction {
         if let Some(delay) = self.delay.delay() {
             self.locate(delay);
@@ -152,7 +152,7 @@ impl EchoPath {
         let mut echo = filtered(&mut self.fft, &self.far, self.offset, &self.weights);
         let loudest = microphone.iter().fold(0.0_f32, |most, sample| most.max(sample.abs()));
         if loudest >= CLIPPED {
-            // The converter cut it: what the echo has above that is explained, and teaches nothing.
+            // The converter clipped the echo: the part above this level is explained, and nothing is learned from it.
             echo.iter_mut().for_each(|sample| *sample = sample.clamp(-loudest, loudest));
         }
         self.prediction.echo = echo;
@@ -169,7 +169,7 @@ impl EchoPath {
         &self.prediction
     }
 
-    /// Moves the window of partitions to where the echo is.
+    /// Moves the window of partitions to the echo.
     fn locate(&mut self, delay: usize) {
         let wanted = delay.saturating_sub(LEAD) / HOP;
         let middle = self.offset * HOP + HOP / 2;
@@ -178,7 +178,7 @@ impl EchoPath {
             return;
         }
         if self.located {
-            // The path moved as a whole: its shape stays, its certainty goes.
+            // The path has moved as a whole: its shape stays, but it is uncertain now.
             for (partition, uncertainty) in self.uncertainty.chunks_exact_mut(BINS).enumerate() {
                 let least = UNCERTAIN * decay(partition);
                 uncertainty.iter_mut().for_each(|value| *value = value.max(least));
@@ -198,8 +198,8 @@ impl EchoPath {
         self.located = true;
     }
 
-    /// The first uncertainty is that of a loudspeaker about as loud at the microphone as it is driven; one that is
-    /// louder needs more, or its path is learned late.
+    /// The initial uncertainty fits a loudspeaker that is about as loud at the microphone as its signal. A louder one
+    /// needs more uncertainty; otherwise its path is learned too late.
     fn measure_coupling(&mut self, played: &[f32; HOP], microphone: &[f32]) {
         let (powers, hops) = &mut self.coupling;
         let [far, heard] = powers;
@@ -216,8 +216,8 @@ impl EchoPath {
         }
     }
 
-    /// A prediction that adds power where it should take some is of another path: a buffer has slipped, or the door
-    /// was moved. Nothing that is near can make it so.
+    /// If a prediction adds power instead of removing some, it belongs to another path: a buffer has slipped, or the
+    /// door was moved. Sound from the near end cannot cause this.
     fn notice_loss(&mut self, microphone: &[f32]) {
         let power = |samples: &[f32]| samples.iter().map(|sample| sample * sample).sum::<f32>();
         let now = [power(microphone), power(&self.prediction.error), power(&self.prediction.echo)];
@@ -239,7 +239,7 @@ impl EchoPath {
         self.prediction.error.copy_from_slice(microphone.get(..HOP).unwrap_or(&[0.0; HOP]));
     }
 
-    /// The Kalman step of every partition.
+    /// The Kalman step of each partition.
     fn adapt(&mut self) {
         let spread = &mut self.prediction.expected_error;
         spread.fill(0.0);
@@ -256,7 +256,7 @@ impl EchoPath {
                 continue;
             };
             *noise = 0.9 * *noise + 0.1 * error.norm_sqr();
-            // Half of the error's block are zeros: it has half the power.
+            // Half of the error's block is zeros, so it has half the power.
             *gain = 2.0 / (*spread + *noise + 1e-6);
             *spread *= 0.5;
         }
@@ -269,7 +269,7 @@ impl EchoPath {
                     *bin = far.conj() * error * (uncertainty * gain);
                 }
             });
-            // Only the first half is a filter; the rest is the circle's.
+            // Only the first half belongs to the filter; the rest comes from circular convolution.
             let mut first = [0.0; HOP];
             first.copy_from_slice(step.get(..HOP).unwrap_or(&[0.0; HOP]));
             self.fft.forward(&mut self.step, |samples| {
@@ -286,7 +286,7 @@ impl EchoPath {
         }
     }
 
-    /// A residual that is coherent with the predicted echo says that the path has changed.
+    /// If the residual is coherent with the predicted echo, the path has changed.
     fn doubt(&mut self) {
         let smooth = |average: &mut f32, value: f32| *average = 0.9 * *average + 0.1 * value;
         let averages = self.cross.iter_mut().zip(&mut self.error_power).zip(&mut self.echo_power);
@@ -306,7 +306,7 @@ impl EchoPath {
         if excess <= 0.0 {
             return;
         }
-        // As uncertain as the path is strong, over its partitions.
+        // The uncertainty grows with the mean power of the path over its partitions.
         self.gain.fill(0.0);
         for weights in self.weights.chunks_exact(BINS) {
             for (sum, weight) in self.gain.iter_mut().zip(weights) {
@@ -322,7 +322,7 @@ impl EchoPath {
     }
 }
 
-/// The newest hop of the far end through the weights.
+/// The newest hop of the far end, filtered by the weights.
 fn filtered(fft: &mut Fft, far: &Spectra, offset: usize, weights: &[Complex32]) -> [f32; HOP] {
     let samples = fft.inverse(|bins| {
         bins.fill(Complex32::default());
@@ -337,7 +337,7 @@ fn filtered(fft: &mut Fft, far: &Spectra, offset: usize, weights: &[Complex32]) 
     hop
 }
 
-/// The bins of a hop behind zeros.
+/// The bins of a hop that follows a hop of zeros.
 fn transform(fft: &mut Fft, hop: &[f32; HOP], bins: &mut [Complex32]) {
     fft.forward(bins, |samples| {
         let (zeros, newest) = samples.split_at_mut(HOP);

@@ -1,13 +1,13 @@
-//! Signal processing: pure functions of the samples, in frames of 10 ms. [`Resampler`] converts rates,
-//! [`ClockControl`] learns a clock that is almost the same, [`DriftResampler`] follows it, [`Stretch`] gives speech less or more time,
-//! [`DigitDetector`] hears DTMF, [`HalfDuplex`] lets one end talk at a time,
-//! [`Sweep`] measures a place; the rest is the capture path.
+//! Signal processing: pure functions of the samples, in frames of 10 ms. [`Resampler`] converts rates. [`ClockControl`]
+//! learns the rate of a clock that is almost the same as ours, and [`DriftResampler`] follows it. [`Stretch`] shortens
+//! or lengthens speech. [`DigitDetector`] detects DTMF. [`HalfDuplex`] lets one end talk at a time. [`Sweep`] measures
+//! the acoustics of a place. The rest is the capture path.
 //!
-//! [`CapturePath`] is made for one loudspeaker a hand's breadth from one microphone, in the order of the signal:
-//! `delay` finds when the echo comes, `loudspeaker` models the driver, `kalman` predicts the echo and takes it away,
-//! `suppressor` removes what is left, gently where the near end talks, and steady noise where that is wanted; `gain`
-//! brings speech to one level. All of it works at 16 kHz; at 48 kHz `bands` lets the rest follow. Nothing allocates
-//! after the start: it runs on the audio thread.
+//! [`CapturePath`] is made for one loudspeaker a hand's width away from one microphone. Its modules, in the order of
+//! the signal: `delay` finds the delay of the echo, `loudspeaker` models the driver, `kalman` predicts the echo and
+//! subtracts it, `suppressor` removes what is left (gently while the near end talks) and, where it is wanted, steady
+//! noise, and `gain` brings speech to one level. All of them work at 16 kHz; at 48 kHz, `bands` lets the band above 8
+//! kHz follow. Nothing allocates after the start, because the path runs on the audio thread.
 
 mod acoustics;
 mod bands;
@@ -35,12 +35,12 @@ pub use half_duplex::HalfDuplex;
 pub use resample::Resampler;
 pub use stretch::Stretch;
 
-/// Samples a second of what is processed.
+/// Samples per second of the processed signal.
 const RATE_HZ: u32 = 16_000;
-/// Samples of a hop of 10 ms.
+/// Samples in a hop of 10 ms.
 const HOP: usize = 160;
 
-/// The mean of the squares; nothing has none.
+/// The mean of the squares; 0 for no samples.
 pub fn power(samples: &[f32]) -> f32 {
     samples.iter().map(|sample| sample * sample).sum::<f32>() / samples.len().max(1) as f32
 }

@@ -1,17 +1,17 @@
-//! A cheap driver: a high-pass, and soft clipping whose strength is learned (Stenger & Kellermann 2000).
+//! A model of a cheap driver: a high-pass, then soft clipping whose strength is learned (Stenger & Kellermann 2000).
 
 use crate::highpass::HighPass;
 use crate::{HOP, RATE_HZ};
 
-/// Below this a small driver plays nothing.
+/// Below this a small driver plays almost nothing.
 const CORNER_HZ: f32 = 250.0;
-/// Bounds of the squared strength.
+/// Bounds of the square of the strength.
 const STRENGTH: (f32, f32) = (0.25, 64.0);
 
-/// `tanh(kx) / k` behind a high-pass.
+/// `tanh(kx) / k` after a high-pass.
 pub(super) struct Loudspeaker {
     high_pass: HighPass,
-    /// k squared.
+    /// The square of k.
     strength: f32,
     slope_power: f32,
     error_power: f32,
@@ -23,7 +23,7 @@ impl Loudspeaker {
         Self { high_pass, strength: 9.0, slope_power: 1e-3, error_power: 1e-3 }
     }
 
-    /// What the driver makes of a hop, and how that changes with the squared strength.
+    /// Fills `played` with what the driver makes of a hop, and `slope` with its derivative by the squared strength.
     pub(super) fn play(&mut self, far: &[f32], played: &mut [f32; HOP], slope: &mut [f32; HOP]) {
         let root = self.strength.sqrt();
         for ((input, played), slope) in far.iter().zip(played).zip(slope) {
@@ -34,7 +34,7 @@ impl Loudspeaker {
         }
     }
 
-    /// Learns from a hop's error and what the slope would have made of it.
+    /// Learns the strength from the error of a hop, and from the echo that the slope would have caused.
     pub(super) fn learn(&mut self, error: &[f32], slope_echo: &[f32]) {
         let power = |samples: &[f32]| samples.iter().map(|sample| sample * sample).sum::<f32>();
         let slope_power = power(slope_echo);

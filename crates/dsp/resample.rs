@@ -1,27 +1,28 @@
-//! Rate conversion by a windowed sinc in phases: any two rates, without a library's transforms.
+//! Converts between any two rates by a windowed sinc in phases, without the transforms of a library.
 
 use std::sync::Arc;
 
-/// Zero crossings of the sinc on each side: 3 ms of delay at 8 kHz, half a millisecond at 48 kHz.
+/// Zero crossings of the sinc on each side: a delay of 3 ms at 8 kHz, and of half a millisecond at 48 kHz.
 const CROSSINGS: usize = 24;
-/// Half of what is lost at the lower rate's end: the band reaches to 42 % of it, images are 60 dB down.
+/// The frequency with half the amplitude, as a share of the lower rate. The pass band ends at 42 % of that rate; images
+/// are 60 dB down.
 const CUTOFF: f64 = 0.46;
-/// Of Kaiser's window: 63 dB.
+/// The parameter of the Kaiser window, for 63 dB of attenuation.
 const BETA: f64 = 6.0;
-/// Pairs of rates that need more phases share the nearest.
+/// The highest number of phases. Pairs of rates that need more use the nearest phase.
 const MAX_PHASES: usize = 1024;
 
-/// Converts one rate to another; a copy where they are the same.
+/// Converts one rate to another. If both are the same, samples are copied.
 pub struct Resampler {
-    /// One filter for each phase, `taps` long, the newest sample first.
+    /// One filter for each phase, `taps` long; the newest sample comes first.
     filters: Arc<[f32]>,
     taps: usize,
-    /// Rates without their common factor: so many samples in give so many out.
+    /// Both rates without their common factor: `input` samples become `output` samples.
     input: usize,
     output: usize,
-    /// Samples of a frame of 10 ms.
+    /// Samples in a frame of 10 ms, at both rates.
     frames: (usize, usize),
-    /// The last `taps` samples and room for a frame.
+    /// The last `taps` samples, and room for a frame.
     history: Vec<f32>,
 }
 
@@ -29,7 +30,7 @@ fn greatest_common_divisor(one: usize, other: usize) -> usize {
     if other == 0 { one } else { greatest_common_divisor(other, one % other) }
 }
 
-/// The modified Bessel function of order zero, for Kaiser's window.
+/// The modified Bessel function of order zero, for the Kaiser window.
 pub(crate) fn bessel(x: f64) -> f64 {
     let mut term = 1.0;
     (1..30).fold(1.0, |sum, k| {
@@ -39,13 +40,13 @@ pub(crate) fn bessel(x: f64) -> f64 {
 }
 
 impl Resampler {
-    /// For whole frames of 10 ms at both rates.
+    /// A converter for whole frames of 10 ms at both rates.
     pub fn new(from_hz: u32, to_hz: u32) -> Self {
         let (from, to) = (from_hz.max(100) as usize, to_hz.max(100) as usize);
         let common = greatest_common_divisor(from, to);
         let (input, output) = (from / common, to / common);
         let phases = output.min(MAX_PHASES);
-        // Lengths in input samples: a lower rate needs a longer sinc.
+        // Lengths are in input samples: a lower output rate needs a longer sinc.
         let stretch = (from as f64 / to as f64).max(1.0);
         let reach = CROSSINGS as f64 * stretch;
         let taps = 2 * reach.ceil() as usize;
@@ -59,7 +60,7 @@ impl Resampler {
                 let edge = (at / reach).clamp(-1.0, 1.0);
                 *value = (sinc * bessel(BETA * (1.0 - edge * edge).sqrt())) as f32;
             }
-            // Every phase passes a constant as it is.
+            // Every phase passes a constant unchanged.
             let sum: f32 = filter.iter().sum();
             filter.iter_mut().for_each(|value| *value /= sum);
         }
@@ -67,12 +68,12 @@ impl Resampler {
         Self { filters: filters.into(), taps, input, output, frames, history: vec![0.0; taps + frames.0] }
     }
 
-    /// Samples of the input by which the output is late.
+    /// The delay of the output, in input samples.
     fn delay(&self) -> usize {
         if self.input == self.output { 0 } else { self.taps / 2 }
     }
 
-    /// Converts whole frames; gives the number of samples written.
+    /// Converts whole frames. Returns the number of samples written.
     pub fn process(&mut self, samples: &[f32], converted: &mut [f32]) -> usize {
         let (input, output) = self.frames;
         let frames = samples.chunks_exact(input).zip(converted.chunks_exact_mut(output));
@@ -95,7 +96,7 @@ impl Resampler {
         to.len()
     }
 
-    /// An output sample, counted from the first input sample at `begin` of the history.
+    /// The output sample at `index`, counted from the input sample at `begin` of the history.
     fn at(&self, begin: usize, index: usize) -> f32 {
         let position = index * self.input;
         let (whole, part) = (position / self.output, position % self.output);
@@ -108,7 +109,7 @@ impl Resampler {
         filter.iter().zip(heard.iter().rev()).map(|(tap, sample)| tap * sample).sum()
     }
 
-    /// A whole signal, without delay.
+    /// Converts a whole signal, without delay.
     pub fn convert(samples: &[f32], from_hz: u32, to_hz: u32) -> Vec<f32> {
         let mut all = Self::new(from_hz, to_hz);
         if all.input == all.output {
@@ -153,7 +154,7 @@ mod tests {
         let mut wide = vec![0.0; 48_000];
         Resampler::new(8_000, 48_000).process(&tone(3_300.0, 8_000), &mut wide);
         assert!((level(&wide[24_000..]) - 0.3535).abs() < 0.02, "{}", level(&wide[24_000..]));
-        // What remains without the tone is its image at 4700 Hz and above.
+        // Without the tone, its image at 4700 Hz and above remains.
         let (mut sine, mut cosine) = (0.0, 0.0);
         for (index, sample) in wide[24_000..].iter().enumerate() {
             let angle = std::f64::consts::TAU * 3_300.0 * index as f64 / 48_000.0;

@@ -1,46 +1,47 @@
-//! Speech in less or more time without a click: one period of the voice is left out, or said twice.
+//! Shortens or lengthens speech without a click: one period of the voice is left out, or repeated.
 //!
-//! Where two neighbouring stretches of sound are alike, or there is next to no sound, one is faded into the other
-//! (WSOLA: Verhelst and Roelands, ICASSP 1993, with the period of the voice as its step).
+//! Where two neighbouring pieces of sound are similar, or almost silent, one is faded into the other (WSOLA: Verhelst
+//! and Roelands, ICASSP 1993, with the period of the voice as its step).
 
 use crate::power;
 
-/// Shortest and longest period, in samples at [`SEARCH_HZ`]: 2.5 to 12.5 ms.
+/// The shortest and the longest period, in samples at [`SEARCH_HZ`]: 2.5 to 12.5 ms.
 const PERIODS: std::ops::RangeInclusive<usize> = 20..=100;
-/// Likeness is looked for at this rate, and then around the place found.
+/// The search for similar pieces starts at this rate, and goes on at our rate around the place that was found.
 const SEARCH_HZ: usize = 8_000;
-/// How alike two stretches have to be: a correlation of 1 is the same.
+/// How similar two pieces must be; a correlation of 1 means that they are equal.
 const ALIKE: f32 = 0.7;
-/// Where a delay is so far off its target, in seconds, they may be less and less alike: noise has no periods.
+/// If a delay is off its target by more than the first time, in seconds, the pieces may be less similar; beyond the
+/// second time they need not be similar at all, because noise has no periods.
 const CHOOSY_S: f32 = 0.02;
 const DESPERATE_S: f32 = 0.1;
-/// What is less alike is noise, of which the longest stretch goes.
+/// A lower correlation means noise, of which the longest possible piece is taken.
 const NOISE: f32 = 0.3;
-/// RMS below which nobody hears what is left out: -55 dBFS.
+/// If the RMS is below this, nobody hears that something is left out: -55 dBFS.
 const NOTHING: f32 = 0.0018;
-/// Samples at [`SEARCH_HZ`] of the longest sound that is looked at: 40 ms.
+/// The longest sound that is searched, in samples at [`SEARCH_HZ`]: 40 ms.
 const LONGEST: usize = 320;
 
 /// Shortens and lengthens sound of one rate.
 #[derive(Debug, Clone, Copy)]
 pub struct Stretch {
-    /// Samples of ours for one at [`SEARCH_HZ`].
+    /// Our samples for each sample at [`SEARCH_HZ`].
     factor: usize,
 }
 
 impl Stretch {
-    /// For a rate that is a multiple of 8 kHz.
+    /// `rate_hz` is a multiple of 8 kHz.
     pub fn new(rate_hz: u32) -> Self {
         Self { factor: (rate_hz as usize / SEARCH_HZ).max(1) }
     }
 
-    /// Samples that both ways need to see for every period: 25 ms.
+    /// How many samples both operations need to find any period: 25 ms.
     pub fn needed(&self) -> usize {
         2 * PERIODS.end() * self.factor
     }
 
-    /// Leaves one period at the beginning out, which is nearer to what is `wanted` out than nothing; gives how many
-    /// samples are left, from the beginning on.
+    /// Leaves out one period at the beginning, if that is closer to `wanted` samples than leaving out none. Returns how
+    /// many samples remain, at the beginning of `samples`.
     pub fn shorten(&self, samples: &mut [f32], wanted: usize) -> usize {
         let length = samples.len();
         let Some(period) = self.period(samples, wanted) else { return length };
@@ -55,15 +56,16 @@ impl Stretch {
         length - period
     }
 
-    /// Says one period at the beginning twice, which is nearer to what is `wanted` more than nothing. `samples` holds
-    /// `length` of sound and room; gives the new length, which is the old one where there is no room or no period.
+    /// Repeats one period at the beginning, if that is closer to `wanted` more samples than repeating none. `samples`
+    /// holds `length` samples of sound, and free room after them. Returns the new length, which is the old one if there
+    /// is no room or no period.
     pub fn lengthen(&self, samples: &mut [f32], length: usize, wanted: usize) -> usize {
         let Some(period) = samples.get(..length).and_then(|sound| self.period(sound, wanted)) else { return length };
         if length + period > samples.len() {
             return length;
         }
         samples.copy_within(period..length, 2 * period);
-        // The second stretch goes over into the first, which is followed by the second again.
+        // The second period is faded into the first, which is followed by the second again.
         for index in 0..period {
             let weight = (index as f32 + 0.5) / period as f32;
             let first = samples.get(index).copied().unwrap_or_default();
@@ -75,7 +77,7 @@ impl Stretch {
         length + period
     }
 
-    /// How far two stretches at the beginning that are alike lie apart, in samples: less than twice what is wanted.
+    /// The distance of two similar pieces at the beginning, in samples: at most twice what is wanted.
     fn period(&self, samples: &[f32], wanted: usize) -> Option<usize> {
         let mut coarse = [0.0; LONGEST];
         let length = (samples.len() / self.factor).min(LONGEST);
@@ -100,7 +102,7 @@ impl Stretch {
         if alike < NOISE {
             return Some(longest * self.factor);
         }
-        // The same at our rate, around the place found.
+        // The same search at our rate, around the place that was found.
         let (middle, radius) = (period * self.factor, self.factor - 1);
         (middle.saturating_sub(radius)..=middle + radius)
             .filter(|period| 2 * period <= samples.len())
@@ -110,7 +112,7 @@ impl Stretch {
     }
 }
 
-/// The normalised correlation of the first `length` samples and those `period` later.
+/// The normalised correlation of the first `length` samples with those that come `period` later.
 fn likeness(samples: &[f32], period: usize, length: usize) -> f32 {
     let later = samples.get(period..).unwrap_or_default();
     let (product, one, other) = samples
@@ -166,7 +168,7 @@ mod tests {
     fn a_period_of_more_than_twice_what_is_wanted_stays() {
         let stretch = Stretch::new(16_000);
         let mut voice = voice(16_000, 480);
-        // 7 ms.
+        // A period of 7 ms.
         let period = 16_000 / 140;
         assert_eq!(stretch.shorten(&mut voice, period * 4 / 10), 480);
         assert!(stretch.shorten(&mut voice, period * 6 / 10) < 480);

@@ -1,8 +1,8 @@
-//! Removes the echo that the prediction leaves, and backs off where the near end talks.
+//! Removes the echo that the prediction leaves, and does less while the near end talks.
 //!
-//! A Wiener gain per bin by the decision-directed estimate (Ephraim & Malah 1984), with comfort noise under what it
-//! takes away. Windows of 45 ms each 10 ms, of which only the last 25 ms are heard: fine in frequency, and what comes
-//! out is 15 ms late (windows that are not symmetric, after Mauler & Martin, EUSIPCO 2007).
+//! A Wiener gain for each bin by the decision-directed estimate (Ephraim & Malah 1984), with comfort noise in place of
+//! what is removed. A window of 45 ms is taken every 10 ms, and only its last 25 ms reach the output. So the frequency
+//! resolution is fine, and the output is only 15 ms late (asymmetric windows, after Mauler & Martin, EUSIPCO 2007).
 
 use std::f32::consts::PI;
 use std::ops::Range;
@@ -13,23 +13,23 @@ use crate::fft::Fft;
 use crate::kalman::{self, Prediction};
 use crate::{HOP, RATE_HZ};
 
-/// Samples of a window.
+/// Samples in a window.
 const WINDOW: usize = 45 * RATE_HZ as usize / 1000;
-/// Samples at its end that are heard of it.
+/// Samples at the end of a window that reach the output.
 const HEARD: usize = 25 * RATE_HZ as usize / 1000;
 /// Bins of a window.
 const BINS: usize = WINDOW / 2 + 1;
-/// How late the output is, in samples.
+/// The delay of the output, in samples.
 pub(super) const LATENCY: usize = HEARD - HOP;
-/// Bins by which the near end is told.
+/// Bins that show whether the near end talks.
 const SPEECH_BINS: Range<usize> = bin_of(200)..bin_of(6_000);
-/// Over-subtraction while the echo is alone; there is none while the near end talks.
+/// The over-subtraction while there is only echo; there is none while the near end talks.
 const STRONGEST: f32 = 64.0;
-/// How much more residual there is than the filter expects.
+/// The factor by which the residual exceeds what the filter expects.
 const UNEXPECTED: f32 = 1.4;
 /// Bins whose gain the band above 8 kHz follows.
 const UPPER_BINS: Range<usize> = bin_of(4_000)..bin_of(7_533);
-/// Noise is taken down by 12 dB at most: less of it, and none of its character lost.
+/// Noise is reduced by 12 dB at most: it becomes quieter and keeps its character.
 const NOISE_FLOOR: f32 = 0.25;
 /// Hops in which the noise floor is learned at once.
 const FIRST_HOPS: u32 = 20;
@@ -38,17 +38,17 @@ const fn bin_of(hertz: usize) -> usize {
     hertz * WINDOW / RATE_HZ as usize
 }
 
-/// What a signal is multiplied by on its way to the bins and back; there and back is the identity.
+/// The window before the transform and the one after it. Both together are the identity.
 struct Windows {
     analysis: [f32; WINDOW],
     synthesis: [f32; HEARD],
-    /// The sum of the analysis window's squares.
+    /// The sum of the squares of the analysis window.
     power: f32,
 }
 
 impl Windows {
     fn new() -> Self {
-        // Half a sine smeared over a hop: hops of it add up to 1.
+        // Half a sine, smeared over a hop: copies of it at a distance of a hop add up to 1.
         let product = |index: usize| {
             let (until, hop, length) = (index as f32 + 0.5, HOP as f32, LATENCY as f32);
             let cos = |at: f32| (PI * at.clamp(0.0, length) / length).cos();
@@ -71,27 +71,27 @@ impl Windows {
     }
 }
 
-/// What is known of one bin over time.
+/// The state of one bin over time.
 #[derive(Clone, Copy)]
 struct Bin {
     smooth: f32,
-    /// The echo estimate, dying away.
+    /// The echo estimate, with a decay.
     tail: f32,
     noise: f32,
-    /// How much of the echo estimate is left, as a logarithm.
+    /// The share of the echo estimate that is left as residual, as a natural logarithm.
     log_leak: f32,
-    /// Near-end power that the last window let through.
+    /// The power of the near end that the last window let through.
     speech: f32,
     cross: Complex32,
     error_power: f32,
     echo_power: f32,
     residual: f32,
-    /// What the last window let through of what stands above the noise.
+    /// The power above the noise that the last window let through.
     clear: f32,
 }
 
 pub(super) struct Suppressor {
-    /// Take steady noise down as well.
+    /// Reduces steady noise as well.
     against_noise: bool,
     fft: Fft,
     windows: Windows,
@@ -99,7 +99,7 @@ pub(super) struct Suppressor {
     echo: [f32; WINDOW],
     error_bins: Vec<Complex32>,
     echo_bins: Vec<Complex32>,
-    /// What the filter expected of its own error in this hop and the last.
+    /// The error that the filter expected in this hop and in the last one.
     expected: [[f32; BINS]; 2],
     bins: [Bin; BINS],
     presence: f32,
@@ -141,7 +141,7 @@ impl Suppressor {
         }
     }
 
-    /// Takes a hop after the prediction; gives the hop of 15 ms before, without echo.
+    /// Takes the prediction for a hop. Fills `cleaned` with the hop of 15 ms before, without echo.
     pub(super) fn suppress(&mut self, prediction: &Prediction, cleaned: &mut [f32]) {
         append(&mut self.error, &prediction.error);
         append(&mut self.echo, &prediction.echo);
@@ -193,12 +193,12 @@ impl Suppressor {
         self.presence
     }
 
-    /// What was let through between 4 and 7.5 kHz: what is above follows it.
+    /// The gain between 4 and 7.5 kHz, which the band above 8 kHz follows.
     pub(super) fn upper_gain(&self) -> f32 {
         self.upper_gain
     }
 
-    /// The filter's own bins are wider.
+    /// Converts the expected error to the bins of a window: those of the filter are wider.
     fn expect(&mut self, expected: &[f32; kalman::BINS]) {
         self.expected.swap(0, 1);
         let [newest, _] = &mut self.expected;
@@ -213,7 +213,7 @@ impl Suppressor {
         }
     }
 
-    /// Noise, residual echo, and how much of the near end there is.
+    /// Estimates the noise, the residual echo, and the share of the near end.
     fn estimate(&mut self) {
         let hops = self.hops;
         let [newest, last] = &self.expected;
@@ -253,7 +253,7 @@ impl Bin {
         self.noise = if self.smooth < self.noise { 0.9 * self.noise + 0.1 * self.smooth } else { self.noise * 1.004 };
     }
 
-    /// The gain that leaves the near end (Ephraim & Malah 1984, decision-directed).
+    /// The gain that keeps the near end (Ephraim & Malah 1984, decision-directed).
     fn against_echo(&mut self, power: f32, strength: f32) -> f32 {
         let masked = strength * self.residual + 1e-9;
         let ratio = 0.92 * self.speech / masked + 0.08 * (power / masked - 1.0).max(0.0);
@@ -262,7 +262,7 @@ impl Bin {
         gain
     }
 
-    /// The gain that takes steady noise down, not below its floor.
+    /// The gain that reduces steady noise, but not by more than [`NOISE_FLOOR`].
     fn against_noise(&mut self, power: f32) -> f32 {
         let noise = self.noise + 1e-9;
         let ratio = 0.96 * self.clear / noise + 0.04 * (power / noise - 1.0).max(0.0);
@@ -271,7 +271,7 @@ impl Bin {
         gain.max(NOISE_FLOOR)
     }
 
-    /// A low quantile of residual over echo, where the echo stands above the noise.
+    /// Follows a low quantile of the ratio of residual to echo, where the echo is above the noise.
     fn learn_leak(&mut self, power: f32) {
         if self.tail <= 4.0 * self.noise {
             return;
@@ -290,7 +290,7 @@ fn append(signal: &mut [f32; WINDOW], hop: &[f32; HOP]) {
     }
 }
 
-/// A number of size 1 in any direction (xorshift, Marsaglia 2003).
+/// A complex number of magnitude 1 and random phase (xorshift, Marsaglia 2003).
 pub(super) fn unit(random: &mut u32) -> Complex32 {
     *random ^= *random << 13;
     *random ^= *random >> 17;

@@ -1,8 +1,7 @@
 //! ALSA capture and playback by PCM name (alsa-lib PCM interface).
 //!
-//! Capture is the clock: each frame read is followed by one frame written, and playback keeps a
-//! small lead, by a rate that is almost its own where its clock is another. Rates and channels that the card lacks are
-//! converted here.
+//! Capture is the clock: each frame that is read is followed by one that is written. Playback keeps a small lead; if
+//! its clock is another one, its rate is adapted slightly. Rates and channels that the card lacks are converted here.
 
 use alsa::pcm::{Access, Frames, HwParams, PCM, State};
 use alsa::{Direction, ValueOr};
@@ -15,34 +14,34 @@ use super::usb::alsa_name;
 use crate::config::PcmName;
 use crate::sound::{FRAME_MS, Resampler, frame_samples};
 
-/// Rates that a card is asked for, best first, after the configured one.
+/// The rates that are tried after the configured one, best first.
 const FALLBACK_RATES_HZ: [u32; 5] = [48_000, 44_100, 32_000, 16_000, 8_000];
 /// Periods in the card's buffer.
 const BUFFER_PERIODS: Frames = 8;
-/// A card that gives nothing for so long is gone.
+/// A card that delivers nothing for this long is gone.
 const STALL_MS: u32 = 1000;
-/// Playback that has had no room for a quarter of a second has stopped.
+/// Playback that has had no room for this many periods, a quarter of a second, has stopped.
 pub(super) const REFUSED_PERIODS: u32 = 25;
 
 /// One direction of a card.
 struct Stream {
     pcm: PCM,
     name: String,
-    /// `capture` or `playback`, for people.
+    /// `capture` or `playback`, for messages.
     what: &'static str,
     channels: usize,
-    /// Frames of 10 ms at the card's rate.
+    /// Samples of each channel in 10 ms, at the card's rate.
     period: usize,
-    /// Frames of the card's own period, where that is longer: so much comes, or goes, at once.
+    /// The card's own period in frames, if it is longer than ours: this much comes, or goes, at once. Otherwise 0.
     coarse_period: Frames,
-    /// Frames of the card's buffer, which need not be what was asked for.
+    /// The size of the card's buffer in frames, which may differ from what was requested.
     buffer: Frames,
     resampler: Resampler,
     format: SampleFormat,
     downmix: Downmix,
-    /// Interleaved samples of one period, as the card has them.
+    /// Interleaved samples of one period, in the card's format.
     interleaved: Vec<u8>,
-    /// Mono samples of one period at the card's rate.
+    /// Mono samples of one period, at the card's rate.
     mono: Vec<f32>,
 }
 
@@ -51,9 +50,9 @@ pub(super) struct AlsaCard {
     playback: Stream,
     lead: Lead,
     xruns: Xruns,
-    /// What capture gives at once, in its frames.
+    /// How much capture delivers at once, in its frames.
     given: Steps,
-    /// Periods in a row that playback had no room for.
+    /// Periods in a row for which playback had no room.
     refused: u32,
     started: bool,
 }
@@ -64,13 +63,14 @@ fn card_frames(count: impl TryInto<Frames>) -> Frames {
 }
 
 fn failed(name: &str, what: &str, error: &alsa::Error) -> CardError {
-    // alsa::Error's own text names the C function; people need the reason.
+    // The text of `alsa::Error` names the C function; people need the reason.
     let reason = std::io::Error::from_raw_os_error(error.errno().abs());
     CardError(format!("{name}: {what}: {reason}"))
 }
 
 impl Stream {
-    /// `burst_ms` is what the other direction gives at once, where that is more than a period of ours.
+    /// `burst_ms` is how much the other direction delivers at once, if that is more than one of our periods; otherwise
+    /// 0.
     fn open(name: &str, direction: Direction, rate_hz: u32, burst_ms: u32) -> Result<Self, CardError> {
         let what = if direction == Direction::Capture { "capture" } else { "playback" };
         let error = |error: alsa::Error| failed(name, what, &error);
@@ -80,7 +80,7 @@ impl Stream {
             params.set_access(Access::RWInterleaved).map_err(error)?;
             let format =
                 SampleFormat::ALL.into_iter().find(|format| params.test_format(format.alsa()).is_ok()).ok_or_else(
-                    || CardError(format!("{name}: {what}: no sample format of the card is known; {}", by_plug(name))),
+                    || CardError(format!("{name}: {what}: the card has no usable sample format; {}", by_plug(name))),
                 )?;
             params.set_format(format.alsa()).map_err(error)?;
             let rate = std::iter::once(rate_hz)
@@ -109,7 +109,7 @@ impl Stream {
             let params = pcm.sw_params_current().map_err(error)?;
             let period = card_frames(period);
             params.set_avail_min(period).map_err(error)?;
-            // Started by hand, once the lead is written.
+            // The stream is started explicitly, after the lead is written.
             params.set_start_threshold(Frames::MAX / 4).map_err(error)?;
             pcm.sw_params(&params).map_err(error)?;
         }
@@ -135,26 +135,25 @@ impl Stream {
         failed(&self.name, self.what, error)
     }
 
-    /// Bytes of a frame of all channels.
+    /// Bytes in a frame of all channels.
     fn frame_bytes(&self) -> usize {
         self.channels * self.format.bytes()
     }
 
-    /// Frames of this stream in those of another one.
+    /// Converts frames of this stream to frames of another one.
     fn frames_at(&self, other: &Self, frames: Frames) -> Frames {
         let period = |stream: &Self| card_frames(stream.period);
         frames * period(other) / period(self)
     }
 
-    /// In milliseconds; 10 where the card follows ours.
+    /// The period in milliseconds; 10 if the card uses ours.
     fn period_ms(&self) -> u32 {
         let frames = self.coarse_period.max(card_frames(self.period));
         u32::try_from(frames * card_frames(FRAME_MS) / card_frames(self.period)).unwrap_or(u32::MAX)
     }
 }
 
-/// What converts formats and rates, by name: `plughw:` for hardware, `plug:` before anything else (alsa-lib,
-/// "PCM naming conventions").
+/// Suggests a PCM that converts formats and rates: `plughw:` (alsa-lib, "PCM naming conventions").
 fn by_plug(name: &str) -> String {
     match name.strip_prefix("hw:") {
         Some(card) => format!("try plughw:{card}"),
@@ -165,8 +164,8 @@ fn by_plug(name: &str) -> String {
 impl AlsaCard {
     pub(super) fn open(capture: &PcmName, playback: &PcmName, rate_hz: u32) -> Result<Self, CardError> {
         let (capture, playback) = (alsa_name(capture)?, alsa_name(playback)?);
-        // alsa-lib writes to standard error by itself; our own error says what matters. Made anew
-        // at each attempt, since its buffer only grows.
+        // alsa-lib writes to standard error by itself; our own error says what matters. The handler is installed anew
+        // at each attempt, because its buffer only grows.
         let _ = alsa::Output::local_error_handler();
         let capture = Stream::open(&capture, Direction::Capture, rate_hz, 0)?;
         let burst_ms = if capture.coarse_period > 0 { capture.period_ms() } else { 0 };
@@ -187,7 +186,7 @@ impl AlsaCard {
         })
     }
 
-    /// The kernel's numbers of the cards behind the PCMs, where there is one.
+    /// The kernel's numbers of the cards behind the PCMs, if they have one.
     pub(super) fn numbers(&self) -> CardNumbers {
         let number = |stream: &Stream| stream.pcm.info().ok().map(|info| info.get_card()).filter(|card| *card >= 0);
         [number(&self.playback), number(&self.capture)]
@@ -202,7 +201,7 @@ impl AlsaCard {
         self.capture.pcm.start().map_err(|error| self.capture.error(&error))
     }
 
-    /// Fills the lead with silence and starts.
+    /// Fills the lead with silence, and starts playback.
     fn start_playback(&mut self) -> Result<(), CardError> {
         let playback = &mut self.playback;
         playback.interleaved.fill(0);
@@ -220,7 +219,7 @@ impl AlsaCard {
         playback.pcm.start().map_err(|error| playback.error(&error))
     }
 
-    /// Brings a stream back after an over- or underrun; anything else is the end of the card.
+    /// Restarts capture after an overrun. Any other error means that the card is gone.
     fn recover_capture(&mut self, error: alsa::Error) -> Result<(), CardError> {
         self.xruns.capture += 1;
         let capture = &self.capture;
@@ -228,7 +227,7 @@ impl AlsaCard {
         capture.pcm.start().map_err(|error| capture.error(&error))
     }
 
-    /// A card that stands takes nothing, without an error.
+    /// A card that has stalled takes nothing, but reports no error.
     fn refused(&mut self) -> Result<(), CardError> {
         self.refused += 1;
         if self.refused < REFUSED_PERIODS {
@@ -277,7 +276,7 @@ impl AlsaCard {
     }
 }
 
-/// Whether a PCM gives or takes sound for a tenth of a second, and in which periods: `callbox devices`.
+/// Checks that a PCM delivers or takes sound for a tenth of a second, and returns its period: for `callbox devices`.
 pub(super) fn try_for_100_ms(name: &str, direction: Direction) -> Result<CardTiming, String> {
     let _ = alsa::Output::local_error_handler();
     let words = |error: CardError| error.to_string();
@@ -315,7 +314,7 @@ pub(super) fn try_for_100_ms(name: &str, direction: Direction) -> Result<CardTim
     })
 }
 
-/// `EAGAIN`, by its name in rustix.
+/// `EAGAIN`, from rustix.
 fn libc_eagain() -> i32 {
     rustix::io::Errno::AGAIN.raw_os_error()
 }
@@ -335,7 +334,7 @@ impl Card for AlsaCard {
 
     fn write(&mut self, frame: &[f32]) -> Result<(), CardError> {
         let (playback, lead) = (&mut self.playback, &mut self.lead);
-        // Not `delay`: after an underrun it may go on telling the lead of before.
+        // `delay` is not used: after an underrun it may still return the lead from before.
         let room = match playback.pcm.avail_update() {
             Ok(room) => room,
             Err(error) => return self.recover_playback(error),

@@ -2,34 +2,34 @@
 
 use std::time::{Duration, Instant};
 
-/// Why a card cannot be used any more; it is opened again later.
+/// Why a card cannot be used any more. It is opened again later.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct CardError(pub(super) String);
 
-/// Overruns of capture and underruns of playback.
+/// Counts of capture overruns and playback underruns.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Xruns {
     pub(super) capture: u64,
     pub(super) playback: u64,
 }
 
-/// Periods and lead of a card, in milliseconds.
+/// The periods and the lead of a card, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CardTiming {
-    /// So much sound of the microphone comes at once.
+    /// How much sound of the microphone comes at once.
     pub capture_period_ms: u32,
-    /// So much sound of the loudspeaker goes at once.
+    /// How much sound the loudspeaker takes at once.
     pub playback_period_ms: u32,
-    /// So much sound waits in the card before it is heard.
+    /// How much sound waits in the card before it is heard.
     pub lead_ms: u32,
 }
 
 impl CardTiming {
-    /// Above this a period is heard as a delay, and its name is worth a word.
+    /// A longer period is heard as a delay, so people are told about it.
     const LONG_MS: u32 = 100;
 
-    /// What to do about a period that is heard as a delay, in one sentence; `None` where there is none.
+    /// What to do about a period that is heard as a delay, in one sentence; `None` if there is no such period.
     pub fn remark(&self) -> Option<String> {
         let (what, period_ms) = match (self.capture_period_ms, self.playback_period_ms) {
             (capture, playback) if capture >= playback => ("microphone", capture),
@@ -37,37 +37,37 @@ impl CardTiming {
         };
         (period_ms > Self::LONG_MS).then(|| {
             format!(
-                "the card moves the sound of the {what} in periods of {period_ms} ms, which everybody hears as a delay; \
-                 where this is a dmix, dsnoop or plug of your own, write period_time 10000 in it, else name the \
-                 hardware: plughw:CARD=…"
+                "the card moves the sound of the {what} in periods of {period_ms} ms, which everybody hears as a \
+                 delay; if this is a dmix, dsnoop or plug of your own, set period_time 10000 in it; otherwise name \
+                 the hardware: plughw:CARD=…"
             )
         })
     }
 }
 
-/// Capture and playback.
+/// The capture and playback streams of a card.
 pub(super) trait Card {
-    /// Waits for the next frame of the microphone. It never waits for longer than a second.
+    /// Waits for the next frame of the microphone, for a second at most.
     fn read(&mut self, frame: &mut [f32]) -> Result<(), CardError>;
     /// Gives the next frame to the loudspeaker, without waiting.
     fn write(&mut self, frame: &[f32]) -> Result<(), CardError>;
-    /// Stops the streams, which the next frame starts again.
+    /// Stops the streams. The next frame starts them again.
     fn rest(&mut self) -> Result<(), CardError>;
-    /// Whether a resting card is still there.
+    /// Checks that a resting card is still there.
     fn look(&mut self) -> Result<(), CardError>;
-    /// Over- and underruns since the last question.
+    /// Over- and underruns since the last call.
     fn take_xruns(&mut self) -> Xruns;
-    /// Its periods and its lead as it is now.
+    /// The periods and the lead as they are now.
     fn timing(&self) -> CardTiming {
         CardTiming::default()
     }
-    /// A microphone is behind it.
+    /// Whether the frames come from a real microphone.
     fn is_real(&self) -> bool {
         false
     }
 }
 
-/// The time where no card gives it: one tick every 10 ms.
+/// Keeps the time where no card does: one tick every 10 ms.
 pub(super) struct Pace {
     next: Instant,
 }
@@ -84,14 +84,14 @@ impl Pace {
         if let Some(rest) = self.next.checked_duration_since(now) {
             std::thread::sleep(rest);
         } else if now.duration_since(self.next) > TICK * 10 {
-            // The machine slept, or the card rested: do not catch up.
+            // The machine was suspended, or the card rested: do not catch up.
             self.next = now;
         }
         self.next += TICK;
     }
 }
 
-/// No card at all: silence, at the right pace, so that calls live on.
+/// Stands in for a missing card: silence at the right pace, so that calls stay alive.
 pub(super) struct NoCard(Pace);
 
 impl NoCard {

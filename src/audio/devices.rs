@@ -1,4 +1,4 @@
-//! What sound hardware there is, for `callbox devices`.
+//! Lists the sound hardware, for `callbox devices`.
 
 use alsa::Direction;
 use alsa::device_name::HintIter;
@@ -12,19 +12,18 @@ use crate::config::PcmName;
 /// A sound card.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct CardDescription {
-    /// Its number, which changes when cards are plugged in another order.
+    /// The number of the card, which depends on the order in which cards are plugged in.
     pub index: i32,
-    /// Its id, stable in `hw:CARD=…`.
+    /// The id of the card, which is stable in `hw:CARD=…`.
     pub id: String,
-    /// Its name.
     pub name: String,
-    /// `usb:VENDOR:PRODUCT[:SERIAL]`: its name in any socket.
+    /// `usb:VENDOR:PRODUCT[:SERIAL]`: the name of the card in any USB socket.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usb: Option<String>,
-    /// The control of its mixer that `audio.volume` sets.
+    /// The mixer control that `audio.volume` sets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub playback_control: Option<String>,
-    /// The control of its mixer that `audio.capture_gain_db` sets.
+    /// The mixer control that `audio.capture_gain_db` sets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capture_control: Option<String>,
 }
@@ -32,18 +31,14 @@ pub struct CardDescription {
 /// A PCM name that can be configured.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct PcmDescription {
-    /// The name.
     pub name: String,
-    /// What it is.
     pub description: String,
-    /// Can capture.
     pub capture: bool,
-    /// Can play back.
     pub playback: bool,
-    /// Why it does not work now, where somebody has tried.
+    /// Why the PCM does not work now, if it was tried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
-    /// What there is to say of it although it works: a period that is heard as a delay.
+    /// A remark about a PCM that works: its period is heard as a delay.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remark: Option<String>,
 }
@@ -70,7 +65,7 @@ pub fn cards() -> Vec<CardDescription> {
         .collect()
 }
 
-/// All PCM names that alsa-lib's configuration has.
+/// All PCM names in the configuration of alsa-lib.
 pub fn pcms() -> Vec<PcmDescription> {
     let Ok(hints) = HintIter::new_str(None, "pcm") else { return Vec::new() };
     hints
@@ -89,12 +84,12 @@ pub fn pcms() -> Vec<PcmDescription> {
         .collect()
 }
 
-/// Whether a PCM gives or takes sound for a tenth of a second. Plug-ins of alsa-lib are other people's code in
-/// our process: to be called in a process of its own.
+/// Checks that a PCM delivers or takes sound for a tenth of a second. Call it in a separate process, because plug-ins
+/// of alsa-lib are foreign code that may crash it (docs/workarounds.md, "alsa: plug-ins can crash the process").
 ///
 /// # Errors
 ///
-/// Why not, in words.
+/// The reason why the PCM does not work.
 pub fn try_pcm(name: &str, capture: bool) -> Result<CardTiming, String> {
     try_for_100_ms(name, if capture { Direction::Capture } else { Direction::Playback })
 }
@@ -103,7 +98,7 @@ pub fn try_pcm(name: &str, capture: bool) -> Result<CardTiming, String> {
 ///
 /// # Errors
 ///
-/// Why they cannot be opened, in words.
+/// The reason why they cannot be opened.
 pub fn probe(capture: &PcmName, playback: &PcmName, rate_hz: u32) -> Result<CardTiming, String> {
     AlsaCard::open(capture, playback, rate_hz).map(|card| card.timing()).map_err(|error| error.to_string())
 }

@@ -1,6 +1,6 @@
-//! What happens to 10 ms of sound: from the card to the calls, from the calls to the card.
+//! Processes 10 ms of sound: from the card to the calls, and from the calls to the card.
 //!
-//! Runs on the audio thread; the rings are its only way to and from the rest.
+//! It runs on the audio thread. The rings are its only connection to the other threads.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,10 +15,10 @@ use crate::config::{AudioConfig, Echo, Sound};
 use crate::core::{MediaId, Scene, SceneCall};
 use crate::sound::{CallSound, frame_samples, power};
 
-/// Calls with sound at a time: two lines, and calls that are being closed.
+/// Calls with sound at the same time: two lines, and calls that are being closed.
 const MAX_CALLS: usize = 8;
 
-/// The level of no sound at all, and of a card that rests.
+/// The level of silence, and of a card that rests.
 const SILENCE_DBFS: i32 = -99;
 
 /// A [`Scene`] of fixed size: the audio thread must not free a vector.
@@ -52,11 +52,11 @@ struct Attached {
     to_loudspeaker: Gate,
     to_others: Gate,
     microphone: Gate,
-    /// It was taken back: this is the frame in which it fades.
+    /// The call was detached, and fades out in this frame.
     leaving: bool,
 }
 
-/// A way that opens and closes within a frame: a step would be heard as a click.
+/// A connection that opens and closes within a frame, because a step would be heard as a click.
 #[derive(Debug, Clone, Copy, Default)]
 struct Gate(f32);
 
@@ -65,7 +65,7 @@ impl Gate {
         self.0 == 0.0
     }
 
-    /// Adds a part to a sum through the gate, which is to be open or closed at the end of the frame.
+    /// Adds `part` to `sum` through the gate. At the end of the frame, the gate is open or closed as `open` says.
     fn add(&mut self, sum: &mut [f32], part: &[f32], open: bool) {
         let target = if open { 1.0 } else { 0.0 };
         if self.is_closed() && !open {
@@ -101,12 +101,12 @@ pub(super) struct Engine {
     calls: Vec<Attached>,
     spare: Vec<Vec<f32>>,
     once: Option<Playing>,
-    /// A sound that repeats, silent while one plays once.
+    /// A sound that repeats. It is silent while another sound plays once.
     tone: Option<Playing>,
     tone_gate: Gate,
-    /// A sound that was broken off: it has one more frame to fade.
+    /// A sound that was interrupted: it has one more frame to fade out.
     fading: Option<Playing>,
-    /// One sound by itself, all of them, and those of them that the calls hear too.
+    /// One sound alone, the sum of all sounds, and the sum of the sounds that the calls hear too.
     sound_frame: Vec<f32>,
     tone_frame: Vec<f32>,
     calls_frame: Vec<f32>,
@@ -152,7 +152,7 @@ impl Engine {
         }
     }
 
-    /// Takes what the microphone heard and gives what the loudspeaker is to play.
+    /// Takes what the microphone heard, and fills `playback` with what the loudspeaker is to play.
     pub(super) fn process(&mut self, captured: &mut [f32], playback: &mut [f32]) {
         self.take_commands();
         let in_call = self.scene.calls.iter().flatten().next().is_some();
@@ -172,7 +172,8 @@ impl Engine {
         let factor = self.levels.playback_factor();
         playback.iter_mut().for_each(|sample| *sample = limit(*sample * factor));
         if let Some(switch) = &mut self.half_duplex {
-            // Between calls as well: a tone that sounds when one begins or ends is not broken off.
+            // The switch also runs between calls, so that a tone that plays when a call begins or ends is not
+            // interrupted.
             if in_call && !self.was_in_call {
                 switch.reset();
             }
@@ -188,20 +189,19 @@ impl Engine {
         self.note_level(playback, &self.meters.loudspeaker_dbfs);
     }
 
-    /// Nothing is to be heard or said, and nobody has asked for anything.
+    /// Whether there is nothing to hear or to say, and no command waits.
     pub(super) fn is_quiet(&self) -> bool {
         let no_calls = self.calls.is_empty() && self.scene.calls.iter().all(Option::is_none);
         no_calls && self.once.is_none() && self.tone.is_none() && self.fading.is_none() && self.commands.is_empty()
     }
 
-    /// The card rests: there are no levels.
+    /// The card rests, so there are no levels.
     pub(super) fn rest(&self) {
         self.meters.microphone_dbfs.store(SILENCE_DBFS, Ordering::Relaxed);
         self.meters.loudspeaker_dbfs.store(SILENCE_DBFS, Ordering::Relaxed);
     }
 
-    /// What each call hears: the microphone where it is open, prompts, and the other calls where
-    /// they are mixed.
+    /// What each call hears: the microphone if it is open, prompts, and the other calls if they are mixed.
     fn send(&mut self, captured: &[f32]) {
         let scene = self.scene;
         let talks = |media| scene.call(media).is_some_and(|call| call.microphone);
@@ -216,7 +216,8 @@ impl Engine {
             if wanted.is_some() {
                 self.say.iter_mut().zip(&self.calls_frame).for_each(|(to, from)| *to += from);
             }
-            // A call that is not up yet neither hears nor is heard. There are two lines: nobody else hears it.
+            // A call that is not up yet neither hears nor is heard. There are only two lines, so no third call could
+            // hear it.
             for other in self.calls.iter_mut().filter(|other| other.media != media && talks(media)) {
                 other.to_others.add(&mut self.say, &other.heard, scene.mixed && talks(other.media));
             }
@@ -234,7 +235,7 @@ impl Engine {
         }
     }
 
-    /// Calls that were taken back have had their frame to fade.
+    /// Removes the calls that were detached: they have had their frame to fade out.
     fn let_go(&mut self) {
         while let Some(index) = self.calls.iter().position(|call| call.leaving) {
             let Attached { sound, mut heard, .. } = self.calls.swap_remove(index);
@@ -251,7 +252,7 @@ impl Engine {
                     if scene.tone != self.scene.tone {
                         let tone = scene.tone.map(|sound| Playing { sound, position: 0, to_calls: false });
                         let old = std::mem::replace(&mut self.tone, tone);
-                        // Under a sound that plays once it was not heard.
+                        // A tone under a sound that plays once was not audible, so it does not fade.
                         if !self.tone_gate.is_closed() {
                             self.fading = old;
                         }
@@ -287,11 +288,11 @@ impl Engine {
     }
 
     fn discard(&mut self, sound: Box<dyn CallSound>) {
-        // A full bin frees it here after all, which is late but right.
+        // If the ring is full, the sound is freed here: that is slow, but correct.
         let _ = self.garbage.push(sound);
     }
 
-    /// Fills `tone_frame` and `calls_frame`. A sound that plays once silences the one that repeats.
+    /// Fills `tone_frame` and `calls_frame`. A sound that plays once silences the sound that repeats.
     fn render_tones(&mut self) {
         self.tone_frame.fill(0.0);
         self.calls_frame.fill(0.0);
@@ -316,7 +317,7 @@ impl Engine {
         self.tone_gate = gate;
     }
 
-    /// Fills `sound_frame` with the next samples of a sound; gives whether it is over.
+    /// Fills `sound_frame` with the next samples of a sound. Returns whether the sound is over.
     fn render(&mut self, playing: &mut Playing, repeat: bool) -> bool {
         self.sound_frame.fill(0.0);
         for to in &mut self.sound_frame {
@@ -332,10 +333,10 @@ impl Engine {
         false
     }
 
-    /// Adds `sound_frame` to what is heard here, and by the calls.
+    /// Adds `sound_frame` to what is heard here, and to what the calls hear if `to_calls` is set.
     fn mix(&mut self, gate: &mut Gate, open: bool, to_calls: bool) {
         if to_calls {
-            // The same gate: it has moved once the frame went through.
+            // A copy of the gate: the original moves when the frame goes through it below.
             let mut gate = *gate;
             gate.add(&mut self.calls_frame, &self.sound_frame, open);
         }
@@ -349,7 +350,7 @@ impl Engine {
     }
 }
 
-/// Linear to -3 dBFS, bent above it: a sum of voices must not crackle.
+/// Linear up to -3 dBFS, and compressed above: a sum of voices must not crackle.
 fn limit(sample: f32) -> f32 {
     const KNEE: f32 = 0.7;
     let magnitude = sample.abs();
@@ -366,11 +367,11 @@ mod tests {
     use rtrb::RingBuffer;
     use std::sync::Mutex;
 
-    /// A far end that says a constant and notes what it hears at the end of each frame.
+    /// A far end that says a constant, and notes what it hears at the end of each frame.
     struct FarEnd {
         says: f32,
         heard: Arc<Mutex<Vec<f32>>>,
-        /// All of it.
+        /// All samples that it heard.
         said: Arc<Mutex<Vec<f32>>>,
     }
 
@@ -390,7 +391,7 @@ mod tests {
         commands: Producer<Command>,
         #[allow(dead_code, reason = "kept so that the ring has a reader")]
         garbage: Consumer<Box<dyn CallSound>>,
-        /// What the calls heard, one after the other where there are two.
+        /// What the calls heard; with two calls, their frames alternate.
         said: Arc<Mutex<Vec<f32>>>,
     }
 
@@ -432,7 +433,7 @@ mod tests {
             assert!(self.commands.push(Command::Scene(FixedScene::new(scene))).is_ok());
         }
 
-        /// One frame of a microphone that hears a constant; gives what the loudspeaker plays at its end.
+        /// One frame of a microphone that hears a constant. Returns what the loudspeaker plays at its end.
         fn frame(&mut self, microphone: f32) -> f32 {
             let mut captured = vec![microphone; 480];
             let mut playback = vec![0.0; 480];
@@ -549,7 +550,7 @@ mod tests {
         assert!(first.lock().unwrap().iter().any(|heard| near(*heard, 0.45)), "the microphone and the other call");
     }
 
-    /// Nobody hears a step: the tones themselves move by less than a twelfth of full scale from sample to sample.
+    /// Checks that nobody hears a step: the tones themselves move by less than 0.08 of full scale between two samples.
     fn assert_smooth(name: &str, samples: &[f32]) {
         for (index, pair) in samples.windows(2).enumerate() {
             assert!((pair[1] - pair[0]).abs() < 0.08, "{name}, sample {index}: {pair:?}");
@@ -572,7 +573,7 @@ mod tests {
                 assert!(rig.commands.push(Command::Play { sound, to_calls }).is_ok());
             };
             let ringing = Scene { tone: Some(Sound::Ringback), volume: 100, ..Scene::default() };
-            // Chimes that begin anywhere in the ringback, to their end and beyond; one breaks off another.
+            // Chimes that begin anywhere in the ringback and play to their end; one interrupts another.
             rig.scene(&ringing);
             for frames in [3, 4, 5, 7] {
                 run(&mut rig, frames);
@@ -589,7 +590,8 @@ mod tests {
             run(&mut rig, 5);
             rig.scene(&ringing);
             run(&mut rig, 60);
-            // A call begins under the tone, hears a chime that a local one breaks off, and is taken back in mid-word.
+            // A call begins during the tone, hears a chime that a local one interrupts, and is detached in the middle
+            // of a word.
             rig.attach(1, 0.3);
             rig.scene(&Scene { calls: vec![call(1, true, true)], volume: 100, ..Scene::default() });
             run(&mut rig, 5);

@@ -1,26 +1,29 @@
-//! How much sound waits in the card: as little as will do, and always the same.
+//! Controls how much sound waits in the card: as little as possible, and always the same amount.
 //!
-//! A card that moves its sound in long periods needs more than one that follows ours: what the microphone gives at once
-//! is written at once, and nothing until the next time; what the loudspeaker takes at once must be there before.
+//! A card that moves its sound in long periods needs more than a card that uses our period: what the microphone
+//! delivers at once is written at once, and then nothing until the next time; what the loudspeaker takes at once must
+//! be there before.
 
 use alsa::pcm::Frames;
 use callbox_dsp::{ClockControl, DriftResampler};
 
 use crate::sound::FRAME_MS;
 
-/// Periods of lead that playback starts with, and to what it may grow after underruns.
+/// The lead that playback starts with, and the longest lead after underruns, in periods.
 const LEAD_PERIODS: (Frames, Frames) = (2, 4);
-/// Periods without an underrun after which it is tried with one less: a minute.
+/// Periods without an underrun after which the lead is shortened by one period: a minute.
 const CALM_PERIODS: u32 = 6_000;
-/// Periods over which the shortest lead is looked for: a second.
+/// Periods over which the shortest lead is measured: a second.
 const LEAD_WINDOW: u32 = 100;
-/// More lead than the target by so much is cut at once; half of it where it stays for a window: what a thread that came
-/// late has written after an underrun. The rate takes minutes for so much, and has seconds for less.
+/// If the lead exceeds the target by more than this, a period is left out at once. Half of this is enough if it lasts
+/// for a whole window. A thread that came late writes such a surplus after an underrun. Adapting the rate would take
+/// minutes to remove it; for a smaller surplus it takes seconds.
 const SURPLUS_PERIODS: Frames = 3;
-/// Frames that a period of another clock may have more.
+/// How many frames longer a period can become at another clock.
 pub(super) const SPARE: usize = 8;
 
-/// Steps in which a pointer moves; a late thread sees a long one now and then, a coarse card sees no other.
+/// The steps in which a pointer of the card moves. A late thread sees a long step now and then; on a card with long
+/// periods, all steps are long.
 #[derive(Debug, Default)]
 pub(super) struct Steps {
     last: [Frames; 4],
@@ -37,41 +40,43 @@ impl Steps {
         }
     }
 
-    /// The step that comes regularly: the shortest of late.
+    /// The step that occurs regularly: the shortest of the recent steps.
     pub(super) fn regular(&self) -> Frames {
         self.last.into_iter().min().unwrap_or(0)
     }
 }
 
-/// Playback follows the clock of capture: its lead stays what it was, although the clocks may differ.
+/// Makes playback follow the clock of capture: the lead stays the same although the clocks may differ.
 pub(super) struct Lead {
     periods: Frames,
-    /// A period of ours, and the card's buffer.
+    /// The length of one of our periods, and of the card's buffer.
     period: Frames,
     buffer: Frames,
-    /// What comes from the microphone at once, and what goes to the loudspeaker at once, where that is more than ours.
+    /// How much comes from the microphone at once, and how much goes to the loudspeaker at once; 0 if that is not more
+    /// than one of our periods.
     burst: Frames,
     step: Frames,
-    /// Since the last underrun, or since the lead was shortened.
+    /// Periods since the last underrun, or since the lead was shortened.
     calm_periods: u32,
-    /// Since the stream was started.
+    /// Periods since the stream was started.
     age_periods: u32,
-    /// It was too short, and has not lasted for a window since.
+    /// The lead was too short, and since then it has not been long enough for a whole window.
     has_failed: bool,
-    /// The shortest one of this window, in frames.
+    /// The shortest lead in this window.
     shortest: Frames,
     window: u32,
     clock: ClockControl,
     resampler: DriftResampler,
     /// A period at the clock of playback.
     resampled: Vec<f32>,
-    /// A period that was left out, into the next one of which it goes over.
+    /// A period that was left out, and that is faded into the next one.
     cut: Vec<f32>,
     is_cut: bool,
 }
 
 impl Lead {
-    /// For periods of so many frames, a buffer, and the coarse periods of capture and playback, 0 where they are none.
+    /// `period` and `buffer` are in frames. `burst` and `step` are the long periods of capture and playback in frames,
+    /// or 0.
     pub(super) fn new(period: usize, buffer: Frames, burst: Frames, step: Frames) -> Self {
         Self {
             periods: LEAD_PERIODS.0,
@@ -92,14 +97,15 @@ impl Lead {
         }
     }
 
-    /// Frames of silence that a stream starts with.
+    /// The frames of silence that a stream starts with.
     pub(super) fn at_start(&self) -> Frames {
         let wanted = self.periods * self.period + self.burst + self.step;
         wanted.min(self.buffer - self.period).max(self.period)
     }
 
-    /// It was too short. A single underrun right after a start says nothing of what follows: the thread's first frames
-    /// wait for memory. `burst` is what comes at once as it was seen: some cards say another period than they have.
+    /// Notes that the lead was too short. A single underrun right after a start is ignored, because the thread's first
+    /// frames wait for memory. `burst` is how much comes at once as it was observed: some cards report a period that
+    /// they do not have.
     pub(super) fn underrun(&mut self, burst: Frames) {
         if burst > 2 * self.period {
             self.burst = self.burst.max(burst);
@@ -113,7 +119,7 @@ impl Lead {
         self.started();
     }
 
-    /// The stream is started anew, with the whole lead.
+    /// Notes that the stream was started again, with the whole lead.
     pub(super) fn started(&mut self) {
         self.age_periods = 0;
         self.measure_anew();
@@ -124,8 +130,8 @@ impl Lead {
         self.is_cut = false;
     }
 
-    /// Takes a period that is to be written while `lead` frames wait; gives it at the clock of playback, or nothing
-    /// where it is left out.
+    /// Takes a period to write while `lead` frames wait. Returns it at the clock of playback, or `None` if it is left
+    /// out.
     pub(super) fn period(&mut self, lead: Frames, mono: &mut [f32]) -> Option<&[f32]> {
         if std::mem::take(&mut self.is_cut) {
             let count = mono.len() as f32;
@@ -138,7 +144,8 @@ impl Lead {
             self.is_cut = true;
             return None;
         }
-        // More lead than wanted means that playback's clock is slower than capture's: it is given less.
+        // A longer lead than wanted means that the clock of playback is slower than that of capture, so playback gets
+        // less.
         let ppm = self.clock.ppm();
         let given = self.resampler.given(mono.len(), ppm).min(self.resampled.len());
         let resampled = self.resampled.get_mut(..given)?;
@@ -146,11 +153,11 @@ impl Lead {
         Some(resampled)
     }
 
-    /// Notes the lead before a period is written; gives whether that one is to be left out.
+    /// Notes the lead before a period is written. Returns whether this period is to be left out.
     fn note(&mut self, lead: Frames) -> bool {
         let period = self.period;
-        // The period that is about to be written makes up for the one that was read; the first one of a burst finds what
-        // is left after the wait for it.
+        // The period that is about to be written replaces the one that was just read. The first period of a burst finds
+        // what remains after the wait for the burst.
         let target = self.at_start() - self.burst - period;
         self.age_periods = self.age_periods.saturating_add(1);
         self.has_failed &= self.age_periods < LEAD_WINDOW;
@@ -188,18 +195,18 @@ mod tests {
         Lead::new(PERIOD, 100 * PERIOD as Frames, burst, step)
     }
 
-    /// Ten seconds of a card with long periods: frames of sound that were left out, and the shortest lead on the way.
+    /// Ten seconds of a card with long periods. Returns the frames of sound that were left out, and the shortest lead.
     fn with_long_periods(burst: usize, step: usize) -> (usize, i64) {
         let mut lead = lead_of(burst as Frames, step as Frames);
         let (mut waits, mut played, mut left_out, mut shortest) = (lead.at_start(), 0_usize, 0, i64::MAX);
         for now in (1..=1_000).map(|period| period * PERIOD) {
-            // Playback takes in steps...
+            // Playback takes its sound in steps...
             while now - played >= step.max(PERIOD) {
                 played += step.max(PERIOD);
                 waits -= step.max(PERIOD) as Frames;
                 shortest = shortest.min(waits);
             }
-            // ...and capture gives in bursts.
+            // ...and capture delivers its sound in bursts.
             if now % burst.max(PERIOD) < PERIOD {
                 for _ in 0..burst.max(PERIOD) / PERIOD {
                     match lead.period(waits, &mut [0.0; PERIOD]) {
@@ -216,13 +223,13 @@ mod tests {
     fn a_card_that_says_another_period_than_it_has_is_believed_by_what_it_does() {
         let mut steps = Steps::default();
         [480, 480, 9_600, 480, 480].into_iter().for_each(|step| steps.note(step));
-        assert_eq!(steps.regular(), 480, "a late thread is no coarse card");
+        assert_eq!(steps.regular(), 480, "a late thread is not a card with long periods");
         [6_000; 4].into_iter().for_each(|step| steps.note(step));
         let mut lead = lead_of(0, 0);
         lead.underrun(steps.regular());
         assert_eq!(lead.at_start(), 2 * 480 + 6_000);
         lead.underrun(steps.regular());
-        assert!(lead.at_start() <= 3 * 480 + 6_000, "once");
+        assert!(lead.at_start() <= 3 * 480 + 6_000, "the burst is added once");
     }
 
     #[test]
@@ -233,10 +240,10 @@ mod tests {
             let (left_out, shortest) = with_long_periods(burst, step);
             assert!(left_out == 0 && shortest >= 0, "{burst} and {step}: {left_out} left out, shortest {shortest}");
         }
-        assert_eq!(lead_of(0, 0).at_start(), 2 * PERIOD as Frames, "a card without them keeps its delay");
+        assert_eq!(lead_of(0, 0).at_start(), 2 * PERIOD as Frames, "a card without long periods keeps its delay");
     }
 
-    /// Seconds of a card whose playback runs so much faster than its capture; gives the lead at the end, in periods.
+    /// Runs a card whose playback is faster than its capture by `ppm`. Returns the lead at the end, in periods.
     fn run(lead: &mut Lead, waits: f64, seconds: usize, ppm: f64) -> f64 {
         let mut waits = waits * PERIOD as f64;
         for _ in 0..seconds * 100 {
@@ -283,7 +290,7 @@ mod tests {
         run(&mut lead, 1.0, 2, 0.0);
         lead.underrun(0);
         lead.underrun(0);
-        assert_eq!(lead.periods, LEAD_PERIODS.1, "none in the middle is forgiven");
+        assert_eq!(lead.periods, LEAD_PERIODS.1, "no underrun in the middle is forgiven");
     }
 
     #[test]

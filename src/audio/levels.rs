@@ -1,39 +1,39 @@
-//! How loud the loudspeaker and how sensitive the microphone is to be, and what of it the card does by itself.
+//! The levels of loudspeaker and microphone: what is wanted, and how much of it the card does.
 
 use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, Ordering};
 
-/// No card, or one without a number of the kernel's.
+/// No card, or a card without a kernel number.
 const NONE: i32 = -1;
 
-/// A level in millibel, 1/100 dB: what alsa-lib's mixer counts in.
+/// A level in millibel, 1/100 dB: the unit of alsa-lib's mixer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(super) struct Millibel(pub(super) i32);
 
 impl Millibel {
-    /// As a factor of amplitude.
+    /// The level as a factor of amplitude.
     fn factor(self) -> f32 {
         10.0_f32.powf(self.0 as f32 / 2000.0)
     }
 }
 
-/// What a volume of 0 to 100 is against full volume: a square law, which ears take for even steps. `None` is
-/// silence.
+/// The level of a volume of 0 to 100, relative to full volume. It follows a square law, which sounds like even steps.
+/// `None` is silence.
 pub(super) fn volume_level(volume: u8) -> Option<Millibel> {
     (volume > 0).then(|| Millibel((4000.0 * (f32::from(volume.min(100)) / 100.0).log10()).round() as i32))
 }
 
-/// Numbers of the cards that are open: [playback, capture].
+/// The numbers of the open cards: [playback, capture].
 pub(super) type CardNumbers = [Option<i32>; 2];
 
-/// Written by the station (what is wanted) and by the mixer thread (what the card does); read by the audio
-/// thread, which does the rest.
+/// The station writes what is wanted, the mixer thread writes what the card does, and the audio thread does the rest in
+/// software.
 pub(super) struct Levels {
     volume: AtomicU8,
     capture_gain: Millibel,
     card_playback: AtomicI32,
     card_capture: AtomicI32,
     numbers: [AtomicI32; 2],
-    /// How often a card was opened or lost: what it was told before is forgotten.
+    /// How often a card was opened or lost. Each time, the levels that it was set to are forgotten.
     openings: AtomicU64,
 }
 
@@ -49,12 +49,12 @@ impl Levels {
         }
     }
 
-    /// 0 to 100.
+    /// The volume, 0 to 100.
     pub(super) fn volume(&self) -> u8 {
         self.volume.load(Ordering::Relaxed)
     }
 
-    /// Gives whether that is new.
+    /// Sets the volume, and returns whether it has changed.
     pub(super) fn set_volume(&self, volume: u8) -> bool {
         self.volume.swap(volume, Ordering::Relaxed) != volume
     }
@@ -63,7 +63,7 @@ impl Levels {
         self.capture_gain
     }
 
-    /// A card is open, or gone: it does nothing of the levels yet.
+    /// Notes that a card was opened or lost: it does nothing for the levels yet.
     pub(super) fn opened(&self, numbers: CardNumbers) {
         self.card_playback.store(0, Ordering::Relaxed);
         self.card_capture.store(0, Ordering::Relaxed);
@@ -73,7 +73,7 @@ impl Levels {
         self.openings.fetch_add(1, Ordering::Release);
     }
 
-    /// The cards that are open, and how often one was opened.
+    /// The open cards, and how often a card was opened or lost.
     pub(super) fn numbers(&self) -> (CardNumbers, u64) {
         let openings = self.openings.load(Ordering::Acquire);
         let number = |of: &AtomicI32| Some(of.load(Ordering::Relaxed)).filter(|number| *number != NONE);
@@ -81,18 +81,18 @@ impl Levels {
         ([number(playback), number(capture)], openings)
     }
 
-    /// What the card does of the volume.
+    /// Notes how much of the volume the card does.
     pub(super) fn card_does_playback(&self, level: Millibel) {
         self.card_playback.store(level.0, Ordering::Relaxed);
     }
 
-    /// What the card does of the microphone's gain.
+    /// Notes how much of the microphone's gain the card does.
     pub(super) fn card_does_capture(&self, level: Millibel) {
         self.card_capture.store(level.0, Ordering::Relaxed);
     }
 
-    /// The factor that is left to software. Never above 1: for the moment in which the card is still lower than
-    /// wanted, it stays lower.
+    /// The factor that is left to software. It never exceeds 1: until the card has followed a higher volume, playback
+    /// stays quieter.
     pub(super) fn playback_factor(&self) -> f32 {
         let card = self.card_playback.load(Ordering::Relaxed);
         volume_level(self.volume()).map_or(0.0, |wanted| Millibel((wanted.0 - card).min(0)).factor())
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn software_does_what_the_steps_of_the_card_leave() {
         let levels = Levels::new(50, 20);
-        // 12.04 dB down are wanted, the card has steps of 1.5 dB.
+        // -12.04 dB is wanted, and the card has steps of 1.5 dB.
         levels.card_does_playback(Millibel(-1_200));
         levels.card_does_capture(Millibel(1_950));
         assert!(near(levels.playback_factor(), 0.9952));

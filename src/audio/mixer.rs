@@ -1,7 +1,6 @@
-//! The level controls of a card (alsa-lib's simple mixer): set when it is opened, and when the volume changes.
+//! Sets the level controls of a card (alsa-lib's simple mixer) when it is opened, and when the volume changes.
 //!
-//! A control takes a while, milliseconds on I²C and more on USB, so a thread of its own does it and sleeps in
-//! between.
+//! Setting a control takes milliseconds on I²C and more on USB. So a thread of its own does it, and sleeps in between.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,10 +10,10 @@ use alsa::mixer::{Mixer, Selem};
 use super::Meters;
 use super::levels::{CardNumbers, Levels, Millibel, volume_level};
 
-/// Names of the control of a loudspeaker, best first, as drivers give them.
+/// Names of the loudspeaker's control in drivers, best first.
 const PLAYBACK_NAMES: [&str; 10] =
     ["speaker", "master", "pcm", "headphone", "headset", "digital", "playback", "line out", "lineout", "dac"];
-/// Names of the control of a microphone, best first.
+/// Names of the microphone's control in drivers, best first.
 const CAPTURE_NAMES: [&str; 8] =
     ["mic", "capture", "internal mic", "front mic", "microphone", "headset", "adc", "digital"];
 
@@ -25,7 +24,7 @@ enum Direction {
     Capture,
 }
 
-/// A control and where it stands, for people.
+/// A mixer control of the card, and its level.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct CardControl {
     /// Its name in the card's mixer.
@@ -34,7 +33,7 @@ pub struct CardControl {
     pub db: f32,
 }
 
-/// Why a control was not set.
+/// Why a control could not be set.
 #[derive(Debug, thiserror::Error)]
 #[error("the mixer of card {card}: {error}")]
 struct MixerError {
@@ -42,7 +41,7 @@ struct MixerError {
     error: alsa::Error,
 }
 
-/// Runs until it is told to stop; unparked whenever there may be something to set.
+/// Runs until `stop` is set. It must be unparked whenever there may be something to set.
 pub(super) fn run(levels: &Levels, meters: &Meters, stop: &AtomicBool) {
     let (mut seen_openings, mut seen_volume) = (0, None);
     while !stop.load(Ordering::Relaxed) {
@@ -56,7 +55,7 @@ pub(super) fn run(levels: &Levels, meters: &Meters, stop: &AtomicBool) {
         if opened || changed {
             playback(numbers, volume, levels, meters);
         }
-        // Whoever changes something unparks: what came meanwhile ends this at once.
+        // Every change unparks this thread. If one came in the meantime, this returns at once.
         std::thread::park();
     }
 }
@@ -77,7 +76,7 @@ fn capture([_, number]: CardNumbers, levels: &Levels, meters: &Meters) {
     meters.controls().capture = set.map(|(control, _)| control);
 }
 
-/// Once for each opening of a card or change of the volume.
+/// Logs an error, which happens at most once for each opening of a card and each change of the volume.
 fn told<T>(result: Result<Option<T>, MixerError>) -> Option<T> {
     result.unwrap_or_else(|error| {
         tracing::warn!(%error, "levels are set in software instead");
@@ -85,8 +84,8 @@ fn told<T>(result: Result<Option<T>, MixerError>) -> Option<T> {
     })
 }
 
-/// Sets the loudspeaker's control: not above 0 dB, the nearest step that is not below what is wanted. Gives what
-/// it is below full volume.
+/// Sets the loudspeaker's control to the nearest step that is not below the wanted level, and not above 0 dB. Returns
+/// its level relative to full volume.
 fn set_playback(card: i32, volume: u8) -> Result<Option<(CardControl, Millibel)>, MixerError> {
     let failed = |error| MixerError { card, error };
     let mixer = Mixer::new(&format!("hw:{card}"), false).map_err(failed)?;
@@ -96,7 +95,7 @@ fn set_playback(card: i32, volume: u8) -> Result<Option<(CardControl, Millibel)>
     let wanted = volume_level(volume).unwrap_or(Millibel(-10_000));
     control.set_playback_db_all(alsa::mixer::MilliBel(full + i64::from(wanted.0)), Round::Ceil).map_err(failed)?;
     if control.has_playback_switch() {
-        // Silence is made of zeros: a switch that was found off stays a riddle.
+        // Volume 0 is played as zeros, so the switch is always on: nobody could explain a switch that is found off.
         control.set_playback_switch_all(1).map_err(failed)?;
     }
     let level = control.get_playback_vol_db(alsa::mixer::SelemChannelId::mono()).map_err(failed)?;
@@ -104,8 +103,8 @@ fn set_playback(card: i32, volume: u8) -> Result<Option<(CardControl, Millibel)>
     Ok(Some((CardControl { name, db: level.to_db() }, below_full)))
 }
 
-/// Sets the microphone's control to the nearest step that is not above what is wanted. A microphone that is led
-/// to the loudspeaker inside the card (side tone) is switched off there: it would howl.
+/// Sets the microphone's control to the nearest step that is not above the wanted level. If the card itself feeds the
+/// microphone to the loudspeaker (side tone), this is switched off, because it would howl.
 fn set_capture(card: i32, wanted: Millibel) -> Result<Option<(CardControl, Millibel)>, MixerError> {
     let failed = |error| MixerError { card, error };
     let mixer = Mixer::new(&format!("hw:{card}"), false).map_err(failed)?;
@@ -128,7 +127,7 @@ pub(super) fn controls(card: i32) -> (Option<String>, Option<String>) {
     (name(Direction::Playback), name(Direction::Capture))
 }
 
-/// The control of a direction whose name says most; only such as know their decibels.
+/// The control of a direction with the best name. Only controls that know their decibels are used.
 fn find(mixer: &Mixer, direction: Direction) -> Option<(String, Selem<'_>)> {
     let controls = mixer.iter().filter_map(Selem::new).filter(|control| match direction {
         Direction::Playback => {
@@ -147,7 +146,7 @@ fn find(mixer: &Mixer, direction: Direction) -> Option<(String, Selem<'_>)> {
         .map(|(_, name, control)| (name, control))
 }
 
-/// How well a name fits, 0 best; `None` for what is something else.
+/// How well a name fits, 0 is best; `None` for the name of another control.
 fn rank(name: &str, direction: Direction) -> Option<usize> {
     let names: &[&str] = match direction {
         Direction::Playback => &PLAYBACK_NAMES,
@@ -162,7 +161,7 @@ mod tests {
 
     #[test]
     fn the_loudspeaker_is_told_from_the_microphone_that_is_led_to_it() {
-        // A USB sound stick: "Mic" has a playback volume, the side tone.
+        // A USB sound stick: the playback volume of "Mic" is the side tone.
         let names = ["Mic", "Speaker"];
         let best = |direction| names.iter().filter_map(|name| Some((rank(name, direction)?, *name))).min();
         assert_eq!(best(Direction::Playback), Some((0, "Speaker")));

@@ -1,7 +1,7 @@
 //! The sound card: one thread owns capture and playback, with the echo canceller between them.
 //!
-//! Between calls the card stays open, so that it stays ours, but does not run: nobody listens, and nothing wakes
-//! the processor. Calls are attached as [`CallSound`]s; what is heard where is the core's [`Scene`].
+//! Between calls the card stays open, so that no other program takes it, but it does not run: nobody listens, and
+//! nothing wakes the processor. Calls are attached as [`CallSound`]s. The core's [`Scene`] says what is heard where.
 
 mod alsa_card;
 mod card;
@@ -39,43 +39,44 @@ pub use devices::{CardDescription, PcmDescription, cards, pcms, probe, try_pcm};
 pub use mixer::CardControl;
 pub use sounds::{SoundBank, SoundError};
 
-/// Commands that wait for the audio thread, which takes them every 10 ms.
+/// The capacity for commands to the audio thread, which takes them every 10 ms.
 const COMMANDS: usize = 128;
-/// Commands that wait while the audio thread opens a card; calls and scenes are few.
+/// Commands that may wait while the audio thread opens a card; further sounds are dropped. Calls and scenes are few.
 const MAX_WAITING: usize = 256;
-/// Calls that the audio thread has let go of and somebody else must free.
+/// The capacity for calls that the audio thread has detached, and that another thread must free.
 const GARBAGE: usize = 32;
 
-/// Where sound comes from and goes to.
+/// Where sound comes from and where it goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CardChoice {
-    /// The configured ALSA PCMs; silence while they are missing.
+    /// The configured ALSA PCMs, or silence while they are missing.
     Alsa,
-    /// The configured ALSA PCMs, or a built-in microphone where they cannot be opened at start.
+    /// The configured ALSA PCMs, or a built-in microphone if they cannot be opened at the start.
     AlsaOrSynthetic,
     /// The built-in microphone.
     Synthetic,
 }
 
-/// Levels and counters that the audio thread writes and others read.
+/// Levels and counters that the audio thread writes and other threads read.
 #[derive(Debug, Default)]
 pub struct Meters {
     microphone_dbfs: AtomicI32,
     loudspeaker_dbfs: AtomicI32,
     /// Buffer over- and underruns since the start.
     pub xruns: AtomicU64,
-    /// Signs of life of the audio thread: frames of 10 ms, attempts to open a card, looks at one that rests.
+    /// Signs of life of the audio thread: frames of 10 ms, attempts to open a card, and checks of a resting card.
     pub beats: AtomicU64,
-    /// A card is being opened, which may take a while: a USB device that does not answer has 5 s for each
-    /// question of the kernel.
+    /// A card is being opened. This may take long: a USB device that does not answer has 5 s for each request of the
+    /// kernel.
     pub opening: AtomicBool,
     /// The built-in microphone is in use.
     pub synthetic: AtomicBool,
-    /// The audio thread comes before everything else: the system allows it.
+    /// The system allows the audio thread real-time priority.
     pub realtime: AtomicBool,
-    /// Processor time that the longest frame of 10 ms has taken, in microseconds.
+    /// The processor time of the longest frame of 10 ms, in microseconds.
     pub longest_frame_us: AtomicU64,
-    /// The same by the clock on the wall: what kept the thread from its processor is in it.
+    /// The real time of the longest frame, in microseconds: it includes the time in which the thread waited for a
+    /// processor.
     pub longest_frame_wall_us: AtomicU64,
     capture_period_ms: AtomicU32,
     playback_period_ms: AtomicU32,
@@ -83,22 +84,20 @@ pub struct Meters {
     controls: Mutex<CardControls>,
 }
 
-/// The controls that the card's own mixer has, and where they stand.
+/// The controls of the card's own mixer, and their levels.
 #[derive(Debug, Clone, Default)]
 pub struct CardControls {
-    /// Of the loudspeaker.
     pub playback: Option<CardControl>,
-    /// Of the microphone.
     pub capture: Option<CardControl>,
 }
 
 impl Meters {
-    /// The controls of the card's own mixer. Never taken by the audio thread.
+    /// The controls of the card's own mixer. The audio thread never takes this lock.
     pub fn controls(&self) -> MutexGuard<'_, CardControls> {
         self.controls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Periods and lead of the card, 0 before one was opened.
+    /// The periods and the lead of the card; 0 before a card was opened.
     pub fn card_timing(&self) -> CardTiming {
         CardTiming {
             capture_period_ms: self.capture_period_ms.load(Ordering::Relaxed),
@@ -118,12 +117,12 @@ impl Meters {
         self.beats.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// RMS of the last frame at the microphone, in dBFS, -99 for silence and while the card rests.
+    /// RMS of the last frame at the microphone, in dBFS; -99 for silence and while the card rests.
     pub fn microphone_dbfs(&self) -> i32 {
         self.microphone_dbfs.load(Ordering::Relaxed)
     }
 
-    /// RMS of the last frame at the loudspeaker, in dBFS, -99 for silence and while the card rests.
+    /// RMS of the last frame at the loudspeaker, in dBFS; -99 for silence and while the card rests.
     pub fn loudspeaker_dbfs(&self) -> i32 {
         self.loudspeaker_dbfs.load(Ordering::Relaxed)
     }
@@ -136,14 +135,14 @@ enum Command {
     Detach(MediaId),
 }
 
-/// Commands on their way; those that find no room wait in order.
+/// Commands to the audio thread. Those that find no room in the ring wait in order.
 struct Outgoing {
     ring: Producer<Command>,
     waiting: VecDeque<Command>,
 }
 
 impl Outgoing {
-    /// Adds a command and moves as many as there is room for.
+    /// Adds a command, and moves as many commands as the ring has room for.
     fn push(&mut self, command: Option<Command>) {
         if let Some(command) = command {
             if matches!(command, Command::Scene(_)) {
@@ -164,25 +163,24 @@ impl Outgoing {
     }
 }
 
-/// A handle to the audio thread. Dropping it ends the thread.
+/// A handle to the audio thread. Dropping it stops the thread.
 pub struct Audio {
     commands: Mutex<Outgoing>,
     garbage: Mutex<Consumer<Box<dyn CallSound>>>,
     stop: Arc<AtomicBool>,
-    /// Levels and counters.
     pub meters: Arc<Meters>,
     levels: Arc<Levels>,
     thread: Option<JoinHandle<()>>,
     mixer: Thread,
 }
 
-/// Why there is no audio thread.
+/// Why the audio thread could not be started.
 #[derive(Debug, thiserror::Error)]
 #[error("the audio thread cannot be started: {0}")]
 pub struct AudioStartError(String);
 
 impl Audio {
-    /// Starts the thread. It reports when the card comes and goes.
+    /// Starts the thread, which reports when the card comes and goes.
     pub fn start(
         config: &AudioConfig,
         sounds: SoundBank,
@@ -223,12 +221,13 @@ impl Audio {
         })
     }
 
-    /// By what the microphone is multiplied beside what the card's mixer does: its full scale.
+    /// The factor that software applies to the microphone, in addition to the gain of the card's mixer. A full-scale
+    /// sample of the card becomes this value.
     pub fn capture_factor(&self) -> f32 {
         self.levels.capture_factor()
     }
 
-    /// What is heard where, from the next frame on.
+    /// Sets what is heard where, from the next frame on.
     pub fn set_scene(&self, scene: &Scene) {
         if self.levels.set_volume(scene.volume) {
             self.mixer.unpark();
@@ -241,7 +240,7 @@ impl Audio {
         self.command(Command::Play { sound, to_calls });
     }
 
-    /// Gives a call's sound to the thread, or takes it back.
+    /// Attaches the sound of a call to the thread, or detaches it.
     pub fn attach(&self, media: MediaId, sound: Option<Box<dyn CallSound>>) {
         self.command(match sound {
             Some(sound) => Command::Attach(media, sound),
@@ -255,7 +254,7 @@ impl Audio {
         self.wake();
     }
 
-    /// The thread may be at rest.
+    /// Wakes the thread, which may be resting.
     fn wake(&self) {
         if let Some(thread) = &self.thread {
             thread.thread().unpark();
@@ -266,7 +265,7 @@ impl Audio {
         self.commands.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Moves what waits, and frees what the audio thread must not free.
+    /// Sends the commands that wait, and frees what the audio thread must not free.
     pub fn collect(&self) {
         self.outgoing().push(None);
         let mut garbage = self.garbage.lock().unwrap_or_else(PoisonError::into_inner);
@@ -278,7 +277,7 @@ impl Drop for Audio {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         self.wake();
-        // Not waited for: it may be in the middle of a card that does not answer.
+        // The mixer thread is not joined: it may be waiting for a card that does not answer.
         self.mixer.unpark();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -328,6 +327,6 @@ mod tests {
             assert!(Instant::now() < deadline, "the card does not come to rest again");
         }
         assert_eq!(told.try_recv().ok(), Some(AudioEvent::Ready));
-        assert!(told.try_recv().is_err(), "ready was told twice");
+        assert!(told.try_recv().is_err(), "ready was reported twice");
     }
 }

@@ -12,7 +12,7 @@ use crate::config::{AudioConfig, Sound};
 use crate::core::{MediaId, Scene};
 use crate::sound::CallSound;
 
-/// What happens to 10 ms of sound, and the ways in and out that others have.
+/// The audio engine with its inputs and outputs.
 pub struct OfflineEngine {
     engine: Engine,
     commands: Producer<Command>,
@@ -20,7 +20,7 @@ pub struct OfflineEngine {
 }
 
 impl OfflineEngine {
-    /// One without calls.
+    /// An engine without calls.
     ///
     /// # Errors
     ///
@@ -35,11 +35,11 @@ impl OfflineEngine {
     }
 
     fn command(&mut self, command: Command) {
-        // As many as a test gives between two frames.
+        // A test sends few commands between two frames, so there is room.
         let _ = self.commands.push(command);
     }
 
-    /// Gives a call's sound to the engine, or takes it back.
+    /// Attaches the sound of a call to the engine, or detaches it.
     pub fn attach(&mut self, media: MediaId, sound: Option<Box<dyn CallSound>>) {
         self.command(match sound {
             Some(sound) => Command::Attach(media, sound),
@@ -47,7 +47,7 @@ impl OfflineEngine {
         });
     }
 
-    /// What is heard where.
+    /// Sets what is heard where.
     pub fn set_scene(&mut self, scene: &Scene) {
         self.command(Command::Scene(FixedScene::new(scene)));
     }
@@ -57,7 +57,7 @@ impl OfflineEngine {
         self.command(Command::Play { sound, to_calls });
     }
 
-    /// Takes what the microphone heard and gives what the loudspeaker is to play.
+    /// Takes what the microphone heard, and fills `playback` with what the loudspeaker is to play.
     pub fn process(&mut self, captured: &mut [f32], playback: &mut [f32]) {
         self.engine.process(captured, playback);
     }

@@ -1,12 +1,12 @@
-//! Samples as cards have them (ALSA's `snd_pcm_format_t`), to and from one channel of `f32` within ±1.
+//! Converts between the sample formats of cards (ALSA's `snd_pcm_format_t`) and one channel of `f32` within ±1.
 
 use alsa::pcm::Format;
 
-/// A channel whose samples lie this close together in a period carries nothing: an I2S microphone drives one of the two
-/// channels of its bus, and the other one stays where it is. -108 dBFS, less than the noise of any microphone.
+/// The range of samples in a period below which a channel carries no sound: an I2S microphone drives one of the two
+/// channels of its bus, and the other one stays constant. -108 dBFS, which is less than the noise of any microphone.
 const DEAD_SPAN: f32 = 4e-6;
-/// Periods of 10 ms after which a channel that no longer moves counts as dead again: a microphone may be muted for a
-/// while, and the level of the others must not jump with each pause.
+/// Periods of 10 ms after which a channel that has become constant counts as dead again. A microphone may be muted for
+/// a while, and the level of the others must not jump at each pause.
 const DEAD_AFTER_PERIODS: u32 = 500;
 
 /// A linear format of little-endian samples.
@@ -23,7 +23,7 @@ pub(super) enum SampleFormat {
 }
 
 impl SampleFormat {
-    /// All of them, the first choice first: no card has sound that 16 bits would spoil.
+    /// All formats, best first. No card delivers sound that needs more than 16 bits.
     pub(super) const ALL: [Self; 5] = [Self::S16, Self::S32, Self::S24, Self::S24Packed, Self::Float];
 
     pub(super) fn alsa(self) -> Format {
@@ -36,7 +36,7 @@ impl SampleFormat {
         }
     }
 
-    /// Bytes of a sample.
+    /// Bytes in a sample.
     pub(super) fn bytes(self) -> usize {
         match self {
             Self::S16 => 2,
@@ -49,7 +49,7 @@ impl SampleFormat {
         match (self, bytes) {
             (Self::S16, [low, high]) => f32::from(i16::from_le_bytes([*low, *high])) / 32_768.0,
             (Self::S32, [a, b, c, d]) => i32::from_le_bytes([*a, *b, *c, *d]) as f32 / 2_147_483_648.0,
-            // The fourth byte of S24 is whatever the driver leaves there.
+            // The driver may leave anything in the fourth byte of S24.
             (Self::S24Packed, [a, b, c]) | (Self::S24, [a, b, c, _]) => {
                 i32::from_le_bytes([0, *a, *b, *c]) as f32 / 2_147_483_648.0
             }
@@ -63,7 +63,7 @@ impl SampleFormat {
 
     fn write(self, sample: f32, bytes: &mut [u8]) {
         let sample = sample.clamp(-1.0, 1.0);
-        // A saturating cast: full scale stays full scale.
+        // The cast saturates: full scale stays full scale.
         let wide = (f64::from(sample) * 2_147_483_647.0) as i32;
         let all = wide.to_le_bytes();
         match self {
@@ -75,7 +75,7 @@ impl SampleFormat {
         }
     }
 
-    /// Writes one channel into all of them.
+    /// Writes one channel to all channels.
     pub(super) fn spread(self, mono: &[f32], channels: usize, interleaved: &mut [u8]) {
         let size = self.bytes();
         for (frame, sample) in interleaved.chunks_exact_mut(size * channels).zip(mono) {
@@ -84,15 +84,15 @@ impl SampleFormat {
     }
 }
 
-/// Channels beyond these are not looked at: no microphone of an intercom has more.
+/// Further channels are ignored: no microphone of an intercom has more.
 const MAX_CHANNELS: usize = 8;
 
-/// Makes one channel of those that carry something.
+/// Makes one channel from those that carry sound.
 #[derive(Debug)]
 pub(super) struct Downmix {
     format: SampleFormat,
     channels: usize,
-    /// For each channel, so many periods ago it moved; `None` where it never has.
+    /// For each channel, the number of periods since it last changed; `None` if it is dead.
     still_periods: [Option<u32>; MAX_CHANNELS],
 }
 
@@ -101,7 +101,7 @@ impl Downmix {
         Self { format, channels, still_periods: [None; MAX_CHANNELS] }
     }
 
-    /// Fills `mono` from interleaved samples: the mean of the live channels, of all where none is.
+    /// Fills `mono` from interleaved samples: the mean of the live channels, or of all channels if none is live.
     pub(super) fn process(&mut self, interleaved: &[u8], mono: &mut [f32]) {
         let size = self.format.bytes();
         let looked_at = self.channels.min(MAX_CHANNELS);
@@ -171,11 +171,11 @@ mod tests {
         let one = [frame(16_384, 3), frame(-16_384, 3)].concat();
         downmix.process(&one, &mut mono);
         assert_eq!(mono, [0.5, -0.5]);
-        // It pauses: what is taken stays the same.
+        // The microphone pauses: the choice of channels stays the same.
         downmix.process(&[frame(0, 3), frame(0, 3)].concat(), &mut mono);
         assert_eq!(mono, [0.0, 0.0]);
         downmix.process(&[frame(16_384, 16_384), frame(-16_384, 0)].concat(), &mut mono);
-        assert_eq!(mono, [0.5, -0.25], "two that live are mixed");
+        assert_eq!(mono, [0.5, -0.25], "two live channels are mixed");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! All sounds of the station: built-in tones, or WAV files in their place.
+//! The sounds of the station: built-in tones, or WAV files in place of them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ pub struct SoundError {
     error: WavError,
 }
 
-/// Every sound at the card's rate.
+/// All sounds, at the card's rate.
 #[derive(Clone)]
 pub struct SoundBank(Vec<(Sound, Stored)>);
 
@@ -24,12 +24,12 @@ pub struct SoundBank(Vec<(Sound, Stored)>);
 #[derive(Clone)]
 enum Stored {
     Tone(Tone),
-    /// Half of full scale is 16,384: as in the file.
+    /// Samples with 16 bits: 16,384 is half of full scale.
     File(Arc<[i16]>),
 }
 
 impl SoundBank {
-    /// Built-in tones, with files in place of some.
+    /// The built-in tones, with files in place of some of them.
     pub fn new(rate_hz: u32, files: &[(Sound, PathBuf)]) -> Result<Self, SoundError> {
         let bank = Sound::ALL.into_iter().map(|sound| {
             let file = files.iter().find(|(of, _)| *of == sound).map(|(_, path)| path);
@@ -42,7 +42,7 @@ impl SoundBank {
         bank.collect::<Result<_, _>>().map(Self)
     }
 
-    /// The sample of a sound at a position; `None` after its end.
+    /// The sample of a sound at a position; `None` after the end of the sound.
     pub(super) fn sample(&self, sound: Sound, position: usize) -> Option<f32> {
         match self.0.iter().find(|(of, _)| *of == sound).map(|(_, stored)| stored)? {
             Stored::Tone(tone) => tone.sample(position),

@@ -1,9 +1,9 @@
-//! The built-in microphone for machines without a sound card: a calm melody that is easy to
-//! recognise at the far end, and never mistaken for a voice.
+//! The built-in microphone for machines without a sound card: a calm melody that the far end easily recognises, and
+//! never takes for a voice.
 
 use super::card::{Card, CardError, Pace, Xruns};
 
-/// Notes of a second each, in hertz: A4, C#5, E5, and a rest.
+/// Notes of one second each, in hertz: A4, C#5, E5, and a rest.
 const MELODY_HZ: [f32; 4] = [440.0, 554.37, 659.25, 0.0];
 /// -20 dBFS.
 const LEVEL: f32 = 0.1;
@@ -25,7 +25,7 @@ impl Synthetic {
         self.sample += 1;
         let hertz = MELODY_HZ.get(usize::try_from(note % 4).unwrap_or(0)).copied().unwrap_or_default();
         let time = within as f32 / self.rate_hz;
-        // Each note swells and fades, so that it begins and ends without a click.
+        // Each note fades in and out, so that it does not click.
         (std::f32::consts::TAU * hertz * time).sin() * LEVEL * (std::f32::consts::PI * time).sin()
     }
 }

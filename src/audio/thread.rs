@@ -1,5 +1,5 @@
-//! The audio thread: opens the card, drives the engine by its clock, lets it rest while nobody speaks, and
-//! tries again when it goes.
+//! The audio thread: it opens the card, drives the engine by the card's clock, lets the card rest while nobody speaks,
+//! and opens it again after it was lost.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,21 +20,22 @@ use crate::config::AudioConfig;
 use crate::core::AudioEvent;
 use crate::sound::frame_samples;
 
-/// Frames between two attempts to open a card in a call: it sounds within a tenth of a second after it is back.
+/// Frames between two attempts to open a card during a call: sound returns within a tenth of a second after the card
+/// does.
 const RETRY_FRAMES: u32 = 4;
-/// The same where it opens and stands: two seconds.
+/// The same if the card opens but stalls: two seconds.
 const STANDING_RETRY_FRAMES: u32 = 200;
-/// Frames that a card which was faulty must work for: longer than one that stands takes to be found out.
+/// Frames for which a card must work after a fault: longer than it takes to detect that it has stalled.
 const PROBATION_FRAMES: u32 = 2 * REFUSED_PERIODS;
-/// Frames for which a card runs on after the last sound: what it holds is played, and a call that follows at
-/// once finds it running.
+/// Frames for which a card runs on after the last sound: the sound in its buffer is played, and a call that follows at
+/// once finds the card running.
 const LINGER_FRAMES: u32 = 50;
-/// A resting card is looked at so often.
+/// How often a resting card is checked.
 const LOOK: Duration = Duration::from_secs(4);
-/// A missing card is tried again so often between calls.
+/// How often a missing card is tried between calls.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// What a card has been driven for.
+/// How far [`Runner::drive`] has come with a card.
 struct Driven {
     frames: u32,
     /// Frames since there was last something to hear or to say.
@@ -50,18 +51,18 @@ pub(super) struct Start {
     pub(super) stop: Arc<AtomicBool>,
     pub(super) meters: Arc<Meters>,
     pub(super) levels: Arc<Levels>,
-    /// To be unparked when a card is opened.
+    /// The mixer thread, which is unparked when a card is opened or lost.
     pub(super) mixer: Thread,
 }
 
 pub(super) struct Runner {
     start: Start,
-    /// The last that was told.
+    /// The last fault that was reported.
     fault: Option<CardError>,
     captured: Vec<f32>,
     playback: Vec<f32>,
     watch: MicrophoneWatch,
-    /// How often in a row it opened and did not work.
+    /// How often in a row the card opened but did not work.
     stood: u32,
 }
 
@@ -107,14 +108,14 @@ impl Runner {
                     error
                 }
             };
-            // Once per change of state, not per attempt.
+            // Reported once for each change of state, not for each attempt.
             if self.fault.as_ref() != Some(&error) {
                 self.use_mixer_of([None; 2]);
                 self.tell(AudioEvent::Fault(error.to_string()));
                 self.fault = Some(error);
             }
-            // Calls live on in silence until the next attempt; where it opens again and again and does not work, to find that
-            // out keeps them waiting.
+            // Calls stay alive in silence until the next attempt. If the card opens again and again but does not work,
+            // each attempt makes the calls wait, so attempts become rarer.
             let retry = if self.stood > 1 { STANDING_RETRY_FRAMES } else { RETRY_FRAMES };
             let _ = self.drive(&mut NoCard::new(), |driven| driven.frames >= retry || driven.quiet > 0);
             if self.start.engine.is_quiet() {
@@ -129,9 +130,8 @@ impl Runner {
         let _ = self.use_card(&mut card);
     }
 
-    /// Drives a card while there is something to hear or to say and lets it rest in between, until it fails or
-    /// the thread is to stop. A card is ready once it has given its first frame; one that was faulty, once it has taken
-    /// sound as well.
+    /// Drives a card while there is something to hear or to say, and lets it rest in between, until it fails or the
+    /// thread is to stop. A card is ready after its first frame; after a fault, only when it has taken sound as well.
     fn use_card(&mut self, card: &mut dyn Card) -> Result<(), CardError> {
         self.watch = MicrophoneWatch::default();
         let first = if self.fault.is_some() { PROBATION_FRAMES } else { 1 };
@@ -151,7 +151,7 @@ impl Runner {
         Ok(())
     }
 
-    /// Carries frames until enough of them are carried, the card fails, or the thread is to stop.
+    /// Moves frames until `enough` returns true, the card fails, or the thread is to stop.
     fn drive(&mut self, card: &mut dyn Card, enough: impl Fn(&Driven) -> bool) -> Result<(), CardError> {
         let mut driven = Driven { frames: 0, quiet: 0 };
         while !self.is_stopped() && !enough(&driven) {
@@ -181,7 +181,7 @@ impl Runner {
         Ok(())
     }
 
-    /// Sleeps until somebody has a command, and for a time at most.
+    /// Sleeps until a command comes, for `longest` at most.
     fn rest(&self, longest: Duration) {
         self.start.meters.beat();
         std::thread::park_timeout(longest);
@@ -197,7 +197,7 @@ impl Runner {
     }
 
     fn tell(&self, event: AudioEvent) {
-        // The station drains this all the time; if it does not, the watchdog has more to say.
+        // The station drains this channel all the time. If it does not, the watchdog acts.
         let _ = self.start.events.try_send(event);
     }
 }

@@ -1,13 +1,13 @@
-//! The built-in sounds, made at start for the card's rate.
+//! The built-in sounds, computed at the card's rate.
 
 use crate::config::Sound;
 
-/// -16 dBFS: clear at a door, not painful at a desk.
+/// -16 dBFS: clear at a door, and not painful at a desk.
 const LEVEL: f32 = 0.16;
-/// Every tone begins and ends over this time, so that it does not click.
+/// Every tone fades in and out over this time, so that it does not click.
 const RAMP_S: f32 = 0.005;
 
-/// A part of a sound: frequencies that sound together, and for how long; none is a pause.
+/// A part of a sound: frequencies that sound together (none is a pause), and their duration in seconds.
 type Part = (&'static [f32], f32);
 
 fn parts(sound: Sound) -> &'static [Part] {
@@ -18,7 +18,7 @@ fn parts(sound: Sound) -> &'static [Part] {
             &[(&[425.0], 0.5), (&[], 0.5), (&[425.0], 0.5), (&[], 0.5), (&[425.0], 0.5), (&[], 0.5), (&[425.0], 0.5)]
         }
         Sound::Refused => &[(&[425.0], 0.2), (&[], 0.2), (&[425.0], 0.2), (&[], 0.2), (&[340.0], 0.6)],
-        // The end of the ringing: two tones as it rang, then a lower one.
+        // The ringing has ended: its tone twice, then a lower one.
         Sound::NoAnswer => &[(&[425.0], 0.4), (&[], 0.2), (&[425.0], 0.4), (&[], 0.2), (&[350.0], 0.8)],
         // Falling steps, for somebody who is away.
         Sound::NotReachable => &[(&[650.0], 0.25), (&[520.0], 0.25), (&[390.0], 0.5), (&[], 0.3), (&[390.0], 0.5)],
@@ -42,7 +42,7 @@ fn parts(sound: Sound) -> &'static [Part] {
     }
 }
 
-/// A built-in sound, made as it is played: it takes no memory.
+/// A built-in sound, computed while it is played, so that it takes no memory.
 #[derive(Clone, Copy)]
 pub(super) struct Tone {
     parts: &'static [Part],

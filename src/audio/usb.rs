@@ -1,4 +1,4 @@
-//! Finds a USB sound card by what it says of itself (`/sys/class/sound`, sysfs-class-sound).
+//! Finds a USB sound card by its USB ids (`/sys/class/sound`, sysfs-class-sound).
 
 use std::path::{Path, PathBuf};
 
@@ -11,12 +11,13 @@ const CLASS: &str = "/sys/class/sound";
 /// A USB card that is plugged in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Plugged {
-    /// In `hw:CARD=…`.
+    /// The id in `hw:CARD=…`.
     pub(super) id: String,
     pub(super) usb: UsbCard,
 }
 
-/// What ALSA calls it now. Looked up at every opening: the name is the card's, not the socket's.
+/// The current ALSA name of a PCM. It is looked up at every opening, because it belongs to the card and not to the USB
+/// socket.
 pub(super) fn alsa_name(name: &PcmName) -> Result<String, CardError> {
     match name {
         PcmName::Alsa(name) => Ok(name.clone()),
@@ -35,12 +36,12 @@ fn find(plugged: &[Plugged], wanted: &UsbCard) -> Result<String, CardError> {
             && (wanted.serial.is_none() || card.usb.serial == wanted.serial)
     };
     if let Some(card) = plugged.iter().find(fits) {
-        // plughw: a USB card has the rates and channels that it has.
+        // `plughw`, because a USB card may lack our rate and channels.
         return Ok(format!("plughw:CARD={},DEV=0", card.id));
     }
     let known: Vec<String> = plugged.iter().map(|card| card.usb.to_string()).collect();
     let known = if known.is_empty() { "none".into() } else { known.join(", ") };
-    Err(CardError(format!("{wanted} is not plugged in; USB cards that are: {known}")))
+    Err(CardError(format!("{wanted} is not plugged in; USB cards found: {known}")))
 }
 
 fn plugged(class: &Path) -> Vec<Plugged> {
@@ -52,7 +53,7 @@ fn plugged(class: &Path) -> Vec<Plugged> {
 
 fn look(card: &Path) -> Option<Plugged> {
     let id = text(&card.join("id"))?;
-    // `device` is an interface of the USB device.
+    // `device` links to an interface of the USB device.
     let device = card.join("device").canonicalize().ok()?.parent()?.to_owned();
     let number = |file: &str| u16::from_str_radix(&text(&device.join(file))?, 16).ok();
     let usb =
@@ -68,7 +69,7 @@ fn text(path: &Path) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// sysfs as the kernel lays it out: a card is a link into its USB interface.
+    /// Builds sysfs as the kernel lays it out: a card is a link into its USB interface.
     fn plug(root: &Path, number: u32, socket: &str, id: &str, ids: (&str, &str), serial: Option<&str>) {
         let device = root.join("devices").join(socket);
         let card = device.join(format!("{socket}:1.0/sound/card{number}"));
@@ -98,7 +99,7 @@ mod tests {
         assert_eq!(name(root.path(), "usb:0d8c:0014"), Ok("plughw:CARD=Device,DEV=0".into()));
         assert_eq!(name(root.path(), "usb:046d:0a44:B2"), Ok("plughw:CARD=Headset_1,DEV=0".into()));
         let error = name(root.path(), "usb:1234:5678").unwrap_err().to_string();
-        assert!(error.contains("usb:1234:5678 is not plugged in; USB cards that are: usb:0d8c:0014, "), "{error}");
+        assert!(error.contains("usb:1234:5678 is not plugged in; USB cards found: usb:0d8c:0014, "), "{error}");
     }
 
     #[test]

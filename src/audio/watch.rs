@@ -1,25 +1,25 @@
-//! Microphones that give something, but not what they hear.
+//! Detects microphones that deliver samples, but not what they hear.
 
 use std::time::Instant;
 
 use crate::core::MicrophoneFault;
 use crate::sound::{FRAME_MS, power};
 
-/// Frames after which it is believed: 5 s.
+/// Frames after which a fault is believed: 5 s.
 const FRAMES: u32 = 500;
-/// Power of a frame that is as loud as nobody shouts for 5 s on end: -6 dBFS.
+/// Power of a frame, -6 dBFS. Nobody shouts this loudly for 5 s without a pause.
 const OVERDRIVEN: f32 = 0.25;
-/// Frames over which the rate is looked at: 10 s.
+/// Frames over which the rate is measured: 10 s.
 const RATE_FRAMES: u32 = 1_000;
-/// A rate this much off is another one: 44.1 for 48 kHz is 8 %.
+/// A larger deviation means another rate: 44.1 instead of 48 kHz is 8 %.
 const RATE_OFF: f64 = 0.03;
 
-/// Looks at each frame of a running card.
+/// Examines each frame of a running card.
 #[derive(Default)]
 pub(super) struct MicrophoneWatch {
     silent_frames: u32,
     overdriven_frames: u32,
-    /// Since when the rate is looked at.
+    /// The start of the rate measurement.
     began: Option<Instant>,
     frames: u32,
     wrong_rate: bool,
@@ -27,12 +27,12 @@ pub(super) struct MicrophoneWatch {
 }
 
 impl MicrophoneWatch {
-    /// The card stood still, or lost some: its rate is looked at anew.
+    /// The card stopped or lost frames: the measurement of the rate starts again.
     pub(super) fn interrupted(&mut self) {
         (self.began, self.frames) = (None, 0);
     }
 
-    /// Takes a frame; gives what is wrong from now on, or that nothing is any more, when that changes.
+    /// Takes a frame. If the fault changes, returns the new one, or `Some(None)` if there is none any more.
     pub(super) fn frame(&mut self, samples: &[f32], now: Instant) -> Option<Option<MicrophoneFault>> {
         let mut steps = samples.windows(2);
         let silent = steps.all(|pair| matches!(pair, [one, other] if one == other));
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    /// So many frames of what is given, at a pace; what was told of them.
+    /// Runs this many frames with the same samples, one every `pace_us`. Returns the faults that were reported.
     fn run(watch: &mut MicrophoneWatch, frames: u32, pace_us: u64, frame: &[f32]) -> Vec<Option<MicrophoneFault>> {
         watch.interrupted();
         let begin = Instant::now();

@@ -1,4 +1,4 @@
-//! `callbox audio test`: plays a sweep by the way of a call and says what the place makes of it.
+//! `callbox audio test`: plays a sweep along the path of a call's sound, and reports the acoustics of the place.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -17,33 +17,34 @@ use crate::config::{AudioConfig, CAPTURE_GAIN_DB, Echo};
 use crate::core::{AudioEvent, MediaId, Scene, SceneCall};
 use crate::sound::CallSound;
 
-/// A card that gives no sound by then gives none.
+/// A card that delivers no sound within this time counts as silent.
 const CARD_PATIENCE: Duration = Duration::from_secs(10);
-/// What the sweep may take longer than it is.
+/// How much longer than its own length the sweep may take.
 const SWEEP_PATIENCE: Duration = Duration::from_secs(8);
 
-/// Noise above this disturbs every call.
+/// Noise above this level disturbs every call.
 const LOUD_NOISE_DBFS: f64 = -45.0;
-/// A sweep that is less above the noise is hardly heard.
+/// A sweep that is above the noise by less than this is hardly heard.
 const LEAST_ABOVE_NOISE_DB: f64 = 15.0;
-/// More distortion than this is heard, and no canceller takes it out.
+/// More distortion than this is audible, and no echo canceller removes it.
 const MUCH_DISTORTION_PERCENT: f64 = 10.0;
-/// An echo that is louder leaves no room for the near end; a quieter one means a microphone that hears little.
+/// With a smaller echo return loss, the echo leaves no headroom for the near end.
 const LEAST_LOSS_DB: f64 = 0.0;
+/// With a larger echo return loss, the microphone signal is too weak.
 const MOST_LOSS_DB: f64 = 40.0;
-/// What a proposal aims at.
+/// The echo return loss that the proposed gain aims at.
 const GOOD_LOSS_DB: f64 = 12.0;
-/// An echo that comes later is beyond the canceller's reach.
+/// The echo canceller cannot handle an echo that comes later.
 const MOST_DELAY_MS: f64 = 120.0;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum AudioCommand {
-    /// Play a sweep and measure the way from the loudspeaker to the microphone
+    /// Play a sweep and measure the path from the loudspeaker to the microphone
     Test {
         /// Configuration file
         #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
         config: PathBuf,
-        /// As JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
@@ -79,22 +80,22 @@ async fn test(path: &Path, json: bool) -> Exit {
 /// Why nothing was measured.
 #[derive(Debug, thiserror::Error)]
 enum MeasureError {
-    #[error("{0}; where the station runs, stop it first: systemctl stop callbox")]
+    #[error("{0}; if the station is running, stop it first: systemctl stop callbox")]
     Busy(String),
     #[error("{0}; `callbox devices` lists the PCMs that work")]
     Card(String),
-    #[error("the card gives no sound; `callbox devices` says which do")]
+    #[error("the card delivers no sound; `callbox devices` lists the PCMs that work")]
     Silent,
     #[error("{0}")]
     Start(String),
 }
 
-/// A far end that says the sweep and keeps what it hears.
+/// A far end that sends the sweep and records what it receives.
 struct Probe {
     sweep: Vec<f32>,
     played: usize,
     recorded: Vec<f32>,
-    /// Until it was told.
+    /// Where to send the complete recording; `None` once that has been done.
     done: Option<SyncSender<Vec<f32>>>,
 }
 
@@ -124,7 +125,7 @@ impl CallSound for Probe {
     }
 }
 
-/// By the daemon's own way of the sound, without what cleans the microphone.
+/// Measures along the daemon's own sound path, without the processing of the microphone signal.
 async fn measure(config: &AudioConfig) -> Result<(Acoustics, CardTiming), MeasureError> {
     let plain = AudioConfig { echo: Echo::Off, noise_suppression: false, gain_control: false, ..config.clone() };
     let sounds = SoundBank::new(plain.rate_hz, &[]).map_err(|error| MeasureError::Start(error.to_string()))?;
@@ -153,7 +154,7 @@ async fn measure(config: &AudioConfig) -> Result<(Acoustics, CardTiming), Measur
     }
 }
 
-/// A quarter less, and still to be heard.
+/// The volume to propose: a quarter less, but still audible.
 fn volume_for(volume: u8) -> u32 {
     (u32::from(volume) * 3 / 4).max(10).min(u32::from(volume))
 }
@@ -173,7 +174,7 @@ fn findings(config: &AudioConfig, acoustics: &Acoustics) -> Vec<String> {
         |loss_db: f64| (gain_db + (loss_db - GOOD_LOSS_DB).round() as i32).clamp(CAPTURE_GAIN_DB.0, CAPTURE_GAIN_DB.1);
     if let Some(delay_ms) = acoustics.delay_ms.filter(|delay_ms| *delay_ms > MOST_DELAY_MS) {
         found.push(format!(
-            "the sound is {delay_ms:.0} ms on its way, more than the canceller reaches; name the card itself \
+            "the sound arrives after {delay_ms:.0} ms, which is too late for the echo canceller; name the card itself \
              (plughw:…, see `callbox devices`) in place of a sound server, or write audio.echo = \"half-duplex\""
         ));
     }
@@ -183,7 +184,7 @@ fn findings(config: &AudioConfig, acoustics: &Acoustics) -> Vec<String> {
     } else if loss_db < LEAST_LOSS_DB {
         found.push(format!(
             "the echo is louder than what is played; write audio.capture_gain_db = {}, move the microphone away from \
-             the loudspeaker, or write audio.volume = {}; where nothing helps, audio.echo = \"half-duplex\"",
+             the loudspeaker, or write audio.volume = {}; if nothing helps, write audio.echo = \"half-duplex\"",
             gain_for(loss_db),
             volume_for(volume)
         ));
@@ -196,8 +197,8 @@ fn findings(config: &AudioConfig, acoustics: &Acoustics) -> Vec<String> {
     // A converter that clips distorts as well.
     if distortion_percent > MUCH_DISTORTION_PERCENT && !acoustics.clipped {
         found.push(format!(
-            "the loudspeaker distorts, which no canceller takes out; write audio.volume = {} and test again; where it \
-             goes on, audio.echo = \"half-duplex\"",
+            "the loudspeaker distorts, and no echo canceller removes that; write audio.volume = {} and test again; if \
+             it still distorts, write audio.echo = \"half-duplex\"",
             volume_for(volume)
         ));
     }
@@ -224,14 +225,14 @@ fn print(acoustics: &Acoustics, findings: &[String]) {
     }
     say!("microphone   {:.1} dBFS in the sweep, {:.1} dBFS before it", acoustics.microphone_dbfs, acoustics.noise_dbfs);
     if findings.is_empty() {
-        say!("All is well: audio.echo = \"full\" will do.");
+        say!("No problem was found: audio.echo = \"full\" suits this place.");
     }
     for finding in findings {
         say!("- {finding}");
     }
 }
 
-/// As JSON: numbers with units in their names.
+/// The JSON output. The names of the fields contain their units.
 #[derive(Serialize)]
 struct Report<'a> {
     delay_ms: Option<f64>,
@@ -299,11 +300,11 @@ mod tests {
             (
                 0,
                 Acoustics { distortion_percent: 15.0, ..GOOD },
-                "loudspeaker distorts, which no canceller takes out; write audio.volume = 60",
+                "loudspeaker distorts, and no echo canceller removes that; write audio.volume = 60",
             ),
             (0, Acoustics { noise_dbfs: -40.0, microphone_dbfs: -20.0, ..GOOD }, "noise is loud"),
             (0, Acoustics { microphone_dbfs: -60.0, ..GOOD }, "hardly louder than the noise"),
-            (0, Acoustics { delay_ms: Some(180.0), ..GOOD }, "180 ms on its way"),
+            (0, Acoustics { delay_ms: Some(180.0), ..GOOD }, "arrives after 180 ms"),
             (0, Acoustics { delay_ms: None, ..GOOD }, "does not hear the loudspeaker"),
         ];
         for (gain_db, acoustics, words) in cases {

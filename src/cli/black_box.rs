@@ -1,4 +1,5 @@
-//! `callbox dump` and `callbox replay`: the black box of a running station, and what it did; or the packets of a call.
+//! `callbox dump` and `callbox replay`: write the black box of a running station, or the packets of a call, to a file,
+//! and show what the station in a black box decided.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -36,7 +37,7 @@ pub(super) async fn dump(daemon: &Daemon, file: &Path, unredacted: bool) -> Exit
     }
 }
 
-/// Records the packets of the first call that has some.
+/// Records the packets of the first call that receives any.
 pub(super) async fn packets(daemon: &Daemon, file: &Path, length: Duration) -> Exit {
     let mut client = match client::connect(daemon).await {
         Ok(client) => client,
@@ -82,10 +83,10 @@ fn since_1970() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
-/// Runs a recording through the core and tells, input by input, what was decided.
+/// Runs a recording through the core and prints, input by input, what the core decides.
 pub(super) fn replay(file: &Path) -> Exit {
     let read = std::fs::read_to_string(file).map_err(|error| error.to_string());
-    let dump = read.and_then(|text| Dump::from_text(&text).map_err(|error| format!("is no recording: {error}")));
+    let dump = read.and_then(|text| Dump::from_text(&text).map_err(|error| format!("is not a recording: {error}")));
     let dump = match dump {
         Ok(dump) => dump,
         Err(problem) => {
@@ -95,7 +96,7 @@ pub(super) fn replay(file: &Path) -> Exit {
     };
     if dump.version != env!("CARGO_PKG_VERSION") {
         let version = &dump.version;
-        say!("recorded by callbox {version}: this one, {}, may decide otherwise", env!("CARGO_PKG_VERSION"));
+        say!("recorded by callbox {version}: this version, {}, may decide differently", env!("CARGO_PKG_VERSION"));
     }
     let first = dump.inputs.first().map_or(0, |entry| entry.at.0);
     let redacted = if dump.redacted { ", numbers and codes replaced" } else { "" };
@@ -108,7 +109,7 @@ pub(super) fn replay(file: &Path) -> Exit {
         station.handle(entry.now(), entry.input);
         let decided: Vec<String> =
             std::iter::from_fn(|| station.poll_effect()).filter_map(|effect| words::effect(&config, &effect)).collect();
-        // Most deadlines are only looked at.
+        // Most deadlines lead to no decision.
         if decided.is_empty() && words == "a deadline" {
             continue;
         }

@@ -1,4 +1,4 @@
-//! `callbox check`: every error, or what will happen.
+//! `callbox check`: prints every error of a configuration, or what the station will do with it.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,7 +15,8 @@ use crate::core::OutputChange;
 use crate::gpio::{self, PinError};
 use crate::signaling::{Endpoint, client_config};
 
-/// `WatchdogSec=` and `TimeoutAbortSec=` of systemd/callbox.service.
+/// The longest time until systemd has killed a daemon that hangs: `WatchdogSec=` plus `TimeoutAbortSec=` of
+/// systemd/callbox.service.
 const HANG_TO_REST: Duration = Duration::from_secs(6);
 
 pub(super) fn check(path: &Path) -> Exit {
@@ -41,21 +42,21 @@ pub(super) fn check(path: &Path) -> Exit {
     check_pins(&config)
 }
 
-/// Every pin, with its line at the kernel or what is in its way.
+/// Prints the GPIO line of every pin, or the reason why the pin cannot be used.
 fn check_pins(config: &Config) -> Exit {
     if config.gpio.backend == GpioBackend::Simulated {
-        say!("pins      simulated: no button of this configuration is a real one");
+        say!("pins      simulated: no pin of this configuration is a real one");
         return Exit::Done;
     }
     if config.gpio.backend == GpioBackend::Rppal {
         match gpio::raspberry_pi_model() {
             Some(model) => say!("pins      registers of the {model}"),
-            None => say!("pins      not now: this is no Raspberry Pi; write backend = \"cdev\""),
+            None => say!("pins      not available: this is not a Raspberry Pi; write backend = \"cdev\""),
         }
         return Exit::Done;
     }
     if config.gpio.backend == GpioBackend::Auto && gpio::chips().is_empty() {
-        say!("pins      not now: {} (the station keeps looking)", PinError::NoChips);
+        say!("pins      not available now: {} (the station keeps looking)", PinError::NoChips);
         return Exit::Done;
     }
     let input = |wiring: &InputPin, name: &String| gpio::inspect_input(&config.gpio, wiring, name);
@@ -92,7 +93,7 @@ fn print_summary(path: &Path, config: &Config) {
     if !endpoints.iter().all(Endpoint::is_secure) {
         say!("          NOT ENCRYPTED: everybody on the network can listen");
     }
-    say!("          callers of {} are known by their number alone", config.core.sip_domains.join(", "));
+    say!("          callers of {} are identified by their number alone", config.core.sip_domains.join(", "));
     let audio = &config.audio;
     say!("sound     capture {}, playback {}, {} Hz", audio.capture, audio.playback, audio.rate_hz);
     match audio::probe(&audio.capture, &audio.playback, audio.rate_hz) {
@@ -102,7 +103,7 @@ fn print_summary(path: &Path, config: &Config) {
                 say!("          warning: {remark}");
             }
         }
-        Err(error) => say!("          not now: {error} (the station keeps trying)"),
+        Err(error) => say!("          not available now: {error} (the station keeps trying)"),
     }
     for button in &config.buttons {
         say!("button    {}: {}", button.name, trigger(config, &button.press));
@@ -130,11 +131,11 @@ fn print_summary(path: &Path, config: &Config) {
                 let others = config.outputs.iter().filter(|other| other.name != output.name && output.excludes(other));
                 let others: Vec<&str> = others.map(|other| other.name.as_str()).collect();
                 if !others.is_empty() {
-                    say!("          stays off while {} is on, whoever asks", others.join(" or "));
+                    say!("          stays off while {} is on, whatever asks for it", others.join(" or "));
                 }
                 if *max_on < HANG_TO_REST {
                     let (seconds, name) = (HANG_TO_REST.as_secs(), &output.name);
-                    say!("          a daemon that hangs is ended after {seconds} s: the {name} may be on for so long");
+                    say!("          a daemon that hangs is killed after {seconds} s: {name} may stay on until then");
                 }
             }
             OutputKind::Led { show } => say!("led       {}: shows {} states", output.name, show.len()),
@@ -151,25 +152,25 @@ fn print_calls(config: &Config) {
     let calls = &config.calls;
     let second = match calls.second_call {
         SecondCall::Reject => "declined",
-        SecondCall::Hold => "taken, and the first one is held",
-        SecondCall::Mix => "taken, and all hear each other",
-        SecondCall::Replace => "taken, and the first one ends",
+        SecondCall::Hold => "accepted, and the first one is held",
+        SecondCall::Mix => "accepted, and all hear each other",
+        SecondCall::Replace => "accepted, and the first one ends",
     };
-    say!("calls     a second one is {second}; a talk ends after {} s", calls.max_talk.as_secs());
+    say!("calls     a second call is {second}; a call ends after {} s of talk", calls.max_talk.as_secs());
     for rule in &config.dtmf {
         say!("code      {}", code(config, rule));
     }
     if !config.dtmf.is_empty() {
         let AccessConfig { wrong_codes, window, lock } = config.access;
         say!(
-            "          {wrong_codes} wrong ones within {} s turn a far end's codes off for {} s, each time twice as long",
+            "          {wrong_codes} wrong codes within {} s lock a far end's codes for {} s, each time twice as long",
             window.as_secs(),
             lock.as_secs()
         );
     }
 }
 
-/// `100, 2*: answered after 500 ms, both ways`
+/// An answer rule as text, such as `100, 2*: answered after 500 ms, sound both ways`.
 pub(super) fn answer_rule(rule: &AnswerRule) -> String {
     let what = match rule.action {
         AnswerAction::Answer if rule.after.is_zero() => "answered at once".to_owned(),
@@ -180,8 +181,8 @@ pub(super) fn answer_rule(rule: &AnswerRule) -> String {
     let mode = match (rule.action, rule.mode) {
         (AnswerAction::Decline, _) => "",
         (_, CallMode::Talk) => ", sound both ways",
-        (_, CallMode::Listen) => ", the caller hears the place and is not heard there",
-        (_, CallMode::Announce) => ", the caller is heard and hears nothing",
+        (_, CallMode::Listen) => ", the caller hears this place and is not heard here",
+        (_, CallMode::Announce) => ", the caller is heard here and hears nothing",
     };
     let hours = rule.hours.as_ref().map(|hours| format!(", {}", hours.text())).unwrap_or_default();
     let who = if rule.from.is_empty() { "anybody".to_owned() } else { patterns(&rule.from) };
@@ -192,10 +193,10 @@ fn patterns(patterns: &[NumberPattern]) -> String {
     patterns.iter().map(NumberPattern::text).collect::<Vec<_>>().join(", ")
 }
 
-/// The digits themselves are a secret.
+/// A code rule as text, without the digits, which are a secret.
 fn code(config: &Config, rule: &DtmfRule) -> String {
     let who = match &rule.from {
-        Some(from) => format!("from {}, whoever called", patterns(from)),
+        Some(from) => format!("from {}, in calls of either direction", patterns(from)),
         None => "from anybody whom the station called".to_owned(),
     };
     let tones = if rule.in_band { ", also as tones in the sound" } else { "" };
@@ -215,8 +216,8 @@ pub(super) fn rule(config: &Config, rule: &Rule) -> String {
         .iter()
         .map(|step| {
             let (after, lasting, pause) = (step.after.as_millis(), step.lasting.as_millis(), step.cooldown.as_secs());
-            let wait = if after == 0 { String::new() } else { format!(" after {after} ms, whatever happens") };
-            let still = if lasting == 0 { String::new() } else { format!(" if it is still so after {lasting} ms") };
+            let wait = if after == 0 { String::new() } else { format!(" after {after} ms in any case") };
+            let still = if lasting == 0 { String::new() } else { format!(" if the state lasts for {lasting} ms") };
             let pause = if pause == 0 { String::new() } else { format!(", then not again for {pause} s") };
             format!("{}{wait}{still}{pause}", action(config, &step.action))
         })
@@ -241,7 +242,7 @@ fn action(config: &Config, action: &Action) -> String {
             };
             format!("call {who}, ringing for {} s", ring.unwrap_or(config.calls.ring_timeout).as_secs())
         }
-        Action::Answer => "answer what rings, else".into(),
+        Action::Answer => "answer a call that rings (then nothing else)".into(),
         Action::Hangup(HangupTarget::All) => "hang up".into(),
         Action::Hangup(HangupTarget::Line(line)) => format!("hang up line {line}"),
         Action::Output { output, change } => {

@@ -13,10 +13,10 @@ use crate::control::{
 };
 use crate::core::{CallState, Direction, called};
 
-/// Between two looks whether a call is up.
+/// How often `wait-idle` asks whether a call is up.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
-/// What an output is to do.
+/// The change of an output that `callbox output` asks for.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 pub(super) enum Change {
     On,
@@ -34,7 +34,8 @@ impl From<Change> for OutputRequest {
     }
 }
 
-/// The control socket: as told, of the environment, of the configuration, or the usual ones.
+/// The control sockets to try: the one from the command line, else from the environment, else from the configuration,
+/// else the usual ones.
 fn socket_paths(daemon: &Daemon) -> Vec<PathBuf> {
     if let Some(path) = &daemon.socket {
         return vec![path.clone()];
@@ -99,7 +100,7 @@ pub(super) async fn request(daemon: &Daemon, request: Request) -> Exit {
     }
 }
 
-/// Returns at the first moment without a call.
+/// Returns as soon as no call is up.
 pub(super) async fn wait_idle(daemon: &Daemon, patience: Duration) -> Exit {
     let wait = async {
         loop {
@@ -107,7 +108,7 @@ pub(super) async fn wait_idle(daemon: &Daemon, patience: Duration) -> Exit {
                 Ok(Reply::Status(status)) if status.station.lines.iter().all(|line| line.state == CallState::Idle) => {
                     return Exit::Done;
                 }
-                // Nobody runs, so nobody talks. Anything else is no proof of that.
+                // If no daemon is running, no call is up. No other error proves that, so the wait goes on.
                 Err(Exit::Unreachable) => return Exit::Unreachable,
                 _ => tokio::time::sleep(LOOK_AGAIN).await,
             }
@@ -169,7 +170,7 @@ fn print_status(status: &FullStatus) {
         None if !station.audio.ready => say!("sound     starting"),
         None => {
             let sound = &status.sound;
-            // Between calls the card rests.
+            // There are no levels between calls, because the card is stopped.
             let levels = station.lines.iter().any(|line| line.call.is_some()).then(|| {
                 format!(", microphone {} dBFS, loudspeaker {} dBFS", sound.microphone_dbfs, sound.loudspeaker_dbfs)
             });
@@ -184,7 +185,7 @@ fn print_status(status: &FullStatus) {
             );
             let SoundStatus { capture_period_ms, playback_period_ms, lead_ms, .. } = *sound;
             if let Some(remark) = (CardTiming { capture_period_ms, playback_period_ms, lead_ms }).remark() {
-                say!("          {lead_ms} ms wait in the card: {remark}");
+                say!("          {lead_ms} ms of sound wait in the card: {remark}");
             }
         }
     }

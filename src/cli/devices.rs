@@ -10,7 +10,7 @@ use super::{Exit, complain};
 use crate::audio::{self, CardDescription, PcmDescription};
 use crate::gpio::{self, ChipDescription};
 
-/// A PCM that neither works nor fails.
+/// How long one PCM is tried before it counts as one that does not answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 #[derive(Serialize)]
@@ -48,7 +48,7 @@ pub(super) async fn devices(json: bool) -> Exit {
         let controls = controls.iter().filter_map(|(what, control)| Some(format!("{} ({what})", control.as_ref()?)));
         let controls = controls.collect::<Vec<_>>().join(", ");
         if !controls.is_empty() {
-            say!("    levels by {controls}");
+            say!("    levels are set with {controls}");
         }
     }
     if devices.cards.is_empty() {
@@ -68,7 +68,7 @@ pub(super) async fn devices(json: bool) -> Exit {
                     say!("    warning: {remark}");
                 }
             }
-            Some(problem) => say!("  {}  ({what}) not now: {problem}", pcm.name),
+            Some(problem) => say!("  {}  ({what}) does not work now: {problem}", pcm.name),
         }
     }
     if devices.pcms.is_empty() {
@@ -94,7 +94,11 @@ pub(super) async fn devices(json: bool) -> Exit {
     Exit::Done
 }
 
-/// Why a PCM works in none of its directions; a microphone need not play. What there is to say of one that works.
+/// Tries the directions of a PCM until one works, and returns the remark about that one.
+///
+/// # Errors
+///
+/// No direction works: the reason is that of the first direction.
 async fn try_in_child(pcm: &PcmDescription) -> Result<Option<String>, String> {
     let mut problem = None;
     for (has, capture) in [(pcm.capture, true), (pcm.playback, false)] {
@@ -122,10 +126,10 @@ async fn child(name: &str, capture: bool) -> Result<Option<String>, String> {
     if output.status.success() {
         return Ok(Some(words).filter(|words| !words.is_empty()));
     }
-    Err(if words.is_empty() { format!("its plug-in ends the program ({})", output.status) } else { words })
+    Err(if words.is_empty() { format!("its plug-in crashes the program ({})", output.status) } else { words })
 }
 
-/// The child's side: what there is to say goes to standard output.
+/// The child's side of `try_in_child`: prints the remark or the problem to standard output.
 pub(super) fn try_pcm(name: &str, capture: bool) -> Exit {
     match audio::try_pcm(name, capture) {
         Ok(timing) => {

@@ -1,4 +1,4 @@
-//! `callbox dsp`: the signal processing of the daemon, offline, on files.
+//! `callbox dsp`: runs the signal processing of the daemon on files.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,45 +15,45 @@ use crate::media::{MediaError, OPUS_TYPE, ReceiveCounters};
 use crate::sound::{FRAME_MS, frame_samples};
 use crate::wav::{Wav, WavError};
 
-/// All of it is kept in memory, and times may lie.
+/// The longest recording that is played: the whole output is kept in memory, and the times in a file may be wrong.
 const LONGEST_MS: u32 = 60 * 60 * 1_000;
-/// What is written after the last packet.
+/// How much sound is written after the last packet.
 const AFTER_MS: u32 = 1_000;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum DspCommand {
-    /// Take the echo out of a recording
+    /// Remove the echo from a recording
     Echo(EchoArgs),
-    /// Play recorded packets as a call does, in virtual time
+    /// Play recorded packets in the same way as a call does, in virtual time
     Receive(ReceiveArgs),
     /// Make the packets that a call would send, one every 20 ms
     Send(SendArgs),
-    /// Name the DTMF digits in a recording, as in_band = true hears them
+    /// Print the DTMF digits in a recording, as a call with in_band = true detects them
     Digits(DigitsArgs),
 }
 
 #[derive(Debug, Args)]
 pub(super) struct EchoArgs {
-    /// What the loudspeaker was given: mono WAV, 16 or 48 kHz
+    /// What the loudspeaker played: mono WAV, 16 or 48 kHz
     #[arg(long, value_name = "F.wav")]
     far: PathBuf,
-    /// What the microphone heard in the same time
+    /// What the microphone heard at the same time
     #[arg(long, value_name = "M.wav")]
     mic: PathBuf,
-    /// Where to write what the far end would hear; the delay of the processing is taken out
+    /// Where to write what the far end would hear; the delay of the processing is removed
     #[arg(long, value_name = "O.wav")]
     out: PathBuf,
-    /// Take steady noise down as well, as audio.noise_suppression
+    /// Reduce steady noise as well, like audio.noise_suppression
     #[arg(long)]
     noise_suppression: bool,
-    /// Bring speech to one level, as audio.gain_control
+    /// Bring speech to one level, like audio.gain_control
     #[arg(long)]
     gain_control: bool,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct ReceiveArgs {
-    /// RTP in the format of rtpdump: Opus as type 111, G.711 as 0 and 8
+    /// RTP packets in the format of rtpdump: G.711 with the payload types 0 and 8, Opus with the type of --opus-type
     #[arg(long, value_name = "F.rtpdump")]
     trace: PathBuf,
     /// Where to write what is heard, from the start of the recording to a second after the last packet
@@ -69,23 +69,23 @@ pub(super) struct ReceiveArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct SendArgs {
-    /// What is said: mono WAV, 16 or 48 kHz
+    /// The sound to send: mono WAV, 16 or 48 kHz
     #[arg(long, value_name = "I.wav")]
     input: PathBuf,
     /// Where to write the packets, in the format of rtpdump
     #[arg(long, value_name = "F.rtpdump")]
     trace: PathBuf,
-    /// opus, pcma or pcmu
+    /// Codec: opus, pcma or pcmu
     #[arg(long, default_value = "opus", value_parser = codec)]
     codec: Codec,
-    /// What part of them the far end reports as lost
+    /// The share of packets that the far end reports as lost
     #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
     loss: u8,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct DigitsArgs {
-    /// What the far end says: mono WAV, 8, 16 or 48 kHz
+    /// The sound of the far end: mono WAV, 8, 16 or 48 kHz
     #[arg(long, value_name = "I.wav")]
     input: PathBuf,
 }
@@ -120,9 +120,9 @@ enum DspError {
     Write { path: PathBuf, error: std::io::Error },
     #[error("{path}: {error}", path = path.display())]
     Trace { path: PathBuf, error: TraceError },
-    #[error("{path}: no packet of Opus ({opus_type}) or G.711 (0, 8) in it; give --opus-type where Opus has another", path = path.display())]
+    #[error("{path}: it has no packet of Opus ({opus_type}) or G.711 (0, 8); give --opus-type if Opus has another type", path = path.display())]
     NoSpeech { path: PathBuf, opus_type: u8 },
-    #[error("{path}: a packet {minutes} minutes after the start; recordings of an hour at most are played", path = path.display())]
+    #[error("{path}: its last packet comes {minutes} minutes after the start; a recording may last an hour at most", path = path.display())]
     TooLong { path: PathBuf, minutes: u32 },
     #[error("{0}")]
     Media(MediaError),
@@ -197,10 +197,10 @@ fn receive(args: &ReceiveArgs) -> Result<(), DspError> {
     write(&args.out, args.rate, heard.iter())?;
     let (delay_ms, target_ms) = (delays_ms / f64::from(frames), targets_ms / f64::from(frames));
     let ReceiveCounters { received, late, lost, concealed_ms, shortened_ms, lengthened_ms } = counters;
-    say!("received   {received} packets, {late} of them too late or twice");
-    say!("lost       {lost} packets, {concealed_ms:.0} ms made up");
-    say!("stretched  {shortened_ms:.0} ms left out, {lengthened_ms:.0} ms said twice");
-    say!("delay      {delay_ms:.1} ms above the fastest packet's, target {target_ms:.1} ms");
+    say!("received   {received} packets, {late} of them too late or duplicate");
+    say!("lost       {lost} packets, {concealed_ms:.0} ms concealed");
+    say!("stretched  {shortened_ms:.0} ms left out, {lengthened_ms:.0} ms repeated");
+    say!("delay      {delay_ms:.1} ms more than that of the fastest packet, target {target_ms:.1} ms");
     Ok(())
 }
 
@@ -233,19 +233,19 @@ fn digits(args: &DigitsArgs) -> Result<(), DspError> {
     Ok(())
 }
 
-/// A frame of a signal, and silence after its end.
+/// Copies a frame of a signal; silence follows its end.
 fn take(signal: &[f32], begin: usize, frame: &mut [f32]) {
     for (offset, sample) in frame.iter_mut().enumerate() {
         *sample = signal.get(begin + offset).copied().unwrap_or_default();
     }
 }
 
-/// Rates of the capture path.
+/// The rates of the capture path.
 const CARD_RATES_HZ: &[u32] = &[16_000, 48_000];
-/// The same, and that of the telephone network.
+/// The rates of the capture path and of the telephone network.
 const ALL_RATES_HZ: &[u32] = &[8_000, 16_000, 48_000];
 
-/// Samples and rate, which is one of some.
+/// Reads the samples and the rate of a mono WAV file. The rate must be one of `rates_hz`.
 fn read(path: &Path, rates_hz: &'static [u32]) -> Result<(Vec<f32>, u32), DspError> {
     let wav = Wav::read(path).map_err(|error| DspError::Wav { path: path.to_owned(), error })?;
     let Wav { rate_hz, channels, samples } = wav;

@@ -1,4 +1,4 @@
-//! Man page, completions and JSON schemas, from the definitions themselves.
+//! The man page, the shell completions and the JSON schemas, generated from the definitions in the code.
 
 use std::io::Write;
 
@@ -8,12 +8,12 @@ use clap::CommandFactory;
 use super::{Cli, Exit, complain, output};
 use crate::control::{EventRecord, FullStatus};
 
-/// Which output.
+/// The output that a schema describes.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 pub(super) enum SchemaOf {
     /// `callbox status --json`
     Status,
-    /// A line of `callbox events --json`
+    /// One line of `callbox events --json`
     Events,
 }
 

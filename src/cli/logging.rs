@@ -10,8 +10,8 @@ use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// The WebRTC library logs each packet that it cannot send; the states that matter are facts of
-/// our own.
+/// Log levels of libraries. The WebRTC library logs each packet that it cannot send; callbox reports the states that
+/// matter as facts of its own.
 const LIBRARIES: [(&str, LevelFilter); 5] = [
     ("webrtc", LevelFilter::OFF),
     ("rtc", LevelFilter::OFF),
@@ -20,11 +20,12 @@ const LIBRARIES: [(&str, LevelFilter); 5] = [
     ("rustls_platform_verifier", LevelFilter::ERROR),
 ];
 
-/// Starts logging at a level, or at one per target. A second call has no effect.
+/// Starts logging. `level` is one level, or a list of levels per target such as `warn,callbox=info`. A second call has
+/// no effect.
 pub(crate) fn start(level: &str) {
     let filter = level.parse::<Targets>().unwrap_or_default().with_targets(LIBRARIES);
     let registry = tracing_subscriber::registry().with(filter);
-    // The journal shows a service's standard error as well: one of the two.
+    // The journal also shows the standard error of a service, so only one of the two is used.
     let journal = std::env::var_os("JOURNAL_STREAM").and_then(|_| tracing_journald::layer().ok());
     let _ = match journal {
         Some(journal) => registry.with(journal.with_field_prefix(None)).try_init(),
@@ -37,7 +38,7 @@ pub(crate) fn start(level: &str) {
     };
 }
 
-/// The words of a fact say what its fields say.
+/// Leaves out the fields of a fact, because its message already says the same.
 fn write_field(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> std::fmt::Result {
     match field.name() {
         "message" => write!(writer, "{value:?}"),

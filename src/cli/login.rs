@@ -1,4 +1,4 @@
-//! `callbox login`: from a password or config token to a session token in a file.
+//! `callbox login`: gets a session token with a password or a config token, and writes it to a file.
 
 use std::path::{Path, PathBuf};
 
@@ -12,10 +12,10 @@ use crate::station::machine_identifier;
 
 #[derive(Debug, Args)]
 pub(super) struct LoginArgs {
-    /// Address of the telephony server, as core.url
+    /// Address of the telephony server, like core.url
     #[arg(long)]
     url: Url,
-    /// Tenant, as core.tenant
+    /// Tenant, like core.tenant
     #[arg(long)]
     tenant: Option<String>,
     /// User name
@@ -30,10 +30,10 @@ pub(super) struct LoginArgs {
     /// Where to write the session token
     #[arg(long, value_name = "OUT")]
     token_file: PathBuf,
-    /// CA of the server, as core.ca_file
+    /// CA of the server, like core.ca_file
     #[arg(long, value_name = "F")]
     ca_file: Option<PathBuf>,
-    /// Device id, as core.identifier
+    /// Device id, like core.identifier
     #[arg(long)]
     identifier: Option<String>,
     /// Allow http:// for a lab
@@ -44,7 +44,7 @@ pub(super) struct LoginArgs {
 pub(super) async fn login(args: LoginArgs) -> Exit {
     let mut url = args.url;
     let secure = matches!(url.scheme(), "https" | "wss");
-    // What does not leave the machine needs no encryption.
+    // A connection that does not leave the machine needs no encryption.
     let local = match url.host() {
         Some(url::Host::Domain(name)) => name == "localhost",
         Some(url::Host::Ipv4(address)) => address.is_loopback(),

@@ -1,4 +1,5 @@
-//! One file per subcommand; the definitions here also make the man page and the completions.
+//! The command line: one file per subcommand. The man page and the shell completions are generated from the
+//! definitions here.
 
 mod audio;
 mod black_box;
@@ -24,18 +25,18 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use output::say_error;
 
-/// Exit codes (`interface.md`).
+/// Exit codes (docs/configuration.md, "Commands").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// 0
+    /// 0.
     Done,
-    /// 1
+    /// 1.
     Failed,
-    /// 2: bad usage or configuration.
+    /// 2: the usage or the configuration is wrong.
     Usage,
-    /// 3: daemon not reachable.
+    /// 3: no daemon can be reached.
     Unreachable,
-    /// 4: refused by policy.
+    /// 4: the station or the server refused the request.
     Refused,
 }
 
@@ -51,7 +52,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Where the configuration is unless told otherwise.
+/// The configuration file if `--config` is not given.
 pub(crate) const DEFAULT_CONFIG: &str = "/etc/callbox/callbox.toml";
 
 /// Intercom station: buttons to calls, WebRTC audio through ALSA.
@@ -76,7 +77,7 @@ enum Command {
         #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
         config: PathBuf,
     },
-    /// Drive every output to rest: before the daemon starts, and after it ended in any way
+    /// Switch every output to rest; run it before the daemon starts and after it has stopped for any reason
     OutputsOff {
         /// Configuration file
         #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
@@ -84,19 +85,19 @@ enum Command {
     },
     /// List sound cards, PCM names that work, GPIO chips and pins
     Devices {
-        /// As JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Measure how the station sounds where it hangs
+    /// Measure the sound at the place where the station is installed
     #[command(subcommand)]
     Audio(audio::AudioCommand),
-    /// Try one PCM for 100 ms: `devices` calls it, since a plug-in of alsa-lib may crash
+    /// Try one PCM for 100 ms; `devices` runs this as a process of its own, because a plug-in of alsa-lib may crash
     #[command(hide = true)]
     TryPcm {
         /// ALSA PCM name
         name: String,
-        /// The microphone's direction
+        /// Try capture instead of playback
         #[arg(long)]
         capture: bool,
     },
@@ -104,15 +105,15 @@ enum Command {
     Login(login::LoginArgs),
     /// Show the running station on one screen
     Status {
-        /// The typed snapshot
+        /// Print JSON, as described by `callbox schema status`
         #[arg(long)]
         json: bool,
         #[command(flatten)]
         daemon: Daemon,
     },
-    /// Wait until no call is up: before an upgrade or a reboot
+    /// Wait until no call is up, for example before an upgrade or a reboot
     WaitIdle {
-        /// Give up after so many seconds
+        /// Give up after this many seconds
         #[arg(long, value_name = "N", default_value_t = 600)]
         timeout_s: u64,
         #[command(flatten)]
@@ -122,10 +123,10 @@ enum Command {
     Press {
         /// Name of the button
         name: String,
-        /// A long press
+        /// Make it a long press
         #[arg(long, conflicts_with = "double")]
         long: bool,
-        /// A double press
+        /// Make it a double press
         #[arg(long)]
         double: bool,
         #[command(flatten)]
@@ -133,7 +134,7 @@ enum Command {
     },
     /// Call a number
     Call {
-        /// The number
+        /// The number to call
         number: String,
         /// Line to use; any idle one by default
         #[arg(long, value_name = "N")]
@@ -143,7 +144,7 @@ enum Command {
     },
     /// Hang up
     Hangup {
-        /// This line only
+        /// Hang up this line only; all lines by default
         #[arg(long, value_name = "N")]
         line: Option<u32>,
         #[command(flatten)]
@@ -151,7 +152,7 @@ enum Command {
     },
     /// Answer the call that rings here
     Answer {
-        /// Line that rings
+        /// Line whose call to answer
         #[arg(long, value_name = "N")]
         line: Option<u32>,
         #[command(flatten)]
@@ -174,46 +175,46 @@ enum Command {
         #[command(flatten)]
         daemon: Daemon,
     },
-    /// Silence the microphone, until the end of the call
+    /// Mute the microphone until the end of the call
     Mute {
-        /// Until told otherwise
+        /// Keep the change after the end of the call, until it is changed again
         #[arg(long)]
         keep: bool,
         #[command(flatten)]
         daemon: Daemon,
     },
-    /// Open the microphone again
+    /// Unmute the microphone
     Unmute {
         #[command(flatten)]
         daemon: Daemon,
     },
-    /// Set the loudspeaker, 0 to 100, until the end of the call
+    /// Set the volume of the loudspeaker until the end of the call
     Volume {
         /// 0 to 100
         #[arg(value_parser = clap::value_parser!(u8).range(0..=100))]
         volume: u8,
-        /// Until told otherwise
+        /// Keep the change after the end of the call, until it is changed again
         #[arg(long)]
         keep: bool,
         #[command(flatten)]
         daemon: Daemon,
     },
-    /// Drive a relay or LED
+    /// Switch a relay or an LED
     Output {
         /// Name of the output
         name: String,
-        /// What it is to do
+        /// What to do with it
         #[arg(value_enum)]
         change: client::Change,
-        /// Length of a pulse, milliseconds
+        /// Length of a pulse in milliseconds
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=600_000))]
         ms: Option<u64>,
         #[command(flatten)]
         daemon: Daemon,
     },
-    /// Follow what happens
+    /// Print what happens at the station, as it happens
     Events {
-        /// As JSON, one object a line
+        /// Print JSON, one object per line
         #[arg(long)]
         json: bool,
         #[command(flatten)]
@@ -223,10 +224,10 @@ enum Command {
     Explain(ExplainArgs),
     /// Write the black box of the last minutes to a file, or record the packets of a call
     Dump {
-        /// The file
+        /// The file to write
         file: PathBuf,
-        /// Record what comes from the far end from now on, for so many seconds or until Ctrl-C, in the format of
-        /// rtpdump: what is said can be heard in it
+        /// Record the packets that come from the far end, for this many seconds or until Ctrl-C, in the format of
+        /// rtpdump; the recording contains what the far end says
         #[arg(long, value_name = "SECONDS", conflicts_with = "unredacted",
             value_parser = clap::value_parser!(u64).range(1..=3600))]
         packets: Option<u64>,
@@ -236,9 +237,9 @@ enum Command {
         #[command(flatten)]
         daemon: Daemon,
     },
-    /// Run a black box again and show what was decided
+    /// Run a black box again and show what the station decided
     Replay {
-        /// The file
+        /// A file that `callbox dump` wrote
         file: PathBuf,
     },
     /// Run the signal processing of the daemon on files
@@ -248,7 +249,7 @@ enum Command {
     Sandbox(sandbox::SandboxArgs),
     /// Print shell completions
     Completions {
-        /// The shell
+        /// The shell to complete for
         #[arg(value_enum)]
         shell: clap_complete::Shell,
     },
@@ -256,7 +257,7 @@ enum Command {
     Man,
     /// Print the JSON schema of `--json` output
     Schema {
-        /// Which output
+        /// The command whose output the schema describes
         #[arg(value_enum)]
         of: generate::SchemaOf,
     },
@@ -265,34 +266,34 @@ enum Command {
 /// What to explain: the last call, or something that may happen and is only rehearsed.
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {
-    /// The last call; the default
+    /// Explain the last call (the default)
     #[arg(value_name = "last", value_parser = ["last"])]
     what: Option<String>,
     /// Print what a press of this button would do, without doing it
     #[arg(long, value_name = "NAME", group = "trial", conflicts_with = "what")]
     press: Option<String>,
-    /// A long press
+    /// Make it a long press
     #[arg(long, requires = "press", conflicts_with = "double")]
     long: bool,
-    /// A double press
+    /// Make it a double press
     #[arg(long, requires = "press")]
     double: bool,
-    /// Print what an edge of this sensor would do
+    /// Print what would happen when this sensor opens or closes
     #[arg(long, num_args = 2, value_names = ["NAME", "opened|closed"], group = "trial", conflicts_with = "what")]
     sensor: Option<Vec<String>>,
-    /// Print what these digits of a far end would do
+    /// Print what would happen when a far end types these digits
     #[arg(long, value_name = "DIGITS", requires = "from", group = "trial", conflicts_with = "what")]
     dtmf: Option<String>,
-    /// The number of the far end that types them
+    /// The number of the far end that types the digits
     #[arg(long, value_name = "NUMBER", requires = "dtmf")]
     from: Option<String>,
     /// Print what a call from this number would do
     #[arg(long, value_name = "NUMBER", group = "trial", conflicts_with = "what")]
     incoming: Option<String>,
-    /// At this local time, as "Sun 03:00"; now by default
+    /// The local time of the rehearsal, such as "Sun 03:00"; now by default
     #[arg(long, value_name = "TIME", requires = "trial", value_parser = explain::time_argument)]
     at: Option<crate::core::LocalTime>,
-    /// Without a connection to the server
+    /// Assume that there is no connection to the server
     #[arg(long, requires = "trial", conflicts_with_all = ["dtmf", "incoming"])]
     offline: bool,
     #[command(flatten)]
@@ -300,11 +301,11 @@ pub(crate) struct ExplainArgs {
 }
 
 impl ExplainArgs {
-    /// What is to be rehearsed, if anything.
+    /// The trial that the arguments ask for, or `None` for the last call.
     ///
     /// # Errors
     ///
-    /// A sensor does something else than open or close.
+    /// The state of the sensor is neither `opened` nor `closed`.
     fn trial(&self) -> Result<Option<explain::Trial>, String> {
         if let Some(button) = self.press.clone() {
             return Ok(Some(explain::Trial::Press { button, gesture: gesture(self.long, self.double) }));
@@ -313,7 +314,7 @@ impl ExplainArgs {
             let opened = match edge.as_str() {
                 "opened" => true,
                 "closed" => false,
-                other => return Err(format!("\"{other}\" is nothing that a sensor does; write opened or closed")),
+                other => return Err(format!("\"{other}\" is not a change of a sensor; write opened or closed")),
             };
             return Ok(Some(explain::Trial::Sensor { sensor: sensor.clone(), opened }));
         }
@@ -336,18 +337,19 @@ fn gesture(long: bool, double: bool) -> crate::core::Gesture {
 /// How to find a running daemon.
 #[derive(Debug, Args)]
 pub(crate) struct Daemon {
-    /// Control socket of the daemon; by default the one of its configuration
+    /// Control socket of the daemon; by default the one in its configuration
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
-    /// Configuration file that names the socket
+    /// Configuration file that names the control socket
     #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
     config: PathBuf,
 }
 
-/// Threads for what blocks: files, names, cards. Fewer than the service may have (`TasksMax=`).
+/// The most threads for blocking work: files, name resolution, sound cards. It must stay below `TasksMax=` of
+/// systemd/callbox.service.
 const MAX_BLOCKING_THREADS: usize = 16;
 
-/// Parses the arguments and does what they say.
+/// Parses the arguments, runs the subcommand and returns its exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
@@ -358,7 +360,7 @@ pub fn main() -> ExitCode {
     {
         Ok(runtime) => runtime,
         Err(error) => {
-            say_error!("callbox: no runtime: {error}");
+            say_error!("callbox: the runtime cannot be started: {error}");
             return Exit::Failed.into();
         }
     };
@@ -416,19 +418,19 @@ async fn dispatch(command: Command) -> Exit {
     }
 }
 
-/// Prints an error as the user is to see it.
+/// Prints an error to standard error, with the name of the program.
 pub(crate) fn complain(error: impl std::fmt::Display) {
     say_error!("callbox: {error}");
 }
 
-/// The environment as the configuration wants it.
+/// The environment variables whose name and value are UTF-8.
 pub(crate) fn environment() -> std::collections::BTreeMap<String, String> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect()
 }
 
-/// Reads the configuration, or prints every error.
+/// Reads the configuration; if that fails, prints every error and returns the exit code.
 pub(crate) fn load(path: &Path) -> Result<crate::config::Config, Exit> {
     crate::config::load(path, &environment()).map_err(|errors| {
         say_error!("{errors}");
@@ -436,8 +438,8 @@ pub(crate) fn load(path: &Path) -> Result<crate::config::Config, Exit> {
     })
 }
 
-/// An address such as `127.0.0.1:8642` or `8642`.
+/// Parses an address such as `127.0.0.1:8642`; `8642` alone is a port on 127.0.0.1.
 pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, String> {
     let text = if text.parse::<u16>().is_ok() { format!("127.0.0.1:{text}") } else { text.to_owned() };
-    text.parse().map_err(|_| "write an address with its port, as 127.0.0.1:8642 or [::1]:8642".to_owned())
+    text.parse().map_err(|_| "write an address with its port, such as 127.0.0.1:8642 or [::1]:8642".to_owned())
 }

@@ -1,14 +1,14 @@
-//! What a command prints. A reader that has had enough (`callbox check | head -1`) is told nothing more; the command goes
-//! on to its end, for its exit code still says what came of it.
+//! What a command prints. When the reader closes the pipe (`callbox check | head -1`), nothing more is printed, but the
+//! command still runs to its end, because its exit code still reports the result.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A line on standard output.
+/// Prints a line to standard output.
 macro_rules! say {
     ($($argument:tt)*) => { $crate::cli::output::bytes(format!("{}\n", format_args!($($argument)*)).as_bytes()) };
 }
-/// A line on standard error.
+/// Prints a line to standard error.
 macro_rules! say_error {
     ($($argument:tt)*) => { $crate::cli::output::error_line(format_args!($($argument)*)) };
 }
@@ -16,12 +16,13 @@ pub(super) use {say, say_error};
 
 static READER_GONE: AtomicBool = AtomicBool::new(false);
 
-/// Nobody reads standard output any more: a command without an end of its own ends.
+/// Whether nobody reads standard output any more. A command that would run for ever stops then.
 pub(super) fn reader_is_gone() -> bool {
     READER_GONE.load(Ordering::Relaxed)
 }
 
-/// Writes all of it to standard output. A place that cannot be written, such as a full disk, ends the command.
+/// Writes the whole text to standard output. A write error other than a closed pipe, such as a full disk, ends the
+/// process.
 pub(super) fn bytes(text: &[u8]) {
     if reader_is_gone() {
         return;
@@ -37,7 +38,7 @@ pub(super) fn bytes(text: &[u8]) {
     }
 }
 
-/// What goes wrong with standard error itself can be told to nobody.
+/// Prints a line to standard error. An error of that write is ignored, because there is nowhere to report it.
 pub(super) fn error_line(text: std::fmt::Arguments<'_>) {
     let _ = std::io::stderr().write_all(format!("{text}\n").as_bytes());
 }

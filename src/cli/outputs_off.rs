@@ -1,7 +1,7 @@
-//! `callbox outputs-off`: every relay and LED to rest, by nobody's grace but the kernel's.
+//! `callbox outputs-off`: switches every relay and LED to rest, without help from a running daemon.
 //!
-//! Kernels differ in what becomes of a line whose holder died: some put it back to an input, a Raspberry Pi's
-//! goes on driving it. systemd runs this before the daemon and after it, however it ended.
+//! Kernels differ in what happens to a GPIO line whose holder died: some make it an input again, and a Raspberry Pi's
+//! keeps driving it. So systemd runs this command before the daemon starts and after it has stopped for any reason.
 
 use std::path::Path;
 
@@ -11,10 +11,10 @@ use super::{Exit, complain, environment};
 use crate::config::{GpioBackend, GpioConfig, OutputPin, load_outputs};
 use crate::gpio::put_outputs_to_rest;
 
-/// In `$RUNTIME_DIRECTORY`, written by the daemon.
+/// A file in `$RUNTIME_DIRECTORY` that the daemon writes.
 pub(super) const HELD_OUTPUTS: &str = "outputs.json";
 
-/// The outputs that the daemon drives, whatever the configuration has become since.
+/// The outputs that the daemon drives. The configuration file may have changed since the daemon read it.
 #[derive(serde::Serialize, serde::Deserialize)]
 pub(super) struct HeldOutputs {
     pub(super) gpio: GpioConfig,
@@ -51,7 +51,7 @@ fn read_held(path: &Path) -> Option<HeldOutputs> {
     serde_json::from_str(&std::fs::read_to_string(path).ok()?).ok()
 }
 
-/// Whether all of them are at rest.
+/// Switches outputs to rest, and returns whether all of them are at rest now.
 fn rest(gpio: &GpioConfig, outputs: &[OutputPin]) -> bool {
     if gpio.backend == GpioBackend::Simulated {
         return true;

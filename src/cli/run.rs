@@ -16,7 +16,7 @@ use crate::station::{
     RunningStation, StartError, StationHandle, StationOptions, forget_starts, machine_identifier, note_start,
 };
 
-/// A start takes no longer than this (`TimeoutStartSec=` of systemd/callbox.service).
+/// The longest time for a start (`TimeoutStartSec=` of systemd/callbox.service).
 const START_PATIENCE: Duration = Duration::from_secs(20);
 
 pub(super) async fn run(path: &Path) -> Exit {
@@ -44,7 +44,8 @@ pub(super) async fn run(path: &Path) -> Exit {
     let station = match RunningStation::start(options) {
         Ok(station) => station,
         Err(error) => {
-            // Only what the configuration names stays wrong until somebody mends it: systemd tries the rest again.
+            // An error in what the configuration names lasts until somebody corrects it. After any other error, systemd
+            // starts the daemon again.
             let exit = match error {
                 StartError::Tls(_) | StartError::Sound(_) => Exit::Usage,
                 StartError::Audio(_) | StartError::Random(_) => Exit::Failed,
@@ -62,7 +63,7 @@ pub(super) async fn run(path: &Path) -> Exit {
         }
     };
     let mut hangup = signal(SignalKind::hangup()).ok();
-    // Without systemd there is nobody to tell.
+    // Without systemd there is nobody to notify.
     let _ = sd_notify::notify(&[NotifyState::Ready]);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), socket = %control.path().display(), "started");
     reload_until_stopped(path, &station.handle, hangup.as_mut()).await;
@@ -76,14 +77,14 @@ pub(super) async fn run(path: &Path) -> Exit {
     Exit::Done
 }
 
-/// Waits where many lives before this one have ended by themselves. Gives whether to go on: `false` where somebody
-/// asks for the end meanwhile.
+/// Waits if several daemons before this one have stopped by themselves. Returns whether to start: `false` if a signal
+/// asked the daemon to stop meanwhile.
 async fn wait_after_starts(folder: Option<&Path>) -> bool {
     let Some(wait) = folder.map(note_start).filter(|wait| !wait.is_zero()) else { return true };
-    let words = format!("waits {} s: it has ended by itself again and again", wait.as_secs_f32().round());
+    let words = format!("waits {} s: it has stopped by itself several times", wait.as_secs_f32().round());
     tracing::warn!("{words}");
     let patience = u32::try_from((wait + START_PATIENCE).as_micros()).unwrap_or(u32::MAX);
-    // Without systemd there is nobody to tell.
+    // Without systemd there is nobody to notify.
     let _ = sd_notify::notify(&[NotifyState::ExtendTimeoutUsec(patience), NotifyState::Status(&words)]);
     tokio::select! {
         () = tokio::time::sleep(wait) => true,
@@ -123,22 +124,23 @@ async fn reload(path: &Path, station: &StationHandle) {
         Err(errors) => errors,
     };
     for error in errors.0 {
-        tracing::error!(%error, "the new configuration is wrong; the old one stays");
+        tracing::error!(%error, "the new configuration is wrong; the old one stays in use");
     }
 }
 
-/// Which lines are about to be driven, for `callbox outputs-off` after this process: the file may be another by then.
+/// Writes down which outputs this process will drive, for `callbox outputs-off` after it has stopped: the configuration
+/// file may have changed by then.
 fn remember_outputs(config: &Config) {
     let Some(folder) = first_folder("RUNTIME_DIRECTORY") else { return };
     let held = HeldOutputs { gpio: config.gpio.clone(), outputs: config.outputs.clone() };
     let result = serde_json::to_string(&held).map_err(std::io::Error::from);
     let result = result.and_then(|text| std::fs::write(folder.join(HELD_OUTPUTS), text));
     if let Err(error) = result {
-        tracing::warn!(folder = %folder.display(), %error, "outputs-off will know the outputs by the configuration alone");
+        tracing::warn!(folder = %folder.display(), %error, "outputs-off will read the outputs from the configuration");
     }
 }
 
-/// `$STATE_DIRECTORY`, then `$RUNTIME_DIRECTORY` (systemd.exec(5)); of each list the first.
+/// The first folder of `$STATE_DIRECTORY`, then the first one of `$RUNTIME_DIRECTORY` (systemd.exec(5)).
 fn token_folders() -> Vec<PathBuf> {
     ["STATE_DIRECTORY", "RUNTIME_DIRECTORY"].into_iter().filter_map(first_folder).collect()
 }

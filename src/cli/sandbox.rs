@@ -17,22 +17,22 @@ use crate::sandbox::{
 
 #[derive(Debug, Args)]
 pub(super) struct SandboxArgs {
-    /// Where to listen; off loopback it serves https only
+    /// Address to listen on; https only, unless it is a loopback address
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8642", value_parser = listen_address)]
     listen: SocketAddr,
     /// File with account tables: number, name, password
     #[arg(long, value_name = "FILE")]
     accounts: Option<PathBuf>,
-    /// Leave the station out
+    /// Start the server without a station
     #[arg(long, conflicts_with = "config")]
     no_station: bool,
     /// Configuration of the station; its [core] is replaced
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Control socket of the station, for `callbox press` and the others
+    /// Control socket of the station, for `callbox press` and similar commands
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
-    /// Where the CA and its certificate are kept
+    /// Folder for the CA and the server's certificate
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Certificate chain of the server
@@ -41,10 +41,10 @@ pub(super) struct SandboxArgs {
     /// Private key of the server
     #[arg(long, value_name = "F", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
-    /// A name of this server, beside its addresses; may be repeated
+    /// A name of this server, in addition to its addresses; may be repeated
     #[arg(long, value_name = "NAME")]
     host_name: Vec<String>,
-    /// Use the built-in microphone even where there is a sound card
+    /// Use the built-in microphone even if there is a sound card
     #[arg(long)]
     no_sound_card: bool,
 }
@@ -82,7 +82,7 @@ async fn start(args: SandboxArgs) -> Result<(Sandbox, Option<ControlServer>), Ex
                 .data
                 .clone()
                 .or_else(data_folder)
-                .ok_or_else(|| usage("no place for the certificate; name one with --data"))?;
+                .ok_or_else(|| usage("there is no folder for the certificate; name one with --data"))?;
             Some(ServerCertificate::make(&folder, &host_names, &addresses).map_err(usage)?)
         }
     };
@@ -108,7 +108,7 @@ async fn start(args: SandboxArgs) -> Result<(Sandbox, Option<ControlServer>), Ex
                 return Err(usage(error));
             }
         },
-        // Nobody asked for one: where none can be had, the front panel is enough.
+        // Nobody asked for a control socket: if none can be made, the front panel is enough.
         (None, Some(handle)) => ControlServer::bind_configured(None, handle).await.ok(),
     };
     if let Some(control) = &control {
@@ -121,7 +121,7 @@ async fn start(args: SandboxArgs) -> Result<(Sandbox, Option<ControlServer>), Ex
 fn accounts(args: &SandboxArgs, loopback: bool) -> Result<Vec<Account>, Exit> {
     match &args.accounts {
         Some(file) => load_accounts(file).map_err(usage),
-        // A name is for those who come from elsewhere, by a proxy: they must not know the password.
+        // A host name means that clients come from other machines through a proxy: they must not know the password.
         None if loopback && !args.host_name.is_empty() => {
             let password = random_password().map_err(usage)?;
             let fresh = |account: Account| Account { password: password.clone(), ..account };
@@ -129,7 +129,8 @@ fn accounts(args: &SandboxArgs, loopback: bool) -> Result<Vec<Account>, Exit> {
         }
         None if loopback => Ok(default_accounts()),
         None => Err(usage(
-            "off loopback the accounts with the well-known password are not served; write your own and name them with --accounts",
+            "the default accounts have a well-known password, so they are for loopback only; write an accounts file \
+             and name it with --accounts",
         )),
     }
 }
@@ -139,7 +140,7 @@ fn station(args: &SandboxArgs, accounts: &[Account]) -> Result<Option<Config>, E
         _ if args.no_station => Ok(None),
         None => default_station(accounts).map(Some).map_err(usage),
         Some(file) => {
-            // The sandbox replaces [core]: what is missing there is no error.
+            // The sandbox replaces [core], so a missing key there is not an error.
             let mut environment = environment();
             environment.retain(|name, _| !name.starts_with("CALLBOX_CORE__"));
             let text = std::fs::read_to_string(file).map_err(|error| usage(format!("{}: {error}", file.display())))?;
@@ -158,7 +159,9 @@ fn station(args: &SandboxArgs, accounts: &[Account]) -> Result<Option<Config>, E
 fn certificate_words(certificate: &ServerCertificate) -> String {
     match &certificate.ca_file {
         Some(ca_file) => format!(
-            "CA         {}\n           SHA-256 {}\n           stations trust it by the line  ca_file = \"{}\"\n           phones trust it once it is installed as a CA",
+            "CA         {}\n           SHA-256 {}\n           \
+             a station trusts it with this line in [core]:  ca_file = \"{}\"\n           \
+             a phone trusts it after you install it there as a CA",
             ca_file.display(),
             certificate.fingerprint,
             ca_file.display()
@@ -183,7 +186,7 @@ fn announce(
     let base = format!("{scheme}://{}", SocketAddr::new(shown, sandbox.address.port()));
     say!("Web phone  {base}/");
     if sandbox.station.is_some() {
-        say!("Station    {base}/station  (it is called {STATION_NUMBER})");
+        say!("Station    {base}/station  (its number is \"{STATION_NUMBER}\")");
     }
     if well_known {
         let password = accounts.first().map(|account| account.password.as_str()).unwrap_or_default();
@@ -196,7 +199,7 @@ fn announce(
         && sandbox.station.is_some()
         && !accounts.iter().any(|account| account.number == STATION_NUMBER)
     {
-        say!("Panel      locked: an account \"{STATION_NUMBER}\" in the accounts file gives it a password");
+        say!("Panel      locked: to give it a password, add an account \"{STATION_NUMBER}\" to the accounts file");
     }
     if let Some(words) = certificate {
         say!("{words}");
@@ -206,7 +209,7 @@ fn announce(
     }
 }
 
-/// Says where the station's sound comes from, once that is known.
+/// Prints where the station's sound comes from, as soon as that is known.
 async fn tell_sound(station: &crate::station::StationHandle) {
     use crate::control::{Controlled, Reply, Request};
     for _ in 0..20 {
@@ -231,14 +234,15 @@ fn data_folder() -> Option<PathBuf> {
     Some(base.join("callbox/sandbox"))
 }
 
-/// The machine's name, alone and as mDNS has it.
+/// The machine's host name, and its mDNS name.
 fn machine_names() -> Vec<String> {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = name.trim();
     if name.is_empty() { Vec::new() } else { vec![name.to_owned(), format!("{name}.local")] }
 }
 
-/// The addresses that the certificate is for: the one listened on, or those with a route.
+/// The addresses for the certificate: the one that the server listens on, or, if that is a wildcard, 127.0.0.1 and the
+/// source addresses of the default routes.
 fn own_addresses(listen: IpAddr) -> Vec<IpAddr> {
     if !listen.is_unspecified() {
         return vec![listen];

@@ -1,13 +1,13 @@
-//! What happens, and what is decided, as people read it.
+//! Messages about inputs, effects and calls, for people.
 
 use crate::config::Config;
 use crate::control::EventRecord;
 use crate::core::{
-    CallStatus, Done, Drive, Effect, Input, MediaCommand, MediaEvent, MissingSound, RepairStep, SocketEvent,
+    CallStatus, Done, Drive, Effect, Input, Line, MediaCommand, MediaEvent, MissingSound, RepairStep, SocketEvent,
 };
 use crate::signaling::{ClientMessage, ServerMessage};
 
-/// What is wrong with the media of a call, if anything is.
+/// What is wrong with the media of a call; empty if nothing is.
 pub(super) fn media(call: &CallStatus) -> &'static str {
     match (call.repairing, call.silent) {
         (Some(RepairStep::IceRestart), _) => ", its media is being repaired: ICE restart",
@@ -22,7 +22,7 @@ pub(super) fn media(call: &CallStatus) -> &'static str {
     }
 }
 
-/// Local time of an event.
+/// The local time of an event, or an empty text if its time is out of range.
 pub(super) fn time_of(event: &EventRecord) -> String {
     i64::try_from(event.at_ms)
         .ok()
@@ -31,7 +31,7 @@ pub(super) fn time_of(event: &EventRecord) -> String {
         .unwrap_or_default()
 }
 
-/// What came, in one line.
+/// An input, in one line.
 pub(super) fn input(input: &Input) -> String {
     match input {
         Input::Tick => "a deadline".into(),
@@ -44,8 +44,8 @@ pub(super) fn input(input: &Input) -> String {
         Input::Command(_, by, command) => format!("command {by}: {command:?}"),
         Input::Socket(SocketEvent::Opened { .. }) => "the socket is open".into(),
         Input::Socket(SocketEvent::Failed(failure)) => format!("no connection: {}", failure.words),
-        Input::Socket(SocketEvent::BadFrame(error)) => format!("a frame that is none: {error}"),
-        Input::Socket(SocketEvent::Closed(cause)) => format!("the server closed: {} ({})", cause.words(), cause.code()),
+        Input::Socket(SocketEvent::BadFrame(error)) => format!("a bad frame: {error}"),
+        Input::Socket(SocketEvent::Closed(cause)) => format!("socket closed: {} ({})", cause.words(), cause.code()),
         Input::Socket(SocketEvent::Message(message)) => server_message(message),
         Input::Token(result) => format!("login: {result:?}"),
         Input::Media(media, event) => format!("media {}: {}", media.0, media_event(event)),
@@ -61,7 +61,7 @@ pub(super) fn input(input: &Input) -> String {
 }
 
 fn server_message(message: &ServerMessage) -> String {
-    let line = |line: Option<u32>| line.map(|line| format!(" on line {line}")).unwrap_or_default();
+    let line = |line: Option<Line>| line.map(|line| format!(" on line {line}")).unwrap_or_default();
     match message {
         ServerMessage::State(state) => {
             let busy = state.lines.iter().flatten().count();
@@ -70,7 +70,7 @@ fn server_message(message: &ServerMessage) -> String {
         ServerMessage::Keepalive { .. } => "server: keepalive".into(),
         ServerMessage::Response(response) => format!("server: {:?}{}", response.body, line(response.line)),
         ServerMessage::Event(event) => {
-            // The name is what the wire calls it; descriptions are long and say little.
+            // Only the event's name on the wire and a few fields; a session description is long and says little.
             let body = serde_json::to_value(&event.body).unwrap_or_default();
             let name = body.get("event").and_then(|name| name.as_str()).unwrap_or("event").to_owned();
             let detail = ["code", "reason", "caller", "receiving"].iter().filter_map(|field| {
@@ -84,16 +84,16 @@ fn server_message(message: &ServerMessage) -> String {
 
 fn media_event(event: &MediaEvent) -> String {
     match event {
-        MediaEvent::LocalOffer { .. } => "our offer is made".into(),
+        MediaEvent::LocalOffer { .. } => "our offer is ready".into(),
         MediaEvent::LocalAnswer { far_end_holds, .. } => {
-            format!("our answer is made{}", if *far_end_holds { ", the far end holds" } else { "" })
+            format!("our answer is ready{}", if *far_end_holds { ", the far end holds the call" } else { "" })
         }
         MediaEvent::LocalCandidate(_) => "a candidate".into(),
         MediaEvent::CandidatesComplete => "no more candidates".into(),
         MediaEvent::Connected => "connected".into(),
-        MediaEvent::Disconnected => "nothing for 2 s".into(),
+        MediaEvent::Disconnected => "nothing received for 2 s".into(),
         MediaEvent::Closed => "DTLS is closed".into(),
-        MediaEvent::Received => "sound comes".into(),
+        MediaEvent::Received => "sound arrives".into(),
         MediaEvent::Digit(digit) => format!("digit {digit}"),
         MediaEvent::Tone(digit) => format!("digit {digit} in the sound"),
         MediaEvent::Negotiated { telephone_events: true } => "negotiated".into(),
@@ -104,12 +104,12 @@ fn media_event(event: &MediaEvent) -> String {
     }
 }
 
-/// What the station decided, in one line; `None` where it is of no interest to people.
+/// An effect, in one line; `None` if it does not interest people.
 pub(super) fn effect(config: &Config, effect: &Effect) -> Option<String> {
     Some(match effect {
         Effect::Connect { server, force } => {
             let url = config.core.urls.get(server.0).map(ToString::to_string).unwrap_or_default();
-            format!("connect to {url}{}", if *force { ", in place of our own dead socket" } else { "" })
+            format!("connect to {url}{}", if *force { ", replacing another connection" } else { "" })
         }
         Effect::Disconnect { code } => format!("close the socket ({code})"),
         Effect::Send(ClientMessage::Keepalive { .. }) => "send keepalive".into(),
@@ -120,11 +120,11 @@ pub(super) fn effect(config: &Config, effect: &Effect) -> Option<String> {
                 RequestBody::OutgoingCall { number, .. } => format!(" to {number}"),
                 _ => String::new(),
             };
-            format!("send {}{whom}{line}", request.body.name())
+            format!("send {}{whom}{line}", request.body.kind())
         }
-        Effect::Probe(_) => "ask the first server whether it is there".into(),
+        Effect::Probe(_) => "check whether the first server answers".into(),
         Effect::ObtainToken => "log in".into(),
-        Effect::TokenRefused => "put the token away".into(),
+        Effect::TokenRefused => "stop using the refused token".into(),
         Effect::Remember(_) => return None,
         Effect::Media(media, command) => {
             let what = match command {

@@ -1,18 +1,18 @@
-//! Configuration errors: every one at once, each with its place, value and remedy.
+//! Configuration errors: all of them are reported together, each with its place, value and remedy.
 
-/// Where a value stands.
+/// Where a value was written.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
-    /// In the file, at this line.
+    /// At a line of the file.
     Line {
-        /// The file as it was named.
+        /// The file, as it was named on the command line.
         file: String,
-        /// From 1.
+        /// Counted from 1.
         line: usize,
     },
-    /// In the file, but nowhere in particular: something is missing.
+    /// The file as a whole, for example because a table is missing.
     File(String),
-    /// In an environment variable.
+    /// The environment variable of this name.
     Environment(String),
 }
 
@@ -26,16 +26,15 @@ impl std::fmt::Display for Place {
     }
 }
 
-/// One thing that is wrong.
+/// One error of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
-    /// Where.
     pub place: Place,
-    /// Full key, `core.url`; empty for a file that is no TOML.
+    /// The full key, such as `core.url`; empty if the error concerns the file as a whole.
     pub key: String,
     /// What is wrong, with the value.
     pub problem: String,
-    /// What to do.
+    /// What to do about it.
     pub remedy: String,
 }
 
@@ -49,14 +48,13 @@ impl std::fmt::Display for ConfigError {
     }
 }
 
-/// Something that is allowed, and hardly what somebody wants.
+/// Something that is allowed, but probably not intended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigWarning {
-    /// Where.
     pub place: Place,
-    /// Full key.
+    /// The full key, such as `core.url`.
     pub key: String,
-    /// What it means, and what may be meant.
+    /// What the value leads to, and what may be intended.
     pub text: String,
 }
 
@@ -66,7 +64,7 @@ impl std::fmt::Display for ConfigWarning {
     }
 }
 
-/// Everything that is wrong with a configuration.
+/// All errors of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigErrors(pub Vec<ConfigError>);
 

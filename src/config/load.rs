@@ -1,4 +1,4 @@
-//! From a file to a [`Config`]: table by table, with every error.
+//! Makes a [`Config`] from a file, table by table, and collects every error.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,20 +8,20 @@ use super::model::{Config, GpioConfig, OutputPin};
 use super::reading::{Context, Reader, Section, merge, read_config, read_gpio, read_output};
 use super::review::review;
 
-/// Reads a configuration file with the overrides of the environment.
+/// Reads a configuration file, with the overrides from the environment.
 ///
 /// # Errors
 ///
-/// Everything that is wrong with it.
+/// Everything that is wrong with the configuration.
 pub fn load(file: &Path, environment: &BTreeMap<String, String>) -> Result<Config, ConfigErrors> {
     parse(&file.display().to_string(), &read_file(file)?, environment)
 }
 
-/// The same, with what is allowed and hardly what somebody wants.
+/// Reads a configuration like [`load`], and also returns warnings about what is allowed but probably not intended.
 ///
 /// # Errors
 ///
-/// Everything that is wrong with it.
+/// Everything that is wrong with the configuration.
 pub fn load_reviewed(
     file: &Path,
     environment: &BTreeMap<String, String>,
@@ -42,16 +42,16 @@ fn read_file(file: &Path) -> Result<String, ConfigErrors> {
     })
 }
 
-/// Reads a configuration text; `file` gives its name in errors and the folder of relative paths.
+/// Reads a configuration text. `file` is its name in errors, and relative paths count from the folder of `file`.
 ///
 /// # Errors
 ///
-/// Everything that is wrong with it.
+/// Everything that is wrong with the configuration.
 pub fn parse(file: &str, text: &str, environment: &BTreeMap<String, String>) -> Result<Config, ConfigErrors> {
     read(file, text, environment).map(|(config, _)| config)
 }
 
-/// The configuration, and the reader with what was noted on the way.
+/// Returns the configuration, and the reader with the warnings that were noted.
 fn read(file: &str, text: &str, environment: &BTreeMap<String, String>) -> Result<(Config, Reader), ConfigErrors> {
     let sources = merge(file, text, environment)?;
     let folder = Path::new(file).parent().map(Path::to_owned).unwrap_or_default();
@@ -67,23 +67,22 @@ fn read(file: &str, text: &str, environment: &BTreeMap<String, String>) -> Resul
     }
 }
 
-/// What it takes to put relays to rest.
+/// The part of a configuration that is needed to switch outputs to rest.
 #[derive(Debug)]
 pub struct OutputsOnly {
-    /// `[gpio]`
     pub gpio: GpioConfig,
-    /// Those of `[[output]]` that could be read.
+    /// The outputs that could be read.
     pub outputs: Vec<OutputPin>,
-    /// What is wrong with the others.
+    /// What is wrong with `[gpio]` and with the other outputs.
     pub errors: Vec<ConfigError>,
 }
 
-/// Reads the outputs and nothing else: when they are put to rest no secret need be there, and no other part
-/// of the configuration need be right.
+/// Reads `[gpio]` and the outputs only. Outputs can therefore be switched to rest while secrets are missing, and while
+/// other parts of the configuration are wrong.
 ///
 /// # Errors
 ///
-/// The file cannot be read, or is no TOML.
+/// The file cannot be read, or it is not valid TOML.
 pub fn load_outputs(file: &Path, environment: &BTreeMap<String, String>) -> Result<OutputsOnly, ConfigErrors> {
     let text = read_file(file)?;
     let sources = merge(&file.display().to_string(), &text, environment)?;
@@ -94,21 +93,25 @@ pub fn load_outputs(file: &Path, environment: &BTreeMap<String, String>) -> Resu
     Ok(OutputsOnly { gpio, outputs, errors: reader.take_errors() })
 }
 
-/// Reads a configuration whose `[core]` somebody else provides: it may be absent or incomplete.
+/// Reads a configuration whose `[core]` the caller will replace, so that it may be absent or incomplete.
+///
+/// # Errors
+///
+/// Everything that is wrong with the rest of the configuration.
 pub fn parse_without_core(
     file: &str,
     text: &str,
     environment: &BTreeMap<String, String>,
 ) -> Result<Config, ConfigErrors> {
     let mut environment = environment.clone();
-    // Values that are valid and will be replaced.
+    // These values are valid, and the caller replaces them.
     environment.insert("CALLBOX_CORE__URL".into(), "https://localhost".into());
     environment.insert("CALLBOX_CORE__TOKEN".into(), "replaced".into());
     let without_core = strip_core(text);
     parse(file, &without_core, &environment)
 }
 
-/// The text with the lines of `[core]` blank, so that line numbers stay.
+/// Makes the lines of `[core]` blank. The line numbers of all other lines stay the same.
 fn strip_core(text: &str) -> String {
     let mut in_core = false;
     let mut kept = String::with_capacity(text.len());

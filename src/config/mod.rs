@@ -1,7 +1,8 @@
-//! The typed configuration: parsed once, valid from then on.
+//! The typed configuration: it is checked once, when it is read, and valid from then on.
 //!
-//! [`load`] merges file and environment (docs/configuration.md), reports every error at once with its place, and
-//! returns a [`Config`] whose values are valid. `model` holds the types, `reading` turns tables into them.
+//! [`load`] merges the file and the environment (docs/configuration.md), reports all errors together, each with its
+//! place, and returns a [`Config`] whose values are valid. `model` contains the types, and `reading` makes them from
+//! tables.
 
 mod error;
 mod load;

@@ -1,14 +1,15 @@
-//! What a running station takes over from a new configuration, and what has to wait for its next start.
+//! Decides what a running station takes over from a new configuration, and what waits for its next start.
 
 use super::model::{Config, OutputKind, OutputPin};
 
-/// The configuration to go on with, and the keys whose change needs a restart.
+/// Returns the configuration to go on with, and the keys whose change needs a restart.
 ///
-/// Rules, times, volumes and what a lamp shows change live; what an adapter was started with does not.
+/// Rules, times, volumes and the states that a lamp shows change at once. What an adapter got at its start does not
+/// change.
 pub fn reload(old: &Config, new: Config) -> (Config, Vec<&'static str>) {
     let mut waits = Vec::new();
     let mut config = new;
-    // Each of these was given to an adapter at its start.
+    // An adapter got each of these tables at its start.
     keep("[core]", &old.core, &mut config.core, &mut waits);
     keep("[media]", &old.media, &mut config.media, &mut waits);
     let volume = std::mem::replace(&mut config.audio.volume, old.audio.volume);
@@ -23,7 +24,7 @@ pub fn reload(old: &Config, new: Config) -> (Config, Vec<&'static str>) {
         waits.push("in_band of [[dtmf]]");
     }
     if !same_wiring(old, &config) {
-        // Actions name outputs by their place: with the wiring they stay as a whole.
+        // Actions refer to outputs by their index, so they all stay as they were together with the wiring.
         waits.push("pins of [[button]], [[sensor]] and [[output]], with their actions and [[dtmf]]");
         config.buttons.clone_from(&old.buttons);
         config.sensors.clone_from(&old.sensors);

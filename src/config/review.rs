@@ -1,9 +1,10 @@
-//! What a valid configuration has that is hardly what somebody wants: rules that never run, codes that hide others.
+//! Finds what is valid in a configuration but probably not intended: rules that never run, codes that hide other codes,
+//! doors that are easy to open.
 
 use super::model::{AnswerAction, CallMode, Config, DtmfRule, Hours, NumberPattern};
 use super::reading::Reader;
 
-/// Notes a warning for each; of two rules that clash the later one is named.
+/// Notes a warning for each finding. If two rules conflict, the warning is about the later one.
 pub(super) fn review(config: &Config, reader: &Reader) {
     review_answers(config, reader);
     review_codes(config, reader);
@@ -16,7 +17,7 @@ fn review_answers(config: &Config, reader: &Reader) {
     let anybody = [NumberPattern::Prefix(String::new())];
     for (index, rule) in config.answers.iter().enumerate() {
         let callers = if rule.from.is_empty() { &anybody[..] } else { &rule.from };
-        // For each of its callers, the hours of the earlier rules that take them.
+        // For each caller of this rule: do earlier rules for that caller match at all hours of this rule?
         let taken = callers.iter().all(|caller| {
             let earlier = config.answers.iter().take(index);
             let for_them =
@@ -31,7 +32,7 @@ fn review_answers(config: &Config, reader: &Reader) {
     }
 }
 
-/// Rules with hours of which an earlier one always holds.
+/// Finds rules with hours at which an earlier rule always matches.
 fn review_hours(config: &Config, reader: &Reader) {
     let buttons = config.buttons.iter().enumerate().flat_map(|(index, button)| {
         let triggers = [
@@ -51,10 +52,8 @@ fn review_hours(config: &Config, reader: &Reader) {
         for (index, rule) in trigger.rules.iter().enumerate() {
             let Some(hours) = &rule.hours else { continue };
             if hours.lie_in(&earlier) {
-                reader.warning(
-                    &format!("{path}[{index}]"),
-                    "is never reached: an earlier rule holds at all of its hours",
-                );
+                reader
+                    .warning(&format!("{path}[{index}]"), "is never reached: earlier rules match at all of its hours");
             }
             earlier.push(hours);
         }
@@ -68,7 +67,7 @@ fn review_codes(config: &Config, reader: &Reader) {
         if earlier().any(|other| other.digits == rule.digits) {
             reader.warning(
                 &path,
-                "is the code of an earlier rule as well: for the far ends of both, that one runs alone",
+                "is also the code of an earlier rule: for far ends that may use both, only the earlier rule runs",
             );
         }
         if earlier().any(|other| rule.digits.len() > other.digits.len() && rule.digits.starts_with(&other.digits)) {
@@ -78,13 +77,13 @@ fn review_codes(config: &Config, reader: &Reader) {
         if earlier().any(|other| other.digits.len() > rule.digits.len() && other.digits.starts_with(&rule.digits)) {
             reader.warning(
                 &path,
-                "begins the longer code of an earlier rule: it runs first, and that one is never reached",
+                "is the beginning of an earlier rule's longer code: this one runs first, and that one is never reached",
             );
         }
     }
 }
 
-/// What makes a door easier to open, or to listen at, than its owner may think.
+/// Finds what makes a door easier to open, or to listen at, than its owner may think.
 fn review_access(config: &Config, reader: &Reader) {
     let anybody = |from: &[NumberPattern]| from.iter().any(|pattern| pattern.text() == "*");
     for (index, rule) in config.dtmf.iter().enumerate() {
@@ -94,22 +93,22 @@ fn review_access(config: &Config, reader: &Reader) {
             reader.warning(
                 &path("digits"),
                 format!(
-                    "has fewer than 4 digits: it is one of {tries}, which somebody who calls now and then will find; \
-                     take 4 or more"
+                    "has fewer than 4 digits: it is one of {tries} codes, and somebody who calls now and then will \
+                     find it; use 4 or more"
                 ),
             );
         }
         if rule.from.as_deref().is_some_and(anybody) {
             reader.warning(
                 &path("from"),
-                "admits everybody: whoever knows the station's number may try the code; name the numbers that may",
+                "admits everybody: anybody who knows the station's number may try the code; name the numbers that may",
             );
         }
         if rule.in_band {
             reader.warning(
                 &path("in_band"),
-                "takes tones out of the sound: whoever plays them to the far end's microphone, or by a telephone \
-                 that is led into the call, types the code; see docs/security.md",
+                "detects tones in the sound: anybody who plays them to the far end's microphone, or from a telephone \
+                 that is connected to the call, can enter the code; see docs/security.md",
             );
         }
     }
@@ -122,19 +121,19 @@ fn review_access(config: &Config, reader: &Reader) {
                 CallMode::Talk => "may listen and speak at the door",
             };
             let key = if rule.from.is_empty() { "action" } else { "from" };
-            reader.warning(&path(key), format!("answers everybody: whoever calls {what}; name the numbers that may"));
+            reader.warning(&path(key), format!("answers everybody: any caller {what}; name the numbers that may"));
         }
         if rule.mode == CallMode::Listen && rule.action != AnswerAction::Decline {
             reader.warning(
                 &path("mode"),
-                "listens where nobody hears the listener: in most countries those who are heard must know of it, by \
-                 law; the tone of the answer is always played, and a sign beside the station is needed as well",
+                "lets a caller listen without being heard: in most countries the law demands that people at the door \
+                 know of it; the tone of the answer is always played, and a sign beside the station is needed as well",
             );
         }
     }
 }
 
-/// Whether one far end may use both codes.
+/// Whether there is a far end that may use both codes.
 fn share_a_far_end(one: &DtmfRule, other: &DtmfRule) -> bool {
     match (&one.from, &other.from) {
         (Some(one), Some(other)) => one.iter().any(|one| other.iter().any(|other| one.meets(other))),
@@ -182,8 +181,8 @@ mod tests {
         let both = [code("5432", ""), code("54321", ""), code("543", ""), code("5432", "")].concat();
         let told: Vec<String> = warnings(&both).into_iter().filter(|line| !line.contains("fewer than 4")).collect();
         assert!(told[0].starts_with("callbox.toml:8: dtmf[1].digits: warning: begins with the code"), "{told:?}");
-        assert!(told[1].starts_with("callbox.toml:11: dtmf[2].digits: warning: begins the longer code"), "{told:?}");
-        assert!(told[2].starts_with("callbox.toml:14: dtmf[3].digits: warning: is the code of an earlier"), "{told:?}");
+        assert!(told[1].starts_with("callbox.toml:11: dtmf[2].digits: warning: is the beginning of"), "{told:?}");
+        assert!(told[2].starts_with("callbox.toml:14: dtmf[3].digits: warning: is also the code of"), "{told:?}");
         let apart = [code("5432", "from = \"100\"\n"), code("5432", "from = \"2*\"\n")].concat();
         assert_eq!(warnings(&apart), Vec::<String>::new());
     }
@@ -220,11 +219,11 @@ mod tests {
         assert_eq!(warnings(&safe), Vec::<String>::new());
         assert!(told(&code("digits = \"5#\"")).contains("digits: warning: has fewer than 4 digits: it is one of 144"));
         assert!(told(&code("digits = \"4711\"\nfrom = [\"*\"]")).contains("from: warning: admits everybody"));
-        assert!(told(&code("digits = \"4711\"\nin_band = true")).contains("in_band: warning: takes tones"));
+        assert!(told(&code("digits = \"4711\"\nin_band = true")).contains("in_band: warning: detects tones"));
         let answer = |keys: &str| format!("[[answer]]\naction = \"answer\"\n{keys}\n");
-        assert!(told(&answer("")).contains("action: warning: answers everybody: whoever calls may listen and speak"));
+        assert!(told(&answer("")).contains("action: warning: answers everybody: any caller may listen and speak"));
         assert!(told(&answer("from = \"*\"\nmode = \"announce\"")).contains("from: warning: answers everybody"));
-        assert!(told(&answer("from = \"100\"\nmode = \"listen\"")).contains("by law"));
+        assert!(told(&answer("from = \"100\"\nmode = \"listen\"")).contains("the law demands"));
     }
 
     #[test]

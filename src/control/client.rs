@@ -1,4 +1,4 @@
-//! The other side of the control socket, for the commands.
+//! The client side of the control socket, for the commands.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,22 +12,19 @@ use tokio::time::timeout;
 
 use super::protocol::{Reply, Request};
 
-/// The daemon answers at once, or not at all.
+/// The daemon answers at once, so a reply that takes longer than this will not come.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Why the daemon could not be asked.
+/// Why a request to the daemon failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Nobody listens there.
-    #[error("no running callbox at {path}: {problem}; start the service, or name its socket with --socket", path = path.display())]
-    Unreachable {
-        /// The socket.
-        path: PathBuf,
-        /// The system's words.
-        problem: io::Error,
-    },
-    /// It went away, or said something else.
-    #[error("the daemon's answer is of no use: {0}")]
+    #[error(
+        "no running callbox at {path}: {problem}; start the service, or name its socket with --socket",
+        path = path.display()
+    )]
+    Unreachable { path: PathBuf, problem: io::Error },
+    /// The connection ended, or no reply came, or what came is not a reply.
+    #[error("the daemon sent no valid answer: {0}")]
     Broken(String),
 }
 
@@ -55,12 +52,13 @@ impl ControlClient {
         self.writer.write_all(&line).await.map_err(|error| broken(&error))?;
         let line = timeout(REPLY_TIMEOUT, self.line())
             .await
-            .map_err(|_| ClientError::Broken("none within 10 s".into()))??
+            .map_err(|_| ClientError::Broken("nothing came within 10 s".into()))??
             .ok_or_else(|| ClientError::Broken("it closed the connection".into()))?;
         serde_json::from_str(&line).map_err(|error| broken(&error))
     }
 
-    /// What comes next after [`Request::Events`] or [`Request::Packets`]; `None` when the daemon has gone.
+    /// Waits for the next item after [`Request::Events`] or [`Request::Packets`]; `None` when the daemon has closed the
+    /// connection.
     pub async fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, ClientError> {
         match self.line().await? {
             Some(line) => serde_json::from_str(&line).map(Some).map_err(|error| ClientError::Broken(error.to_string())),

@@ -1,7 +1,7 @@
-//! What people and programs touch: the control socket and its protocol.
+//! The control socket and its protocol, for the commands and for other programs.
 //!
-//! One JSON object per line, both ways. A connection may carry any number of requests; after
-//! `events` it only carries events.
+//! Both directions carry one JSON object per line. A connection may carry any number of requests. After `events` or
+//! `packets` it carries only events or packets.
 
 mod client;
 mod protocol;

@@ -6,96 +6,86 @@ use crate::audio::CardControl;
 use crate::core::{Fact, Gesture, Status};
 use crate::media::guard::DroppedDatagrams;
 
-/// What can be asked of a running station.
+/// A request to a running station.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "request", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
-    /// The snapshot.
+    /// Report a snapshot of the station.
     Status,
-    /// Follow what happens.
+    /// Report every fact from now on.
     Events,
-    /// What led to the end of the last call.
+    /// Report the facts of the last call that ended.
     Explain,
-    /// Follow the packets of the far ends (`media::rtpdump::CallPacket`): they hold what is said.
+    /// Send every packet of the far ends from now on (`media::rtpdump::CallPacket`). They contain what people say.
     Packets,
-    /// The black box.
+    /// Send the black box.
     Dump {
-        /// With numbers, codes and descriptions.
+        /// Leave the numbers, codes and descriptions in it.
         #[serde(default)]
         unredacted: bool,
     },
-    /// As if a button was pressed.
+    /// Act as if a button was pressed.
     Press {
-        /// The button's name.
         name: String,
-        /// How.
         gesture: Gesture,
     },
-    /// Move a simulated input: the front panel's buttons and sensors.
+    /// Move a simulated button or sensor.
     Input {
-        /// The button's or sensor's name.
+        /// The name of the button or the sensor.
         name: String,
-        /// Pressed, or open.
+        /// The button is pressed, or the sensor is open.
         active: bool,
     },
-    /// Call a number.
     Call {
-        /// Whom.
         number: String,
-        /// On this line.
+        /// Any idle line if absent.
         #[serde(default)]
         line: Option<u32>,
     },
-    /// Hang up.
     Hangup {
-        /// This line only.
+        /// All lines if absent.
         #[serde(default)]
         line: Option<u32>,
     },
-    /// Answer what rings.
     Answer {
-        /// On this line.
+        /// The line that rings if absent.
         #[serde(default)]
         line: Option<u32>,
     },
-    /// Hold the call.
     Hold,
-    /// Take it up again.
     Unhold,
-    /// Send digits.
+    /// Send digits to the far end.
     Dtmf {
         /// 0-9, *, #, A-D.
         digits: String,
     },
-    /// Microphone off.
+    /// Switch the microphone off.
     Mute {
-        /// Until told otherwise, and not only until the end of the call.
+        /// Until the next change, and not only until the end of the call.
         #[serde(default)]
         keep: bool,
     },
-    /// Microphone on.
+    /// Switch the microphone on.
     Unmute,
-    /// Loudspeaker.
+    /// Set the volume of the loudspeaker.
     Volume {
         /// 0 to 100.
         volume: u8,
-        /// Until told otherwise, and not only until the end of the call.
+        /// Until the next change, and not only until the end of the call.
         #[serde(default)]
         keep: bool,
     },
     /// Drive an output.
     Output {
-        /// The output's name.
         name: String,
-        /// What it is to do.
         change: OutputRequest,
-        /// Length of a pulse; 3000 where absent.
+        /// The length of a pulse in milliseconds; 3000 if absent.
         #[serde(default)]
         ms: Option<u64>,
     },
 }
 
-/// A change of an output by name.
+/// What an output is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OutputRequest {
@@ -103,7 +93,7 @@ pub enum OutputRequest {
     On,
     /// At rest.
     Off,
-    /// Active for a while.
+    /// Active for some time, then at rest.
     Pulse,
 }
 
@@ -111,15 +101,14 @@ pub enum OutputRequest {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reply {
-    /// It was done.
+    /// The request was carried out.
     Ok(bool),
-    /// It was done, and there is something to know of it: how long it lasts, or that it waits.
+    /// The request was accepted, with a remark for people: how long its effect lasts, or that it has to wait.
     Note(String),
-    /// It was not.
+    /// The request was not carried out.
     Error(ReplyError),
-    /// The snapshot.
     Status(Box<FullStatus>),
-    /// What happened in the last call that ended, oldest first; empty where there was none.
+    /// The facts of the last call that ended, oldest first; empty if no call has ended.
     Explanation(Vec<EventRecord>),
     /// The black box, as JSON text.
     Dump(String),
@@ -128,13 +117,13 @@ pub enum Reply {
 /// Why a request was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ReplyError {
-    /// Which kind, which decides the exit code.
+    /// The kind of error, which decides the exit code of a command.
     pub kind: ErrorKind,
-    /// What, with a remedy.
+    /// What is wrong, with a remedy.
     pub message: String,
 }
 
-/// Kinds of error, with the exit codes of `interface.md`.
+/// The kinds of errors, with their exit codes (docs/configuration.md, "Commands").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorKind {
@@ -146,25 +135,24 @@ pub enum ErrorKind {
     Refused,
 }
 
-/// The core's snapshot and what the adapters know.
+/// A snapshot of the core, and what the adapters know.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct FullStatus {
-    /// Version of callbox.
+    /// The version of callbox.
     pub version: String,
-    /// Address of the telephony server.
+    /// The address of the telephony server.
     pub server: String,
-    /// Device id.
+    /// The id of this device.
     pub identifier: String,
-    /// Where the pins are.
+    /// What drives the pins.
     pub gpio_backend: String,
     /// Seconds since the start.
     pub uptime_s: u64,
-    /// What came to the media port and had no place there.
+    /// Datagrams that came to the ports of calls and that the guard dropped.
     #[serde(default)]
     pub dropped_datagrams: DroppedDatagrams,
     /// Levels and counters of the sound card.
     pub sound: SoundStatus,
-    /// The station.
     #[serde(flatten)]
     pub station: Status,
 }
@@ -172,46 +160,45 @@ pub struct FullStatus {
 /// Levels and counters of the sound card.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SoundStatus {
-    /// RMS at the microphone, dBFS, -99 for silence and between calls, when the card rests.
+    /// RMS level at the microphone in dBFS; -99 for silence and between calls, when the card is stopped.
     pub microphone_dbfs: i32,
-    /// RMS at the loudspeaker, dBFS, -99 for silence and between calls.
+    /// RMS level at the loudspeaker in dBFS; -99 for silence and between calls.
     pub loudspeaker_dbfs: i32,
-    /// Buffer over- and underruns since the start.
+    /// Buffer overruns and underruns since the start.
     pub xruns: u64,
-    /// The built-in microphone is in use: there is no sound card.
+    /// The built-in microphone is in use, because there is no sound card.
     pub synthetic: bool,
     /// The audio thread has real-time priority.
     #[serde(default)]
     pub realtime: bool,
-    /// Processor time that the longest frame of 10 ms has taken since the start, in microseconds.
+    /// The most processor time that a frame of 10 ms has taken since the start, in microseconds.
     #[serde(default)]
     pub longest_frame_us: u64,
-    /// The longest time that a frame took since the start, waits for a processor included, in microseconds.
+    /// The longest time that a frame has taken since the start, with waits for a processor, in microseconds.
     #[serde(default)]
     pub longest_frame_wall_us: u64,
-    /// So much sound of the microphone comes at once, in milliseconds; 0 before a card was opened.
+    /// How much sound of the microphone the card delivers at once, in milliseconds; 0 before a card is opened.
     #[serde(default)]
     pub capture_period_ms: u32,
-    /// So much sound of the loudspeaker goes at once, in milliseconds.
+    /// How much sound the card takes for the loudspeaker at once, in milliseconds.
     #[serde(default)]
     pub playback_period_ms: u32,
-    /// So much sound waits in the card before it is heard, in milliseconds: 20 where the card follows the station's periods.
+    /// How much sound waits in the card before it is heard, in ms; 20 if the card follows the station's periods.
     #[serde(default)]
     pub lead_ms: u32,
-    /// The control of the card's own mixer that does the volume, as far as its steps go.
+    /// The control of the card's mixer that sets the volume, as far as its steps go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub playback_control: Option<CardControl>,
-    /// The control of the card's own mixer that does the microphone's gain.
+    /// The control of the card's mixer that sets the gain of the microphone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capture_control: Option<CardControl>,
 }
 
-/// Something that happened, with its time.
+/// A fact, with its time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct EventRecord {
-    /// Milliseconds since the epoch.
+    /// Milliseconds since the Unix epoch.
     pub at_ms: u64,
-    /// What.
     #[serde(flatten)]
     pub fact: Fact,
 }

@@ -1,4 +1,4 @@
-//! The control socket: a Unix socket of JSON lines.
+//! The server side of the control socket: a Unix socket that carries JSON lines.
 
 use std::collections::HashMap;
 use std::io;
@@ -19,49 +19,56 @@ use super::protocol::{ErrorKind, EventRecord, Reply, ReplyError, Request};
 
 /// Clients at a time.
 const MAX_CLIENTS: usize = 32;
-/// Clients of one user: a place is left for the others, root among them.
+/// Clients of one user at a time. The rest is reserved for other users, such as root.
 const MAX_CLIENTS_OF_ONE: usize = 24;
-/// Longest line.
+/// The longest accepted line.
 const MAX_LINE_BYTES: u64 = 16 * 1024;
-/// A client that asks nothing is dropped.
+/// A client that sends no request for this long is disconnected.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-/// A client that does not take its answer is dropped.
+/// A client that does not read its reply within this time is disconnected.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the socket controls.
 pub trait Controlled: Clone + Send + Sync + 'static {
-    /// The same, for requests of this user.
+    /// A copy of this for the requests of one user.
     fn of_user(&self, user: String) -> Self;
     /// Carries out a request.
     fn request(&self, request: Request) -> impl Future<Output = Reply> + Send;
-    /// Everything that happens from now on.
+    /// Every fact from now on.
     fn events(&self) -> broadcast::Receiver<EventRecord>;
-    /// Every packet that comes from now on.
+    /// Every packet of the far ends from now on.
     fn packets(&self) -> broadcast::Receiver<CallPacket>;
 }
 
 /// Why there is no control socket.
 #[derive(Debug, thiserror::Error)]
-#[error("control socket {path}: {problem}; set control.socket to a place that the daemon may write", path = path.display())]
+#[error(
+    "control socket {path}: {problem}; set control.socket to a path that the daemon may write",
+    path = path.display()
+)]
 pub struct ControlError {
     path: PathBuf,
     problem: io::Error,
 }
 
-/// Where the socket is unless the configuration says otherwise: a service's place, then a user's.
+/// Where the socket is unless it is configured: the path of a service, then the path of a user (`$XDG_RUNTIME_DIR`).
 pub fn usual_sockets() -> Vec<PathBuf> {
     let of_user = std::env::var_os("XDG_RUNTIME_DIR").map(|folder| PathBuf::from(folder).join("callbox/control.sock"));
     std::iter::once(PathBuf::from("/run/callbox/control.sock")).chain(of_user).collect()
 }
 
-/// A listening control socket. Dropping it removes the socket.
+/// A listening control socket. Dropping this removes the socket file.
 pub struct ControlServer {
     path: PathBuf,
     task: JoinHandle<()>,
 }
 
 impl ControlServer {
-    /// Binds the configured socket, or the first of the usual places that can be had.
+    /// Binds the configured socket. Without one, binds the first of [`usual_sockets`] that can be bound.
+    ///
+    /// # Errors
+    ///
+    /// No socket can be bound, or another callbox listens on it.
     pub async fn bind_configured(configured: Option<&Path>, controlled: impl Controlled) -> Result<Self, ControlError> {
         if let Some(path) = configured {
             return Self::bind(path, controlled).await;
@@ -77,24 +84,28 @@ impl ControlServer {
         Err(refused.unwrap_or_else(|| ControlError { path: PathBuf::new(), problem: io::ErrorKind::NotFound.into() }))
     }
 
-    /// Where it listens.
+    /// The path of the socket.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Binds the socket, in place of one that nobody listens on any more.
+    /// Binds a socket, and replaces a socket file that nobody listens on any more.
+    ///
+    /// # Errors
+    ///
+    /// The socket cannot be bound, or another callbox listens on it.
     pub async fn bind(path: &Path, controlled: impl Controlled) -> Result<Self, ControlError> {
         let error = |problem| ControlError { path: path.to_owned(), problem };
         if UnixStream::connect(path).await.is_ok() {
             return Err(error(io::Error::new(io::ErrorKind::AddrInUse, "another callbox listens there")));
         }
         if let Some(folder) = path.parent() {
-            // Where it cannot be made, the bind says why.
+            // If the folder cannot be made, the error of `bind` says why.
             let _ = tokio::fs::create_dir_all(folder).await;
         }
         let _ = tokio::fs::remove_file(path).await;
         let listener = UnixListener::bind(path).map_err(error)?;
-        // The owner and its group: the socket opens doors.
+        // Only the owner and its group have access, because the socket can open doors.
         tokio::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660)).await.map_err(error)?;
         let task = tokio::spawn(accept(listener, controlled));
         Ok(Self { path: path.to_owned(), task })
@@ -132,20 +143,20 @@ async fn accept(listener: UnixListener, controlled: impl Controlled) {
                     drop((place, own_place));
                 });
             }
-            // Out of descriptors, for one: others may be freed soon.
+            // There may be no free file descriptor at the moment, but some soon.
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
         }
     }
 }
 
-/// The name of who is at the other end, as the kernel vouches for it (unix(7), `SO_PEERCRED`).
+/// The name of the user at the other end, whose id comes from the kernel (unix(7), `SO_PEERCRED`).
 async fn user_of(stream: &UnixStream) -> String {
     let Ok(uid) = stream.peer_cred().map(|credentials| credentials.uid()) else { return "unknown".into() };
     let users = tokio::fs::read_to_string("/etc/passwd").await.unwrap_or_default();
     user_named(&users, uid).unwrap_or_else(|| format!("with uid {uid}"))
 }
 
-/// passwd(5)
+/// Finds the name of a user in the text of /etc/passwd (passwd(5)).
 fn user_named(users: &str, uid: u32) -> Option<String> {
     users.lines().find_map(|line| {
         let mut fields = line.split(':');
@@ -154,13 +165,13 @@ fn user_named(users: &str, uid: u32) -> Option<String> {
     })
 }
 
-/// Too many are connected: said at once rather than never.
+/// Tells a client at once that too many clients are connected.
 async fn turn_away(stream: UnixStream) {
     let (mut reader, mut writer) = stream.into_split();
-    // Its request is taken first: a client whose request meets a closed socket does not read why.
+    // The request is read first: a client that cannot send its request does not read the reply.
     let _ = timeout(Duration::from_millis(500), reader.read(&mut [0; 1024])).await;
     let message = format!(
-        "too many clients are connected ({MAX_CLIENTS_OF_ONE} of one user, {MAX_CLIENTS} of all); end some of them"
+        "too many clients are connected (limits: {MAX_CLIENTS_OF_ONE} per user, {MAX_CLIENTS} in all); end some of them"
     );
     let _ = write_line(&mut writer, &Reply::Error(ReplyError { kind: ErrorKind::Failed, message })).await;
 }
@@ -185,9 +196,9 @@ async fn serve(stream: UnixStream, controlled: impl Controlled, dumps: &Semaphor
             Ok(Request::Events) => return follow(reader, writer, controlled.events()).await,
             Ok(Request::Packets) => return follow(reader, writer, controlled.packets()).await,
             Ok(request @ Request::Dump { .. }) => {
-                // Megabytes: one at a time, until it is written.
+                // The black box has megabytes, so only one is made and written at a time.
                 let Ok(_turn) = dumps.try_acquire() else {
-                    let message = "another client is given the recording; try again".to_owned();
+                    let message = "another client is reading the black box; try again".to_owned();
                     write_line(&mut writer, &Reply::Error(ReplyError { kind: ErrorKind::Failed, message })).await?;
                     continue;
                 };
@@ -196,7 +207,7 @@ async fn serve(stream: UnixStream, controlled: impl Controlled, dumps: &Semaphor
                 continue;
             }
             Ok(request) => controlled.request(request).await,
-            Err(error) => usage(format!("no request: {error}")),
+            Err(error) => usage(format!("this is not a request: {error}")),
         };
         write_line(&mut writer, &reply).await?;
     }
@@ -206,7 +217,7 @@ fn usage(message: String) -> Reply {
     Reply::Error(ReplyError { kind: ErrorKind::Usage, message })
 }
 
-/// Writes what happens until the client goes.
+/// Writes every event until the client disconnects.
 async fn follow<T: serde::Serialize + Clone>(
     mut reader: impl AsyncReadExt + Unpin,
     mut writer: impl AsyncWriteExt + Unpin,
@@ -218,7 +229,7 @@ async fn follow<T: serde::Serialize + Clone>(
         tokio::select! {
             event = events.recv() => match event {
                 Ok(event) => write_line(&mut writer, &event).await?,
-                // A slow client misses some; it is better than stopping the station.
+                // A slow client misses some events. That is better than stopping the station.
                 Err(broadcast::error::RecvError::Lagged(_)) => {}
                 Err(broadcast::error::RecvError::Closed) => return Ok(()),
             },

@@ -1,21 +1,21 @@
-//! Which board this is: what a Raspberry Pi's pins are called, and where they are.
+//! Detects a Raspberry Pi. Knows the names of its pins and the chip that they are on.
 
 use rppal::system::DeviceInfo;
 
-/// Labels of the chips behind a Raspberry Pi's header, whatever their number is.
+/// The labels of the chips behind a Raspberry Pi's header. The numbers of the chips may change, their labels do not.
 const HEADER_CHIPS: [&str; 4] = ["pinctrl-bcm2835", "pinctrl-bcm2711", "pinctrl-rp1", "pinctrl-bcm2712"];
 
-/// The model, where this is a Raspberry Pi.
+/// The model of the board, if it is a Raspberry Pi.
 pub fn raspberry_pi_model() -> Option<String> {
     DeviceInfo::new().ok().map(|info| info.model().to_string())
 }
 
-/// The chip behind a Raspberry Pi's header has this label.
+/// Whether the chip behind a Raspberry Pi's header can have this label.
 pub(super) fn is_header_chip(label: &str) -> bool {
     HEADER_CHIPS.contains(&label)
 }
 
-/// The BCM number in `GPIO17` or `BCM17`, which older kernels do not know as line names.
+/// The BCM number in a name such as `GPIO17` or `BCM17`. Older kernels do not know these as names of lines.
 pub(super) fn bcm_number(name: &str) -> Option<u32> {
     let number = name.strip_prefix("GPIO").or_else(|| name.strip_prefix("BCM"))?;
     number.parse().ok()

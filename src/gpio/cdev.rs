@@ -1,7 +1,7 @@
-//! The Linux GPIO character device (gpio-v2 uAPI, `linux/gpio.h`), by `gpiocdev`: any board.
+//! The Linux GPIO character device (gpio-v2 uAPI, `linux/gpio.h`), through `gpiocdev`. It works on every board.
 //!
-//! One request and one task a pin: a pin that is held by somebody else, or a chip that goes away, is a fault
-//! of that pin alone. The kernel wakes a waiting request when its chip goes.
+//! Each pin has its own request and its own task. If another process holds a pin, or its chip goes away, this is a
+//! fault of that pin only. The kernel wakes a waiting request when its chip goes away.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,14 +16,15 @@ use tokio::time::timeout;
 
 use super::find::{PinError, Place, find, holder, inspect};
 use super::{PinReport, Pins, consumer};
-use crate::config::{Active, Config, GpioConfig, InputPin, OutputIndex, OutputPin, Pull};
+use crate::config::{Active, ButtonIndex, Config, GpioConfig, InputPin, OutputIndex, OutputPin, Pull, SensorIndex};
 use crate::core::{AnyPin, Pin};
 
-/// Between two attempts to take a pin: doubled up to the last. No jitter: a machine has no herd of chips.
+/// The first and the longest wait between two attempts to take a pin. It is doubled each time. It needs no jitter: a
+/// machine has only a few chips.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
-/// Between two reads of an input whose chip has no interrupts.
+/// The time between two reads of an input whose chip has no interrupts.
 const POLL: Duration = Duration::from_millis(5);
-/// Kernels before 6.7 do not say that a chip went.
+/// How often a quiet line is checked: kernels before 6.7 do not report that a chip went away.
 const LOOK: Duration = Duration::from_secs(60);
 
 /// Pins of character devices.
@@ -33,13 +34,13 @@ pub(super) struct CdevPins {
 }
 
 impl CdevPins {
-    /// Takes every pin that is there, and goes on trying for those that are not.
+    /// Takes every pin that is available, and keeps trying to take the others.
     pub(super) fn take(config: Arc<Config>, reports: mpsc::Sender<PinReport>) -> Self {
         let mut tasks = Vec::new();
         let buttons = config.buttons.iter().enumerate();
-        let buttons = buttons.map(|(index, button)| (Pin::Button(index), &button.name, &button.input));
+        let buttons = buttons.map(|(index, button)| (Pin::Button(ButtonIndex(index)), &button.name, &button.input));
         let sensors = config.sensors.iter().enumerate();
-        let sensors = sensors.map(|(index, sensor)| (Pin::Sensor(index), &sensor.name, &sensor.input));
+        let sensors = sensors.map(|(index, sensor)| (Pin::Sensor(SensorIndex(index)), &sensor.name, &sensor.input));
         for (pin, name, wiring) in buttons.chain(sensors) {
             let input =
                 InputLine { pin, consumer: consumer(name), wiring: wiring.clone(), config: Arc::clone(&config) };
@@ -81,7 +82,7 @@ impl Pins for CdevPins {
 impl Drop for CdevPins {
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
-        // At rest first, then given back: what a released line does is the kernel's choice.
+        // Each line goes to rest before it is released: what a released line does is the kernel's choice.
         for line in &self.outputs {
             line.set(false);
             line.driven.lock().unwrap_or_else(PoisonError::into_inner).request = None;
@@ -89,7 +90,7 @@ impl Drop for CdevPins {
     }
 }
 
-/// A fault is told when its words change.
+/// Reports the fault of a pin whenever its message changes, and paces the attempts to take the pin.
 struct Told {
     pin: AnyPin,
     fault: Option<String>,
@@ -118,7 +119,7 @@ impl Told {
     }
 }
 
-/// The kernel's files may take their time: not on a thread of the runtime.
+/// Runs work on a thread that may block, because the kernel's files may be slow.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, PinError> + Send + 'static,
 ) -> Result<T, PinError> {
@@ -128,15 +129,16 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
-/// Waits for a request's events, and for the end of its chip.
-#[allow(unsafe_code, reason = "the descriptor's owner must vouch for it")]
+/// Watches a request. It becomes readable when an event comes, and when its chip goes away.
+#[allow(unsafe_code, reason = "the caller must guarantee that the descriptor stays valid")]
 fn watch(request: Arc<Request>, place: &Place) -> Result<AsyncFd<Arc<Request>>, PinError> {
-    // SAFETY: a request owns its file, never replaces it, and lives in the `Arc` as long as the `AsyncFd`.
+    // SAFETY: a request owns its file and never replaces it. The `AsyncFd` owns an `Arc` of the request, so the request
+    // lives at least as long.
     let watched = unsafe { AsyncFd::register_with_interest(request, Interest::READABLE) };
     watched.map_err(|error| PinError::Kernel { what: place.shown(), words: error.to_string() })
 }
 
-/// What a refused request was refused for.
+/// The reason why a request was refused.
 fn refused(place: &Place, error: &gpiocdev::Error) -> PinError {
     holder(place).unwrap_or_else(|| place.kernel(error))
 }
@@ -148,7 +150,7 @@ struct InputLine {
     config: Arc<Config>,
 }
 
-/// An input that is open.
+/// An open input.
 struct Opened {
     request: Arc<Request>,
     place: Place,
@@ -187,7 +189,7 @@ impl InputLine {
         .await
     }
 
-    /// Looks at the level again and again until the line is lost.
+    /// Polls the level until the line is lost.
     async fn poll(&self, opened: &Opened, reports: &mpsc::Sender<PinReport>) -> PinError {
         let mut known = None;
         let mut ticks = tokio::time::interval(POLL);
@@ -195,7 +197,7 @@ impl InputLine {
         loop {
             ticks.tick().await;
             let (request, place) = (Arc::clone(&opened.request), opened.place.clone());
-            // A read takes as long as its bus does.
+            // A read may take long, depending on the bus of the chip.
             let read = blocking(move || request.lone_value().map_err(|error| place.kernel(&error))).await;
             let active = match read {
                 Ok(value) => value == Value::Active,
@@ -248,7 +250,7 @@ impl InputLine {
                 let at = Duration::from_nanos(edge.timestamp_ns);
                 let _ = reports.send(PinReport::edge(self.pin, level, Some(at))).await;
             }
-            // Edges that found no room in the kernel's queue are lost; the level is not.
+            // Edges are lost when the kernel's queue is full, but the level is not.
             match line.lone_value() {
                 Ok(value) if (value == Value::Active) != level => {
                     level = !level;
@@ -261,19 +263,16 @@ impl InputLine {
     }
 }
 
-/// How the level of an input is known.
+/// How changes of an input are detected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Watching {
-    /// The kernel tells each edge.
-    Edges {
-        /// And debounces it.
-        debounced: bool,
-    },
+    /// The kernel reports each edge. If `debounced`, it also debounces the input.
+    Edges { debounced: bool },
     /// The chip has no interrupts (an expander on an I2C bus): the level is read every [`POLL`].
     Polled,
 }
 
-/// Takes an input in the best way that its chip has.
+/// Takes an input in the best way that its chip supports.
 fn request_input(place: &Place, consumer: &str, wiring: &InputPin) -> Result<(Request, Watching), PinError> {
     let debounces = !wiring.debounce.is_zero();
     let ways = [
@@ -297,11 +296,12 @@ fn request_input(place: &Place, consumer: &str, wiring: &InputPin) -> Result<(Re
     Err(first_error.map_or(PinError::Kernel { what: place.shown(), words }, |error| place.kernel(&error)))
 }
 
-/// The same as [`inspect`] for an input, which is taken for a moment: whether its chip has interrupts is not known before.
+/// Like [`inspect`], for an input. It takes the line for a moment, because this is the only way to learn whether the
+/// chip has interrupts.
 ///
 /// # Errors
 ///
-/// It is not there, not allowed, or held by another process.
+/// The line does not exist, may not be opened, or is held by another process.
 pub fn inspect_input(gpio: &GpioConfig, wiring: &InputPin, name: &str) -> Result<String, PinError> {
     let shown = inspect(gpio, &wiring.pin, name)?;
     let place = find(gpio, &wiring.pin)?;
@@ -310,7 +310,7 @@ pub fn inspect_input(gpio: &GpioConfig, wiring: &InputPin, name: &str) -> Result
             let period_ms = POLL.as_millis();
             Ok(format!("{shown}, polled every {period_ms} ms: its chip has no interrupts, or they are not wired"))
         }
-        // A daemon that runs has it.
+        // The chip has interrupts, or a running daemon holds the line.
         _ => Ok(shown),
     }
 }
@@ -347,7 +347,7 @@ struct OutputLine {
     wiring: OutputPin,
     config: Arc<Config>,
     driven: Mutex<Driven>,
-    /// The kernel took no level.
+    /// Notified when the kernel did not accept a level.
     lost: Notify,
 }
 
@@ -392,7 +392,7 @@ impl OutputLine {
         let line = Arc::clone(self);
         blocking(move || {
             let place = find(&line.config.gpio, &line.wiring.pin)?;
-            // Nobody may change the level between the request and its taking over.
+            // Under this lock nobody can change the level before the request is stored.
             let mut driven = line.driven.lock().unwrap_or_else(PoisonError::into_inner);
             let request = request_output(&place, &line.consumer, &line.wiring, driven.active)
                 .map_err(|error| refused(&place, &error))?;
@@ -403,7 +403,7 @@ impl OutputLine {
         .await
     }
 
-    /// Returns when the line is lost.
+    /// Waits until the line is lost, and returns the reason.
     async fn watch(&self, request: Arc<Request>, place: &Place) -> PinError {
         let watched = match watch(request, place) {
             Ok(watched) => watched,
@@ -411,18 +411,18 @@ impl OutputLine {
         };
         loop {
             tokio::select! {
-                // The line may answer, and yet takes no level: it is opened again, at the level that is wanted.
+                // The line may still be readable although it accepts no level. It is opened again at the wanted level.
                 () = self.lost.notified() => {
-                    let words = "the kernel did not take a level".to_owned();
+                    let words = "the kernel did not accept a level".to_owned();
                     return PinError::Kernel { what: place.shown(), words };
                 }
-                // An output has no events: it is readable when its chip is gone.
+                // An output has no events, so it becomes readable only when its chip goes away.
                 _ = timeout(LOOK, watched.readable()) => {}
             }
             if let Err(error) = watched.get_ref().lone_value() {
                 return place.kernel(&error);
             }
-            // Readable, and yet there: nothing that a short pause would not show.
+            // The line is still there. If it stays readable, the pause keeps this loop from spinning.
             tokio::time::sleep(RETRY.0).await;
         }
     }
@@ -438,8 +438,8 @@ fn request_output(place: &Place, consumer: &str, wiring: &OutputPin, active: boo
     builder.as_output(value(active)).request()
 }
 
-/// Drives every output to rest and lets it go: for kernels that keep the level of a line whose holder died.
-/// What each came to, by name.
+/// Drives every output to rest and releases it, for kernels that keep the level of a line whose holder died. Returns
+/// the name of each output with its result.
 pub fn put_outputs_to_rest(gpio: &GpioConfig, outputs: &[OutputPin]) -> Vec<(String, Result<(), PinError>)> {
     let rest = |output: &OutputPin| {
         let place = find(gpio, &output.pin)?;

@@ -1,4 +1,4 @@
-//! Finds chips and lines: by number, name, label or path, and says what is in the way.
+//! Finds chips and lines by number, name, label or path, and says why one of them cannot be used.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -12,54 +12,39 @@ use crate::config::{GpioBackend, GpioConfig, PinName};
 /// Why a pin cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PinError {
-    /// The machine has no GPIO.
     #[error("there is no GPIO chip on this machine (no /dev/gpiochip*)")]
     NoChips,
-    /// The configured chip is not there.
     #[error("there is no GPIO chip \"{chip}\"; there are: {known}")]
     NoChip {
         /// As configured.
         chip: String,
-        /// Names and labels.
+        /// The names and labels of the chips that exist.
         known: String,
     },
-    /// The offset is beyond the chip.
     #[error("{chip} has no line {offset}: its lines are 0 to {last}")]
-    NoLine {
-        /// The chip.
-        chip: String,
-        /// As configured.
-        offset: u32,
-        /// The highest offset.
-        last: u32,
-    },
-    /// No line has this name.
+    NoLine { chip: String, offset: u32, last: u32 },
     #[error("no line is called \"{0}\"; `callbox devices` lists the names")]
     NoName(String),
-    /// Somebody else has it.
-    #[error("{line} of {chip} is held by {by}; end that, or take another pin")]
+    #[error("{line} of {chip} is held by {by}; free it, or use another pin")]
     Held {
-        /// The chip.
         chip: String,
-        /// `line 17`.
+        /// For example `line 17 (GPIO17)`.
         line: String,
-        /// The consumer's name.
+        /// The consumer label of the holder.
         by: String,
     },
-    /// The file may not be opened.
-    #[error("{0} may not be opened by this user; it takes the group gpio (see docs/install.md)")]
+    #[error("{0} may not be opened by this user; the user must be in the group gpio (see docs/install.md)")]
     NotAllowed(PathBuf),
-    /// The kernel, in its own words.
+    /// Any other error of the kernel.
     #[error("{what}: {words}")]
     Kernel {
-        /// The chip and line.
+        /// The chip, or the line and its chip.
         what: String,
-        /// Its words.
         words: String,
     },
 }
 
-/// Where a line is.
+/// The chip and the offset of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) chip: PathBuf,
@@ -79,13 +64,12 @@ impl Place {
 /// A chip, for `callbox devices`.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct ChipDescription {
-    /// `gpiochip0`; changes when chips come in another order.
+    /// For example `gpiochip0`. It may change when the chips appear in another order.
     pub name: String,
-    /// What it is; does not change.
+    /// What the chip is. It does not change.
     pub label: String,
-    /// Its lines.
     pub lines: Vec<LineDescription>,
-    /// Why it cannot be looked into.
+    /// Why the chip cannot be opened.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
 }
@@ -93,11 +77,11 @@ pub struct ChipDescription {
 /// A line of a chip.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct LineDescription {
-    /// Its place on the chip.
+    /// The number of the line on its chip.
     pub offset: u32,
-    /// Its name, where the board gives it one.
+    /// Empty if the board gives the line no name.
     pub name: String,
-    /// Who holds it.
+    /// The consumer label of the holder, or `the kernel` if it has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_by: Option<String>,
 }
@@ -136,7 +120,7 @@ fn describe(path: &Path) -> ChipDescription {
 }
 
 fn open(path: &Path) -> Result<Chip, PinError> {
-    // The library's own error does not tell this from anything else.
+    // The error of the library does not distinguish a missing permission from other problems.
     if let Err(error) = std::fs::File::open(path)
         && error.kind() == ErrorKind::PermissionDenied
     {
@@ -156,7 +140,7 @@ fn find_chip(gpio: &GpioConfig) -> Result<PathBuf, PinError> {
     let header = matches!(gpio.backend, GpioBackend::Auto | GpioBackend::Rppal) && gpio.chip.is_none();
     if header && raspberry_pi_model().is_some() {
         let found = all.iter().find(|path| label(path).is_some_and(|label| is_header_chip(&label)));
-        // Never another one in its place: its lines are other lines.
+        // Another chip is never used instead, because its lines are not those of the header.
         return found.cloned().ok_or_else(|| no_chip(&all, "of the Raspberry Pi's header"));
     }
     let wanted = gpio.chip.as_deref().unwrap_or("gpiochip0");
@@ -175,7 +159,7 @@ fn no_chip(all: &[PathBuf], wanted: &str) -> PinError {
     if all.is_empty() {
         return PinError::NoChips;
     }
-    // One that may not be opened may be the one.
+    // A chip that this user may not open may be the wanted one.
     let closed = all.iter().find_map(|path| open(path).err());
     if let Some(closed) = closed.filter(|error| matches!(error, PinError::NotAllowed(_))) {
         return closed;
@@ -185,7 +169,7 @@ fn no_chip(all: &[PathBuf], wanted: &str) -> PinError {
     PinError::NoChip { chip: wanted.to_owned(), known: known.join(", ") }
 }
 
-/// Where a pin of the configuration is.
+/// Finds the line of a configured pin.
 pub(super) fn find(gpio: &GpioConfig, pin: &PinName) -> Result<Place, PinError> {
     let path = find_chip(gpio)?;
     let chip = open(&path)?;
@@ -212,7 +196,7 @@ pub(super) fn find(gpio: &GpioConfig, pin: &PinName) -> Result<Place, PinError> 
     Ok(Place { chip: path, offset })
 }
 
-/// Who holds a line, where somebody does.
+/// An error that names the holder of a line, if the line is held.
 pub(super) fn holder(place: &Place) -> Option<PinError> {
     let chip = open(&place.chip).ok()?;
     let info = chip.line_info(place.offset).ok().filter(|info| info.used)?;
@@ -225,12 +209,12 @@ pub(super) fn holder(place: &Place) -> Option<PinError> {
     Some(PinError::Held { chip: file_name(&place.chip), line, by })
 }
 
-/// Whether a pin can be used by the thing of this name, without touching it: `callbox check`. A line that a
-/// running daemon holds for it is its own.
+/// Checks, for `callbox check`, that the button, sensor or output of this name can use a pin. Does not touch the pin.
+/// A line that a running daemon holds under this name is usable. Returns a description of the line.
 ///
 /// # Errors
 ///
-/// It is not there, not allowed, or held by another process.
+/// The line does not exist, may not be opened, or is held by another process.
 pub fn inspect(gpio: &GpioConfig, pin: &PinName, name: &str) -> Result<String, PinError> {
     let place = find(gpio, pin)?;
     let chip = open(&place.chip)?;

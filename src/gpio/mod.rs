@@ -1,7 +1,7 @@
-//! Pins behind one trait: the Linux character device, a Raspberry Pi's registers, or simulated.
+//! Pins behind one trait: those of the Linux character device, those of a Raspberry Pi's registers, or simulated ones.
 //!
-//! Inputs are reported as core inputs, with the kernel's time where there is one; a pin that cannot be used
-//! is reported as a fault once, and tried again for as long as the station runs.
+//! Inputs are reported as inputs of the core, with the kernel's time stamp if there is one. A pin that cannot be used
+//! is reported as a fault once, and is tried again as long as the station runs.
 
 mod board;
 mod cdev;
@@ -26,22 +26,24 @@ pub use simulated::SimulatedPins;
 use crate::config::{Config, GpioBackend};
 use crate::core::Pin;
 
-/// The consumer that the kernel shows for a line of ours (gpioinfo(1)), with the name behind it.
+/// The start of the consumer label that the kernel shows for our lines (gpioinfo(1)). A colon and the configured name
+/// follow.
 const CONSUMER: &str = "callbox";
 
-/// The pins of a station. Levels are logical: `active` has been applied by the backend.
+/// The pins of a station. Levels are logical: the backend applies the configured `active`.
 pub trait Pins: Send + Sync {
-    /// Makes the n-th `[[output]]` active or puts it to rest. Must not wait.
+    /// Makes the n-th `[[output]]` active or puts it to rest. Must not block.
     fn set(&self, output: usize, active: bool);
 
-    /// Moves an input, as a finger or a door would; `false` where only fingers and doors can.
+    /// Moves an input, as a finger or a door would. Returns `false` if the backend cannot do this, because its pins are
+    /// real.
     fn move_input(&self, pin: Pin, active: bool) -> bool;
 
-    /// What drives them, for people.
+    /// The name of the backend, for people.
     fn backend(&self) -> &'static str;
 }
 
-/// Takes the pins of the configuration, all outputs at rest. Inputs and faults go to `reports`.
+/// Takes the configured pins and puts all outputs to rest. Inputs and faults go to `reports`.
 pub fn take_pins(config: &Arc<Config>, reports: mpsc::Sender<PinReport>) -> Arc<dyn Pins> {
     match config.gpio.backend {
         GpioBackend::Simulated => Arc::new(SimulatedPins::new(config.outputs.len(), reports)),
@@ -50,9 +52,9 @@ pub fn take_pins(config: &Arc<Config>, reports: mpsc::Sender<PinReport>) -> Arc<
     }
 }
 
-/// What an output's or input's line is called at the kernel.
+/// The consumer label for the line of an input or an output.
 fn consumer(name: &str) -> String {
-    // The kernel keeps 31 bytes.
+    // The kernel keeps only 31 bytes.
     let mut consumer: String = format!("{CONSUMER}:{name}");
     while consumer.len() > 31 {
         consumer.pop();

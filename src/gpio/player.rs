@@ -1,4 +1,4 @@
-//! Turns what an output is to do into levels over time.
+//! Plays the pattern of an output as levels over time.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,13 +17,13 @@ pub struct OutputPlayer {
 #[derive(Default)]
 struct Pattern {
     task: Option<JoinHandle<()>>,
-    /// How often the output was told something. A task that was told to end may still be in the middle of a
-    /// step on another thread: it sets the output only while its own turn lasts.
+    /// Counts the commands for this output. A task that was aborted may still be in the middle of a step on another
+    /// thread, so a task sets the output only while this count is the one that it started with.
     turn: Arc<Mutex<u64>>,
 }
 
 impl Pattern {
-    /// Ends the task that plays, and sets the output in its place.
+    /// Aborts the running task, calls `set` in its place, and returns the new turn.
     fn replace(&mut self, set: impl FnOnce()) -> u64 {
         if let Some(running) = self.task.take() {
             running.abort();
@@ -43,7 +43,7 @@ impl OutputPlayer {
         player
     }
 
-    /// What an output does from now on.
+    /// Sets what an output does from now on.
     pub fn drive(&mut self, output: usize, drive: Drive) {
         let Some(pattern) = self.patterns.get_mut(output) else { return };
         let steps = drive.steps();

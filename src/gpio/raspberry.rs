@@ -1,7 +1,7 @@
-//! A Raspberry Pi's own registers, by `rppal`: explicit, for those who want it (`backend = "rppal"`).
+//! The registers of a Raspberry Pi, through `rppal`. This backend must be configured (`backend = "rppal"`).
 //!
-//! Inputs are interrupts with the kernel's debounce; outputs are registers, which is why nobody can say who
-//! holds a pin, and why `cdev` is the default.
+//! Inputs use interrupts with the kernel's debounce. Outputs are written to registers, so nobody can say who holds a
+//! pin. This is why `cdev` is the default.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,19 +12,19 @@ use tokio::task::JoinHandle;
 
 use super::board::bcm_number;
 use super::{PinReport, Pins};
-use crate::config::{Active, Config, InputPin, OutputIndex, PinName, Pull};
+use crate::config::{Active, ButtonIndex, Config, InputPin, OutputIndex, PinName, Pull, SensorIndex};
 use crate::core::{AnyPin, Pin};
 
-/// Between two attempts to take the pins.
+/// The first and the longest wait between two attempts to take the pins. It is doubled each time.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
 
-/// Pins of a Raspberry Pi.
+/// The pins of a Raspberry Pi.
 pub(super) struct RaspberryPins {
     taken: Arc<Mutex<Taken>>,
     task: JoinHandle<()>,
 }
 
-/// What has been taken so far; a pin that was refused is `None`, and tried again.
+/// The pins that have been taken so far. A pin that was refused is `None` and is tried again.
 struct Taken {
     gpio: Option<Gpio>,
     inputs: Vec<Option<RaspberryInput>>,
@@ -90,8 +90,10 @@ impl Drop for RaspberryPins {
 }
 
 fn inputs(config: &Config) -> impl Iterator<Item = (Pin, &InputPin)> {
-    let buttons = config.buttons.iter().enumerate().map(|(index, button)| (Pin::Button(index), &button.input));
-    let sensors = config.sensors.iter().enumerate().map(|(index, sensor)| (Pin::Sensor(index), &sensor.input));
+    let buttons =
+        config.buttons.iter().enumerate().map(|(index, button)| (Pin::Button(ButtonIndex(index)), &button.input));
+    let sensors =
+        config.sensors.iter().enumerate().map(|(index, sensor)| (Pin::Sensor(SensorIndex(index)), &sensor.input));
     buttons.chain(sensors)
 }
 
@@ -161,7 +163,7 @@ fn number(pin: &PinName) -> Result<u8, String> {
         PinName::Offset(number) => Some(*number),
         PinName::Name(name) => bcm_number(name),
     };
-    number.and_then(|number| u8::try_from(number).ok()).ok_or_else(|| "no BCM number, 0 to 57".to_owned())
+    number.and_then(|number| u8::try_from(number).ok()).ok_or_else(|| "not a BCM number, 0 to 57".to_owned())
 }
 
 fn take_input(
@@ -182,7 +184,7 @@ fn take_input(
     let sender = reports.clone();
     let edge = move |event: rppal::gpio::Event| {
         let active = (event.trigger == Trigger::RisingEdge) != is_low_active;
-        // A loop that stands still for 256 edges has other worries.
+        // The edge is lost if the queue is full. An event loop that has not read 256 reports has bigger problems.
         let _ = sender.try_send(PinReport::edge(pin, active, Some(event.timestamp)));
     };
     input.set_async_interrupt(Trigger::Both, debounce, edge).map_err(|error| error.to_string())?;

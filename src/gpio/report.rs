@@ -1,15 +1,14 @@
-//! What pins tell the event loop.
+//! What pins report to the event loop.
 
 use std::time::Duration;
 
 use crate::core::{AnyPin, Input, Pin};
 
-/// One thing that a pin did.
+/// An edge, a level or a fault of a pin.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PinReport {
-    /// For the core.
     pub input: Input,
-    /// When, by CLOCK_MONOTONIC, where the kernel said so.
+    /// The time by CLOCK_MONOTONIC, if the kernel reported it.
     pub at: Option<Duration>,
 }
 

@@ -35,7 +35,7 @@ impl Pins for SimulatedPins {
     }
 
     fn move_input(&self, pin: Pin, active: bool) -> bool {
-        // A loop that stands still loses edges, as a wire does.
+        // If the event loop does not read its queue, edges are lost, as on a wire.
         let _ = self.reports.try_send(PinReport::edge(pin, active, None));
         true
     }

@@ -1,4 +1,4 @@
-//! Tells the guard which streams are the far end's: those of which the library has found a packet authentic.
+//! Tells the guard which streams belong to the far end: those of which the library has found a packet authentic.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use rtc::interceptor::Packet;
 use super::guarded_socket::Gate;
 use super::tap::Pass;
 
-/// Looks at packets on their way in, and changes nothing.
+/// Reads incoming packets and changes nothing.
 pub(super) struct AuthenticStreams {
     gate: Arc<Gate>,
     last: Option<u32>,
@@ -33,7 +33,7 @@ impl Pass for AuthenticStreams {
     }
 }
 
-/// Who wrote a report. A compound packet begins with one (RFC 3550, section 6.1).
+/// Returns the SSRC of the sender of a report. A compound packet begins with a report (RFC 3550, section 6.1).
 fn sender(packet: &dyn rtc::rtcp::Packet) -> Option<u32> {
     use rtc::rtcp::{receiver_report::ReceiverReport, sender_report::SenderReport};
     let any = packet.as_any();

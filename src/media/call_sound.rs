@@ -1,4 +1,5 @@
-//! Both directions of a call's sound, made as one and split between audio thread and network task.
+//! Both directions of a call's sound. They are created together and then divided between the audio thread and the
+//! network task.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -14,14 +15,14 @@ use super::receive::Receiver;
 use super::send::{Encoded, SendControl, Sender};
 use crate::sound::CallSound;
 
-/// Received packets between network task and audio thread: over a second.
+/// Number of received packets that can wait for the audio thread: more than a second.
 const RECEIVE_RING: usize = 64;
-/// Encoded packets between audio thread and network task.
+/// Number of encoded packets that can wait for the network task.
 const SEND_RING: usize = 16;
-/// Digits between audio thread and network task.
+/// Number of digits that can wait for the network task.
 const TONE_RING: usize = 16;
 
-/// The audio thread's side.
+/// The side of the audio thread.
 struct Sound {
     began: Instant,
     receiver: Receiver,
@@ -29,11 +30,11 @@ struct Sound {
     in_band: Option<InBand>,
 }
 
-/// Digits in the sound, where a code asks for them.
+/// Detects DTMF digits in the sound, where a configured code needs them.
 struct InBand {
     detector: Box<DigitDetector>,
     tones: Producer<char>,
-    /// The far end is being talked to: a call that is held is not listened to, lest its digits act when it is not.
+    /// Set with each frame that goes to the far end. A call on hold gets no frames, and its digits must have no effect.
     talking: bool,
 }
 
@@ -44,7 +45,7 @@ impl CallSound for Sound {
             && std::mem::take(talking)
             && let Some(digit) = detector.heard(frame)
         {
-            // A full ring: the network task is far behind.
+            // A full ring means that the network task is far behind; the digit is dropped.
             let _ = tones.push(digit);
         }
     }
@@ -58,16 +59,16 @@ impl CallSound for Sound {
     }
 }
 
-/// The network task's side.
+/// The side of the network task.
 pub(super) struct NetworkEnd {
     pub(super) received: Producer<Packet>,
     pub(super) encoded: Consumer<Encoded>,
-    /// Digits in the far end's sound.
+    /// Digits that were detected in the far end's sound.
     pub(super) tones: Consumer<char>,
-    /// Becomes readable when there is something encoded.
+    /// Becomes readable when a packet has been encoded.
     pub(super) wake: OwnedFd,
     pub(super) control: Arc<SendControl>,
-    /// What arrivals are counted from.
+    /// Times of arrival count from here.
     pub(super) began: Instant,
 }
 
@@ -75,7 +76,7 @@ pub(super) fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1_000.0
 }
 
-/// Makes both sides at the card's rate; `in_band` listens for digits in the sound.
+/// Creates both sides at the sample rate of the sound card. `in_band` turns on the detection of digits in the sound.
 pub(super) fn call_sound(rate_hz: u32, in_band: bool) -> Result<(Box<dyn CallSound>, NetworkEnd), MediaError> {
     let (received, packets) = RingBuffer::new(RECEIVE_RING);
     let (frames, encoded) = RingBuffer::new(SEND_RING);

@@ -1,24 +1,24 @@
-//! Concealment for G.711: the last pitch period goes on and fades into the noise behind the voice (in the manner of
-//! ITU-T G.711 Appendix I, without its overlap delay).
+//! Concealment for G.711: the last pitch period is repeated and fades into the background noise. It works like ITU-T
+//! G.711 Appendix I, but without the overlap delay of that method.
 
 use crate::sound::power;
 
 /// Samples at 8 kHz that are remembered: three periods of the lowest voice.
 const HISTORY: usize = 360;
-/// Shortest and longest pitch period that is looked for, in samples: 400 to 66 Hz.
+/// Shortest and longest pitch period that is searched for, in samples: 400 to 66 Hz.
 const LAGS: (usize, usize) = (20, 120);
 /// Samples over which the sound fades: 60 ms.
 const FADE: f32 = 480.0;
-/// Samples over which what comes after a gap is faded in: 5 ms.
+/// Samples over which the sound after a gap is faded in: 5 ms.
 const OVERLAP: usize = 40;
-/// Samples of a piece of the noise behind the voice: 10 ms.
+/// Samples in a piece of background noise: 10 ms.
 const PIECE: usize = 80;
-/// What a piece adds to the power of the quietest one: it is forgotten within some seconds.
+/// Factor by which each piece raises the power of the quietest one, so that it is forgotten within some seconds.
 const FORGET: f32 = 1.005;
-/// Noise louder than this is no noise: -40 dBFS.
+/// Sound louder than this is not background noise: -40 dBFS.
 const LOUDEST_NOISE: f32 = 1e-4;
 
-/// The quietest sound of late, and noise that sounds like it.
+/// The quietest recent sound, and noise that sounds like it.
 struct Background {
     piece: [f32; PIECE],
     power: f32,
@@ -43,20 +43,21 @@ impl Background {
         }
     }
 
-    /// White noise through the piece as a filter has its spectrum, and its power.
+    /// Returns the next sample of noise. White noise that is filtered with the quietest piece has the spectrum and the
+    /// power of that piece.
     fn next(&mut self) -> f32 {
         self.random = self.random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         let uniform = (self.random >> 8) as f32 / (1 << 23) as f32 - 1.0;
         self.white.copy_within(..PIECE - 1, 1);
         if let Some(newest) = self.white.first_mut() {
-            // Of power 1 / PIECE.
+            // The white noise has the power 1 / PIECE.
             *newest = uniform * (3.0 / PIECE as f32).sqrt();
         }
         self.piece.iter().zip(&self.white).map(|(tap, sample)| tap * sample).sum()
     }
 }
 
-/// Remembers decoded speech and goes on with it where packets are missing.
+/// Remembers decoded speech, and continues it where packets are missing.
 pub(super) struct Concealer {
     history: [f32; HISTORY],
     /// One pitch period that can be repeated without a step: `cycle[..lag]`.
@@ -77,7 +78,7 @@ impl Concealer {
         }
     }
 
-    /// Notes decoded samples; the first ones after a gap are faded in over what was made up.
+    /// Notes decoded samples. After a gap, the first ones are cross-faded with the concealment.
     pub(super) fn decoded(&mut self, samples: &mut [f32]) {
         if self.lost_samples > 0 {
             let overlap = samples.len().min(OVERLAP);
@@ -91,7 +92,7 @@ impl Concealer {
         self.remember(samples);
     }
 
-    /// Fills a gap.
+    /// Fills a gap with concealment.
     pub(super) fn conceal(&mut self, samples: &mut [f32]) {
         if self.lost_samples == 0 {
             self.take_cycle();
@@ -108,7 +109,7 @@ impl Concealer {
         voice * gain + self.background.next() * (1.0 - gain)
     }
 
-    /// The last period, its end faded into what came before its beginning.
+    /// Takes the last pitch period. Its end is faded into the sound that came before its beginning.
     fn take_cycle(&mut self) {
         self.lag = self.pitch();
         let begin = HISTORY - self.lag;
@@ -129,7 +130,7 @@ impl Concealer {
         }
     }
 
-    /// The lag at which the history is most like itself.
+    /// Returns the lag at which the history is most similar to itself.
     fn pitch(&self) -> usize {
         let window = LAGS.1;
         let end = self.history.get(HISTORY - window..).unwrap_or_default();
@@ -177,7 +178,7 @@ mod tests {
     #[test]
     fn a_cycle_repeats_without_a_step() {
         let mut concealer = Concealer::new();
-        // A period that is no whole number of samples, and grows.
+        // A period that is not a whole number of samples, with an amplitude that grows.
         let voice: Vec<f32> = (0..480).map(|index| (index as f32 * 0.119).sin() * index as f32 / 1_000.0).collect();
         concealer.decoded(&mut voice.clone());
         let mut made_up = vec![0.0; 320];

@@ -1,4 +1,4 @@
-//! Packets to samples at the card's rate, and what to play where packets are missing.
+//! Decodes packets to samples at the sound card's rate, and fills in for missing packets.
 
 use super::MediaError;
 use super::conceal::Concealer;
@@ -7,24 +7,25 @@ use super::packets::Packet;
 use crate::config::Codec;
 use crate::sound::Resampler;
 
-/// Samples that one packet may complete, at 48 kHz: 200 ms of G.711 and a rest of almost 10 ms.
+/// Largest number of samples that one packet can produce, at 48 kHz: 200 ms of G.711 and a remainder of almost 10 ms.
 pub(super) const MAX_FRAME: usize = 10_080;
-/// Samples of 10 ms of G.711, which is what the resampler takes.
+/// Samples in 10 ms of G.711, which is the unit of the resampler.
 const NARROW_FRAME: usize = 80;
-/// Opus says that nothing is said with a packet of one or two bytes (RFC 6716, 2.1.9).
+/// An Opus packet of one or two octets means silence (RFC 6716, section 2.1.9).
 const DTX_PAYLOAD: usize = 2;
 
-/// All codecs of one direction of a call.
+/// Decodes all codecs, in one direction of a call.
 pub(super) struct Decoder {
     opus: opus::Decoder,
     narrow: Resampler,
     concealer: Concealer,
     codec: Codec,
     rate_hz: u32,
-    /// G.711: the samples that the last packets left over, `scratch[..rest]`, then those of the packet at hand.
+    /// For G.711: the samples that are left over from the last packets, in `scratch[..rest]`, then those of the current
+    /// packet.
     scratch: Box<[f32]>,
     rest: usize,
-    /// The far end said that it says nothing.
+    /// The last packet announced silence.
     silent: bool,
 }
 
@@ -42,18 +43,18 @@ impl Decoder {
         })
     }
 
-    /// Whether what is missing now is missing because nothing is said.
+    /// Whether packets are missing because the far end is silent.
     pub(super) fn is_silent(&self) -> bool {
         self.silent
     }
 
-    /// How much sound of the last packets is decoded and not given out yet: less than 10 ms.
+    /// Duration of the sound of the last packets that is decoded and not returned yet: less than 10 ms.
     pub(super) fn rest_ms(&self) -> f64 {
         self.rest as f64 / 8.0
     }
 
-    /// Decodes a packet; gives the number of samples. A G.711 packet may have any length: what is left of whole frames
-    /// of 10 ms waits for the next packet.
+    /// Decodes a packet and returns the number of samples. A G.711 packet may have any length: what remains after the
+    /// whole frames of 10 ms waits for the next packet.
     pub(super) fn packet(&mut self, packet: &Packet, sound: &mut [f32]) -> usize {
         self.codec = packet.codec;
         self.silent = packet.codec == Codec::Opus && packet.payload().len() <= DTX_PAYLOAD;
@@ -71,7 +72,8 @@ impl Decoder {
         self.give_out(available, sound)
     }
 
-    /// Gives out the whole frames of `scratch[..available]`; gives the number of samples at the card's rate.
+    /// Resamples the whole frames of `scratch[..available]` into `sound`. Returns the number of samples at the card's
+    /// rate.
     fn give_out(&mut self, available: usize, sound: &mut [f32]) -> usize {
         let whole = available / NARROW_FRAME * NARROW_FRAME;
         let count = self.narrow.process(self.scratch.get(..whole).unwrap_or_default(), sound);
@@ -82,14 +84,16 @@ impl Decoder {
 
     fn decode_opus(&mut self, payload: &[u8], room: &mut [f32], redundancy: bool) -> usize {
         let count = self.opus.decode_float(payload, room, redundancy).unwrap_or(0);
-        // What is no speech may be louder than full scale.
+        // Packets that contain no speech may decode to sound above full scale (docs/workarounds.md, "opus: decoded
+        // sound may exceed full scale").
         room.iter_mut().take(count).for_each(|sample| *sample = sample.clamp(-1.0, 1.0));
         count
     }
 
-    /// What a packet lacks that the one behind it says again (Opus' in-band FEC), or what is made up for it.
+    /// Fills in for the packets that are missing before `behind`: with the redundancy in `behind` (in-band FEC of
+    /// Opus), or with concealment. Returns the number of samples.
     ///
-    /// Redundancy is a whole packet; what is made up has as many samples as are missing.
+    /// Redundancy is as long as a whole packet. Concealment has `missing` samples.
     pub(super) fn lost_before(&mut self, behind: &Packet, missing: usize, sound: &mut [f32]) -> usize {
         if self.codec != Codec::Opus || behind.codec != Codec::Opus {
             return self.conceal(missing, sound);
@@ -98,12 +102,12 @@ impl Decoder {
         self.decode_opus(behind.payload(), sound.get_mut(..samples).unwrap_or_default(), true)
     }
 
-    /// Makes up so many samples, whole frames of 10 ms; gives their number.
+    /// Makes up sound for a number of samples, which must be whole frames of 10 ms. Returns the number of samples.
     pub(super) fn conceal(&mut self, samples: usize, sound: &mut [f32]) -> usize {
         if self.codec == Codec::Opus {
             return self.decode_opus(&[], sound.get_mut(..samples).unwrap_or_default(), false);
         }
-        // What waits is of before the gap, and comes first; it stays as much of a rest as it was.
+        // The remainder in `scratch` is from before the gap and comes first. Its length stays the same.
         let narrow = samples * 8_000 / self.rate_hz as usize;
         self.concealer.conceal(self.scratch.get_mut(self.rest..self.rest + narrow).unwrap_or_default());
         let available = self.rest + narrow;
@@ -118,14 +122,15 @@ mod tests {
 
     const RATE_HZ: u32 = 16_000;
     const PACKET: usize = 320;
-    /// The packet in which somebody begins to talk, which is lost.
+    /// The number of the packet in which somebody begins to talk. It is lost.
     const ONSET: usize = 30;
 
     fn energy(samples: &[f32]) -> f32 {
         samples.iter().map(|sample| sample * sample).sum()
     }
 
-    /// What is played in the place of the lost packet, and was said in it; with redundancy in the one behind it or not.
+    /// Returns the energy that is played in place of the lost packet, and the energy that was said in it, with or
+    /// without redundancy in the next packet.
     fn in_place_of_the_onset(redundancy: bool) -> (f32, f32) {
         let mut encoder = opus::Encoder::new(RATE_HZ, opus::Channels::Mono, opus::Application::Voip).unwrap();
         encoder.set_inband_fec(redundancy).unwrap();
@@ -150,7 +155,7 @@ mod tests {
                 return (energy(&sound[..PACKET]), energy(&said));
             }
         }
-        unreachable!("the loop ends behind the lost packet");
+        unreachable!("the loop returns after the lost packet");
     }
 
     #[test]
@@ -158,6 +163,6 @@ mod tests {
         let (played, said) = in_place_of_the_onset(true);
         assert!(played > said / 4.0, "{played} of {said}");
         let (made_up, said) = in_place_of_the_onset(false);
-        assert!(made_up < said / 100.0, "without redundancy nobody can know: {made_up} of {said}");
+        assert!(made_up < said / 100.0, "without redundancy it cannot be recovered: {made_up} of {said}");
     }
 }

@@ -1,43 +1,46 @@
-//! How long packets are kept before they are played: as long as nearly all of the late ones need.
+//! How long packets are kept before they are played: until nearly all late packets have arrived.
 
 use super::packets::{Packet, distance};
 use crate::config::Codec;
 
-/// Of the histogram.
+/// Width of a bin of the histogram.
 const BIN_MS: f64 = 5.0;
-/// Longest delay that is waited for: 600 ms.
+/// Number of bins. The longest delay that is waited for is 600 ms.
 const BINS: usize = 120;
-/// What part of the packets is waited for.
+/// Share of the packets that is waited for.
 const QUANTILE: f32 = 0.97;
-/// What a packet leaves of the past: half of it is forgotten after 2 s of 20 ms packets.
+/// Factor by which each packet reduces the weight of the past: half of it is forgotten after 2 s of 20 ms packets.
 const KEEP: f32 = 0.993;
-/// Assumed before anything is known.
+/// The delay that is assumed before anything is known.
 const FIRST_MS: f64 = 20.0;
-/// Packets that this assumption counts for.
+/// The assumption counts as much as this many packets.
 const FIRST_WEIGHT: f32 = 5.0;
-/// Sound leaves frame by frame: a packet waits for up to a frame.
+/// Sound is played frame by frame, so a packet may wait for a whole frame.
 const FRAME_MS: f64 = crate::sound::FRAME_MS as f64;
-/// Packets over which the fastest one is looked for, twice: 3 to 6 s. A clock that drifts by 200 ppm moves by 1 ms in
-/// that time.
+/// Number of packets in a window. The fastest packet of two windows is used: of the last 3 to 6 s. A clock that drifts
+/// by 200 ppm moves by 1 ms in that time.
 const WINDOW: u32 = 150;
-/// What a packet counts that comes with another one, of one that comes a packet's time after it.
+/// Weight of a packet that arrives together with another one. A packet that arrives a packet's length after the one
+/// before it has the weight 1.
 const LEAST_NEWS: f64 = 0.12;
-/// What a packet leaves of the loss of late: half of it after 3 s.
+/// Factor by which each packet reduces the loss of the past: half of it is forgotten after 3 s.
 const LOSS_KEEP: f32 = 0.995;
-/// More loss makes it worth to wait for redundancy, less makes it not.
+/// Above `MUCH_LOSS` it is worth waiting for redundancy; below `LITTLE_LOSS` it no longer is.
 const MUCH_LOSS: f32 = 0.012;
 const LITTLE_LOSS: f32 = 0.002;
-/// A longer gap is an outage, which no redundancy fills.
+/// A longer gap is an outage, which redundancy cannot fill.
 const LOSS_AT_ONCE: u16 = 2;
 /// A change of the transit time beyond this is a change of a clock, not of the network.
 const JUMP_MS: f64 = 1_000.0;
-/// What a look at an empty buffer adds that no packet's delay explains: a card that takes more than a frame at a time.
+/// What is added when the buffer was empty and the delay of no packet explains it: a sound card that takes more than a
+/// frame at a time.
 const MARGIN_STEP_MS: f64 = 5.0;
 const MAX_MARGIN_MS: f64 = 60.0;
-/// What a packet leaves of that margin: half of it after some 30 s.
+/// Factor by which each packet reduces that margin: half of it is left after some 30 s.
 const MARGIN_KEEP: f64 = 0.9995;
 
-/// The sender's clock: by time stamps where these agree with what comes, by sequence numbers where not.
+/// The sender's clock. It follows the time stamps where these agree with the arrival of packets, and otherwise the
+/// sequence numbers.
 #[derive(Default)]
 pub(super) struct SenderClock {
     newest: Option<Newest>,
@@ -54,7 +57,7 @@ struct Newest {
 }
 
 impl SenderClock {
-    /// When a packet was sent, since some moment of the stream.
+    /// Returns when a packet was sent, counted from some moment of the stream.
     pub(super) fn sent_ms(&mut self, packet: &Packet) -> f64 {
         let duration_ms = packet.duration_ms();
         let sent_ms = self.newest.map_or(0.0, |newest| {
@@ -62,7 +65,8 @@ impl SenderClock {
             let by_sequence = packets * newest.duration_ms;
             let ticks = f64::from(packet.timestamp.wrapping_sub(newest.timestamp) as i32);
             let by_timestamp = ticks / ticks_per_ms(packet.codec);
-            // A pause (DTX) takes time, and so it does here; nothing is sent before its time.
+            // A pause of the sender (DTX) takes the same time here. Time stamps that run ahead of the arrivals are
+            // wrong.
             let pause = by_timestamp - by_sequence;
             let waited = packet.arrival_ms - newest.arrival_ms;
             let plausible = pause.abs() < 1.0 || pause > 0.0 && pause < waited + JUMP_MS;
@@ -75,7 +79,7 @@ impl SenderClock {
         sent_ms
     }
 
-    /// Another stream follows.
+    /// Forgets the stream, because another one follows.
     pub(super) fn restart(&mut self) {
         self.newest = None;
     }
@@ -88,17 +92,17 @@ fn ticks_per_ms(codec: Codec) -> f64 {
     }
 }
 
-/// The delays of late: a histogram that forgets, and the fastest packet that they are counted from.
+/// The recent delays: a histogram that forgets, and the fastest packet, from which the delays are counted.
 pub(super) struct DelayTarget {
     bins: Box<[f32]>,
-    /// Of the fastest packet in this window and the one before: arrival less sending.
+    /// Shortest transit time (arrival minus sending) in this window and in the one before it.
     fastest_ms: [f64; 2],
     packets: u32,
-    /// Packets in the histogram, as far as it matters: the first ones weigh more.
+    /// Number of packets in the histogram, which matters at the beginning: the first ones weigh more.
     known: f32,
     last_arrival_ms: f64,
     margin_ms: f64,
-    /// Part of the packets of late that were lost, and what the packet behind a lost one is waited for.
+    /// The share of recent packets that were lost, and the time for which the packet after a lost one is waited for.
     loss: f32,
     redundancy_ms: f64,
 }
@@ -121,13 +125,13 @@ impl DelayTarget {
         }
     }
 
-    /// The transit time of the fastest packet of late.
+    /// The transit time of the fastest recent packet.
     fn fastest_ms(&self) -> f64 {
         let [this, before] = self.fastest_ms;
         this.min(before)
     }
 
-    /// Notes a packet.
+    /// Notes a packet that has arrived.
     pub(super) fn arrived(&mut self, packet: &Packet) {
         let transit = packet.arrival_ms - packet.sent_ms;
         if (transit - self.fastest_ms()).abs() > JUMP_MS {
@@ -145,7 +149,7 @@ impl DelayTarget {
         }
         let late_ms = transit - self.fastest_ms();
         let bin = ((late_ms / BIN_MS) as usize).min(BINS - 1);
-        // Packets that an outage held back come all at once: they say nearly the same.
+        // Packets that were held back by an outage arrive all at once, and say nearly the same.
         let waited_ms = packet.arrival_ms - self.last_arrival_ms;
         let news = (waited_ms / packet.duration_ms().max(1.0)).clamp(LEAST_NEWS, 1.0) as f32;
         self.last_arrival_ms = packet.arrival_ms;
@@ -162,7 +166,7 @@ impl DelayTarget {
         }
     }
 
-    /// Packets are lost that the one behind them may say again: it comes `each_ms` later.
+    /// Notes lost packets. The packet after them comes `each_ms` later and may have redundancy for them.
     pub(super) fn lost(&mut self, packets: u16, each_ms: f64) {
         self.loss += f32::from(packets.min(LOSS_AT_ONCE)) * (1.0 - LOSS_KEEP);
         if self.loss > MUCH_LOSS {
@@ -170,8 +174,8 @@ impl DelayTarget {
         }
     }
 
-    /// What was late behind a faster packet is less late behind a slower one: after a change of the way, and not of its
-    /// jitter, the target must be what it was.
+    /// Moves the histogram when the fastest packet has become slower: all delays in it are now shorter by the
+    /// difference. So the target is the same as before if the network path has changed but its jitter has not.
     fn fastest_rose(&mut self, fastest_before: f64) {
         let rise = self.fastest_ms() - fastest_before;
         let bins = ((rise / BIN_MS).round().max(0.0) as usize).min(BINS - 1);
@@ -185,19 +189,20 @@ impl DelayTarget {
         }
     }
 
-    /// Another stream follows; the network is the same.
+    /// Forgets the fastest packet, because another stream follows. The histogram stays, since the network is the same.
     pub(super) fn restart(&mut self) {
         self.fastest_ms = [f64::INFINITY; 2];
         self.packets = 0;
     }
 
-    /// How long after the fastest packet would have come this one is, at a moment.
+    /// Returns the delay of a packet that is played at `now_ms`, counted from when it would have arrived with the
+    /// fastest transit.
     pub(super) fn delay_ms(&self, packet: &Packet, now_ms: f64) -> f64 {
         let delay = now_ms - packet.sent_ms - self.fastest_ms();
         if delay.is_finite() { delay } else { 0.0 }
     }
 
-    /// There was nothing to play although this packet was on time.
+    /// Notes that there was nothing to play although this packet was on time.
     pub(super) fn starved(&mut self, packet: &Packet) {
         let late_ms = packet.arrival_ms - packet.sent_ms - self.fastest_ms();
         if late_ms + FRAME_MS < self.target_ms() {
@@ -205,7 +210,8 @@ impl DelayTarget {
         }
     }
 
-    /// How long after the fastest packet would have come sound is to be played.
+    /// Returns the delay at which sound is to be played, counted from when a packet would have arrived with the fastest
+    /// transit.
     pub(super) fn target_ms(&self) -> f64 {
         let mut beyond = 1.0 - QUANTILE;
         let beyond_bins = self.bins.iter().rev().take_while(|weight| {
@@ -221,7 +227,7 @@ mod tests {
     use super::super::packets::tests::header;
     use super::*;
 
-    /// Packets of 20 ms that were sent one after the other and came so much later.
+    /// Packets of 20 ms that are sent one after the other. Each arrives late by a given time.
     struct Stream {
         clock: SenderClock,
         target: DelayTarget,
@@ -287,7 +293,7 @@ mod tests {
         (0..1_000).for_each(|_| {
             stream.packet(0.0);
         });
-        // 400 ms more, for good.
+        // From now on, each packet takes 400 ms longer.
         (0..310).for_each(|_| {
             stream.packet(400.0);
         });

@@ -1,18 +1,18 @@
-//! DTMF as RTP events (RFC 4733), both ways.
+//! DTMF as telephone events in RTP (RFC 4733), sent and received.
 
 use std::collections::VecDeque;
 
 use super::packets::distance;
 
-/// Packets of a digit before its end: 160 ms.
+/// Packets of one digit, 20 ms apart: 160 ms. The last of them ends the digit.
 const TONE_PACKETS: u16 = 8;
-/// The end is said three times (RFC 4733, 2.5.1.4).
+/// The packet that ends a digit is sent three times (RFC 4733, section 2.5.1.4).
 const END_PACKETS: usize = 3;
-/// Packets of silence between two digits: 80 ms.
+/// Packets without an event between two digits: 80 ms.
 const GAP_PACKETS: u16 = 4;
-/// Packets a second.
+/// Packets per second.
 const PACKET_RATE: u32 = 50;
-/// Digits that wait to be sent.
+/// Number of digits that can wait to be sent; further ones are dropped.
 const MAX_DIGITS: usize = 64;
 /// -10 dBm0, the usual volume.
 const VOLUME: u8 = 10;
@@ -27,16 +27,16 @@ fn digit_of(event: u8) -> Option<char> {
     DIGITS.chars().nth(usize::from(event))
 }
 
-/// What to send in place of a packet of speech.
+/// A packet to send in place of a packet of speech.
 pub(super) struct DigitStep {
     pub(super) payload: [u8; 4],
-    /// First packet of the digit.
+    /// Set for the first packet of a digit.
     pub(super) marker: bool,
-    /// How many times to send it at once.
+    /// How many copies to send at once.
     pub(super) copies: usize,
 }
 
-/// Digits on their way out, one step per 20 ms.
+/// The digits that are to be sent, in steps of 20 ms.
 #[derive(Default)]
 pub(super) struct DigitSender {
     waiting: VecDeque<u8>,
@@ -52,8 +52,8 @@ impl DigitSender {
         }
     }
 
-    /// The next step; `None` where speech is to be sent. All packets of one digit carry the time
-    /// stamp of its first, and its duration so far in ticks of `rate_hz`.
+    /// Returns the next step, or `None` where speech is to be sent. All packets of one digit have the time stamp of its
+    /// first packet; each carries the duration of the digit up to now, in ticks of `rate_hz`.
     pub(super) fn step(&mut self, rate_hz: u32) -> Option<DigitStep> {
         let event = *self.waiting.front()?;
         self.sent += 1;
@@ -76,13 +76,13 @@ impl DigitSender {
         }
     }
 
-    /// The digit's time stamp stays what it was at its first packet.
+    /// Whether a digit is being sent; its packets keep the time stamp of the first one.
     pub(super) fn is_sending(&self) -> bool {
         self.sent > 0 && self.sent <= TONE_PACKETS
     }
 }
 
-/// A packet of an event as it came.
+/// A received packet of a telephone event.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct EventPacket {
     ssrc: u32,
@@ -91,13 +91,13 @@ pub(super) struct EventPacket {
     marker: bool,
     event: u8,
     end: bool,
-    /// Milliseconds since the event began, as the sender says.
+    /// Duration of the event up to now, according to the sender.
     duration_ms: f64,
     arrival_ms: f64,
 }
 
 impl EventPacket {
-    /// `None` where the payload is no event (RFC 4733, section 2.3) or the event no digit.
+    /// Returns `None` if the payload is not a telephone event (RFC 4733, section 2.3), or the event is not a digit.
     pub(super) fn new(header: &rtc::rtp::Header, payload: &[u8], rate_hz: u32, arrival_ms: f64) -> Option<Self> {
         let [event, flags, high, low, ..] = *payload else { return None };
         digit_of(event)?;
@@ -115,26 +115,29 @@ impl EventPacket {
     }
 }
 
-/// A packet with a sequence number so far behind is a late copy; one further behind is of a sender that began anew.
+/// A packet whose sequence number is at most this far behind is a late copy. One that is further behind comes from a
+/// sender that started again.
 const LATE_PACKETS: i32 = 500;
-/// The packets of one event come at most so far apart: an update each 50 ms at the slowest (RFC 4733, section 2.5.1.2),
-/// with jitter. A finger does not press the same key twice in this time.
+/// Packets of one event arrive at most this far apart: senders update an event at least every 50 ms (RFC 4733, section
+/// 2.5.1.2), and there is jitter. Nobody presses the same key twice within this time.
 const SAME_EVENT_MS: f64 = 150.0;
-/// Two presses of one key begin at least so far apart by the sender's clock.
+/// Two presses of one key begin at least this far apart, by the sender's clock.
 const SHORTEST_PRESS_MS: f64 = 60.0;
-/// An event that lasts longer than its duration field goes on in a further segment (RFC 4733, section 2.5.1.3): nobody
-/// holds a key for 8 s (at 8 kHz) and means to press it twice.
+/// An event that lasts longer than its duration field can hold (8 s at 8 kHz) continues in a further segment (RFC 4733,
+/// section 2.5.1.3). If the segment before it was at least this long, it is the same press: nobody who holds a key this
+/// long means to press it twice.
 const SEGMENT_MS: f64 = 1_000.0;
 
-/// Tells the digits that somebody pressed from the packets that tell of them.
+/// Recognises the digits that were pressed in the packets that report them.
 ///
-/// By RFC 4733 all packets of one digit have one time stamp. Senders are not so strict: some renew it with each packet,
-/// some with the repeated end alone, some keep it for two digits. So what counts is what no habit changes: a digit's
-/// duration grows until its end, and a new one begins small, after a pause, with a newer sequence number.
+/// By RFC 4733 all packets of one digit have the same time stamp. Senders are not so strict: some renew it with each
+/// packet, some only with the repeated end, and some keep it for two digits. So a digit is recognised by what no sender
+/// changes: its duration grows until its end, and a new digit begins with a small duration, after a pause, and with a
+/// newer sequence number (docs/workarounds.md, "far ends: dtmf events do not follow the rfc").
 #[derive(Debug)]
 pub(super) struct DigitReceiver {
     last: Option<EventPacket>,
-    /// The clock of the time stamps: that of the speech on the same stream.
+    /// Clock rate of the time stamps, which is that of the speech on the same stream.
     pub(super) clock_rate_hz: u32,
 }
 
@@ -145,7 +148,7 @@ impl Default for DigitReceiver {
 }
 
 impl DigitReceiver {
-    /// The digit, once, at the first packet that is seen of it.
+    /// Returns each digit once, at the first of its packets that arrives.
     pub(super) fn packet(&mut self, packet: EventPacket) -> Option<char> {
         if let Some(last) = self.last.filter(|last| last.ssrc == packet.ssrc) {
             let ahead = distance(last.sequence, packet.sequence);
@@ -161,11 +164,12 @@ impl DigitReceiver {
         digit_of(packet.event)
     }
 
-    /// Whether a newer packet is of the same press as the last one of the same key.
+    /// Whether a newer packet belongs to the same press as the last packet of the same key.
     fn goes_on(&self, last: &EventPacket, packet: &EventPacket) -> bool {
         let soon = packet.arrival_ms - last.arrival_ms < SAME_EVENT_MS;
         if last.end {
-            // Its end, again. What begins after an end, or shorter, is another press.
+            // The end of the press, repeated. A packet that is not an end, or that has a shorter duration, belongs to
+            // another press.
             let same = packet.timestamp == last.timestamp && !packet.marker;
             return packet.end && packet.duration_ms >= last.duration_ms && (same || soon);
         }
@@ -181,7 +185,7 @@ impl DigitReceiver {
                 && last.duration_ms >= SEGMENT_MS
                 && (moved_ms - last.duration_ms).abs() < SHORTEST_PRESS_MS;
         }
-        // The time stamp was renewed within the press: it moved no further than the press has become longer.
+        // The time stamp was renewed within the press: it has moved no further than the duration has grown.
         soon && (0.0..=grown_ms.max(SHORTEST_PRESS_MS)).contains(&moved_ms)
     }
 }
@@ -206,10 +210,10 @@ mod tests {
         }
     }
 
-    /// A packet of a sender's habit: time stamp, marker, event, end, duration.
+    /// A packet as a sender writes it: time stamp, marker, event, end, duration.
     type Sent = (u32, bool, u8, bool, u16);
 
-    /// What is understood of packets that come 20 ms apart; `None` stands for 100 ms of pause.
+    /// Returns the digits that are recognised in packets that arrive 20 ms apart. `None` stands for a pause of 100 ms.
     fn understood(packets: impl IntoIterator<Item = Option<Sent>>) -> String {
         let mut receiver = DigitReceiver::default();
         let (mut sequence, mut now_ms) = (65_530_u16, 0.0);
@@ -228,13 +232,14 @@ mod tests {
         digits
     }
 
-    /// A press of 120 ms that begins at `start`: how a sender writes time stamp, marker and duration of its n-th packet.
+    /// The packets of a press of 120 ms that begins at `start`. `habit` returns how a sender writes its n-th packet:
+    /// the offset of the time stamp, the marker and the duration.
     fn press(event: u8, start: u32, habit: impl Fn(u16) -> (u32, bool, u16)) -> Vec<Option<Sent>> {
         let packet = |index: u16| {
             let (offset, marker, duration) = habit(index);
             Some((start.wrapping_add(offset), marker, event, index >= 6, duration))
         };
-        // Six packets, and the end three times.
+        // Six packets, of which the last one (the end) is sent three times.
         (1..=8).map(packet).chain([None]).collect()
     }
 
@@ -295,7 +300,7 @@ mod tests {
         assert_eq!(packet(12, 1_000, 5, true), None, "late");
         assert_eq!(packet(13, 5_000, 11, false), None, "twice");
         assert_eq!(packet(14, 5_000, 16, false), None, "a hook flash");
-        assert_eq!(packet(40_000, 9, 7, false), Some('7'), "a sender that begins anew");
+        assert_eq!(packet(40_000, 9, 7, false), Some('7'), "a sender that starts again");
     }
 
     #[test]

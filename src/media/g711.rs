@@ -1,8 +1,8 @@
-//! G.711: A-law and µ-law (ITU-T G.711, tables of the standard as arithmetic).
+//! G.711, A-law and µ-law: the tables of ITU-T G.711, computed.
 
 use crate::config::Codec;
 
-/// Decodes one byte to 16-bit linear.
+/// Decodes one byte to a 16-bit linear sample.
 pub(super) fn decode(codec: Codec, byte: u8) -> i16 {
     match codec {
         Codec::Pcma => decode_a(byte),
@@ -10,7 +10,7 @@ pub(super) fn decode(codec: Codec, byte: u8) -> i16 {
     }
 }
 
-/// Encodes 16-bit linear to one byte.
+/// Encodes a 16-bit linear sample to one byte.
 pub(super) fn encode(codec: Codec, sample: i16) -> u8 {
     match codec {
         Codec::Pcma => encode_a(sample),
@@ -38,7 +38,7 @@ fn decode_u(byte: u8) -> i16 {
 
 fn encode_a(sample: i16) -> u8 {
     let sign = if sample < 0 { 0 } else { 0x80 };
-    // 13 bits; negative values are folded as the standard does.
+    // The standard uses 13 bits and folds negative values like this.
     let magnitude = if sample < 0 { !i32::from(sample) } else { i32::from(sample) } >> 3;
     let code = if magnitude < 32 {
         magnitude >> 1

@@ -1,4 +1,4 @@
-//! The library's sockets, with the guard before them.
+//! The sockets of the WebRTC library, with the guard in front of them.
 
 use std::fmt;
 use std::future::Future;
@@ -17,14 +17,14 @@ use webrtc::runtime::{
 
 use super::guard::{DropCounters, Guard};
 
-/// So many datagrams are dropped before others get their turn.
+/// After this many reads that brought nothing but dropped datagrams, other tasks get their turn.
 const DROPS_IN_A_ROW: usize = 32;
 
-/// The guard of one peer connection, with what it counts and tells.
+/// The guard of one peer connection, with its counters of dropped datagrams.
 pub(super) struct Gate {
     guard: Mutex<Guard>,
     counters: Arc<DropCounters>,
-    /// DTLS is over.
+    /// Notified when DTLS is closed.
     pub(super) closed: Notify,
 }
 
@@ -33,7 +33,7 @@ impl Gate {
         Self { guard: Mutex::default(), counters, closed: Notify::new() }
     }
 
-    /// Tells the guard something.
+    /// Calls the guard, under its lock.
     pub(super) fn tell<T>(&self, tell: impl FnOnce(&mut Guard) -> T) -> T {
         tell(&mut self.guard.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -61,7 +61,7 @@ impl fmt::Debug for Gate {
     }
 }
 
-/// Tokio, whose UDP sockets have the guard before them.
+/// The Tokio runtime, but its UDP sockets have the guard in front of them.
 #[derive(Debug)]
 pub(super) struct GuardedRuntime(pub(super) Arc<Gate>);
 
@@ -167,8 +167,8 @@ impl AsyncUdpSocket for GuardedSocket {
     }
 }
 
-/// Moves the datagrams that may stay to the beginning of the buffer: the kernel puts several into one, all of the same
-/// length but the last.
+/// Moves the datagrams that are admitted to the beginning of the buffer. The kernel may put several datagrams into one
+/// buffer, all of the same length but the last (docs/workarounds.md, "kernel: one read returns several datagrams").
 fn keep(buffer: &mut [u8], meta: &mut RecvMeta, admits: impl Fn(&[u8], SocketAddr) -> bool) {
     let (stride, received) = (meta.stride.max(1), meta.len.min(buffer.len()));
     let (mut from, mut kept) = (0, 0);

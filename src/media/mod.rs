@@ -1,8 +1,7 @@
-//! One peer connection a call: SDP, ICE, codecs, jitter buffer, DTMF.
+//! One peer connection per call: SDP, ICE, codecs, jitter buffer, DTMF.
 //!
-//! [`MediaAdapter`] carries the core's `MediaCommand`s to one task per call and brings back
-//! `MediaEvent`s. The sound of a call leaves through a [`crate::sound::CallSound`], which the
-//! audio thread drives.
+//! [`MediaAdapter`] passes the core's `MediaCommand`s to one task per call, and these tasks send `MediaEvent`s back.
+//! The sound of a call goes through a [`crate::sound::CallSound`], which the audio thread drives.
 
 mod authentic;
 mod call_sound;
@@ -42,25 +41,24 @@ pub(crate) use peer::OPUS_TYPE;
 pub use receive::ReceiveCounters;
 pub use sdp::DescriptionError;
 
-/// Commands that wait for a call's task.
+/// Number of commands that can wait for a call's task.
 const COMMANDS: usize = 64;
 
-/// Why media cannot go on.
+/// Why the media of a call cannot go on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MediaError {
-    /// The WebRTC library could not do something; its own words are in the log, at level debug.
+    /// An operation of the WebRTC library failed. The library's own message is in the log, at level debug.
     #[error("the WebRTC library could not {0}")]
     Library(&'static str),
-    /// A codec could not be made.
-    #[error("no {0} can be made here; there may be too little memory")]
+    #[error("the {0} could not be created; there may be too little memory")]
     Codec(&'static str),
-    /// The far end's description cannot be taken.
     #[error(transparent)]
     Description(#[from] sdp::DescriptionError),
-    /// A peer connection cannot follow the far end to another DTLS certificate (RFC 8842, section 3.1).
-    #[error("the far end answered as another endpoint")]
+    /// The far end's DTLS certificate has changed, and a peer connection cannot follow it to another one (RFC 8842,
+    /// section 3.1).
+    #[error("the far end answered with another DTLS certificate, so it is another endpoint")]
     AnotherEndpoint,
-    /// The operating system refused something.
+    /// An operation of the operating system failed. Holds its error text.
     #[error("{0}")]
     System(String),
 }
@@ -68,7 +66,7 @@ pub enum MediaError {
 impl MediaError {
     fn codec(what: &'static str) -> impl Fn(opus::Error) -> Self {
         move |error| {
-            tracing::debug!(%error, "no {what}");
+            tracing::debug!(%error, "the {what} could not be created");
             Self::Codec(what)
         }
     }
@@ -77,7 +75,7 @@ impl MediaError {
         Self::System(error.to_string())
     }
 
-    /// What the library says is for its authors, and may quote what came from outside.
+    /// The library's own message is meant for its authors, and may quote data from outside. So it goes only to the log.
     fn library<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> Self {
         move |error| {
             let error = crate::plain_text::shortened(&error.to_string());
@@ -87,28 +85,27 @@ impl MediaError {
     }
 }
 
-/// What every call's task needs.
+/// What the task of every call needs.
 pub struct MediaContext {
-    /// Codecs, addresses, STUN and TURN.
+    /// Codecs, addresses, STUN and TURN servers.
     pub config: MediaConfig,
-    /// Further addresses to gather from: loopback for the sandbox.
+    /// Further addresses to gather candidates from: loopback for the sandbox.
     pub extra_addresses: Vec<SocketAddr>,
-    /// The sound card's rate, samples per second.
+    /// Sample rate of the sound card.
     pub rate_hz: u32,
-    /// Listen for digits in the far end's sound.
+    /// Detect DTMF digits in the far end's sound.
     pub in_band: bool,
     /// Counts what the guard of each call drops.
     pub dropped: Arc<guard::DropCounters>,
-    /// Takes the packets of the far end while somebody records them.
+    /// Gets the packets of the far end while somebody records them.
     pub packets: broadcast::Sender<CallPacket>,
-    /// The way to the audio thread.
     pub attach: Attach,
 }
 
-/// Gives a call's sound to the audio thread, or takes it back with `None`.
+/// Hands a call's sound to the audio thread, or takes it back with `None`.
 pub type Attach = Box<dyn Fn(MediaId, Option<Box<dyn CallSound>>) + Send + Sync>;
 
-/// Carries media commands to the tasks of the calls.
+/// Passes media commands to the tasks of the calls.
 pub struct MediaAdapter {
     context: Arc<MediaContext>,
     events: mpsc::Sender<(MediaId, MediaEvent)>,
@@ -116,12 +113,12 @@ pub struct MediaAdapter {
 }
 
 impl MediaAdapter {
-    /// An adapter that reports to `events`.
+    /// Creates an adapter that reports to `events`.
     pub fn new(context: MediaContext, events: mpsc::Sender<(MediaId, MediaEvent)>) -> Self {
         Self { context: Arc::new(context), events, tasks: HashMap::new() }
     }
 
-    /// Carries out a command. `Offer` and `Answer` make the peer connection.
+    /// Carries out a command. `Offer` and `Answer` create the peer connection if there is none.
     pub fn command(&mut self, media: MediaId, command: MediaCommand) {
         let making = matches!(command, MediaCommand::Offer | MediaCommand::Answer { .. });
         if making && !self.tasks.contains_key(&media) {
@@ -132,16 +129,16 @@ impl MediaAdapter {
             self.make(media, setup);
         }
         let closing = command == MediaCommand::Close;
-        // A flood of candidates must not end the call: those that find no room are dropped.
+        // A flood of candidates must not end the call: candidates that do not fit into the queue are dropped.
         let may_be_lost = matches!(command, MediaCommand::AddCandidate(_));
         let delivered = self.tasks.get(&media).is_some_and(|commands| commands.try_send(command).is_ok());
         if closing {
-            // The task ends at the command, or when its sender drops.
+            // The task ends at this command, or when its sender is dropped.
             self.tasks.remove(&media);
         } else if !delivered && !may_be_lost && self.tasks.remove(&media).is_some() {
             let events = self.events.clone();
             tokio::spawn(async move {
-                let failed = MediaEvent::Failed("the call's media stands still".into());
+                let failed = MediaEvent::Failed("the call's media task does not respond".into());
                 let _ = events.send((media, failed)).await;
             });
         }
@@ -150,14 +147,15 @@ impl MediaAdapter {
     fn make(&mut self, media: MediaId, setup: Option<sdp::Setup>) {
         let (commands, queue) = mpsc::channel(COMMANDS);
         let context = Arc::clone(&self.context);
-        // A certificate of its own each: another fingerprint tells the far end that this is another endpoint.
+        // Each call has a certificate of its own: a different fingerprint tells the far end that this is another
+        // endpoint.
         let identity = Arc::new(peer::Identity::default());
         let task = task::run(media, context, identity, queue, self.events.clone(), setup);
         tokio::spawn(task);
         self.tasks.insert(media, commands);
     }
 
-    /// Peer connections that have not been closed.
+    /// Number of peer connections that have not been closed.
     pub fn open_connections(&self) -> usize {
         self.tasks.len()
     }

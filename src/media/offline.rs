@@ -1,5 +1,5 @@
-//! The media of a call without a network or a sound card: what the receive path makes of packets, and
-//! what becomes of a far end's description. For tests and fuzzers.
+//! The media of a call without a network or a sound card, for tests and fuzzers: what the receive path makes of
+//! packets, and what happens to a far end's description.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use super::{MediaContext, MediaError};
 use crate::config::Codec;
 use crate::sound::CallSound;
 
-/// Packets that wait between two frames.
+/// Number of packets that can wait between two frames.
 const PACKETS: usize = 64;
 /// Every codec, in the default order.
 const CODECS: [Codec; 3] = [Codec::Opus, Codec::Pcma, Codec::Pcmu];
@@ -38,11 +38,11 @@ pub struct OfflineReceiver {
 }
 
 impl OfflineReceiver {
-    /// A receive path at the sound card's rate.
+    /// Creates a receive path at the sound card's rate.
     ///
     /// # Errors
     ///
-    /// A codec or resampler could not be made.
+    /// A codec could not be created.
     pub fn new(rate_hz: u32) -> Result<Self, MediaError> {
         let (packets, queue) = rtrb::RingBuffer::new(PACKETS);
         Ok(Self {
@@ -55,13 +55,14 @@ impl OfflineReceiver {
         })
     }
 
-    /// Opus has another payload type than in our own offer: a recording of other tools.
+    /// Sets a payload type of Opus that differs from our own offer, for recordings of other tools.
     #[must_use]
     pub fn with_opus_type(self, number: u8) -> Self {
         Self { opus_type: number, ..self }
     }
 
-    /// Takes an RTP packet (RFC 3550) with the payload types of our own offer; gives a digit that it completes.
+    /// Takes an RTP packet (RFC 3550) with the payload types of our own offer. Returns a digit at the first packet that
+    /// reports it.
     pub fn packet(&mut self, bytes: &[u8], arrival_ms: f64) -> Option<char> {
         let mut buffer = bytes;
         let packet = RtpPacket::unmarshal(&mut buffer).ok()?;
@@ -84,7 +85,7 @@ impl OfflineReceiver {
         }
     }
 
-    /// The next 10 ms of sound.
+    /// Returns the next 10 ms of sound.
     pub fn frame(&mut self) -> Vec<f32> {
         let mut frame = vec![0.0; (self.rate_hz / 100) as usize];
         self.receiver.hear(&mut frame, f64::from(self.frames) * f64::from(crate::sound::FRAME_MS));
@@ -92,25 +93,27 @@ impl OfflineReceiver {
         frame
     }
 
-    /// What happened so far.
+    /// Returns what happened up to now.
     pub fn counters(&self) -> ReceiveCounters {
         self.receiver.counters
     }
 
-    /// How long after the fastest packet of late would have come sound is played, and is to be played.
+    /// Returns the delay at which sound is played, and its target. Both count from the time at which a packet would
+    /// have arrived with the fastest recent transit.
     pub fn delay_and_target_ms(&self) -> (f64, f64) {
         self.receiver.delay_and_target_ms()
     }
 }
 
-/// The network's side of a call's sound.
+/// The network side of a call's sound.
 pub struct OfflineNetwork(NetworkEnd);
 
-/// Both directions of a call's sound at the card's rate, as the audio thread has them: Opus both ways.
+/// Creates both directions of a call's sound at the card's rate, as the audio thread has them, with Opus in both
+/// directions.
 ///
 /// # Errors
 ///
-/// A codec could not be made.
+/// A codec could not be created.
 pub fn sound_of_a_call(rate_hz: u32, in_band: bool) -> Result<(Box<dyn CallSound>, OfflineNetwork), MediaError> {
     let (sound, network) = call_sound(rate_hz, in_band)?;
     network.control.set_codec(Codec::Opus);
@@ -118,7 +121,7 @@ pub fn sound_of_a_call(rate_hz: u32, in_band: bool) -> Result<(Box<dyn CallSound
 }
 
 impl OfflineNetwork {
-    /// Hands on an RTP packet of ours, or of another call's; gives whether there was room.
+    /// Passes on an RTP packet of ours or of another call. Returns whether there was room for it.
     pub fn packet(&mut self, bytes: &[u8]) -> bool {
         let mut buffer = bytes;
         let Ok(packet) = RtpPacket::unmarshal(&mut buffer) else { return false };
@@ -127,18 +130,18 @@ impl OfflineNetwork {
         packet.is_some_and(|packet| self.0.received.push(packet).is_ok())
     }
 
-    /// What the far end reports to lose, in 256ths.
+    /// Notes the share of our packets that the far end reports as lost, in 256ths.
     pub fn report_loss(&self, fraction_lost: u8) {
         self.0.control.note_loss(fraction_lost);
     }
 
-    /// Takes what was encoded; gives the number of packets.
+    /// Takes the encoded packets and returns their number.
     pub fn drain(&mut self) -> usize {
         std::iter::from_fn(|| self.0.encoded.pop().ok()).count()
     }
 }
 
-/// Encoder and packets of one call.
+/// The encoder and the packets of one call.
 pub struct OfflineSender {
     sender: Sender,
     control: Arc<SendControl>,
@@ -152,11 +155,11 @@ pub struct OfflineSender {
 }
 
 impl OfflineSender {
-    /// A send path at the sound card's rate.
+    /// Creates a send path at the sound card's rate.
     ///
     /// # Errors
     ///
-    /// A codec could not be made.
+    /// A codec could not be created.
     pub fn new(codec: Codec, rate_hz: u32) -> Result<Self, MediaError> {
         let (frames, encoded) = rtrb::RingBuffer::new(PACKETS);
         let (wake, waker) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).map_err(MediaError::system)?;
@@ -176,13 +179,13 @@ impl OfflineSender {
         })
     }
 
-    /// What the far end reports to lose, in 256ths.
+    /// Notes the share of our packets that the far end reports as lost, in 256ths.
     pub fn report_loss(&self, fraction_lost: u8) {
         self.control.note_loss(fraction_lost);
     }
 
-    /// Takes 10 ms of sound; gives the RTP packet that it completes and what goes again with it, with the payload types
-    /// of our own offer.
+    /// Takes 10 ms of sound. Returns the RTP packet that it completes and an earlier packet that is sent again with it,
+    /// with the payload types of our own offer.
     pub fn frame(&mut self, frame: &[f32]) -> impl Iterator<Item = Vec<u8>> + use<> {
         debug_assert_eq!(frame.len(), (self.rate_hz / 100) as usize);
         self.sender.say(frame);
@@ -212,11 +215,11 @@ impl OfflineSender {
     }
 }
 
-/// Reads a far end's description as a call does; gives the text that the WebRTC library would be given.
+/// Reads a far end's description as a call does. Returns the text that the WebRTC library would be given.
 ///
 /// # Errors
 ///
-/// It is none, or the library cannot read it.
+/// The text is not a description that can be accepted, or the library cannot read it.
 pub fn read_description(text: &str) -> Result<String, MediaError> {
     let remote = Remote::parse(text)?;
     let formats = remote.payloads().completed(&payload_list(&CODECS));

@@ -1,12 +1,12 @@
-//! Packets in any order in, in their order out.
+//! Puts received packets of speech into their order.
 
 use crate::config::Codec;
 
-/// Largest payload that is taken: 200 ms of G.711; Opus has at most 1275 bytes (RFC 6716, section 3.4).
+/// Largest payload that is accepted, in octets: 200 ms of G.711. Opus has at most 1275 octets (RFC 6716, section 3.4).
 pub(super) const MAX_PAYLOAD: usize = 1600;
-/// Slots: more than a second of 20 ms packets.
+/// Number of packets that the buffer can hold: more than a second of 20 ms packets.
 const SLOTS: usize = 64;
-/// Packets in a row that come too late until the sender is believed to have started anew.
+/// After this many late packets in a row, the sender is assumed to have started again.
 const LATE_IN_A_ROW: u32 = 16;
 
 /// A received packet of speech.
@@ -16,16 +16,16 @@ pub(super) struct Packet {
     pub(super) ssrc: u32,
     pub(super) sequence: u16,
     pub(super) timestamp: u32,
-    /// When it came, since the call began.
+    /// Time of arrival since the call began.
     pub(super) arrival_ms: f64,
-    /// When it was sent, by the sender's clock; see [`super::delay::SenderClock`].
+    /// Time of sending, by the sender's clock; see [`super::delay::SenderClock`].
     pub(super) sent_ms: f64,
     length: u16,
     data: [u8; MAX_PAYLOAD],
 }
 
 impl Packet {
-    /// `None` where the payload is empty or longer than any of ours.
+    /// Returns `None` if the payload is empty or longer than [`MAX_PAYLOAD`].
     pub(super) fn new(codec: Codec, header: &rtc::rtp::Header, arrival_ms: f64, payload: &[u8]) -> Option<Self> {
         let mut data = [0; MAX_PAYLOAD];
         data.get_mut(..payload.len())?.copy_from_slice(payload);
@@ -38,7 +38,7 @@ impl Packet {
         self.data.get(..usize::from(self.length)).unwrap_or_default()
     }
 
-    /// How much sound it holds.
+    /// Duration of the sound in the packet; 0 if it cannot be read.
     pub(super) fn duration_ms(&self) -> f64 {
         match self.codec {
             Codec::Opus => {
@@ -49,34 +49,35 @@ impl Packet {
     }
 }
 
-/// What comes next.
+/// What the buffer has for the next position to be played.
 pub(super) enum Next<'a> {
-    /// Nothing is there.
     Nothing,
-    /// The next packet.
     Packet(&'a Packet),
-    /// So many packets are not there, but the one behind them is: they are lost, or come too late.
-    Missing { count: u16, behind: &'a Packet },
+    /// `count` packets are missing, but the packet `behind` them is there. The missing ones are lost or too late.
+    Missing {
+        count: u16,
+        behind: &'a Packet,
+    },
 }
 
-/// Fixed slots; nothing allocates after the start.
+/// Puts packets into their order. The buffer has a fixed size and allocates nothing after its creation.
 pub(super) struct PacketBuffer {
     slots: Box<[Option<Packet>]>,
     next: Option<u16>,
     newest: u16,
     ssrc: u32,
-    /// Something was taken out: what is older is too late.
+    /// A packet was taken out, so anything older is too late.
     started: bool,
     late_in_a_row: u32,
 }
 
-/// What became of a packet.
+/// What happened to a packet that was inserted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Inserted {
     Taken,
-    /// It comes after its time, or a second time.
+    /// The packet came too late, or a second time.
     Late,
-    /// The first of another stream: what was there is gone.
+    /// The packet is the first one of another stream; the packets of the stream before it were dropped.
     Restarted,
 }
 
@@ -96,7 +97,6 @@ impl PacketBuffer {
         self.slots.get(usize::from(sequence) % SLOTS)?.as_ref().filter(|packet| packet.sequence == sequence)
     }
 
-    /// Takes a packet in.
     pub(super) fn insert(&mut self, packet: Packet) -> Inserted {
         let sequence = packet.sequence;
         let ahead = self.next.map_or(0, |next| distance(next, sequence));
@@ -126,14 +126,14 @@ impl PacketBuffer {
         if anew { Inserted::Restarted } else { Inserted::Taken }
     }
 
-    /// Puts a packet in the place of the one with its number.
+    /// Replaces the packet that has the same sequence number.
     pub(super) fn replace(&mut self, packet: Packet) {
         if let Some(slot) = self.slots.get_mut(usize::from(packet.sequence) % SLOTS) {
             *slot = Some(packet);
         }
     }
 
-    /// What comes next; it stays until [`Self::skip`].
+    /// Returns what is to be played next. It stays in the buffer until [`Self::skip`].
     pub(super) fn next(&self) -> Next<'_> {
         let Some(next) = self.next else { return Next::Nothing };
         for count in 0..SLOTS as u16 {
@@ -150,14 +150,14 @@ impl PacketBuffer {
         Next::Nothing
     }
 
-    /// Goes on behind the next packets.
+    /// Moves on by `count` packets.
     pub(super) fn skip(&mut self, count: u16) {
         self.started = true;
         self.next = self.next.map(|next| next.wrapping_add(count));
     }
 }
 
-/// How far `to` lies ahead of `from` (RFC 1982).
+/// How far `to` is ahead of `from` (RFC 1982); negative if it is behind.
 pub(super) fn distance(from: u16, to: u16) -> i32 {
     i32::from(to.wrapping_sub(from) as i16)
 }

@@ -1,6 +1,7 @@
-//! A peer connection behind a small face: the `webrtc` crate and what it needs to be told.
+//! A peer connection with a small interface: the `webrtc` crate, its settings and its workarounds.
 //!
-//! Source of the workarounds: `stack.md`, "webrtc 0.21: traps" and "against a real Janus".
+//! The workarounds are explained in docs/workarounds.md, "The media library: session descriptions" and "The media
+//! library: connections".
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -42,31 +43,33 @@ use super::{MediaContext, MediaError};
 use crate::config::{Codec, IceServer};
 use crate::signaling::Candidate;
 
-/// Events of a peer connection that wait for its task.
+/// Number of events of a peer connection that can wait for the task of its call.
 const EVENTS: usize = 256;
-/// Pace of connectivity checks (RFC 8445, 14.2, "Ta", allows 5 ms); the library's 200 ms are heard
-/// as a late start of every call.
+/// Interval of connectivity checks (RFC 8445, section 14.2, "Ta", allows 5 ms). The library's 200 ms can be heard as a
+/// late start of every call.
 const ICE_CHECK_INTERVAL: Duration = Duration::from_millis(20);
-/// Checks of a pair before it is given up: 10 s, since the far end may answer late.
+/// Checks of a candidate pair before it is given up: 10 s, since the far end may answer late.
 const ICE_CHECKS: u16 = 500;
-/// Nothing at all from the far end for so long, and the pair counts as lost (`core::MediaEvent::Disconnected`).
+/// A pair counts as lost when nothing at all has come from the far end for this long
+/// (`core::MediaEvent::Disconnected`).
 const ICE_DISCONNECTED: Duration = Duration::from_secs(2);
-/// A lost pair is kept for this much longer: it may come back by itself.
+/// A lost pair is kept for this much longer, because it may recover.
 const ICE_FAILED: Duration = Duration::from_secs(60);
-/// Consent is asked for so often (RFC 7675), so that several answers may be lost.
+/// Interval of consent checks (RFC 7675). It is short, so that several answers may be lost.
 const ICE_CONSENT_INTERVAL: Duration = Duration::from_millis(400);
-/// Name resolution of a STUN or TURN server.
+/// Time limit for the name resolution of a STUN or TURN server.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(3);
-/// Those that authenticate every packet with a whole tag, the strongest first.
+/// The SRTP profiles that authenticate every packet with a tag of full length, the strongest first.
 const PROTECTION: [SrtpProtectionProfile; 3] = [
     SrtpProtectionProfile::Srtp_Aead_Aes_256_Gcm,
     SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm,
     SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80,
 ];
-/// A certificate that expires sooner is remade.
+/// A certificate that expires within this time is replaced.
 const CERTIFICATE_MARGIN: Duration = Duration::from_secs(24 * 3600);
 
-/// The DTLS certificate, made once and used by every call.
+/// The DTLS certificate of one call. It is generated when it is first needed, and used by every peer connection of the
+/// call.
 #[derive(Default)]
 pub(super) struct Identity(Mutex<Option<RTCCertificate>>);
 
@@ -88,7 +91,7 @@ impl Identity {
     }
 }
 
-/// What a peer connection tells.
+/// What a peer connection reports.
 pub(super) enum PeerEvent {
     Candidate(Candidate),
     CandidatesComplete,
@@ -100,13 +103,13 @@ pub(super) enum PeerEvent {
 
 struct Handler(mpsc::Sender<PeerEvent>);
 
-// Handlers run inside the connection's driver: they only put the word on.
+// Handlers run inside the driver of the connection, which also moves media. So they only queue an event and never wait.
 #[async_trait::async_trait]
 impl PeerConnectionEventHandler for Handler {
     async fn on_ice_candidate(&self, event: RTCPeerConnectionIceEvent) {
         let Ok(init) = event.candidate.to_json() else { return };
         if is_usable(&init.candidate) {
-            // The library leaves the mid empty.
+            // The library leaves the mid empty (docs/workarounds.md, "webrtc: local candidates have an empty mid").
             let mid = init.sdp_mid.filter(|mid| !mid.is_empty()).unwrap_or_else(|| "0".into());
             let candidate = Candidate {
                 candidate: init.candidate,
@@ -138,53 +141,55 @@ impl PeerConnectionEventHandler for Handler {
     }
 }
 
-/// A wildcard socket of a family without an interface gives a candidate that nobody can reach.
+/// Whether a local candidate may be reachable. A wildcard socket of an address family without an interface produces a
+/// candidate that nobody can reach.
 fn is_usable(candidate: &str) -> bool {
     let address = candidate.split(' ').nth(4).unwrap_or_default();
     !candidate.contains(".local") && address.parse::<IpAddr>().is_ok_and(|address| !address.is_unspecified())
 }
 
-/// What both descriptions together say.
+/// What an offer and its answer together mean.
 pub(super) struct Negotiated {
-    /// The codec to send.
+    /// The codec to send with.
     pub(super) codec: Codec,
-    /// Payload types of what we send: those of the far end.
+    /// Payload types of the packets that we send, which are those of the far end.
     pub(super) theirs: PayloadMap,
     /// Payload types of our own description.
     pub(super) ours: PayloadMap,
 }
 
-/// What came of applying an offer.
+/// The result of answering an offer.
 pub(super) struct Answered {
     pub(super) sdp: String,
     pub(super) far_end_holds: bool,
     pub(super) negotiated: Negotiated,
 }
 
-/// One peer connection with one audio m-line.
+/// One peer connection with one audio line.
 pub(super) struct Peer {
     connection: Arc<dyn PeerConnection>,
-    /// Stands before its sockets.
+    /// Checks each datagram of its sockets.
     pub(super) gate: Arc<Gate>,
     pub(super) track: Arc<TrackLocalStaticRTP>,
     pub(super) ssrc: u32,
     codecs: Vec<Codec>,
     mid: String,
     pub(super) origin: Origin,
-    /// Our own offer is out and not answered.
+    /// An offer of ours is not answered yet.
     offering: bool,
     offered: PayloadMap,
-    /// What the library was told of payload types at the first description of the far end, which it cannot unlearn.
+    /// The payload types that the library was given with the first description of the far end. It cannot be given
+    /// others later.
     formats: Option<PayloadMap>,
-    /// The far end's payload types at its last description.
+    /// The payload types in the far end's last description.
     theirs: PayloadMap,
     wire_types: Arc<WireTypes>,
-    /// What we are in DTLS, once that is settled; it does not change as long as the connection lives.
+    /// Our DTLS role, once it is settled. It does not change for the life of the connection.
     role: Option<Setup>,
 }
 
 impl Peer {
-    /// `offer_setup` is the DTLS role that the offer leaves us, where this connection answers one.
+    /// `offer_setup` is the DTLS role that the far end takes in the offer, if this connection is to answer one.
     pub(super) async fn new(
         context: &MediaContext,
         identity: &Identity,
@@ -195,7 +200,7 @@ impl Peer {
     ) -> Result<(Self, mpsc::Receiver<PeerEvent>), MediaError> {
         let (events, queue) = mpsc::channel(EVENTS);
         let codecs = context.config.codecs.clone();
-        // Waiting is faster with this library, so only an offer that waits itself makes us begin.
+        // Waiting for the handshake is faster with this library. So we begin it only if the far end waits.
         let answering = match offer_setup {
             Some(Setup::Passive) => RTCDtlsRole::Client,
             _ => RTCDtlsRole::Server,
@@ -234,7 +239,8 @@ impl Peer {
             "audio".to_owned(),
             "audio".to_owned(),
             RtpCodecKind::Audio,
-            // An empty codec: all of ours are offered (stack.md, trap 1).
+            // With an empty codec, all of our codecs are offered (docs/workarounds.md, "webrtc: a track with one codec
+            // offers that codec alone").
             vec![RTCRtpEncodingParameters {
                 rtp_coding_parameters: RTCRtpCodingParameters { ssrc: Some(ssrc), ..Default::default() },
                 codec: RTCRtpCodec::default(),
@@ -264,20 +270,20 @@ impl Peer {
         Ok((peer, queue))
     }
 
-    /// Makes an offer and starts to gather. Gives the text to send.
+    /// Makes an offer and starts to gather candidates. Returns the text to send.
     pub(super) async fn offer(&mut self) -> Result<String, MediaError> {
         let offer = self.connection.create_offer(None).await.map_err(MediaError::library("make an offer"))?;
         self.stage_offer(offer).await
     }
 
-    /// Makes an offer with new ICE credentials and new sockets.
+    /// Makes an offer with new ICE credentials and new sockets. Returns the text to send.
     pub(super) async fn restart(&mut self) -> Result<String, MediaError> {
         self.connection.restart_ice().await.map_err(MediaError::library("restart ICE"))?;
         self.offer().await
     }
 
     async fn stage_offer(&mut self, offer: RTCSessionDescription) -> Result<String, MediaError> {
-        // A number keeps its meaning for as long as the session lasts (RFC 3264, section 8.3.2).
+        // A payload type keeps its meaning for as long as the session lasts (RFC 3264, section 8.3.2).
         self.offered = self.theirs.accepted(&self.codecs).completed(&payload_list(&self.codecs));
         let sent = sdp::offer_to_send(&offer.sdp, &self.offered, &mut self.origin);
         self.tell_guard_of_us(&offer.sdp);
@@ -286,25 +292,25 @@ impl Peer {
         Ok(sent)
     }
 
-    /// An offer of ours is out.
+    /// Whether an offer of ours is not answered yet.
     pub(super) fn is_offering(&self) -> bool {
         self.offering
     }
 
-    /// With which number a codec's packets are written; `None` where the far end does not take it.
+    /// The payload type with which packets of a codec are written; `None` if the far end does not accept the codec.
     pub(super) fn speech_type(&self, codec: Codec) -> Option<u8> {
         self.theirs.speech_type(codec)?;
         self.formats.as_ref()?.speech_type(codec)
     }
 
-    /// With which number events beside a codec are written, and their clock.
+    /// The payload type with which telephone events that accompany a codec are written, and their clock.
     pub(super) fn event_type(&self, codec: Codec) -> Option<(u8, u32)> {
         let (_, rate_hz) = self.theirs.event_type(codec)?;
         let (number, _) = self.formats.as_ref()?.event_type(codec)?;
         Some((number, rate_hz))
     }
 
-    /// From now on packets go out with the far end's numbers.
+    /// From now on, packets go out with the payload types of the far end.
     fn take_numbers(&mut self, theirs: PayloadMap, codec: Codec) {
         self.theirs = theirs;
         for codec in Codec::ALL {
@@ -317,12 +323,12 @@ impl Peer {
         }
     }
 
-    /// What the library is told of payload types.
+    /// The payload types that the library is given, which are always the first ones.
     fn formats(&mut self, theirs: &PayloadMap) -> PayloadMap {
         self.formats.get_or_insert_with(|| theirs.completed(&payload_list(&Codec::ALL))).clone()
     }
 
-    /// Applies the far end's answer; `None` where no offer of ours is out.
+    /// Applies the far end's answer. Returns `None` if there is no offer of ours to answer.
     pub(super) async fn apply_answer(&mut self, remote: &Remote) -> Result<Option<Negotiated>, MediaError> {
         if !self.offering {
             return Ok(None);
@@ -339,11 +345,12 @@ impl Peer {
         applied.map_err(MediaError::library("apply the far end's answer"))?;
         self.offering = false;
         self.take_numbers(theirs.clone(), codec);
-        // Chromium sends what we offered even where its answer leaves it out.
+        // Chromium sends what we offered even where its answer leaves it out (docs/workarounds.md, "chromium: it sends
+        // what its answer leaves out").
         Ok(Some(Negotiated { codec, theirs, ours: self.offered.clone() }))
     }
 
-    /// Answers an offer. An offer of our own is rolled back.
+    /// Answers an offer. An offer of our own that is not answered yet is rolled back.
     pub(super) async fn answer(&mut self, remote: &Remote) -> Result<Answered, MediaError> {
         let codec = remote.codec(&self.codecs)?;
         self.tell_guard_of_them(remote);
@@ -371,7 +378,8 @@ impl Peer {
         let answer = self.connection.create_answer(None).await.map_err(MediaError::library("make an answer"))?;
         let role = *self.role.get_or_insert(offered.opposite());
         let ours = theirs.accepted(&self.codecs);
-        // A far end that says anew who begins gets the other part; who began has begun.
+        // If a re-offer names a role again, the answer names the opposite one. The DTLS connection itself keeps its
+        // roles.
         let said = remote.setup().filter(|setup| *setup != Setup::ActPass).map_or(role, Setup::opposite);
         let sdp = remote.answer_to_send(&answer.sdp, &ours, said, &mut self.origin);
         self.tell_guard_of_us(&answer.sdp);
@@ -380,7 +388,7 @@ impl Peer {
         Ok(Answered { sdp, far_end_holds: direction.is_hold(), negotiated: Negotiated { codec, theirs, ours } })
     }
 
-    /// The library does not intersect directions (stack.md, defect 1).
+    /// The library does not intersect directions (docs/workarounds.md, "webrtc: directions are not intersected").
     async fn set_direction(&self, theirs: SdpDirection) -> Result<(), MediaError> {
         let ours = match theirs {
             SdpDirection::SendRecv => RTCRtpTransceiverDirection::Sendrecv,
@@ -397,7 +405,7 @@ impl Peer {
         Ok(())
     }
 
-    /// Takes a candidate of the far end; gives whether it can be used. One that cannot is no error.
+    /// Adds a candidate of the far end. Returns whether it can be used; an unusable candidate is not an error.
     pub(super) async fn add_candidate(&self, candidate: Candidate) -> bool {
         let Some(usable) = sdp::candidate::usable(&candidate.candidate) else { return false };
         if let Some(address) = sdp::candidate::address(&usable) {
@@ -411,12 +419,13 @@ impl Peer {
         };
         let taken = self.connection.add_ice_candidate(init).await;
         if let Err(error) = &taken {
-            tracing::debug!(%error, "a candidate of the far end was not taken");
+            tracing::debug!(%error, "the WebRTC library refused a candidate of the far end");
         }
         taken.is_ok()
     }
 
-    /// How SRTP is protected, once there are keys: "connected" is said by the library in other states, too.
+    /// Returns how SRTP is protected, or `None` before there are keys. The library reports "connected" in other states
+    /// too.
     pub(super) async fn protection(&self) -> Option<Protection> {
         let stats = self.connection.get_stats(Instant::now(), StatsSelector::None).await;
         let cipher = stats.transport().map(|transport| transport.srtp_cipher.as_str()).unwrap_or_default();
@@ -427,7 +436,7 @@ impl Peer {
         }
     }
 
-    /// What the guard needs of a description of ours.
+    /// Tells the guard what it needs from a description of ours.
     fn tell_guard_of_us(&self, description: &str) {
         let find = |name: &str| description.lines().find_map(|line| line.trim().strip_prefix(name));
         if let (Some(ufrag), Some(password)) = (find("a=ice-ufrag:"), find("a=ice-pwd:")) {
@@ -437,7 +446,7 @@ impl Peer {
         self.gate.tell(|guard| numbers.for_each(|number| guard.payload_type(number)));
     }
 
-    /// What the guard needs of a description of the far end.
+    /// Tells the guard what it needs from a description of the far end.
     fn tell_guard_of_them(&self, remote: &Remote) {
         let now = Instant::now();
         self.gate.tell(|guard| {
@@ -454,10 +463,10 @@ impl Peer {
     }
 }
 
-/// The payload type of Opus in what we offer.
+/// The payload type of Opus in our offers.
 pub(crate) const OPUS_TYPE: u8 = 111;
 
-/// What we offer, under the numbers of a first offer.
+/// What we offer, with the payload types of a first offer.
 pub(super) fn payload_list(codecs: &[Codec]) -> Vec<(u8, Payload)> {
     let number = |codec: &Codec| match codec {
         Codec::Opus => OPUS_TYPE,
@@ -468,12 +477,13 @@ pub(super) fn payload_list(codecs: &[Codec]) -> Vec<(u8, Payload)> {
     speech.chain([(101, Payload::TelephoneEvent { rate_hz: EVENT_RATE_HZ })]).collect()
 }
 
-/// The library knows every codec of ours; which of them a call may use is settled in the texts that are sent.
+/// Registers all of our codecs with the library. The descriptions that are sent decide which of them a call may use.
 fn media_engine() -> Result<MediaEngine, MediaError> {
     let mut engine = MediaEngine::default();
     for (payload_type, payload) in payload_list(&Codec::ALL) {
         let (mime_type, clock_rate, channels, fmtp) = match payload {
-            // An fmtp here makes an offer with another one fail (stack.md, defect 2).
+            // With an fmtp line here, the library drops Opus where an offer has other parameters (docs/workarounds.md,
+            // "webrtc: opus is dropped when parameters conflict").
             Payload::Speech(Codec::Opus) => (MIME_TYPE_OPUS, 48_000, 2, ""),
             Payload::Speech(Codec::Pcma) => (MIME_TYPE_PCMA, 8_000, 0, ""),
             Payload::Speech(Codec::Pcmu) => (MIME_TYPE_PCMU, 8_000, 0, ""),
@@ -489,12 +499,13 @@ fn media_engine() -> Result<MediaEngine, MediaError> {
             },
             payload_type,
         };
-        engine.register_codec(codec, RtpCodecKind::Audio).map_err(MediaError::library("know a codec"))?;
+        engine.register_codec(codec, RtpCodecKind::Audio).map_err(MediaError::library("register a codec"))?;
     }
     Ok(engine)
 }
 
-/// Where to gather candidates from: `media.bind`, or every usable interface.
+/// The addresses to gather candidates from: those of `media.bind`, or the wildcard address of each family that has a
+/// route.
 fn addresses(context: &MediaContext) -> Vec<SocketAddr> {
     let mut addresses: Vec<SocketAddr> =
         context.config.bind.iter().map(|address| SocketAddr::new(*address, 0)).collect();
@@ -518,7 +529,8 @@ fn has_route(from: IpAddr, to: IpAddr) -> bool {
     UdpSocket::bind((from, 0)).and_then(|socket| socket.connect((to, 9))).is_ok()
 }
 
-/// The library resolves names inside its driver, which stops media: it is given addresses.
+/// Resolves the names of STUN and TURN servers. The library would resolve them inside its driver and stop media
+/// meanwhile (docs/workarounds.md, "webrtc: names are resolved inside the driver").
 async fn resolve(servers: &[IceServer]) -> Vec<RTCIceServer> {
     let mut resolved = Vec::new();
     for server in servers {
@@ -534,7 +546,7 @@ async fn resolve(servers: &[IceServer]) -> Vec<RTCIceServer> {
             let lookup = tokio::time::timeout(RESOLVE_TIMEOUT, tokio::net::lookup_host(target)).await;
             let Ok(Ok(found)) = lookup else { continue };
             let query = query.map(|query| format!("?{query}")).unwrap_or_default();
-            // One address of each family: which of them can be reached is known by the sockets.
+            // One address of each family: only the sockets know which family can be reached.
             let found: Vec<SocketAddr> = found.collect();
             let of_each = [found.iter().find(|one| one.is_ipv4()), found.iter().find(|one| one.is_ipv6())];
             urls.extend(of_each.into_iter().flatten().map(|address| format!("{scheme}:{address}{query}")));

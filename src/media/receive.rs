@@ -1,8 +1,10 @@
-//! The receive path of a call: packets from a ring, a buffer in their order, a decoder, and a clock.
+//! The receive path of a call: a ring of received packets, a buffer that puts them into order, a decoder and a clock
+//! control.
 //!
-//! Every packet is played a target after the fastest of late would have come. What is off by more than the ear
-//! forgives is put right by leaving periods of the voice out or saying them twice, the rest by a rate that follows the
-//! far end's clock. Runs on the audio thread; everything is allocated when the call is made.
+//! Every packet is played at a target delay. Delays are counted from the time at which the packet would have arrived
+//! with the fastest recent transit. If the delay is off its target by more than can be ignored, pitch periods of the
+//! voice are left out or repeated. The rest is corrected by a playback rate that follows the far end's clock. All of
+//! this runs on the audio thread, and everything is allocated when the call is made.
 
 use callbox_dsp::{ClockControl, DriftResampler, Stretch};
 use rtrb::Consumer;
@@ -13,37 +15,41 @@ use super::delay::{DelayTarget, SenderClock};
 use super::packets::{Inserted, Next, Packet, PacketBuffer};
 use crate::config::Codec;
 
-/// Decoded sound that is not played yet: a long packet, a short one to stretch with, and room for a period.
+/// Number of decoded samples that can wait to be played: a long packet, a short one to stretch with, and room for a
+/// period.
 const READY: usize = 2 * MAX_FRAME;
-/// How far the delay may be off its target before sound is stretched, beside a fifth of the target.
+/// The delay may be off its target by this much, or by a fifth of the target if that is more, before sound is
+/// stretched.
 const SLACK_MS: f64 = 5.0;
-/// So much above the target two periods are left out of a packet: speech at almost twice its pace.
+/// If the delay is this far above its target, two periods are left out of each packet: speech at almost twice its
+/// speed.
 const FAST_MS: f64 = 100.0;
-/// After so long without a packet nobody expects one.
+/// After this time without a packet, the receiver plays silence and waits for a new beginning.
 const FORGOTTEN_MS: f64 = 5_000.0;
-/// Sound that was made up for so long has faded: what follows starts at the target again.
+/// Concealment of this length has faded out. The next packet is played at the target delay again.
 const FADED_MS: f64 = 100.0;
-/// Longest time that a packet which is there waits for its moment: time stamps may lie.
+/// Longest time for which a packet is held back until its moment. Without a limit, wrong time stamps could hold it for
+/// ever.
 const MAX_HOLD_MS: f64 = 500.0;
 const FRAME_MS: f64 = crate::sound::FRAME_MS as f64;
-/// The usual packet, and over how much the error of the delay is averaged.
+/// The length of the usual packet, and the time over which the error of the delay is averaged, in seconds.
 const PACKET_S: f64 = 0.02;
 const AVERAGE_S: f64 = 0.32;
 
-/// What happened since the start of the call.
+/// What happened since the call began.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct ReceiveCounters {
-    /// Packets that were taken in.
+    /// Packets that were received.
     pub received: u64,
-    /// Packets that came after their time, or twice.
+    /// Packets that came too late, or a second time.
     pub late: u64,
-    /// Packets that never came, or came too late; some were recovered from the one behind them.
+    /// Packets that never came, or came too late. Some were recovered from the packet after them.
     pub lost: u64,
-    /// Sound that was made up.
+    /// Sound that was made up (concealment).
     pub concealed_ms: f64,
     /// Sound that was left out to lower the delay.
     pub shortened_ms: f64,
-    /// Sound that was said twice to raise it.
+    /// Sound that was repeated to raise the delay.
     pub lengthened_ms: f64,
 }
 
@@ -56,18 +62,18 @@ pub(super) struct Receiver {
     stretch: Stretch,
     far_clock: ClockControl,
     resampler: DriftResampler,
-    /// Samples of 10 ms.
+    /// Number of samples in 10 ms.
     frame: usize,
-    /// Decoded sound: `ready[..length]`.
+    /// Decoded sound is in `ready[..length]`.
     ready: Box<[f32]>,
     length: usize,
-    /// Of the last packet: how long after the fastest would have come it was played, less what was left out since.
+    /// The delay at which the last packet was played.
     delay_ms: f64,
-    /// Sound was played, and not long ago.
+    /// Sound was played within [`FORGOTTEN_MS`].
     playing: bool,
-    /// How long nothing that came has been played.
+    /// Time for which no received packet has been played.
     starved_ms: f64,
-    /// How long the next packet has waited for its moment.
+    /// Time for which the next packet has been held back.
     held_ms: f64,
     pub(super) counters: ReceiveCounters,
 }
@@ -94,12 +100,13 @@ impl Receiver {
         })
     }
 
-    /// How long after the fastest packet would have come sound is played, and is to be played.
+    /// Returns the delay at which sound is played, and its target. Both count from the time at which a packet would
+    /// have arrived with the fastest recent transit.
     pub(super) fn delay_and_target_ms(&self) -> (f64, f64) {
         (self.delay_ms, self.target.target_ms())
     }
 
-    /// Fills 10 ms with what the far end says; `now_ms` is the time since the call began.
+    /// Fills a frame of 10 ms with the sound of the far end. `now_ms` is the time since the call began.
     pub(super) fn hear(&mut self, frame: &mut [f32], now_ms: f64) {
         while let Ok(packet) = self.packets.pop() {
             self.take(packet);
@@ -139,7 +146,7 @@ impl Receiver {
         samples as f64 / self.frame as f64 * FRAME_MS
     }
 
-    /// Adds sound to what is ready.
+    /// Adds sound to `ready`.
     fn produce(&mut self, now_ms: f64) {
         let plays_at_ms = now_ms + self.samples_ms(self.length) + self.decoder.rest_ms();
         match self.buffer.next() {
@@ -174,7 +181,7 @@ impl Receiver {
                 }
                 self.buffer.skip(count);
                 if frames == 0 {
-                    // All of it has been made up: what is behind it follows.
+                    // The whole gap has been concealed already: the packet after it follows.
                     return self.produce(now_ms);
                 }
                 self.starved_ms = 0.0;
@@ -182,7 +189,7 @@ impl Receiver {
         }
     }
 
-    /// Nothing that came can be played now.
+    /// Adds 10 ms of concealment or silence, because no received packet can be played now.
     fn starve(&mut self) {
         if self.starved_ms >= FORGOTTEN_MS {
             self.playing = false;
@@ -209,7 +216,7 @@ impl Receiver {
         }
     }
 
-    /// Decodes the next packet.
+    /// Decodes the next packet and notes its delay.
     fn play(&mut self, delay_ms: f64, anew: bool) {
         self.decode();
         (self.playing, self.starved_ms, self.held_ms) = (true, 0.0, 0.0);
@@ -221,8 +228,8 @@ impl Receiver {
         if let Next::Packet(packet) = self.buffer.next() {
             let room = self.ready.get_mut(self.length..).unwrap_or_default();
             let count = self.decoder.packet(packet, room);
-            // A packet of less than 10 ms completes a frame with the next one; one of Opus that holds nothing, or not
-            // what it says, is a frame of silence.
+            // A packet of less than 10 ms fills a frame together with the next one. An Opus packet that is empty, or
+            // cannot be decoded, becomes a frame of silence.
             let empty = packet.codec == Codec::Opus && count == 0;
             self.length += count;
             self.buffer.skip(1);
@@ -232,7 +239,7 @@ impl Receiver {
         }
     }
 
-    /// Brings a delay that is far off its target nearer to it.
+    /// Moves a delay that is far off its target closer to it.
     fn adjust(&mut self) {
         let slack_ms = SLACK_MS.max(self.target.target_ms() / 5.0);
         let error_ms = self.far_clock.error_ms();

@@ -1,23 +1,25 @@
-//! Speech that goes twice, where the far end reports that much of it is lost.
+//! Sends speech twice while the far end reports that much of it is lost.
 //!
-//! The second one is the same packet, so late that a usual burst of loss has passed. Of the two a receiver takes the
-//! first: SRTP drops a packet that it has had (RFC 3711, section 3.3.2), and so does a jitter buffer.
+//! The second copy is the same packet. It is sent late enough that a usual burst of loss has passed. A receiver takes
+//! the first copy that arrives: SRTP drops a packet that has been received before (RFC 3711, section 3.3.2), and so
+//! does a jitter buffer.
 
 use std::collections::VecDeque;
 
 use rtc::rtp::Packet;
 
-/// The second one goes with the packet after the next: 40 ms later.
+/// The second copy is sent with the packet after the next one: 40 ms later.
 const LATER: usize = 2;
 
 #[derive(Default)]
 pub(super) struct Repeats {
-    /// The last packets, the oldest first; none where nothing was said.
+    /// The last packets, the oldest first. `None` stands for 20 ms without a packet to repeat.
     last: VecDeque<Option<Packet>>,
 }
 
 impl Repeats {
-    /// 20 ms pass, in which a packet of speech is sent or none; gives the one to send again.
+    /// Called every 20 ms with the packet of speech that is sent, if there is one; `twice` says whether it is to be
+    /// repeated. Returns an earlier packet that is to be sent again now.
     pub(super) fn pass(&mut self, sent: Option<&Packet>, twice: bool) -> Option<Packet> {
         self.last.push_back(sent.filter(|_| twice).cloned());
         if self.last.len() > LATER { self.last.pop_front().flatten() } else { None }

@@ -1,4 +1,4 @@
-//! What the far end reports of our packets (RTCP receiver reports, RFC 3550, 6.4).
+//! What the far end reports about our packets (RTCP sender and receiver reports, RFC 3550, section 6.4).
 
 use std::sync::Arc;
 
@@ -10,14 +10,14 @@ use rtc::rtcp::sender_report::SenderReport;
 use super::send::SendControl;
 use super::tap::Pass;
 
-/// Looks at reports on their way in, and changes nothing.
+/// Reads incoming reports and changes nothing.
 pub(super) struct ReportReader {
     ssrc: u32,
     control: Arc<SendControl>,
 }
 
 impl ReportReader {
-    /// For what is said of our own stream.
+    /// `ssrc` is that of our own stream; reports about other streams are ignored.
     pub(super) fn new(ssrc: u32, control: Arc<SendControl>) -> Self {
         Self { ssrc, control }
     }

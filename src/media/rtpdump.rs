@@ -1,6 +1,7 @@
-//! Recorded RTP in the format of the rtptools (`rtpdump -F dump`, read by rtpplay and Wireshark).
+//! Recordings of RTP in the format of the rtptools (`rtpdump -F dump`), which rtpplay and Wireshark can read.
 //!
-//! A line of text, a header, and for each packet its length, its time, and the packet. All numbers are big-endian.
+//! A file has one line of text and a header. After them comes a record for each packet: its length, its time and the
+//! packet itself. All numbers are big-endian.
 
 use std::time::Duration;
 
@@ -8,39 +9,39 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::MediaId;
 
-/// The first line names where the packets went to, which is nobody's business here.
+/// The rest of the first line is the address that the packets were sent to. callbox ignores it when it reads a file,
+/// and writes zeros to keep the address private.
 const MAGIC: &[u8] = b"#!rtpplay1.0 ";
 const FIRST_LINE: &[u8] = b"#!rtpplay1.0 0.0.0.0/0\n";
-/// Start (two numbers of 32 bits), source address and port, padding.
+/// Octets of the file header: start time (two numbers of 32 bits), source address and port, padding.
 const FILE_HEADER: usize = 16;
-/// Length of the record, length of the packet on the wire, milliseconds since the start.
+/// Octets of a record header: length of the record, length of the packet on the wire, milliseconds since the start.
 const RECORD_HEADER: usize = 8;
 
 /// A recorded packet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordedPacket {
-    /// When it came, since the start of the recording; whole milliseconds.
+    /// Time of arrival since the start of the recording, in whole milliseconds.
     pub at_ms: u32,
-    /// From the RTP header (RFC 3550) on.
+    /// The packet, beginning with its RTP header (RFC 3550).
     pub bytes: Vec<u8>,
 }
 
-/// A packet of a call that runs, as it comes; its payload type is the one that `dsp receive` knows.
+/// A packet of a call in progress, recorded as it arrives. Its payload type is the one that `callbox dsp receive`
+/// expects.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallPacket {
-    /// Which call's.
     pub call: MediaId,
-    /// The packet; its time is since the call's media was made.
+    /// Its time counts from when the call's media was created.
     pub packet: RecordedPacket,
 }
 
 /// Why a recording cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TraceError {
-    /// Another format.
-    #[error("this is no rtpdump file: its first line is not `#!rtpplay1.0 ADDRESS/PORT`")]
+    #[error("this is not an rtpdump file: its first line is not `#!rtpplay1.0 ADDRESS/PORT`")]
     Format,
-    /// It ends in the middle.
+    /// Holds the number of the incomplete record, counted from 1; 0 is the file header.
     #[error("it ends in the middle of packet {0}")]
     Truncated(usize),
 }
@@ -49,11 +50,11 @@ fn split(bytes: &[u8], length: usize, packet: usize) -> Result<(&[u8], &[u8]), T
     bytes.split_at_checked(length).ok_or(TraceError::Truncated(packet))
 }
 
-/// Reads a recording. Records without a packet, as rtpdump writes for RTCP, are left out.
+/// Reads a recording. Records without an RTP packet are left out; rtpdump writes such records for RTCP.
 ///
 /// # Errors
 ///
-/// It is another format, or truncated.
+/// The bytes have another format, or the recording is truncated.
 pub fn read(bytes: &[u8]) -> Result<Vec<RecordedPacket>, TraceError> {
     let line = bytes.iter().position(|byte| *byte == b'\n').ok_or(TraceError::Format)?;
     if !bytes.starts_with(MAGIC) {
@@ -76,7 +77,8 @@ pub fn read(bytes: &[u8]) -> Result<Vec<RecordedPacket>, TraceError> {
     Ok(packets)
 }
 
-/// Writes a recording that began so long after 1970.
+/// Writes a recording. `began` is its start as time since 1970 (Unix time). A packet that is too long for the format is
+/// left out.
 pub fn write(began: Duration, packets: &[RecordedPacket]) -> Vec<u8> {
     let mut bytes = FIRST_LINE.to_vec();
     bytes.extend_from_slice(&u32::try_from(began.as_secs()).unwrap_or(u32::MAX).to_be_bytes());

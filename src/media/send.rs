@@ -1,5 +1,5 @@
-//! The send path of a call: 10 ms frames to 20 ms packets, encoded on the audio thread and handed
-//! to the network task through a ring and a pipe that wakes it.
+//! The send path of a call. Frames of 10 ms become packets of 20 ms, which are encoded on the audio thread. A ring
+//! hands them to the network task, and a pipe wakes it.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -13,33 +13,36 @@ use super::packets::MAX_PAYLOAD;
 use crate::config::Codec;
 use crate::sound::{Resampler, power};
 
-/// Speech at full band.
+/// Bitrate of speech with full bandwidth.
 const OPUS_BITRATE: i32 = 32_000;
-/// A network that loses this much may well drown in what it is given...
+/// A network that loses more than this is probably overloaded by what is sent...
 const LOSSY_PERCENT: i32 = 20;
-/// ...and is given this where it loses so much.
+/// ...so the bitrate falls, to this one at `VERY_LOSSY_PERCENT` of loss.
 const LOSSY_BITRATE: i32 = 24_000;
 const VERY_LOSSY_PERCENT: i32 = 40;
-/// From this loss on everything goes twice (see [`super::repeats`])...
+/// From this loss on, every packet is sent twice (see [`super::repeats`])...
 const TWICE_FROM_PERCENT: u8 = 10;
-/// ...until the far end misses less than this of both...
+/// ...until the far end misses both copies of less than this share of them.
 const TWICE_UNTIL_PERCENT: u8 = 2;
-/// ...or so much that the network rather drowns in it: for the rest of the call it is given no more than it must have.
+/// If the far end misses both copies of this share or more, the network is probably overloaded. Then packets are sent
+/// only once for the rest of the call.
 const DROWNS_PERCENT: u32 = 35;
-/// Reports for which everything goes on to go twice: what is missed of both says little of what would be of one.
+/// Every packet is sent twice for at least this many reports: the share that misses both copies says little about the
+/// loss of single packets.
 const TWICE_REPORTS: u8 = 20;
-/// Less than this is left to the far end's concealment: redundancy costs quality where nothing is lost.
+/// A smaller loss is left to the concealment of the far end: redundancy costs quality where nothing is lost.
 const WORTH_REDUNDANCY_PERCENT: u8 = 1;
-/// More gives little that is heard. The boards with 32 bits are the slow ones: there the rest costs more than it gives.
+/// A higher complexity can hardly be heard. The 32-bit boards are the slow ones: there, anything above 5 costs more
+/// than it is worth.
 const OPUS_COMPLEXITY: i32 = if cfg!(target_arch = "arm") { 5 } else { 9 };
-/// Power below which there is nothing to be said: -50 dBFS.
+/// Power below which there is no sound worth sending: -50 dBFS.
 const QUIET: f32 = 1e-5;
-/// Opus gives packets of at most this where nothing is said (RFC 6716, 2.1.9).
+/// Opus makes packets of at most this many octets where there is silence (RFC 6716, section 2.1.9).
 const DTX_BYTES: usize = 2;
-/// Frames of 10 ms in a packet.
+/// Number of 10 ms frames in a packet.
 const FRAMES_PER_PACKET: usize = 2;
 
-/// An encoded packet without its RTP header; one without a payload is time that passes in silence.
+/// An encoded packet without its RTP header. One without a payload stands for 20 ms of silence.
 #[derive(Clone, Copy)]
 pub(super) struct Encoded {
     pub(super) codec: Codec,
@@ -52,24 +55,25 @@ impl Encoded {
         self.data.get(..usize::from(self.length)).unwrap_or_default()
     }
 
-    /// RTP clock ticks of a packet.
+    /// Duration of the packet in ticks of the RTP clock.
     pub(super) fn ticks(&self) -> u32 {
         if self.codec == Codec::Opus { 960 } else { 160 }
     }
 }
 
-/// What the network task knows and the audio thread sends by.
+/// What the network task knows, and the audio thread needs for sending.
 #[derive(Debug, Default)]
 pub(super) struct SendControl {
     codec: AtomicU8,
     loss_percent: AtomicU8,
-    /// Reports since everything goes twice, the one that made it so included; 0 where it goes once.
+    /// Number of reports for which packets have been sent twice, with the report that started it; 0 while they are sent
+    /// once.
     twice_reports: AtomicU8,
     drowned: AtomicBool,
 }
 
 impl SendControl {
-    /// The negotiated codec.
+    /// Sets the negotiated codec.
     pub(super) fn set_codec(&self, codec: Codec) {
         let number = match codec {
             Codec::Opus => 1,
@@ -79,7 +83,7 @@ impl SendControl {
         self.codec.store(number, Ordering::Release);
     }
 
-    /// `None` before the negotiation.
+    /// Returns the negotiated codec, or `None` before the negotiation.
     pub(super) fn codec(&self) -> Option<Codec> {
         match self.codec.load(Ordering::Acquire) {
             1 => Some(Codec::Opus),
@@ -89,8 +93,8 @@ impl SendControl {
         }
     }
 
-    /// What part of our packets was lost, in 256ths, since the far end's last report. What gets worse counts at once,
-    /// what gets better by a quarter.
+    /// Notes the share of our packets that was lost, in 256ths, since the far end's last report. A higher loss counts
+    /// at once; a lower one counts by a quarter.
     pub(super) fn note_loss(&self, fraction_lost: u8) {
         let reported = (u32::from(fraction_lost) * 100).div_ceil(256);
         let known = u32::from(self.loss_percent());
@@ -98,7 +102,7 @@ impl SendControl {
         let loss = u8::try_from(loss).unwrap_or(100);
         self.loss_percent.store(loss, Ordering::Relaxed);
         let reports = self.twice_reports.load(Ordering::Relaxed);
-        // The first report behind it is half of the time before.
+        // The first report after the change covers time before it as well.
         if reports > 1 && reported >= DROWNS_PERCENT {
             self.drowned.store(true, Ordering::Relaxed);
         }
@@ -110,18 +114,18 @@ impl SendControl {
         self.twice_reports.store(if needed { reports.saturating_add(1) } else { 0 }, Ordering::Relaxed);
     }
 
-    /// Everything is to go twice.
+    /// Whether every packet is to be sent twice.
     pub(super) fn twice(&self) -> bool {
         self.twice_reports.load(Ordering::Relaxed) > 0
     }
 
-    /// As the far end reports it of late.
+    /// The loss according to the recent reports of the far end.
     pub(super) fn loss_percent(&self) -> u8 {
         self.loss_percent.load(Ordering::Relaxed)
     }
 }
 
-/// Bits per second for a loss, of what goes once.
+/// Returns the bitrate of one copy for a loss, in bits per second.
 fn bitrate(loss_percent: u8, twice: bool) -> i32 {
     if twice {
         return LOSSY_BITRATE;
@@ -133,11 +137,11 @@ fn bitrate(loss_percent: u8, twice: bool) -> i32 {
 pub(super) struct Sender {
     control: Arc<SendControl>,
     opus: opus::Encoder,
-    /// What the encoder is set for: a loss, and that everything goes twice.
+    /// What the encoder is set up for: a loss, and whether packets are sent twice.
     expected: (u8, bool),
-    /// There is next to no sound: Opus may say nothing (DTX).
+    /// There is hardly any sound, so Opus may be silent (DTX).
     quiet: bool,
-    /// The far end knows that nothing is said.
+    /// The far end has been told that there is silence.
     silent: bool,
     narrow: Resampler,
     packet: Box<[f32]>,
@@ -176,7 +180,7 @@ impl Sender {
         Ok(sender)
     }
 
-    /// Redundancy (in-band FEC) and bits for a loss.
+    /// Sets up redundancy (in-band FEC) and the bitrate for a loss.
     fn expect_loss(&mut self, percent: u8, twice: bool) -> Result<(), opus::Error> {
         self.expected = (percent, twice);
         self.opus.set_inband_fec(percent >= WORTH_REDUNDANCY_PERCENT)?;
@@ -184,7 +188,7 @@ impl Sender {
         self.opus.set_bitrate(opus::Bitrate::Bits(bitrate(percent, twice)))
     }
 
-    /// Takes 10 ms; every second time a packet leaves.
+    /// Takes a frame of 10 ms. Every second frame completes a packet.
     pub(super) fn say(&mut self, frame: &[f32]) {
         let Some(codec) = self.control.codec() else { return };
         let Some(room) = self.packet.get_mut(self.filled..self.filled + frame.len()) else {
@@ -199,10 +203,11 @@ impl Sender {
         self.filled = 0;
         let (loss_percent, twice) = (self.control.loss_percent(), self.control.twice());
         if (loss_percent, twice) != self.expected {
-            // What the encoder does not take, it goes on without.
+            // If the encoder refuses a setting, it continues without it.
             let _ = self.expect_loss(loss_percent, twice);
         }
-        // Left alone, Opus takes a steady tone for silence too: a siren must be heard.
+        // DTX is allowed only when it is quiet: Opus by itself takes a steady tone for silence, but a siren must be
+        // heard (docs/workarounds.md, "opus: a steady tone counts as silence").
         let quiet = power(&self.packet) < QUIET;
         if quiet != std::mem::replace(&mut self.quiet, quiet) {
             let _ = self.opus.set_dtx(quiet);
@@ -218,15 +223,16 @@ impl Sender {
                 count
             }
         };
-        // The first packet of a silence says so, and one every 400 ms says how it sounds; the others say nothing.
+        // The first packet of a silence announces it, and one packet every 400 ms describes how it sounds. The others
+        // have no content.
         let silent = codec == Codec::Opus && length <= DTX_BYTES;
         if !std::mem::replace(&mut self.silent, silent) || !silent {
             out.length = u16::try_from(length).unwrap_or(0);
         }
-        // A full ring means that the network task is behind: the oldest sound is the least useful,
-        // but only the consumer can drop it; leaving this one out keeps the delay bounded.
+        // A full ring means that the network task is behind. The oldest sound is the least useful, but only the
+        // consumer can drop it. Leaving this packet out keeps the delay bounded.
         if self.encoded.push(out).is_ok() {
-            // A full pipe has woken the task already.
+            // If the pipe is full, the task has been woken already.
             let _ = rustix::io::write(&self.wake, &[0]);
         }
     }
@@ -258,7 +264,7 @@ mod tests {
     }
 
     impl Rig {
-        /// Sizes of the packets of some seconds of a voice, or of silence.
+        /// Returns the sizes of the packets of some seconds of a voice (of silence at level 0).
         fn second(&mut self, seconds: usize, level: f32) -> Vec<usize> {
             let mut sizes = Vec::new();
             for _ in 0..seconds * 100 {
@@ -344,13 +350,13 @@ mod tests {
         };
         assert!(!reports(&[9]));
         assert!(reports(&[15]));
-        // What the far end now misses of both.
+        // The share of which the far end misses both copies.
         assert!(reports(&[4; 20]));
         assert!(!reports(&[0; 20]));
-        assert!(reports(&[60, 0, 15]), "an outage of before is no drowning");
-        // 12 % of once are 1 % of both.
+        assert!(reports(&[60, 0, 15]), "an outage before the change is not an overload");
+        // Where 12 % of single packets are lost, 1 % lose both copies.
         assert!(reports(&[1; 10]));
-        assert!(!reports(&[40]), "it drowns");
-        assert!(!reports(&[15; 20]), "and is not given as much again");
+        assert!(!reports(&[40]), "the network is overloaded");
+        assert!(!reports(&[15; 20]), "so packets are not sent twice again");
     }
 }

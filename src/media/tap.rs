@@ -1,4 +1,4 @@
-//! A place in the library's chain of interceptors where packets pass one by one: one looks at them, or rewrites them.
+//! An interceptor of the WebRTC library through which packets pass one by one, to be inspected or rewritten.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -7,15 +7,15 @@ use rtc::interceptor::{Interceptor, Packet, StreamInfo, TaggedPacket};
 use rtc::sansio::Protocol;
 use rtc::shared::error::Error;
 
-/// What happens to the packets that pass.
+/// What a [`Tap`] does with the packets that pass through it.
 pub(super) trait Pass: Send + Sync {
-    /// One of the far end, on its way in.
+    /// Called for each packet that comes from the far end.
     fn incoming(&mut self, _packet: &mut Packet) {}
-    /// One of ours, on its way out.
+    /// Called for each packet that goes to the far end.
     fn outgoing(&mut self, _packet: &mut Packet) {}
 }
 
-/// Every packet passes, in its order and without delay.
+/// Passes every packet on, in order and without delay.
 pub(super) struct Tap<P> {
     pass: P,
     read: VecDeque<TaggedPacket>,

@@ -1,4 +1,4 @@
-//! The task of one call: commands in, events out, packets both ways.
+//! The task of one call: it takes commands, reports events, and moves packets in both directions.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -27,19 +27,20 @@ use crate::config::Codec;
 use crate::core::{MediaCommand, MediaEvent, MediaId};
 use crate::signaling::Candidate;
 
-/// Candidates of the far end that wait for its description.
+/// Number of the far end's candidates that can wait for its description.
 const MAX_EARLY_CANDIDATES: usize = 64;
-/// Candidates of the far end in one peer connection; those beyond are dropped.
+/// Number of the far end's candidates in one peer connection; those beyond are dropped.
 const MAX_CANDIDATES: usize = 256;
-/// Shortest time between two words that sound comes in.
+/// Shortest time between two reports that sound arrives.
 const RECEIVED_INTERVAL: Duration = Duration::from_secs(1);
 
-/// ICE and DTLS of a peer connection that took the place of another one.
+/// Time limit for ICE and DTLS of a peer connection that replaced another one.
 const REPLACED_PATIENCE: Duration = Duration::from_secs(5);
-/// A gateway makes tones of the digits that we send as events, and its line sends an echo of them.
+/// For this long after a digit of ours, tones in the sound are ignored. A gateway may play the digits that we send as
+/// tones, and its line sends an echo of them (docs/workarounds.md, "gateways: digits that we send come back as tones").
 const DEAF_AFTER_DIGIT: Duration = Duration::from_secs(2);
 
-/// Tells the station what a call's media does.
+/// Reports the events of a call's media to the station.
 #[derive(Clone)]
 struct Reporter {
     media: MediaId,
@@ -52,7 +53,8 @@ impl Reporter {
     }
 }
 
-/// Runs one call's media until it is closed or its sender is dropped. `setup` is that of the offer which it is to answer.
+/// Runs the media of one call until it is closed or the sender of its commands is dropped. `setup` is the DTLS role in
+/// the offer that is to be answered, if there is one.
 pub(super) async fn run(
     media: MediaId,
     context: Arc<MediaContext>,
@@ -95,7 +97,7 @@ pub(super) async fn run(
                 }
             }
             _ = call.wake.readable() => {
-                // The bytes are only an alarm clock.
+                // The content of the pipe has no meaning.
                 let _ = call.wake.try_read(&mut [0_u8; 64]);
                 call.send_packets().await;
             }
@@ -118,14 +120,14 @@ struct CallMedia {
     sound: Option<Box<dyn crate::sound::CallSound>>,
     receive_map: Arc<RwLock<ReceiveMap>>,
     early_candidates: VecDeque<Candidate>,
-    /// Candidates that the far end has trickled.
+    /// Number of candidates that the far end has trickled.
     candidates: usize,
     /// The far end's DTLS certificate.
     fingerprint: Option<Fingerprint>,
     identity: Arc<Identity>,
-    /// A peer connection that took the place of another one must be connected by then.
+    /// The time by which a peer connection that replaced another one must be connected.
     proof_due: Option<tokio::time::Instant>,
-    /// Of a peer connection that took the place of another one.
+    /// The events of a peer connection that has just replaced another one.
     new_events: Option<mpsc::Receiver<PeerEvent>>,
     described: bool,
     connected: bool,
@@ -222,14 +224,14 @@ impl CallMedia {
 
     async fn answer(&mut self, offer: &str, update: bool) -> Result<(), MediaError> {
         if update && sdp::wants_no_audio(offer) {
-            // A fax, or a far end that wants silence: the call stays.
+            // This is a fax, or a far end that wants silence. The call stays.
             let refusal = sdp::refuse_all(offer, &mut self.peer.origin);
             let sdp = refusal.ok_or(MediaError::Description(DescriptionError::NotSdp))?;
             self.reporter.report(MediaEvent::LocalAnswer { sdp, far_end_holds: true }).await;
             return Ok(());
         }
         let remote = Remote::parse(offer)?;
-        // What cannot be answered is refused before anything is made for it.
+        // An offer without a codec of ours is refused before anything is created for it.
         remote.codec(&self.context.config.codecs)?;
         let answered = if !update {
             self.peer.answer(&remote).await?
@@ -249,8 +251,9 @@ impl CallMedia {
         Ok(())
     }
 
-    /// A far end with another DTLS certificate is another endpoint (a process that started again): the
-    /// library cannot follow it, so a new peer connection answers. The old one stays until that has worked.
+    /// A far end with another DTLS certificate is another endpoint, such as a process that was restarted. The library
+    /// cannot follow it, so a new peer connection answers (docs/workarounds.md, "rtc: a new dtls certificate cannot be
+    /// followed"). The old one stays until the answer is made.
     async fn replace_peer(&mut self, offer: &Remote) -> Result<Answered, MediaError> {
         let (control, origin) = (Arc::clone(&self.send_control), self.peer.origin);
         let making = Peer::new(&self.context, &self.identity, self.peer.ssrc, control, origin, offer.setup());
@@ -294,7 +297,7 @@ impl CallMedia {
         Ok(())
     }
 
-    /// Both descriptions are there: sound can flow.
+    /// Called when both descriptions are known, so that sound can flow.
     async fn negotiated(&mut self, negotiated: Negotiated) {
         let Negotiated { codec, theirs, ours } = negotiated;
         let telephone_events = ours.has_events() && theirs.has_events();
@@ -349,7 +352,8 @@ impl CallMedia {
         }
     }
 
-    /// ICE and DTLS have done their part. Sound can pass where that has given keys, and DTLS is not over since.
+    /// Called when the library reports a connection. Sound can pass if DTLS has produced keys and has not been closed
+    /// since.
     async fn transport_connected(&mut self) {
         let Some(protection) = self.peer.protection().await else { return };
         let closed = self.peer.gate.tell(|guard| {
@@ -362,13 +366,14 @@ impl CallMedia {
         }
     }
 
-    /// The library does not tell: to it a closed DTLS is as good as a connected one.
+    /// Reports that DTLS is closed. The library itself treats a closed DTLS like a connected one (docs/workarounds.md,
+    /// "rtc: a closed dtls counts as connected").
     async fn dtls_closed(&mut self) {
         self.connected = false;
         self.reporter.report(MediaEvent::Closed).await;
     }
 
-    /// Sends what the audio thread has encoded; digits take the place of speech.
+    /// Sends what the audio thread has encoded. Digits take the place of speech.
     async fn send_packets(&mut self) {
         let deaf = self.digit_sent.is_some_and(|at| at.elapsed() < DEAF_AFTER_DIGIT);
         while let Ok(digit) = self.tones.pop() {
@@ -405,10 +410,10 @@ impl CallMedia {
         }
     }
 
-    /// `None` in silence.
+    /// Makes a packet of speech; returns `None` in silence.
     fn speech(&mut self, encoded: &Encoded, timestamp: u32) -> Option<rtc::rtp::Packet> {
         if encoded.payload().is_empty() {
-            // What follows a silence has the marker (RFC 3551, 4.1).
+            // The first packet after a silence has the marker (RFC 3551, section 4.1).
             self.talking = false;
             return None;
         }
@@ -434,7 +439,7 @@ impl CallMedia {
     }
 
     async fn write(&mut self, packet: rtc::rtp::Packet) {
-        // An error here means that the connection is closing; its text holds the whole packet.
+        // An error means that the connection is closing. Its text holds the whole packet, so it is not logged.
         let _ = self.peer.track.write_rtp(packet).await;
     }
 
@@ -447,14 +452,14 @@ impl CallMedia {
     }
 }
 
-/// Takes packets off the far end's track.
+/// Reads packets from the far end's track.
 struct Reader {
     received: Arc<Mutex<Producer<Packet>>>,
     map: Arc<RwLock<ReceiveMap>>,
     reporter: Reporter,
     digits: DigitReceiver,
     began: Instant,
-    /// When sound was last told of.
+    /// When the arrival of sound was last reported.
     reported: Option<Instant>,
     packets: broadcast::Sender<CallPacket>,
 }
@@ -490,7 +495,7 @@ impl Reader {
                 self.digits.clock_rate_hz = clock_rate_hz(codec);
                 let arrival_ms = milliseconds(self.began.elapsed());
                 if let Some(packet) = Packet::new(codec, header, arrival_ms, &packet.payload) {
-                    // A full ring means that the audio thread stands still: the packet is late anyway.
+                    // A full ring means that the audio thread does not run. The packet would be too late anyway.
                     let _ = self.received.lock().unwrap_or_else(PoisonError::into_inner).push(packet);
                 }
                 if self.reported.is_none_or(|at| at.elapsed() >= RECEIVED_INTERVAL) {
@@ -502,12 +507,13 @@ impl Reader {
         }
     }
 
-    /// Somebody records: with the payload type of a trace (`peer::payload_list`), whatever was negotiated.
+    /// Passes a packet to the recorders. It gets the payload type of a recording (`peer::payload_list`), whatever was
+    /// negotiated.
     fn record(&self, packet: &rtc::rtp::Packet, payload: Payload) {
         let mut packet = packet.clone();
         let known = payload_list(&Codec::ALL);
         let same = |one: &Payload| match (one, payload) {
-            // A trace has events at one clock alone.
+            // A recording has telephone events of one clock only.
             (Payload::TelephoneEvent { .. }, Payload::TelephoneEvent { .. }) => true,
             (one, payload) => *one == payload,
         };
@@ -516,7 +522,7 @@ impl Reader {
         let Ok(bytes) = packet.marshal() else { return };
         let at_ms = u32::try_from(self.began.elapsed().as_millis()).unwrap_or(u32::MAX);
         let packet = RecordedPacket { at_ms, bytes: bytes.to_vec() };
-        // Who records and is slow misses some.
+        // A slow recorder misses some packets.
         let _ = self.packets.send(CallPacket { call: self.reporter.media, packet });
     }
 }

@@ -1,8 +1,9 @@
-//! Payload types of what is sent: the library writes those that it learned first, the wire carries those of today.
+//! Payload types of sent packets: the library writes those that it learned first, the wire carries the current ones.
 //!
-//! The library freezes its payload types at the first description of the far end and drops a packet of another one
-//! without a word. A far end may change them in the middle of a call. So packets are written with a number that the
-//! library knows, and are given the far end's as the last thing before they are encrypted.
+//! The library fixes its payload types at the first description of the far end, and drops a packet of another one
+//! without an error (docs/workarounds.md, "webrtc: packets with an unknown payload type vanish"). But a far end may
+//! change them in the middle of a call. So packets are written with a payload type that the library knows, and get that
+//! of the far end as the last step before encryption.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -14,7 +15,7 @@ use super::tap::Pass;
 /// Payload types have seven bits (RFC 3550, section 5.1).
 const NUMBERS: usize = 128;
 
-/// The number on the wire for each number of the library.
+/// The payload type on the wire for each payload type of the library.
 #[derive(Debug)]
 pub(super) struct WireTypes([AtomicU8; NUMBERS]);
 
@@ -25,7 +26,7 @@ impl Default for WireTypes {
 }
 
 impl WireTypes {
-    /// Packets that are written with one number go out with another one from now on.
+    /// From now on, packets that are written with the type `of_library` go out with the type `on_wire`.
     pub(super) fn set(&self, of_library: u8, on_wire: u8) {
         if let Some(number) = self.0.get(usize::from(of_library)) {
             number.store(on_wire, Ordering::Release);
@@ -37,7 +38,7 @@ impl WireTypes {
     }
 }
 
-/// Gives packets their numbers on their way out.
+/// Replaces the payload types of outgoing packets.
 pub(super) struct WireTypeWriter(pub(super) Arc<WireTypes>);
 
 impl Pass for WireTypeWriter {

@@ -1,16 +1,16 @@
-//! Addresses that traffic can leave from.
+//! The local addresses from which traffic can be sent.
 
 use std::net::IpAddr;
 
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
 
-/// Addresses of interfaces that are up and have their carrier, loopback included, in a fixed order.
-/// Link-local addresses of IPv6 are left out: no server is reached from them.
+/// The addresses of interfaces that are up and have a carrier, including loopback, in a fixed order. IPv6 link-local
+/// addresses are left out, because no server can be reached from them.
 ///
 /// # Errors
 ///
-/// What getifaddrs(3) says.
+/// getifaddrs(3) fails.
 pub fn usable_addresses() -> std::io::Result<Vec<IpAddr>> {
     let mut addresses: Vec<IpAddr> = getifaddrs()?
         .filter(|interface| interface.flags.contains(InterfaceFlags::IFF_UP | InterfaceFlags::IFF_RUNNING))

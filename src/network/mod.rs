@@ -1,7 +1,7 @@
-//! The machine's network: which addresses it has, and when that changes (rtnetlink(7)).
+//! The addresses of the machine, and when they change (rtnetlink(7)).
 //!
-//! The kernel rings when a link, an address or a route changes; the addresses themselves are then
-//! read as a whole (getifaddrs(3)), so that no message of the kernel can be missed or misread.
+//! The kernel sends a message when a link, an address or a route changes. The content of the message is ignored: all
+//! addresses are read again (getifaddrs(3)), so that no message of the kernel can be missed or misread.
 
 mod addresses;
 mod watch;

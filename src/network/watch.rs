@@ -1,4 +1,4 @@
-//! Tells when the addresses change.
+//! Reports changes of the addresses.
 
 use std::io;
 use std::net::IpAddr;
@@ -12,9 +12,9 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::usable_addresses;
 
-/// A change comes as many messages: they are waited for, so that one change is told once.
+/// The kernel sends many messages for one change. They are waited for, so that one change is reported once.
 const SETTLE: Duration = Duration::from_millis(50);
-/// Rings that changed no address (a route, a renewed lease) are told at most so often, and never lost.
+/// Messages without a change of address (a route, a renewed lease) are reported at most this often, and never lost.
 const QUIET: Duration = Duration::from_secs(1);
 
 /// RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_IFADDR, RTMGRP_IPV6_ROUTE (rtnetlink(7)).
@@ -25,17 +25,17 @@ const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;
 #[error("changes of the network are not seen: {0}; the unit must allow AF_NETLINK (RestrictAddressFamilies=)")]
 pub struct WatchError(#[from] io::Error);
 
-/// Sends the usable addresses: now, at every change of them, and when a route changed.
+/// Sends the usable addresses now, whenever they change, and when a route changes.
 ///
 /// # Errors
 ///
-/// The kernel gives no netlink socket.
+/// The netlink socket cannot be opened.
 pub fn watch(changes: mpsc::Sender<Vec<IpAddr>>) -> Result<tokio::task::JoinHandle<()>, WatchError> {
     let bell = Bell::new()?;
     Ok(tokio::spawn(async move {
         let mut told: Option<(Vec<IpAddr>, Instant)> = None;
         loop {
-            // A list that cannot be read now comes with the next ring.
+            // If the addresses cannot be read now, they are read after the next message.
             if let Ok(addresses) = usable_addresses() {
                 let due = told.as_ref().is_none_or(|(before, at)| *before != addresses || at.elapsed() >= QUIET);
                 if due {
@@ -44,7 +44,7 @@ pub fn watch(changes: mpsc::Sender<Vec<IpAddr>>) -> Result<tokio::task::JoinHand
                     }
                     told = Some((addresses, Instant::now()));
                 } else if let Some((_, at)) = &told {
-                    // Looked at again when it is due, or when it rings.
+                    // The addresses are read again when the report is due, or after the next message.
                     tokio::select! {
                         rung = bell.rings() => {
                             if rung.is_err() {
@@ -65,8 +65,8 @@ pub fn watch(changes: mpsc::Sender<Vec<IpAddr>>) -> Result<tokio::task::JoinHand
     }))
 }
 
-/// A netlink socket, of which only the fact that something came is of interest. Readiness and recv(2)
-/// are the same for every datagram socket, so tokio's serves, which needs no unsafe code.
+/// A netlink socket that only signals that a message has come. Readiness and recv(2) are the same for every kind of
+/// datagram socket, so tokio's Unix socket can be used, without unsafe code.
 struct Bell(UnixDatagram);
 
 impl Bell {
@@ -77,7 +77,7 @@ impl Bell {
         Ok(Self(UnixDatagram::from_std(socket.into())?))
     }
 
-    /// Returns after the next ring, with everything read that has come so far.
+    /// Waits for the next message, and reads everything that has come so far.
     async fn rings(&self) -> io::Result<()> {
         let mut buffer = [0_u8; 8192];
         self.0.readable().await?;
@@ -85,7 +85,7 @@ impl Bell {
             match self.0.try_recv(&mut buffer) {
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                // More rings than the socket holds are rings too (netlink(7), ENOBUFS).
+                // More messages came than the socket can hold (netlink(7), ENOBUFS). They count as messages too.
                 Err(error) if error.raw_os_error() == Some(nix::libc::ENOBUFS) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),

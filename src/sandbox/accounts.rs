@@ -1,22 +1,21 @@
-//! Who can log in.
+//! The accounts that can log in.
 
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-/// One account.
+/// An account of the sandbox.
 #[derive(Clone, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct Account {
-    /// Its number, which is also its login.
+    /// The number, which is also the login.
     pub number: String,
-    /// Its name, shown to whom it calls.
+    /// The name that the called side sees.
     pub name: String,
-    /// Its password.
     pub password: String,
 }
 
-/// Why a file gives no accounts.
+/// Why a file contains no usable accounts.
 #[derive(Debug, thiserror::Error)]
 #[error("{path}: {problem}; write [[account]] tables with number, name and password", path = path.display())]
 pub struct AccountsError {
@@ -31,7 +30,7 @@ struct File {
     account: Vec<Account>,
 }
 
-/// The numbers 100 to 109 with a password that everybody knows: for loopback only.
+/// The accounts 100 to 109. Everybody knows their password, so they are for loopback only.
 pub fn default_accounts() -> Vec<Account> {
     (100..110)
         .map(|number| Account {
@@ -42,7 +41,12 @@ pub fn default_accounts() -> Vec<Account> {
         .collect()
 }
 
-/// Reads `[[account]]` tables.
+/// Reads the `[[account]]` tables of a TOML file.
+///
+/// # Errors
+///
+/// The file cannot be read or parsed, it contains no account, or an account has no password or an invalid or repeated
+/// number.
 pub fn load_accounts(path: &Path) -> Result<Vec<Account>, AccountsError> {
     let error = |problem: String| AccountsError { path: path.to_owned(), problem };
     let text = std::fs::read_to_string(path).map_err(|problem| error(problem.to_string()))?;
@@ -53,13 +57,13 @@ pub fn load_accounts(path: &Path) -> Result<Vec<Account>, AccountsError> {
         .map_err(|problem| error(problem.to_string()))?;
     for (index, account) in file.account.iter().enumerate() {
         if !crate::config::is_number(&account.number) {
-            return Err(error(format!("\"{}\" is no number", account.number)));
+            return Err(error(format!("\"{}\" is not a number", account.number)));
         }
         if account.password.is_empty() {
             return Err(error(format!("the account {} has no password", account.number)));
         }
         if file.account.iter().take(index).any(|other| other.number == account.number) {
-            return Err(error(format!("the account {} is there twice", account.number)));
+            return Err(error(format!("the account {} appears twice", account.number)));
         }
     }
     if file.account.is_empty() {
@@ -88,7 +92,7 @@ mod tests {
     #[test]
     fn accounts_that_cannot_work_are_refused_with_their_number() {
         let twice = "[[account]]\nnumber = \"201\"\nname = \"A\"\npassword = \"p\"\n".repeat(2);
-        assert!(load(&twice).err().unwrap().to_string().contains("201 is there twice"));
+        assert!(load(&twice).err().unwrap().to_string().contains("201 appears twice"));
         assert!(load("[[account]]\nnumber = \"201\"\nname = \"A\"\npassword = \"\"\n").is_err());
         assert!(load("").is_err());
     }

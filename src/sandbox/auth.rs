@@ -10,30 +10,29 @@ use subtle::ConstantTimeEq;
 use super::accounts::Account;
 use super::places::network;
 
-/// Tokens of one account and one use; the oldest goes first.
+/// Tokens of one account with one scope. A further token replaces the oldest one.
 const MAX_TOKENS: usize = 16;
-/// So many wrong passwords from one network are free.
+/// Wrong passwords that one network may send before it has to wait.
 const FREE_FAILURES: usize = 5;
-/// After those the next try waits for so long, twice as long after each further one.
+/// The wait after these failures. Each further failure doubles it.
 const FIRST_WAIT: Duration = Duration::from_secs(2);
-/// No wait is longer.
+/// The upper limit of the wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
-/// Whoever makes no mistake for so long begins anew.
+/// The failures of a network are forgotten if no new one follows for this long.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(900);
-/// Networks that are remembered.
+/// Networks whose failures are remembered.
 const MAX_REMEMBERED: usize = 1024;
 
-/// Addresses from which somebody has logged in that are remembered.
+/// Addresses with a successful login that are remembered.
 const MAX_PROVEN: usize = 256;
 
-/// What a token is good for, and that alone.
+/// The use of a token. A token is valid only for its own scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
-    /// Session API and signaling of a client.
+    /// The session API and the signaling of a client.
     Session,
-    /// The front panel.
     Panel,
-    /// Signaling of the sandbox's own station: it does not end, and no other login pushes it out.
+    /// The signaling of the sandbox's own station. Such a token does not expire, and other logins do not replace it.
     Station,
 }
 
@@ -68,7 +67,7 @@ struct Failures {
 }
 
 impl Failures {
-    /// How long the next try has to wait from now on.
+    /// How long the network must wait for its next attempt, counted from `now`.
     fn wait(&self, now: Instant) -> Duration {
         let Some(over) = self.count.checked_sub(FREE_FAILURES) else { return Duration::ZERO };
         let doubled = 1_u32.checked_shl(u32::try_from(over).unwrap_or(u32::MAX)).unwrap_or(u32::MAX);
@@ -76,7 +75,7 @@ impl Failures {
     }
 }
 
-/// Logins of the session API and of the front panel.
+/// The logins of the session API and of the front panel, and their tokens.
 pub(super) struct Auth {
     accounts: Vec<Account>,
     state: Mutex<State>,
@@ -86,9 +85,9 @@ pub(super) struct Auth {
 struct State {
     /// Oldest first.
     tokens: VecDeque<Token>,
-    /// The one that erred last is the last one.
+    /// The network with the newest failure is last.
     failures: VecDeque<Failures>,
-    /// Addresses from which somebody has logged in: their neighbours in one network do not slow them down.
+    /// Addresses with a successful login. Failures of other addresses in their network do not slow them down.
     proven: VecDeque<IpAddr>,
 }
 
@@ -96,9 +95,9 @@ struct State {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum LoginError {
     Incorrect,
-    /// Too many wrong passwords: not before this long.
+    /// Too many wrong passwords: the next attempt is possible after this time.
     Limited(Duration),
-    /// The system has no randomness.
+    /// The system provides no random numbers.
     NoRandom(String),
 }
 
@@ -107,13 +106,13 @@ impl Auth {
         Self { accounts, state: Mutex::default() }
     }
 
-    /// The account's number where the password is right.
+    /// Checks a login, and returns the number of its account.
     pub(super) fn check(&self, login: &str, password: &str, from: IpAddr) -> Result<String, LoginError> {
         self.check_at(login, password, from, Instant::now())
     }
 
-    /// Wrong passwords slow their network down; the account stays open to everybody else, or whoever knows its name
-    /// could lock its owner out.
+    /// Wrong passwords slow down the network that they come from. The account stays open for everybody else: otherwise
+    /// anybody who knows its number could lock its owner out.
     fn check_at(&self, login: &str, password: &str, from: IpAddr, now: Instant) -> Result<String, LoginError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.failures.retain(|failures| now.duration_since(failures.newest) < FORGOTTEN_AFTER);
@@ -124,7 +123,7 @@ impl Auth {
             return Err(LoginError::Limited(wait));
         }
         let account = self.accounts.iter().find(|account| account.number == login);
-        // An unknown account takes the same way as a wrong password.
+        // An unknown account takes the same path as a wrong password.
         let expected = account.map_or("", |account| account.password.as_str());
         let right = bool::from(expected.as_bytes().ct_eq(password.as_bytes()));
         match account {
@@ -147,13 +146,13 @@ impl Auth {
         }
     }
 
-    /// Logs in.
+    /// Checks a login, and makes a token for it.
     pub(super) fn log_in(&self, login: &str, password: &str, from: IpAddr, scope: Scope) -> Result<String, LoginError> {
         let number = self.check(login, password, from)?;
         self.new_token(&number, scope).map_err(LoginError::NoRandom)
     }
 
-    /// A new, URL-safe token of an account.
+    /// Makes a new, URL-safe token for an account.
     pub(super) fn new_token(&self, number: &str, scope: Scope) -> Result<String, String> {
         let text = random_text(40)?;
         let made = Instant::now();
@@ -169,7 +168,7 @@ impl Auth {
         Ok(text)
     }
 
-    /// The account of a token, for one of these uses.
+    /// The account number of a token that is valid for one of these scopes.
     pub(super) fn number(&self, token: &str, scopes: &[Scope]) -> Option<String> {
         self.number_at(token, scopes, Instant::now())
     }
@@ -180,7 +179,7 @@ impl Auth {
         (scopes.contains(&found.scope) && found.lives(now)).then(|| found.number.clone())
     }
 
-    /// Makes a client's token worthless; gives its account.
+    /// Revokes a client's token, and returns the number of its account.
     pub(super) fn revoke(&self, token: &str) -> Option<String> {
         let number = self.number(token, &[Scope::Session])?;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -188,19 +187,18 @@ impl Auth {
         Some(number)
     }
 
-    /// The account's name.
     pub(super) fn name(&self, number: &str) -> Option<&str> {
         self.accounts.iter().find(|account| account.number == number).map(|account| account.name.as_str())
     }
 }
 
-/// Random letters and digits.
+/// A text of random letters and digits.
 pub(super) fn random_text(length: usize) -> Result<String, String> {
     let mut text = String::with_capacity(length);
     while text.len() < length {
         let mut bytes = [0_u8; 64];
         getrandom::fill(&mut bytes).map_err(|error| error.to_string())?;
-        // Bytes that are no letter or digit are left out, so that all are equally likely.
+        // Bytes that are not a letter or a digit are left out, so that all characters are equally likely.
         let characters = bytes.iter().map(|byte| char::from(byte & 0x7F)).filter(char::is_ascii_alphanumeric);
         text.extend(characters.take(length - text.len()));
     }
@@ -235,7 +233,7 @@ mod tests {
             at += wait;
         }
         assert_eq!(waits, [4, 8, 16, 32, 64, 128, 256, 300, 300, 300, 300, 300]);
-        assert_eq!(auth.check_at("100", "right", HOME, at), Ok("100".into()), "it waits, and is never locked");
+        assert_eq!(auth.check_at("100", "right", HOME, at), Ok("100".into()), "the account is never locked");
     }
 
     #[test]
@@ -246,7 +244,7 @@ mod tests {
             assert_eq!(auth.check_at("100", "wrong", from(host), now), Err(LoginError::Incorrect));
         }
         assert!(matches!(auth.check_at("100", "right", from(99), now), Err(LoginError::Limited(_))));
-        // Whoever lives there and has logged in before is not one of them.
+        // An address of this network that has logged in is not slowed down by the others.
         let later = now + LONGEST_WAIT;
         assert_eq!(auth.check_at("100", "right", from(7), later), Ok("100".into()));
         let _ = auth.check_at("100", "wrong", from(8), later);

@@ -1,4 +1,4 @@
-//! The server's certificate: given, or of a CA that the sandbox makes once and keeps.
+//! The server's certificate: read from files, or signed by a CA that the sandbox makes once and keeps.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -16,13 +16,13 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use crate::files;
 use crate::signaling::{certificates, private_key, tls_provider};
 
-/// Browsers take no longer life of a certificate whose CA was installed by hand.
+/// The validity of the server's certificate. Browsers reject longer ones, also under a CA that was installed by hand.
 const LEAF_DAYS: i64 = 397;
-/// A certificate with less left is made anew.
+/// A certificate with fewer days left is replaced.
 const LEAF_MARGIN_DAYS: i64 = 20;
-/// A CA that is installed on phones is a key to them: it signs for this house alone, and for two years.
+/// A phone with this CA trusts everything that the CA signs. So the CA can sign only for this house, for two years.
 const CA_DAYS: i64 = 730;
-/// A CA with less left is made anew, so that a certificate of it lasts for a while.
+/// A CA with fewer days left is replaced, so that the certificates that it signs are valid for a while.
 const CA_MARGIN_DAYS: i64 = 30;
 
 /// Why there is no certificate.
@@ -34,14 +34,18 @@ pub struct CertificateError(String);
 pub struct ServerCertificate {
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
-    /// The CA's file, where it is of our making.
+    /// The certificate file of the CA, if the sandbox made it.
     pub ca_file: Option<PathBuf>,
-    /// SHA-256 of the CA, or of the given certificate.
+    /// The SHA-256 fingerprint of the CA, or of the certificate that was read from a file.
     pub fingerprint: String,
 }
 
 impl ServerCertificate {
-    /// The given files.
+    /// Reads a certificate chain and its key from PEM files.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be read, or does not contain what it should.
     pub fn load(certificate: &Path, key: &Path) -> Result<Self, CertificateError> {
         let chain = certificates(certificate).map_err(|error| CertificateError(error.to_string()))?;
         let key = private_key(key).map_err(|error| CertificateError(error.to_string()))?;
@@ -49,14 +53,18 @@ impl ServerCertificate {
         Ok(Self { chain, key, ca_file: None, fingerprint })
     }
 
-    /// A certificate for these names and addresses, of the CA in `folder`; both are made where
-    /// they are missing, and the certificate where it does not fit any more.
+    /// A certificate for these names and addresses, signed by the CA in `folder`. If the CA or the certificate is
+    /// missing, expires soon, or does not fit the names and addresses, a new one is made.
+    ///
+    /// # Errors
+    ///
+    /// The folder or a file in it cannot be read or written, or a name is invalid.
     pub fn make(folder: &Path, names: &[String], addresses: &[IpAddr]) -> Result<Self, CertificateError> {
         let error = |problem: &dyn std::fmt::Display| CertificateError(format!("{}: {problem}", folder.display()));
         std::fs::create_dir_all(folder).map_err(|problem| error(&problem))?;
         let today = Zoned::now();
         let (ca_file, ca_key_file) = (folder.join("ca.pem"), folder.join("ca-key.pem"));
-        // What the CA may sign for: this server's names, and addresses of a house.
+        // The CA may sign for the names of this server, and for addresses of a house.
         let house = house(names, addresses);
         let ca_note = folder.join("ca.names");
         let covered = |kept: &[&str]| house.iter().all(|name| kept.contains(&name.as_str()));
@@ -67,7 +75,7 @@ impl ServerCertificate {
             make_ca(&ca_file, &ca_key_file, &house, &today, &until).map_err(|problem| error(&problem))?;
             write_note(&ca_note, &until, &house).map_err(|problem| error(&problem))?;
             ca_until = Some(until.date());
-            // It is of the CA before.
+            // The server's certificate is signed by the previous CA.
             let _ = std::fs::remove_file(folder.join("server.names"));
         }
         let wanted: Vec<String> = names.iter().cloned().chain(addresses.iter().map(IpAddr::to_string)).collect();
@@ -96,7 +104,7 @@ impl ServerCertificate {
                 builder.with_no_client_auth().with_single_cert(self.chain.clone(), self.key.clone_key())
             })
             .map_err(|error| {
-                tracing::debug!(%error, "TLS");
+                tracing::debug!(%error, "TLS refuses the certificate");
                 "the certificate and its key do not belong together, or are of a kind that is not known".to_owned()
             })?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -104,7 +112,7 @@ impl ServerCertificate {
     }
 }
 
-/// A note tells until when, and for what, a certificate is; gives the day where it `fits`.
+/// Reads a note: the last day of a certificate, then the names that it is for. Returns the day if the names fit.
 fn until_of(note: &Path, fits: impl Fn(&[&str]) -> bool) -> Option<jiff::civil::Date> {
     let text = std::fs::read_to_string(note).ok()?;
     let mut lines = text.lines();
@@ -121,7 +129,8 @@ fn write_note(note: &Path, until: &Zoned, names: &[String]) -> std::io::Result<(
     files::replace(note, format!("{}\n{}\n", until.date(), names.join("\n")).as_bytes(), 0o644)
 }
 
-/// Addresses that nobody has but a house: private, link-local and loopback ones (RFC 1918, 3927, 4193, 4291).
+/// Addresses that exist only inside a house: private, link-local and loopback ones (RFC 1918, 3927, 4193, 4291), and
+/// `localhost`.
 const HOUSE: [&str; 9] = [
     "10.0.0.0/8",
     "172.16.0.0/12",
@@ -134,7 +143,7 @@ const HOUSE: [&str; 9] = [
     "localhost",
 ];
 
-/// What the CA may sign for.
+/// The names and the address ranges that the CA may sign for.
 fn house(names: &[String], addresses: &[IpAddr]) -> Vec<String> {
     let is_of_house = |address: &IpAddr| match address {
         IpAddr::V4(address) => address.is_private() || address.is_link_local() || address.is_loopback(),
@@ -160,7 +169,8 @@ fn make_ca(
         Ok(subnet) => GeneralSubtree::IpAddress(subnet),
         Err(()) => GeneralSubtree::DnsName(name.clone()),
     };
-    // Critical: whoever does not understand them takes no certificate of this CA (RFC 5280, section 4.2.1.10).
+    // Critical: software that does not understand these constraints rejects every certificate of this CA (RFC 5280,
+    // section 4.2.1.10).
     params.name_constraints = Some(NameConstraints {
         permitted_subtrees: house.iter().map(subtree).collect(),
         excluded_subtrees: Vec::new(),
@@ -199,7 +209,7 @@ fn set_life(params: &mut CertificateParams, from: &Zoned, until: &Zoned) {
     let date = |date: jiff::civil::Date| {
         date_time_ymd(i32::from(date.year()), date.month().unsigned_abs(), date.day().unsigned_abs())
     };
-    // A day earlier: clocks differ.
+    // The validity starts a day early, because clocks differ.
     params.not_before = date(from.date().yesterday().unwrap_or(from.date()));
     params.not_after = date(until.date());
 }
@@ -225,7 +235,7 @@ mod tests {
         assert_ne!(first.chain, moved.chain);
         assert_eq!(first.fingerprint, moved.fingerprint);
         assert!(moved.server_config().is_ok());
-        // It may not sign for another name: that takes another CA.
+        // The CA may not sign for another name, so this needs another CA.
         let renamed = ServerCertificate::make(folder.path(), &["gate.lan".into()], &[address]).unwrap();
         assert_ne!(first.fingerprint, renamed.fingerprint);
     }

@@ -1,8 +1,7 @@
-//! Who may talk to the sandbox: a web page elsewhere must not open the strike.
+//! Decides which requests the sandbox accepts: a web page from elsewhere must not open the strike.
 //!
-//! Every request names the server by an address that its connection really came to, or by a
-//! known name (against DNS rebinding); everything that changes something comes from a page of
-//! ours, or from no page at all.
+//! Every request must name the server by the address that its connection reached, or by a known name. This stops DNS
+//! rebinding. A request that changes something must come from one of our pages, or from no page at all.
 
 use std::net::IpAddr;
 
@@ -19,12 +18,12 @@ impl Foreign {
     pub(super) fn status(self) -> (StatusCode, &'static str) {
         match self {
             Self::Host => (StatusCode::MISDIRECTED_REQUEST, "this server is not known by that name\n"),
-            Self::Origin => (StatusCode::FORBIDDEN, "requests of other origins are refused\n"),
+            Self::Origin => (StatusCode::FORBIDDEN, "requests from other origins are refused\n"),
         }
     }
 }
 
-/// Checks a request by its head. `local` is the address that the connection came to.
+/// Checks the head of a request. `local` is the address that the connection reached.
 pub(super) fn check(
     method: &Method,
     headers: &HeaderMap,
@@ -42,19 +41,19 @@ pub(super) fn check(
         Some(origin) if !safe => {
             let scheme = if secure { "https" } else { "http" };
             let own = |scheme: &str| format!("{scheme}://{host}");
-            // A proxy that has the name takes TLS off on the way.
+            // A proxy with this name may terminate TLS in front of the sandbox.
             let named = names.iter().any(|name| name.eq_ignore_ascii_case(bare_host(host)));
             let is_own = |origin: &str| {
                 origin.eq_ignore_ascii_case(&own(scheme)) || named && origin.eq_ignore_ascii_case(&own("https"))
             };
             if origin.to_str().is_ok_and(is_own) { Ok(()) } else { Err(Foreign::Origin) }
         }
-        // Programs send none; every browser does.
+        // The request is safe, or it has no `Origin`: then a program sent it, because every browser sends one.
         _ => Ok(()),
     }
 }
 
-/// The host without its port and brackets.
+/// A host without its port and its brackets.
 fn bare_host(host: &str) -> &str {
     if let Some(rest) = host.strip_prefix('[') {
         return rest.split(']').next().unwrap_or(rest);

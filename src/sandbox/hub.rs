@@ -1,4 +1,4 @@
-//! The exchange with its connections: one lock, one queue per connection.
+//! The exchange and its connections, behind one lock, with one queue per connection.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,12 +10,12 @@ use super::exchange::{ConnectionId, Delivery, Exchange};
 use crate::core::Time;
 use crate::signaling::ServerMessage;
 
-/// Messages that wait for a connection; one that does not take them is closed.
+/// Messages that can wait for a connection. A connection with a full queue is closed.
 const QUEUE: usize = 256;
-/// How often time is told to the exchange.
+/// The exchange learns the time at least this often.
 const TICK: Duration = Duration::from_secs(1);
 
-/// What goes to a connection.
+/// What is sent to a connection.
 #[derive(Debug)]
 pub(super) enum Outgoing {
     Message(Box<ServerMessage>),
@@ -34,7 +34,7 @@ struct State {
 }
 
 impl Hub {
-    /// Starts to tell the time until `stopped`.
+    /// Makes a hub that tells the exchange the time until `stopped`.
     pub(super) fn start(accounts: impl Iterator<Item = (String, String)>, mut stopped: watch::Receiver<bool>) -> Self {
         let state =
             State { exchange: Exchange::new(accounts), connections: HashMap::new(), next: 0, start: Instant::now() };
@@ -52,7 +52,7 @@ impl Hub {
         hub
     }
 
-    /// A new connection of an account; `None` where there is no such account.
+    /// Adds a connection of an account; `None` if there is no such account.
     pub(super) fn connect(&self, number: &str, force: bool) -> Option<(ConnectionId, mpsc::Receiver<Outgoing>)> {
         let (sender, receiver) = mpsc::channel(QUEUE);
         self.with(|state| {
@@ -76,7 +76,7 @@ impl Hub {
         });
     }
 
-    /// The account's session is over.
+    /// Ends the session of an account, with its connection and its calls.
     pub(super) fn log_out(&self, number: &str) {
         self.with(|state| {
             if let Some(account) = state.exchange.account(number) {
@@ -85,7 +85,7 @@ impl Hub {
         });
     }
 
-    /// Tells the time, does one thing, and delivers what came of it.
+    /// Tells the exchange the time, runs `act`, and delivers the resulting messages.
     fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Time(u64::try_from(state.start.elapsed().as_millis()).unwrap_or(u64::MAX));
@@ -99,7 +99,7 @@ impl Hub {
             };
             let delivered = state.connections.get(&connection).is_some_and(|sender| sender.try_send(outgoing).is_ok());
             if !delivered {
-                // Its queue is full or it has gone: dropping the sender ends its task.
+                // The queue is full, or the connection is gone. Dropping the sender ends the connection's task.
                 state.connections.remove(&connection);
             }
         }

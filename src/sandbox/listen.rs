@@ -1,4 +1,4 @@
-//! Listens for TCP, with or without TLS.
+//! Listens for TCP connections, with or without TLS.
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,14 +18,14 @@ use super::SandboxError;
 use super::certificate::ServerCertificate;
 use super::places::{Place, Places};
 
-/// A client has this long for the head of a request, and as long again for its body.
+/// A client has this long to send the head of a request, and this long again to send its body.
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// A connection on which nothing moves for so long is closed; a WebSocket moves more often.
+/// A connection without traffic for this long is closed. A WebSocket has traffic more often.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 /// A client has this long for its TLS handshake.
 const TLS_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Both ends of a connection.
+/// The addresses of both ends of a connection.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ends {
     pub(super) local: SocketAddr,
@@ -37,13 +37,13 @@ enum Transport {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// An accepted connection, which keeps its place until it ends.
+/// An accepted connection, which occupies a place until it is dropped.
 pub(super) struct Connection {
     transport: Transport,
     ends: Ends,
-    /// When it is closed for its silence.
+    /// Expires when the connection has been silent for too long.
     idle: Pin<Box<Sleep>>,
-    /// It has had an answer.
+    /// Whether something has been sent to the client. Until then, traffic does not restart `idle`.
     answered: bool,
     _place: Place,
 }
@@ -53,7 +53,7 @@ impl Connection {
         self.ends
     }
 
-    /// Something moved.
+    /// Restarts the idle time-out after traffic.
     fn stir(&mut self) {
         if self.answered {
             self.idle.as_mut().reset(Instant::now() + IDLE_TIMEOUT);
@@ -89,17 +89,17 @@ impl Listener {
         self.address
     }
 
-    /// The next connection, its TLS handshake done.
+    /// Waits for the next connection. Its TLS handshake is done.
     pub(super) async fn accept(&mut self) -> Connection {
         match self.accepted.recv().await {
             Some(connection) => connection,
-            // The accepting task never ends before its receiver.
+            // The accepting task never ends before this receiver is dropped.
             None => std::future::pending().await,
         }
     }
 }
 
-/// Accepts until nobody wants connections any more. A slow handshake holds nobody up.
+/// Accepts connections until the receiver is dropped. A slow TLS handshake does not delay other connections.
 async fn accept(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
@@ -116,7 +116,7 @@ async fn accept(
             continue;
         };
         let Ok(local) = stream.local_addr() else { continue };
-        // A crowd is turned away rather than made to wait.
+        // A connection beyond the limits is closed at once. It does not wait.
         let Some(place) = places.take(remote.ip()) else { continue };
         let _ = stream.set_nodelay(true);
         let (accepted, tls, ends) = (accepted.clone(), tls.clone(), Ends { local, remote });

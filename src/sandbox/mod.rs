@@ -1,7 +1,7 @@
-//! The embedded default: a telephony server of its own, a web phone, and a station with a front panel.
+//! The sandbox: an embedded telephony server, a web phone, and a station with a front panel.
 //!
-//! For a laptop (`callbox sandbox`), as the only server of a household on its LAN, and for the
-//! tests. The pure part is [`exchange`]; the rest carries HTTP and WebSockets to it.
+//! It runs on a laptop (`callbox sandbox`), as the only server of a household on its LAN, and in the tests.
+//! [`exchange`] is the pure part. The other modules connect it to HTTP and WebSockets.
 
 mod accounts;
 mod auth;
@@ -29,11 +29,11 @@ pub use accounts::{Account, AccountsError, default_accounts, load_accounts};
 pub use certificate::{CertificateError, ServerCertificate};
 pub use places::ConnectionLimits;
 
-/// A password that nobody guesses.
+/// A random password of 12 letters and digits.
 ///
 /// # Errors
 ///
-/// The system has no randomness.
+/// The system provides no random numbers.
 pub fn random_password() -> Result<String, SandboxError> {
     auth::random_text(12).map_err(SandboxError::Random)
 }
@@ -49,66 +49,56 @@ use listen::Listener;
 use places::Places;
 use routes::Shared;
 
-/// Connections that are being served have this long when the sandbox stops.
+/// When the sandbox stops, each listener has this long to finish its connections.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(2);
 
-/// What to start.
+/// What a sandbox consists of.
 pub struct SandboxOptions {
-    /// Where to listen.
     pub listen: SocketAddr,
-    /// Who can log in.
+    /// The accounts that can log in.
     pub accounts: Vec<Account>,
-    /// Names of this server beside its addresses and `localhost`.
+    /// Names of this server, in addition to its addresses and `localhost`.
     pub host_names: Vec<String>,
-    /// The station; its `[core]` is replaced. `None` leaves the station out.
+    /// The configuration of the station. The sandbox replaces the server and the credentials in its `[core]`. `None`
+    /// starts no station.
     pub station: Option<Config>,
-    /// Where the station's sound comes from.
+    /// The sound card of the station.
     pub card: CardChoice,
-    /// The server's certificate; needed off loopback.
+    /// The server's certificate. It is required unless `listen` is a loopback address.
     pub certificate: Option<ServerCertificate>,
-    /// Connections at a time.
     pub limits: ConnectionLimits,
 }
 
 /// Why the sandbox cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
-    /// The address.
     #[error("cannot listen on {address}: {problem}; choose another with --listen")]
-    Listen {
-        /// Which.
-        address: SocketAddr,
-        /// The system's words.
-        problem: std::io::Error,
-    },
-    /// Off loopback without a certificate.
-    #[error("off loopback the sandbox serves https only, and there is no certificate")]
+    Listen { address: SocketAddr, problem: std::io::Error },
+    /// The address is not a loopback address, and there is no certificate.
+    #[error("the sandbox serves only https on addresses other than loopback, and there is no certificate")]
     NoCertificate,
-    /// TLS.
     #[error("TLS cannot be set up: {0}")]
     Tls(String),
-    /// The system has no randomness.
+    /// The system provides no random numbers.
     #[error("no random numbers: {0}")]
     Random(String),
-    /// The station.
     #[error(transparent)]
     Station(#[from] StartError),
 }
 
 /// A running sandbox.
 pub struct Sandbox {
-    /// Where it listens.
+    /// The bound address. Its port is the real one, also if port 0 was requested.
     pub address: SocketAddr,
-    /// Its station.
     pub station: Option<RunningStation>,
-    /// The front panel asks for the password of the station's account.
+    /// Whether the front panel asks for the password of the station's account.
     pub panel_needs_login: bool,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl Sandbox {
-    /// Binds, starts the exchange and the station, and serves.
+    /// Binds the address, starts the exchange and the station, and serves requests.
     pub async fn start(options: SandboxOptions) -> Result<Self, SandboxError> {
         let SandboxOptions { listen, mut accounts, host_names, station, card, certificate, limits } = options;
         let loopback = listen.ip().is_loopback();
@@ -124,7 +114,8 @@ impl Sandbox {
         let hub =
             Hub::start(accounts.iter().map(|account| (account.number.clone(), account.name.clone())), stopped.clone());
         let places = Places::new(limits);
-        // A name is for those elsewhere who come by a proxy; a real pin opens a real door.
+        // On loopback the panel needs no login, with two exceptions: a host name means that people elsewhere may come
+        // through a proxy, and a real pin opens a real door.
         let real_pins = station
             .as_ref()
             .is_some_and(|station| matches!(station.gpio.backend, GpioBackend::Rppal | GpioBackend::Cdev));
@@ -144,7 +135,7 @@ impl Sandbox {
         let mut tasks = Vec::new();
         let mut running = None;
         if let Some(config) = station {
-            // The station has a door of its own: plain, and on loopback only.
+            // The station connects to its own listener, which is on loopback only and has no TLS.
             let private_places = Places::new(limits);
             let private =
                 Listener::bind(SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 0), None, private_places).await?;
@@ -160,12 +151,12 @@ impl Sandbox {
         Ok(Self { address, station: running, panel_needs_login, stop, tasks })
     }
 
-    /// The station's handle, where there is one.
+    /// The handle of the station, if the sandbox has one.
     pub fn station_handle(&self) -> Option<StationHandle> {
         self.station.as_ref().map(|station| station.handle.clone())
     }
 
-    /// Stops the station, closes every connection and ends.
+    /// Stops the station, closes all connections and stops the server.
     pub async fn stop(self) {
         if let Some(station) = self.station {
             station.stop().await;
@@ -194,7 +185,7 @@ fn start_station(
     config.core.client_certificate = None;
     config.core.credentials = Credentials::Token(token);
     let extra_addresses = if loopback { vec![SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 0)] } else { Vec::new() };
-    // A desk has no door: its pins are those of the front panel, unless the configuration wants real ones.
+    // `auto` means simulated pins here, which the front panel moves: a desk has no door. Real pins must be configured.
     if config.gpio.backend == GpioBackend::Auto {
         config.gpio.backend = GpioBackend::Simulated;
     }

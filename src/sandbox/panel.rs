@@ -1,4 +1,4 @@
-//! The front panel's side of the server: requests to the station, and what happens there.
+//! The server side of the front panel: requests to the station, its status and its facts.
 
 use std::time::Duration;
 
@@ -20,13 +20,13 @@ use super::routes::{MAX_FRAME_BYTES, Shared, api_error, login_refused};
 use crate::control::{Controlled, ErrorKind, Reply, ReplyError, Request};
 use crate::station::StationHandle;
 
-/// Level meters move this often.
+/// How often the status is sent, which also moves the level meters.
 const STATUS_INTERVAL: Duration = Duration::from_millis(100);
-/// A page that does not take its frames is let go.
+/// A page that does not read a frame within this time is disconnected.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Inputs that one page may hold down.
+/// Inputs that a page holds down and that are released when it disconnects.
 const MAX_HELD: usize = 64;
-/// Name of the login cookie.
+/// The name of the login cookie.
 const COOKIE: &str = "callbox_panel";
 
 pub(super) fn routes() -> Router<Shared> {
@@ -37,7 +37,7 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/station/live", any(live))
 }
 
-/// The station, where there is one and the page may see it.
+/// The station, if there is one and the page may control it.
 fn admitted(shared: &Shared, headers: &HeaderMap, ends: Ends) -> Result<StationHandle, Box<Response>> {
     let station =
         shared.station.clone().ok_or_else(|| Box::new(api_error(StatusCode::NOT_FOUND, "there_is_no_station")))?;
@@ -62,7 +62,7 @@ fn admitted(shared: &Shared, headers: &HeaderMap, ends: Ends) -> Result<StationH
     if known { Ok(station) } else { Err(Box::new(api_error(StatusCode::UNAUTHORIZED, "login_required"))) }
 }
 
-/// Names of what the panel shows.
+/// The names of the buttons and sensors that the panel shows.
 async fn layout(State(shared): State<Shared>, ConnectInfo(ends): ConnectInfo<Ends>, headers: HeaderMap) -> Response {
     match admitted(&shared, &headers, ends) {
         Ok(station) => {
@@ -110,10 +110,10 @@ async fn request(
     }
 }
 
-/// Numbers and codes of the house do not leave by a web page, and megabytes neither.
+/// Sends a request to the station, except for the black box: it has numbers and codes of the house, and megabytes.
 async fn ask(station: &StationHandle, request: Request) -> Reply {
     if matches!(request, Request::Dump { .. }) {
-        let message = "a page is not given the recording; type callbox dump".to_owned();
+        let message = "a web page cannot get the black box; run callbox dump".to_owned();
         return Reply::Error(ReplyError { kind: ErrorKind::Refused, message });
     }
     station.request(request).await
@@ -134,8 +134,8 @@ async fn live(
     }
 }
 
-/// One page: the status ten times a second, every event, and its requests, which are carried out in the order in which
-/// they were made. A finger goes down and up on one socket: as two HTTP requests they would race.
+/// Serves one page: sends the status ten times a second and every fact, and carries out the requests of the page in
+/// their order. The press and the release of a button use this one socket: two HTTP requests could overtake each other.
 async fn follow(mut socket: WebSocket, station: StationHandle, mut shared: Shared) {
     let mut held = Vec::new();
     let mut events = station.events();
@@ -165,16 +165,16 @@ async fn follow(mut socket: WebSocket, station: StationHandle, mut shared: Share
             break;
         }
     }
-    // The page has gone, and with it the finger on its button.
+    // The page is gone, so nobody holds its buttons down any more.
     for name in held {
         station.request(Request::Input { name, active: false }).await;
     }
 }
 
-/// A request of a page; `held` are the inputs that it holds down.
+/// Carries out a request of a page. `held` lists the inputs that the page holds down.
 async fn carry_out(text: &str, station: &StationHandle, held: &mut Vec<String>) -> Reply {
     let Ok(request) = serde_json::from_str::<Request>(text) else {
-        let message = "no request of the control protocol".to_owned();
+        let message = "this is not a request of the control protocol".to_owned();
         return Reply::Error(ReplyError { kind: ErrorKind::Usage, message });
     };
     if let Request::Input { name, active } = &request {

@@ -1,32 +1,34 @@
-//! Places for connections: so many in all and for one network, and some that are kept for who is logged in.
+//! Limits the number of connections, in total and per network, and reserves some for people who are logged in.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How many connections are served at a time; those beyond are turned away.
+/// How many connections are served at a time. Further ones are closed at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConnectionLimits {
-    /// Of all clients together. A quarter of them is kept for addresses from which somebody is logged in.
+    /// Connections of all clients together. A quarter of them is reserved for addresses from which somebody is logged
+    /// in.
     pub total: usize,
-    /// Of one address; a /64 of IPv6 counts as one.
+    /// Connections of one address. A /64 of IPv6 counts as one address.
     pub per_address: usize,
 }
 
 impl Default for ConnectionLimits {
-    /// A household.
+    /// The limits for a household.
     fn default() -> Self {
         Self { total: 256, per_address: 64 }
     }
 }
 
-/// An address from which somebody was logged in is known for so long.
+/// An address from which somebody was logged in is known for this long.
 const KNOWN_FOR: Duration = Duration::from_secs(12 * 3600);
-/// Addresses that are known.
+/// Known addresses that are remembered. A further one replaces the oldest.
 const MAX_KNOWN: usize = 64;
 
-/// Whoever has a network has all of its addresses: a /64 of IPv6 counts as one (RFC 4291, section 2.5.4).
+/// The network of an address: an IPv4 address itself, or the /64 of an IPv6 address (RFC 4291, section 2.5.4), because
+/// a client can use every address of its /64.
 pub(super) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
@@ -47,7 +49,7 @@ struct State {
     known: HashMap<IpAddr, Instant>,
 }
 
-/// A place, until it is dropped.
+/// One place, which is free again when this is dropped.
 pub(super) struct Place {
     network: IpAddr,
     of: Arc<Places>,
@@ -58,7 +60,7 @@ impl Places {
         Arc::new(Self { limits, state: Mutex::default() })
     }
 
-    /// Somebody has shown a password or a token from this address.
+    /// Notes that somebody has shown a valid password or token from this address.
     pub(super) fn know(&self, address: IpAddr) {
         self.know_at(address, Instant::now());
     }
@@ -73,7 +75,7 @@ impl Places {
         state.known.insert(network(address), now);
     }
 
-    /// A place for a connection from this address, where there is one.
+    /// Takes a place for a connection from this address, if one is free.
     pub(super) fn take(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
         self.take_at(address, Instant::now())
     }

@@ -28,13 +28,13 @@ use super::{pages, panel, session};
 use crate::signaling::{CloseCause, LoginRequest, LoginResponse, SUB_PROTOCOL};
 use crate::station::StationHandle;
 
-/// Largest body of a request: a login.
+/// The largest accepted body of a request. The largest one that a client needs is a login.
 const MAX_BODY_BYTES: usize = 16 * 1024;
-/// Largest head of a request.
+/// The largest accepted head of a request.
 const MAX_HEAD_BYTES: usize = 32 * 1024;
-/// The longest frame of a client; an offer has some 3 KiB.
+/// The largest accepted frame of a client. An offer has about 3 KiB.
 pub(super) const MAX_FRAME_BYTES: usize = 64 * 1024;
-/// Whose tokens a client may use: its own, and the station its own.
+/// The scopes that signaling and the session API accept: that of clients, and that of the station.
 const CLIENTS: [Scope; 2] = [Scope::Session, Scope::Station];
 
 /// What the handlers share.
@@ -50,7 +50,7 @@ pub(super) struct Shared {
     pub(super) stopped: watch::Receiver<bool>,
 }
 
-/// Serves until `stopped`.
+/// Serves connections until `stopped`.
 pub(super) async fn serve(mut listener: Listener, shared: Shared, mut stopped: watch::Receiver<bool>) {
     let app = Router::new()
         .merge(core_routes())
@@ -79,14 +79,15 @@ async fn end(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
-/// Serves the requests of one connection, one after the other. Each head has its deadline, and each body (`guarded`).
+/// Serves the requests of one connection, one after the other. The head and the body of each request have their own
+/// deadlines; `guarded` applies that of the body.
 async fn serve_connection(connection: Connection, app: Router, mut stopped: watch::Receiver<bool>) {
     let ends = connection.ends();
     let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let mut app = app.clone();
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(ends));
-        // A router is always ready.
+        // A router is always ready, so `poll_ready` is not needed.
         app.call(request)
     });
     let serving = hyper::server::conn::http1::Builder::new()
@@ -96,7 +97,7 @@ async fn serve_connection(connection: Connection, app: Router, mut stopped: watc
         .serve_connection(TokioIo::new(connection), service)
         .with_upgrades();
     let mut serving = std::pin::pin!(serving);
-    // How a connection ends is of no interest.
+    // It does not matter how a connection ends.
     tokio::select! {
         _ = serving.as_mut() => {}
         () = end(&mut stopped) => {
@@ -117,14 +118,15 @@ fn core_routes() -> Router<Shared> {
         .route("/api/v1/{*rest}", any(not_supported))
 }
 
-/// Refuses foreign hosts and origins before anything else, and forbids framing and sniffing.
+/// Refuses foreign hosts and origins before anything else. The headers of its response forbid framing and content
+/// sniffing.
 async fn guarded(
     State(shared): State<Shared>,
     ConnectInfo(ends): ConnectInfo<Ends>,
     request: Request,
     next: Next,
 ) -> Result<Response, StatusCode> {
-    // A WebSocket has no body (RFC 6455, section 4.1).
+    // The request for a WebSocket has no body (RFC 6455, section 4.1).
     let upgrade = request.headers().contains_key(header::UPGRADE) && request.method() == Method::GET;
     let verdict =
         guard::check(request.method(), request.headers(), upgrade, ends.local.ip(), &shared.host_names, shared.secure);
@@ -136,7 +138,7 @@ async fn guarded(
     } else {
         match with_body(request).await {
             Ok(request) => request,
-            // What is left of it is not waited for.
+            // The rest of the body is not read: the connection is closed.
             Err(status) => return Ok((status, [(header::CONNECTION, "close")]).into_response()),
         }
     };
@@ -153,7 +155,7 @@ async fn guarded(
     Ok(response)
 }
 
-/// The request with the whole of its body, which has a size and a deadline.
+/// Reads the whole body of a request, up to a size limit and a deadline.
 async fn with_body(request: Request) -> Result<Request, StatusCode> {
     let (parts, body) = request.into_parts();
     let body = timeout(REQUEST_TIMEOUT, axum::body::to_bytes(body, MAX_BODY_BYTES))
@@ -185,7 +187,7 @@ fn account(shared: &Shared, headers: &HeaderMap, ends: Ends) -> Result<String, B
     number.ok_or_else(|| Box::new(api_error(StatusCode::UNAUTHORIZED, "session_missing")))
 }
 
-/// The answer to a failed login.
+/// The response to a failed login.
 pub(super) fn login_refused(error: &LoginError) -> Response {
     match error {
         LoginError::Incorrect => api_error(StatusCode::UNAUTHORIZED, "incorrect_credentials"),
@@ -277,7 +279,7 @@ async fn not_supported(
 ) -> Response {
     match account(&shared, &headers, ends) {
         Ok(_) => api_error(StatusCode::NOT_IMPLEMENTED, "not_supported"),
-        // Calls that need no token, as one-time passwords, are not there either.
+        // Endpoints that need no token, such as those for one-time passwords, are not supported either.
         Err(_) if token_of(&headers).is_none() => api_error(StatusCode::NOT_IMPLEMENTED, "not_supported"),
         Err(response) => *response,
     }
@@ -298,7 +300,7 @@ async fn signaling(
     path: Option<Path<String>>,
     upgrade: WebSocketUpgrade,
 ) -> Response<Body> {
-    // Paths with a tenant work like those without.
+    // A path with a tenant works like a path without one.
     drop(path);
     let upgrade = upgrade
         .protocols([SUB_PROTOCOL])

@@ -10,12 +10,12 @@ use super::exchange::KEEPALIVE_INTERVAL;
 use super::hub::{Hub, Outgoing};
 use crate::signaling::CloseCause;
 
-/// A frame has this long to leave.
+/// A client that does not read a frame within this time is disconnected.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
-/// A client that is silent for so long is gone: its keepalive is late by more than its time-out.
+/// A client that is silent for this long is gone: its keepalive is late by a whole interval.
 const SILENCE: Duration = Duration::from_millis(KEEPALIVE_INTERVAL.as_millis() as u64 * 2);
 
-/// Serves a client whose token is good.
+/// Serves a client whose token is valid.
 pub(super) async fn serve(
     mut socket: WebSocket,
     hub: Hub,
@@ -37,7 +37,7 @@ pub(super) async fn serve(
                     }
                 }
                 Some(Outgoing::Close(code)) => break Some(code),
-                // It did not take its messages.
+                // The client did not read its messages, so its queue was full.
                 None => break Some(CloseCause::SocketMessage.code()),
             },
             frame = socket.recv() => {
@@ -47,7 +47,7 @@ pub(super) async fn serve(
                     Some(Ok(Message::Binary(_))) => hub.frame(connection, ""),
                     Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                     Some(Ok(Message::Close(_))) | None => break None,
-                    // Oversized, no UTF-8, or broken.
+                    // The frame is too large or not UTF-8, or the connection is broken.
                     Some(Err(_)) => break Some(CloseCause::SocketMessage.code()),
                 }
             }
@@ -61,7 +61,7 @@ pub(super) async fn serve(
     }
 }
 
-/// Says goodbye with a code.
+/// Closes the WebSocket with this code, and waits up to a second for the client to close it as well.
 pub(super) async fn close(mut socket: WebSocket, code: u16) {
     let frame = CloseFrame { code, reason: "".into() };
     let goodbye = async {

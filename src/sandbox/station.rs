@@ -1,4 +1,4 @@
-//! The station that comes with the sandbox: a door with everything that a front panel can show.
+//! The built-in station of the sandbox: a door with everything that a front panel can show.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +8,11 @@ use crate::config::{Action, Config, ConfigErrors, NumberPattern, parse};
 /// The number of the station's account.
 pub const STATION_NUMBER: &str = "door";
 
-/// The configuration of the sandbox's station.
+/// The configuration of the built-in station.
 const DEFAULT: &str = include_str!("station.toml");
 
-/// The built-in station. Its bell rings the accounts in turn, and each of them may open the strike;
-/// of the well-known accounts the bell rings the first two.
+/// The configuration of the built-in station. Its bell calls the accounts in turn, and each of them may open the
+/// strike. Of the default accounts the bell calls only the first two.
 pub fn default_station(accounts: &[Account]) -> Result<Config, ConfigErrors> {
     let mut config = parse("station.toml (built in)", DEFAULT, &BTreeMap::new())?;
     if accounts != default_accounts() {

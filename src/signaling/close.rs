@@ -1,4 +1,4 @@
-//! WebSocket close codes as causes (`protocol.md`, "Close codes").
+//! WebSocket close codes as causes (docs/protocol.md, "Close codes").
 
 use serde::{Deserialize, Serialize};
 
@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 pub enum CloseCause {
     /// 1xxx: closed, going away, abnormal, server error.
     Standard(u16),
-    /// 4101: a frame of ours could not be read.
+    /// 4101: the server could not read a frame of ours.
     SocketMessage,
-    /// 4501: a signaling message of ours could not be understood.
+    /// 4501: the server could not understand a signaling message of ours.
     SignalingMessage,
     /// 4201: the token is unknown or expired.
     SessionMissed,
@@ -17,9 +17,9 @@ pub enum CloseCause {
     App(u16),
     /// 4400 to 4402: the server restarted or crashed.
     Controller(u16),
-    /// 4410 to 4412: the account lacks something.
+    /// 4410 to 4412: the account is not complete on the server.
     Subscriber(u16),
-    /// 4420: the media side is down.
+    /// 4420: the media side of the server is down.
     ControllerWebrtc,
     /// 4431: another connection holds the session.
     Attached,
@@ -29,16 +29,16 @@ pub enum CloseCause {
     ForceAttached,
     /// 4502: the link was dead.
     KeepaliveTimeout,
-    /// 4600 to 4602: a request went wrong.
+    /// 4600 to 4602: a request went wrong on the server.
     Request(u16),
-    /// 4610: a request named a call that is gone.
+    /// 4610: a request named a call that had ended.
     CallId,
-    /// A code that `protocol.md` does not know.
+    /// A code that docs/protocol.md does not list.
     Other(u16),
 }
 
 impl CloseCause {
-    /// The cause behind a close code.
+    /// The cause that a close code stands for.
     pub fn from_code(code: u16) -> Self {
         match code {
             1000..=1999 => Self::Standard(code),
@@ -80,7 +80,7 @@ impl CloseCause {
         }
     }
 
-    /// What it means, for people.
+    /// What the cause means, as a message for people.
     pub fn words(self) -> &'static str {
         match self {
             Self::Standard(1000) => "closed by the server",

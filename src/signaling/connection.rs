@@ -1,6 +1,6 @@
-//! The session's WebSocket: opens it, carries frames both ways, tells how it ended.
+//! The session's WebSocket: opens it, carries frames in both directions, and reports how it ended.
 //!
-//! It holds no policy: when to connect, and what a loss means, is the core's to say.
+//! There is no policy here: the core decides when to connect, and what the loss of a connection means.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -27,27 +27,26 @@ use super::stream::{self, Opened, Stream};
 use super::tls::{CertificateProblem, certificate_problem};
 use super::token::TokenStore;
 
-/// Frames that wait for the socket; the core has far fewer transactions in flight.
+/// The most frames that wait for the socket. The core has far fewer transactions in flight.
 const OUTGOING_FRAMES: usize = 256;
-/// The HTTP upgrade has this long.
+/// The longest time for the HTTP upgrade.
 const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
-/// One frame has this long to leave.
+/// The longest time to write one frame.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
-/// The closing handshake has this long.
+/// The longest time for the closing handshake.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
-/// `Retry-After` beyond this is taken as this.
+/// A longer `Retry-After` is shortened to this.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
-/// What a socket tells, with its number, so that words of an older one can be told apart.
+/// An event of a socket, with the socket's number, so that events of an older socket can be recognised.
 #[derive(Debug)]
 pub struct SocketReport {
-    /// The number given to [`Socket::open`].
+    /// The number that was given to [`Socket::open`].
     pub generation: u64,
-    /// What happened.
     pub event: SocketEvent,
 }
 
-/// A handle to a socket that is being opened or open. Dropping it closes the socket.
+/// A handle to a socket that is open or is being opened. Dropping it closes the socket.
 #[derive(Debug)]
 pub struct Socket {
     outgoing: mpsc::Sender<Frame>,
@@ -60,7 +59,8 @@ enum Frame {
 }
 
 impl Socket {
-    /// Starts to open a socket; everything further comes as reports.
+    /// Starts to open a socket. Whether that works, and everything after it, comes through `reports`. With `force` it
+    /// takes the session over from another connection.
     pub fn open(
         endpoint: Endpoint,
         tls: Arc<ClientConfig>,
@@ -75,7 +75,7 @@ impl Socket {
             let token = tokens.current().await;
             let opened = match token {
                 None => Err(no_token()),
-                // An attempt that was given up must not take the session over later.
+                // An attempt that was abandoned must not take the session over later.
                 Some(token) => tokio::select! {
                     opened = connect(&endpoint, &tls, &token, force) => opened,
                     _ = frames.recv() => return,
@@ -95,26 +95,26 @@ impl Socket {
         Self { outgoing }
     }
 
-    /// Queues a message. `false` where the queue is full or the socket gone.
+    /// Queues a message. Returns `false` if the queue is full or the socket is gone.
     pub fn send(&self, message: &ClientMessage) -> bool {
         self.outgoing.try_send(Frame::Text(message.to_text())).is_ok()
     }
 
     /// Closes the socket with a code.
     pub fn close(self, code: u16) {
-        // A queue that is full closes the socket as well, when the handle drops.
+        // If the queue is full, the socket closes anyway, because the handle is dropped here.
         let _ = self.outgoing.try_send(Frame::Close(code));
     }
 }
 
-/// Tells the station what its socket does.
+/// Reports the events of a socket to the station.
 struct Reporter {
     reports: mpsc::Sender<SocketReport>,
     generation: u64,
 }
 
 impl Reporter {
-    /// `false` where nobody listens any more.
+    /// Returns `false` if nobody receives reports any more.
     async fn report(&self, event: SocketEvent) -> bool {
         self.reports.send(SocketReport { generation: self.generation, event }).await.is_ok()
     }
@@ -135,11 +135,11 @@ async fn connect(
     let Opened { stream, local } = stream::open(endpoint, tls).await.map_err(|error| io_failure(&error))?;
     let failure =
         |words: &str| ConnectFailure { kind: ConnectFailureKind::Http, words: words.into(), retry_after: None };
-    // The error's text would hold the address, and so the token.
+    // The text of the error would contain the address, and therefore the token.
     let mut request = endpoint
         .signaling_url(token, force)
         .into_client_request()
-        .map_err(|_| failure("core.url and the token make no address"))?;
+        .map_err(|_| failure("core.url and the token do not make an address"))?;
     request.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUB_PROTOCOL));
     let config = WebSocketConfig::default()
         .max_message_size(Some(MAX_FRAME_BYTES))
@@ -153,10 +153,10 @@ async fn connect(
         Ok(Err(Error::Http(response))) => Err(http_failure(&response)),
         Ok(Err(Error::Io(error))) => Err(io_failure(&error)),
         Ok(Err(Error::Protocol(error))) => {
-            // The library's own words are for programmers.
+            // The message of the library is for programmers.
             tracing::debug!(%error, "WebSocket upgrade");
             Err(failure(
-                "no telephony server answers there: its answer is no WebSocket upgrade, or is damaged on its way",
+                "no telephony server answers there: the answer is not a WebSocket upgrade, or was damaged on its way",
             ))
         }
         Ok(Err(_)) => Err(failure("the WebSocket upgrade failed")),
@@ -187,7 +187,7 @@ fn http_failure<T>(response: &tokio_tungstenite::tungstenite::http::Response<T>)
     let location = response.headers().get(header::LOCATION).map(HeaderValue::as_bytes);
     let words = redirect::words(status, location).unwrap_or_else(|| match status {
         200..=299 => format!(
-            "what answers there is not a telephony server (HTTP {}): mostly a captive portal, or core.url is wrong",
+            "what answers there is not a telephony server (HTTP {}): a captive portal, or core.url is wrong",
             response.status()
         ),
         _ => format!("the server answered HTTP {}", response.status()),
@@ -227,7 +227,7 @@ async fn run(mut socket: WebSocket, mut frames: mpsc::Receiver<Frame>, reporter:
     }
 }
 
-/// A message as an event, and whether it was the last.
+/// Turns a WebSocket message into an event. The second value says whether the socket has ended.
 fn received(message: Option<Result<Message, Error>>) -> (Option<SocketEvent>, bool) {
     let closed = |code| (Some(SocketEvent::Closed(CloseCause::from_code(code))), true);
     match message {

@@ -1,12 +1,12 @@
-//! Addresses of the server: base, tenant, and the paths below them.
+//! Addresses of the server: the base, the tenant, and the paths below them.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
-/// All but RFC 3986 "unreserved".
+/// Everything but the "unreserved" characters of RFC 3986 (section 2.3).
 const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Where the session API and the signaling are.
+/// The address of a server, below which the session API and the signaling are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     base: Url,
@@ -14,22 +14,22 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// `base` has the scheme http or https and no slash at its end.
+    /// `base` must have the scheme http or https, and must not end with a slash.
     pub fn new(base: Url, tenant: Option<String>) -> Self {
         Self { base, tenant }
     }
 
-    /// Whether TLS is used.
+    /// Whether connections use TLS.
     pub fn is_secure(&self) -> bool {
         self.base.scheme() == "https"
     }
 
-    /// Host name or address, without brackets.
+    /// The host name, or the IP address without brackets.
     pub fn host(&self) -> &str {
         self.base.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']')
     }
 
-    /// Port, given or by the scheme.
+    /// The port of the address, or the default port of its scheme.
     pub fn port(&self) -> u16 {
         self.base.port_or_known_default().unwrap_or(443)
     }
@@ -46,7 +46,7 @@ impl Endpoint {
         self.base.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
     }
 
-    /// The address without anything secret, for people.
+    /// The address for people; it contains no secret.
     pub fn shown(&self) -> String {
         format!("{}{}", self.base.as_str().trim_end_matches('/'), self.tenant_path())
     }
@@ -58,12 +58,12 @@ impl Endpoint {
             .unwrap_or_default()
     }
 
-    /// A path of the session API, `/api/v1/…` below base and tenant.
+    /// The path of a session API call: `/api/v1/…` below the base and the tenant.
     pub fn api_path(&self, path: &str) -> String {
         format!("{}{}/api/v1/{path}", self.base.path().trim_end_matches('/'), self.tenant_path())
     }
 
-    /// The WebSocket's address. It holds the token: never log it.
+    /// The address of the WebSocket. It contains the token and must never be logged.
     pub(super) fn signaling_url(&self, token: &str, force: bool) -> String {
         let scheme = if self.is_secure() { "wss" } else { "ws" };
         format!(

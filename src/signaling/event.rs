@@ -1,22 +1,22 @@
-//! Events, server to client (`protocol.md`, "Events").
+//! Events, from the server to the client (docs/protocol.md, "Events").
 
 use serde::{Deserialize, Serialize};
 
-use super::message::{CallId, Jsep, LineNumber, ReferId, Trickle};
+use super::message::{CallId, Jsep, LineNumber, ReferId, TransactionId, Trickle};
 
-/// An event with its address: session, line or call level by the fields that it carries.
+/// An event with its address. It is of the session, a line or a call, depending on which of the fields `line` and
+/// `call_id` it has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// The request of ours that this results from.
+    /// The transaction of the request that led to the event, if a request of ours did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub transaction: Option<String>,
-    /// The line; absent at session level and for the guest line.
+    pub transaction: Option<TransactionId>,
+    /// Absent in an event of the session, and for the guest line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: LineNumber,
-    /// The call; absent at session and line level.
+    /// Absent in an event of the session or of a line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call_id: Option<CallId>,
-    /// What happened.
     #[serde(flatten)]
     pub body: EventBody,
 }
@@ -59,172 +59,163 @@ impl Event {
     ];
 }
 
-/// Who calls whom, in `incoming_call` and `updating_call`.
+/// The fields of `incoming_call` and `updating_call`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Invitation {
     /// The called number.
     #[serde(default)]
     pub callee: String,
-    /// The caller's number; empty where nobody says it.
+    /// The caller's number; empty if it is not known.
     #[serde(default)]
     pub caller: String,
-    /// The caller's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caller_display_name: Option<String>,
-    /// Who sent the caller here.
+    /// Who transferred the caller to us.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub referred_by: Option<String>,
-    /// The call this one replaces.
+    /// The call that this one replaces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replace_call_id: Option<CallId>,
-    /// The far end is a conference.
+    /// Whether the far end is a conference.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub is_focus: Option<bool>,
-    /// The offer; absent for an offerless INVITE.
+    /// The offer; absent if the INVITE had none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jsep: Option<Jsep>,
 }
 
-/// What happened.
+/// What an event reports, with its fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum EventBody {
-    /// REGISTER is out.
+    /// REGISTER has been sent.
     Registering {},
-    /// The account is registered.
     Registered {
         /// `ok` or `authorization_failure`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         phrase: Option<String>,
     },
-    /// The account was refused.
     RegistrationFailed {
         /// SIP status.
         #[serde(default)]
         code: i64,
-        /// In words.
         #[serde(default)]
         reason: String,
     },
-    /// REGISTER with expiry 0 is out.
+    /// REGISTER with expiry 0 has been sent.
     Unregistering {},
-    /// The account is not registered.
     Unregistered {},
     /// ICE and DTLS are up.
     IceWebrtcup {},
-    /// The server hears us, or no longer does.
+    /// The server begins to receive our media, or stops receiving it.
     IceMedia {
         /// `audio` or `video`.
         #[serde(rename = "type", default = "audio")]
         kind: String,
-        /// Whether packets arrive at the server; the event without it is sent when they begin to.
+        /// Whether packets arrive at the server. An event without this field means that they begin to arrive.
         #[serde(default = "yes")]
         receiving: bool,
-        /// Which m-line.
+        /// The identification of the m-line.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         mid: Option<String>,
     },
     /// Packets are lost.
     IceSlowlink {
-        /// `audio` or `video`; `type` and `media` both occur.
+        /// `audio` or `video`. Both `type` and `media` occur as the field's name.
         #[serde(alias = "type", default = "audio")]
         media: String,
-        /// From us to the server.
+        /// Whether the loss is from us to the server.
         #[serde(default)]
         uplink: bool,
-        /// How many since the last event.
+        /// The number of packets lost since the last event.
         #[serde(default)]
         lost: i64,
-        /// Which m-line.
+        /// The identification of the m-line.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         mid: Option<String>,
     },
-    /// The media server has let go of the peer connection.
+    /// The media server has released the peer connection.
     IceHangup {
-        /// In words.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
-    /// A candidate of the media server, or their end.
+    /// A candidate of the media server, or the end of its candidates.
     IceTrickle {
-        /// The candidate.
         #[serde(default)]
         candidate: Trickle,
     },
     /// REFER: the far end asks us to call somebody else.
     Transfer {
-        /// To be returned.
+        /// A request that answers the transfer must return this.
         refer_id: ReferId,
-        /// Whom to call.
+        /// The number to call.
         #[serde(default)]
         refer_to: String,
-        /// Who asks.
+        /// Who asks for the transfer.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         referred_by: Option<String>,
-        /// The call to replace (attended).
+        /// The call to replace, in an attended transfer.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         replace_call_id: Option<CallId>,
     },
-    /// A failure at session, line or call level.
+    /// A failure of the session, a line or a call.
     Error {
         /// 440 to 499, or a SIP status.
         #[serde(default)]
         code: i64,
-        /// In words.
         #[serde(default)]
         reason: String,
     },
-    /// Our INVITE is going out.
+    /// The server is sending our INVITE.
     Calling {},
-    /// Provisional answer without early media.
+    /// A provisional response without early media.
     Proceeding {
         /// SIP status.
         #[serde(default)]
         code: i64,
     },
-    /// 180.
+    /// SIP status 180.
     Ringing {},
-    /// 183 with early media.
+    /// SIP status 183 with early media.
     Progress {
         /// The called number.
         #[serde(default)]
         callee: Option<String>,
-        /// The answer.
+        /// The answer to our offer.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         jsep: Option<Jsep>,
-        /// The far end is a conference.
+        /// Whether the far end is a conference.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         is_focus: Option<bool>,
     },
-    /// The call is up, or our update was taken.
+    /// The call is established, or our update was accepted.
     Accepted {
-        /// The answer.
+        /// The answer to our offer.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         jsep: Option<Jsep>,
         /// The called number.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         callee: Option<String>,
-        /// The far end is a conference.
+        /// Whether the far end is a conference.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         is_focus: Option<bool>,
     },
-    /// Our `accept` with an offer is in work.
+    /// Our `accept` with an offer is in progress.
     Accepting {},
-    /// INVITE.
+    /// An INVITE for us.
     IncomingCall(Invitation),
-    /// All lines were busy; answered 486 by the server.
+    /// All lines were busy, and the server answered 486.
     MissedCall {
         /// The called number.
         #[serde(default)]
         callee: String,
-        /// The caller's number; empty where nobody says it.
+        /// The caller's number; empty if it is not known.
         #[serde(default)]
         caller: String,
-        /// The caller's name.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         caller_display_name: Option<String>,
     },
-    /// Our `decline` is in work.
+    /// Our `decline` is in progress.
     Declining {
         /// SIP status.
         #[serde(default)]
@@ -233,53 +224,50 @@ pub enum EventBody {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         refer_id: Option<ReferId>,
     },
-    /// Our `hangup` is in work.
+    /// Our `hangup` is in progress.
     Hangingup {
         /// SIP status.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         code: Option<i64>,
     },
-    /// The end of the call, whoever ended it. The line is free.
+    /// The call has ended, whichever side ended it. The line is free.
     Hangup {
-        /// SIP status; read leniently, since this event must end the call whatever it lacks.
+        /// SIP status. It is optional, because this event must end the call even if fields are missing.
         #[serde(default)]
         code: i64,
-        /// In words.
         #[serde(default)]
         reason: String,
     },
-    /// Our `hold` is in work.
+    /// Our `hold` is in progress.
     Holding {},
-    /// Our `unhold` is in work.
+    /// Our `unhold` is in progress.
     Resuming {},
-    /// Our `update` is in work.
+    /// Our `update` is in progress.
     Updating {},
-    /// The end of an update from either side.
+    /// An update from either side is complete.
     Updated {
-        /// The answer to our offer, where it was not in `accepted`.
+        /// The answer to our offer, if it was not in `accepted`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         jsep: Option<Jsep>,
     },
-    /// Our `transfer` is in work.
+    /// Our `transfer` is in progress.
     Transferring {},
-    /// re-INVITE from the far side.
+    /// A re-INVITE from the far end.
     UpdatingCall(Invitation),
-    /// Presence of a number, which means nothing to a door.
+    /// The presence of a number, which a station does not need.
     NumberPresenceUpdate {},
-    /// Calls of a number, which mean nothing to a door.
+    /// The calls of a number, which a station does not need.
     NumberDialogsUpdate {},
-    /// NOTIFY, for one the progress of a transfer.
+    /// A SIP NOTIFY, for example about the progress of a transfer.
     Notify {
-        /// The body.
+        /// The body of the NOTIFY.
         #[serde(default)]
         content: String,
         /// The event package.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         notify: Option<String>,
-        /// Where the subscription stands.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         subscription_state: Option<SubscriptionState>,
-        /// The type of the body.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         content_type: Option<String>,
     },
@@ -289,22 +277,22 @@ fn yes() -> bool {
     true
 }
 
-/// The only medium of a station.
+/// The default of a media type: a station has audio only.
 fn audio() -> String {
     "audio".into()
 }
 
-/// State of a SIP subscription (RFC 6665).
+/// The state of a SIP subscription (RFC 6665).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SubscriptionState {
-    /// Not yet accepted.
+    /// The subscription is not accepted yet.
     Pending,
-    /// Notifications come.
+    /// Notifications arrive.
     Active,
-    /// The last one.
+    /// This notification is the last one.
     Terminated,
-    /// Any other word.
+    /// A state that this version does not know.
     #[serde(other)]
     Unknown,
 }

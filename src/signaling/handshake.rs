@@ -1,6 +1,5 @@
-//! The server's first word on a connection: registration, lines, and what happened in their calls.
-//!
-//! Source: `protocol.md`, "Handshakes" and "Recovery after a reconnect".
+//! The `state` handshake, which is the first frame of the server on a connection: the registration, the lines, and what
+//! happened in their calls (docs/protocol.md, "Handshakes" and "Recovery after a reconnect").
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -26,36 +25,34 @@ pub enum RegistrationStatus {
     Unregistered,
 }
 
-/// Registration as the `state` handshake tells it.
+/// The registration of the account in the `state` handshake.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Registration {
-    /// Where it stands; an unknown word counts as unregistered.
+    /// An unknown status counts as unregistered.
     #[serde(default, deserialize_with = "lenient_status")]
     pub status: RegistrationStatus,
-    /// SIP status of a failure.
+    /// The SIP status of a failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<i64>,
-    /// Words for it.
+    /// The reason of a failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
-/// The server's first word on a connection: what it knows of the session.
+/// The first frame of the server on a connection: what the server knows of the session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StateHandshake {
-    /// Silence after which the client sends a keepalive, in milliseconds.
+    /// The time of silence after which the client sends a keepalive, in milliseconds.
     #[serde(default = "usual_keepalive_interval")]
     pub keepalive_interval: u64,
-    /// The server's clock, milliseconds since the epoch.
+    /// The server's clock, in milliseconds since 1970.
     #[serde(default)]
     pub timestamp: i64,
-    /// Registration of the account.
     #[serde(default)]
     pub registration: Registration,
-    /// One entry per line; `None` where idle, and where nothing can be made of it.
+    /// One entry per line; `None` if the line is idle, or if its entry cannot be read.
     #[serde(default)]
     pub lines: Vec<Option<LineState>>,
-    /// The guest line.
     #[serde(default)]
     pub guest_line: Option<LineState>,
 }
@@ -63,38 +60,35 @@ pub struct StateHandshake {
 /// A busy line in the `state` handshake.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LineState {
-    /// The call; `None` after a failed set-up, which means idle.
+    /// `None` after a failed set-up: the line is idle then.
     pub call_id: Option<CallId>,
-    /// What happened in this call, newest first.
+    /// What happened in this call, the newest entry first.
     #[serde(default)]
     pub call_logs: Vec<CallLogEntry>,
 }
 
-/// An unknown word counts as unregistered.
+/// Reads a status; an unknown one counts as unregistered.
 fn lenient_status<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<RegistrationStatus, D::Error> {
     let value = Value::deserialize(deserializer)?;
     Ok(serde_json::from_value(value).unwrap_or_default())
 }
 
-/// Between the keepalives of a server that does not say how often it wants them, in milliseconds.
+/// The keepalive interval in milliseconds, if the server does not name one.
 fn usual_keepalive_interval() -> u64 {
     30_000
 }
 
-/// One entry of a line's history: time stamp in milliseconds, and the message.
+/// One entry of a line's call log: the server's time in milliseconds, and the message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallLogEntry(pub i64, pub LogMessage);
 
-/// A request, response or event of the call without its `line` and `call_id`.
+/// A request, response or event of the call, without its `line` and `call_id`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LogMessage {
-    /// A request of the client.
     Request(Request),
-    /// A response of the server.
     Response(Response),
-    /// An event of the server.
     Event(Box<Event>),
-    /// Anything this version does not know.
+    /// A message that this version does not know.
     Other(Value),
 }
 
@@ -102,7 +96,7 @@ impl Serialize for LogMessage {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Request(request) => {
-                // Requests have a line even where it is null; their log entries have none.
+                // A request always has the field `line`, even if it is null. A log entry of a request does not have it.
                 let mut value = serde_json::to_value(request).map_err(serde::ser::Error::custom)?;
                 if let Some(object) = value.as_object_mut() {
                     object.remove("line");

@@ -1,26 +1,26 @@
-//! Fields of a server's frame as they should be, whatever they are.
+//! Corrects the types of the fields in a server's frame.
 //!
-//! Servers write a number as text, leave a field out or send `null` for it. One odd field must not cost a whole message:
-//! a call that is not understood is neither answered nor declined, and without its `state` the station is unreachable.
-//! So each field that is known is brought to its type before the message is read; what cannot be is taken out, and the
-//! message's own default stands in.
+//! Some servers write a number as text, leave a field out, or send `null` for it. One odd field must not make a whole
+//! message unreadable: a call whose message is not understood is neither answered nor declined, and without the `state`
+//! handshake nobody can call the station. So each known field is converted to its type before the message is read. A
+//! field that cannot be converted is removed, and the default of the message takes its place.
 
 use serde_json::{Map, Value};
 
 use crate::plain_text::{marked, plain};
 
-/// What a field holds.
+/// The type of a field.
 enum Kind {
     Number,
-    /// A number from 0.
+    /// A number that is not negative.
     Count,
     Text,
-    /// Of somebody who is known by it.
+    /// The number or address of a caller, by which rules identify the caller.
     Address,
     Flag,
-    /// An ICE candidate, or the word that no more come.
+    /// An ICE candidate, or the end of candidates.
     Candidate,
-    /// The number of a transfer: a number or a text.
+    /// The identifier of a transfer: a number or a text.
     ReferId,
     /// A session description.
     Description,
@@ -30,7 +30,7 @@ enum Kind {
     CallLogs,
 }
 
-/// The fields of the protocol have one meaning wherever they stand (`protocol.md`, "Messages").
+/// The type of a field by its name. A name has the same meaning in every message (docs/protocol.md, "Messages").
 fn kind(name: &str) -> Option<Kind> {
     Some(match name {
         "line" | "keepalive_interval" => Kind::Count,
@@ -66,11 +66,11 @@ fn kind(name: &str) -> Option<Kind> {
     })
 }
 
-/// Brings the known fields of a message to their types.
+/// Converts the known fields of a message to their types.
 pub(super) fn tidy(message: &mut Map<String, Value>) {
     let event = message.get("event").and_then(Value::as_str);
     let offers = matches!(event, Some("incoming_call" | "updating_call"));
-    // Both names of one field occur, and some send both.
+    // The field has two names, and some servers send both.
     if event == Some("ice_slowlink") && message.contains_key("media") {
         message.remove("type");
     }
@@ -85,7 +85,7 @@ fn tidy_fields(message: &mut Map<String, Value>, offers: bool) {
             (Kind::Number, value) => number(&value).map(Value::from),
             (Kind::Count, value) => number(&value).and_then(|number| u32::try_from(number).ok()).map(Value::from),
             (Kind::Text, value) => text(&value).map(Value::from),
-            // One with a host is somebody's by every character of it.
+            // In an address with a host every character counts, so none is dropped silently.
             (Kind::Address, Value::String(text)) if text.contains('@') => Some(Value::from(marked(text.trim()))),
             (Kind::Address, value) => text(&value).map(Value::from),
             (Kind::Flag, value) => flag(&value).map(Value::from),
@@ -100,13 +100,13 @@ fn tidy_fields(message: &mut Map<String, Value>, offers: bool) {
             (Kind::Line, value) => Some(line(value)),
             (Kind::CallLogs, value) => Some(call_logs(value)),
         };
-        // `null` stays where it means something: a line without a call.
+        // A field without a value is removed. `line` below puts back the `null` of a line without a call.
         *value = tidied.unwrap_or(Value::Null);
         !value.is_null()
     });
 }
 
-/// A whole number, also one that is written as text or with a fraction.
+/// A whole number. It may be written as text or with a fraction.
 fn number(value: &Value) -> Option<i64> {
     let fraction = |number: f64| number.is_finite().then_some(number as i64);
     match value {
@@ -120,7 +120,7 @@ fn number(value: &Value) -> Option<i64> {
     }
 }
 
-/// A text as a person may see it.
+/// A text that can be shown to people.
 fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(plain(text)),
@@ -130,7 +130,8 @@ fn text(value: &Value) -> Option<String> {
     }
 }
 
-/// A candidate by its fields, also as the text alone. What is none is the end of candidates, as `null` is.
+/// A candidate as an object with its fields; it may come as a text only. Any other value counts as the end of
+/// candidates, as `null` does.
 fn candidate(value: Value) -> Option<Value> {
     match value {
         Value::String(line) if !line.is_empty() => Some(serde_json::json!({ "candidate": line })),
@@ -164,8 +165,9 @@ fn flag(value: &Value) -> Option<bool> {
     }
 }
 
-/// A description has a role by the message that it is in. One that cannot be read is an empty one: it is refused, which
-/// is an answer; nothing at all would be another request.
+/// A session description. If its role is missing, the message decides. A description that cannot be read becomes an
+/// empty one, which is refused later. If it were left out, the message would mean something else: a request without a
+/// description.
 fn description(value: &Value, offers: bool) -> Value {
     let sdp = match value {
         Value::String(sdp) => Some(sdp.as_str()),
@@ -201,7 +203,7 @@ fn lines(value: Value) -> Value {
     }
 }
 
-/// A line is an object, or idle.
+/// A line: an object, or `null` for an idle line.
 fn line(value: Value) -> Value {
     match value {
         Value::Object(mut fields) => {
@@ -213,7 +215,7 @@ fn line(value: Value) -> Value {
     }
 }
 
-/// Pairs of a time and a message; what is none is left out.
+/// A list of pairs of a time and a message; any other item is left out.
 fn call_logs(value: Value) -> Value {
     let Value::Array(entries) = value else { return Value::Array(Vec::new()) };
     let pair = |value: Value| match value {

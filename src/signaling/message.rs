@@ -1,7 +1,7 @@
 //! The frames of the signaling protocol, version 1, as types for both directions.
 //!
-//! Source: `protocol.md`, "Messages". A frame carries exactly one discriminator key
-//! (`handshake`, `request`, `response` or `event`); unknown extra keys are ignored.
+//! A frame has exactly one discriminator key (`handshake`, `request`, `response` or `event`), and unknown keys are
+//! ignored (docs/protocol.md, "Messages").
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -9,7 +9,8 @@ use serde_json::Value;
 use super::event::Event;
 use super::handshake::StateHandshake;
 use super::lenient;
-use super::request::Request;
+use super::request::{Request, RequestKind};
+use crate::config::Line;
 use crate::plain_text::plain;
 
 /// The only WebSocket sub-protocol of the server.
@@ -18,7 +19,7 @@ pub const SUB_PROTOCOL: &str = "webtrit-protocol";
 /// The largest frame that either side accepts, in bytes.
 pub const MAX_FRAME_BYTES: usize = 256 * 1024;
 
-/// Identifies a call on both sides: 24 letters and digits, made by whoever starts the call.
+/// Identifies a call on both sides: 24 letters and digits, chosen by the side that starts the call.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CallId(pub String);
@@ -35,13 +36,29 @@ impl From<&str> for CallId {
     }
 }
 
+/// Matches a response, or an event, to its request: `transaction-<digits>`, unique also across restarts.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TransactionId(pub String);
+
+impl std::fmt::Display for TransactionId {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl From<&str> for TransactionId {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
 /// A line of the session: a number from 0, or `None` for the guest line (`null` on the wire).
-pub type LineNumber = Option<u32>;
+pub type LineNumber = Option<Line>;
 
 /// A session description with its role in the offer/answer exchange (RFC 8829).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Jsep {
-    /// Offer or answer.
     #[serde(rename = "type")]
     pub kind: JsepKind,
     /// The SDP text (RFC 8866).
@@ -64,30 +81,27 @@ impl Jsep {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum JsepKind {
-    /// A proposal.
     Offer,
-    /// The reply to a proposal.
     Answer,
 }
 
-/// An ICE candidate line, or the word that no more will come (RFC 8838).
+/// An ICE candidate, or the end of candidates (RFC 8838).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(from = "Option<CandidateFields>", into = "Option<CandidateFields>")]
 pub enum Trickle {
-    /// One more candidate.
     Candidate(Candidate),
     /// The end of candidates: `null`, or `{"completed":true}`.
     #[default]
     Completed,
 }
 
-/// One ICE candidate as it travels in `ice_trickle`.
+/// One ICE candidate in `ice_trickle`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Candidate {
     /// The candidate attribute without `a=`.
     pub candidate: String,
-    /// The media identification; media servers leave it out.
+    /// The identification of the m-line; media servers leave it out.
     pub sdp_mid: Option<String>,
     /// The index of the m-line.
     #[serde(rename = "sdpMLineIndex")]
@@ -131,17 +145,16 @@ impl From<Trickle> for Option<CandidateFields> {
     }
 }
 
-/// The number of a transfer: a number in most places and a string in some; what came is returned.
+/// The identifier of a transfer. It is a number in most messages and a text in some, and goes back in the form in which
+/// it came.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum ReferId {
-    /// The usual shape.
     Number(i64),
-    /// The other shape.
     Text(String),
 }
 
-/// Of an error that has no number: the server failed (RFC 3261, section 21.5.1).
+/// The code of an error that has none: the server failed (RFC 3261, section 21.5.1).
 fn unsaid_code() -> i64 {
     500
 }
@@ -151,93 +164,89 @@ fn unsaid_code() -> i64 {
 pub struct Response {
     /// The transaction of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub transaction: Option<String>,
+    pub transaction: Option<TransactionId>,
     /// The line of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: LineNumber,
     /// The call of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call_id: Option<CallId>,
-    /// Taken or refused.
     #[serde(flatten)]
     pub body: ResponseBody,
 }
 
-/// Whether the request was taken.
+/// Whether the server accepted the request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "response", rename_all = "snake_case")]
 pub enum ResponseBody {
-    /// The request is in work.
+    /// The request is in progress.
     Ack,
-    /// The request was refused; codes 403 to 490, see [`response_code`].
+    /// The request was refused.
     Error {
-        /// Why, as a number.
+        /// 403 to 490, see [`response_code`].
         #[serde(default = "unsaid_code")]
         code: i64,
-        /// Why, in words.
         #[serde(default)]
         reason: String,
     },
 }
 
-/// Numbers of `error` responses and events that callbox acts on or sends.
+/// The codes of `error` responses and events that callbox acts on or sends.
 pub mod response_code {
-    /// The request's JSON lacks a field.
+    /// The request lacks a field.
     pub const MISSING_ELEMENT: i64 = 456;
-    /// A request of this name is not known.
+    /// There is no request of this name.
     pub const UNKNOWN_REQUEST: i64 = 453;
     /// The frame is not a JSON object.
     pub const INVALID_JSON_OBJECT: i64 = 455;
-    /// The call is in a state that does not take this request.
+    /// The call is in a state that does not allow this request.
     pub const WRONG_STATE: i64 = 447;
-    /// No such call (any more).
+    /// There is no such call, or it has ended.
     pub const NO_SUCH_CALL: i64 = 454;
-    /// The caller is gone while we answered.
+    /// The caller hung up while we answered.
     pub const UNEXPECTED_ANSWER: i64 = 469;
     /// The WebRTC side is not in the right state.
     pub const WRONG_WEBRTC_STATE: i64 = 471;
-    /// Anything else; also a line that is still being cleaned up.
+    /// Anything else, for example that the line is still being cleaned up.
     pub const UNKNOWN: i64 = 490;
 }
 
-/// What a client sends.
+/// A message from a client to the server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ClientMessage {
-    /// Sign of life after silence; echoed by the server.
+    /// A sign of life after silence. The server echoes it.
     Keepalive {
-        /// Matches the echo.
-        transaction: String,
+        /// The echo has the same transaction.
+        transaction: TransactionId,
     },
-    /// A request; answered by one [`Response`].
+    /// A request. The server answers it with one [`Response`].
     Request(Request),
 }
 
-/// What a server sends.
+/// A message from the server to a client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ServerMessage {
-    /// First frame of a connection.
+    /// The first frame of a connection.
     State(Box<StateHandshake>),
-    /// Echo of a keepalive.
+    /// The echo of a keepalive.
     Keepalive {
         /// The transaction of the keepalive.
-        transaction: Option<String>,
+        transaction: Option<TransactionId>,
     },
-    /// Reply to a request.
     Response(Response),
-    /// Something happened.
     Event(Box<Event>),
 }
 
-/// Why a frame was not taken. None of these ends the connection.
+/// Why a frame was not accepted. None of these errors ends the connection, except [`FrameError::TooLong`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum FrameError {
-    /// No JSON, or JSON that is no object.
-    #[error("the frame is no JSON object")]
+    /// The frame is not JSON, or its JSON is not an object.
+    #[error("the frame is not a JSON object")]
     NotAnObject,
-    /// More than [`MAX_FRAME_BYTES`]: the socket ends with it.
+    /// The frame is longer than [`MAX_FRAME_BYTES`], and the socket ends.
     #[error("a frame is longer than {} KiB", MAX_FRAME_BYTES / 1024)]
     TooLong,
-    /// None of the four discriminator keys, or more than one.
+    /// The frame has none of the four discriminator keys, or more than one.
     #[error("the frame has no handshake, request, response or event key, or more than one")]
     NoDiscriminator,
     /// A handshake, request or event that this version does not know.
@@ -248,7 +257,7 @@ pub enum FrameError {
         /// Its value, shortened.
         name: String,
     },
-    /// A known message whose fields do not fit.
+    /// A known message with a field that is missing or cannot be read.
     #[error("{kind} \"{name}\" lacks a field, or has one that cannot be read")]
     Malformed {
         /// The discriminator key.
@@ -280,18 +289,22 @@ fn open_frame(text: &str) -> Result<(&'static str, String, Value), FrameError> {
 
 fn fit<T: serde::de::DeserializeOwned>(kind: &'static str, name: &str, value: Value) -> Result<T, FrameError> {
     serde_json::from_value(value).map_err(|error| {
-        // The library's own words are for programmers, and quote what came.
+        // The message of the library is for programmers, and quotes the frame.
         tracing::debug!(%error, kind, name, "frame");
         FrameError::Malformed { kind: kind.to_owned(), name: name.to_owned() }
     })
 }
 
-fn transaction_of(value: &Value) -> Option<String> {
-    value.get("transaction").and_then(Value::as_str).map(str::to_owned)
+fn transaction_of(value: &Value) -> Option<TransactionId> {
+    value.get("transaction").and_then(Value::as_str).map(TransactionId::from)
 }
 
 impl ServerMessage {
     /// Reads a text frame of the server.
+    ///
+    /// # Errors
+    ///
+    /// The frame is not a message that this version knows and can read.
     pub fn parse(text: &str) -> Result<Self, FrameError> {
         let (kind, name, mut value) = open_frame(text)?;
         if let Some(message) = value.as_object_mut() {
@@ -309,14 +322,14 @@ impl ServerMessage {
         }
     }
 
-    /// Writes the text frame.
+    /// Writes the message as a text frame.
     pub fn to_text(&self) -> String {
         match self {
             Self::State(state) => with_key("handshake", "state", serde_json::to_value(state)),
             Self::Keepalive { transaction } => {
                 let mut frame = serde_json::Map::new();
                 if let Some(transaction) = transaction {
-                    frame.insert("transaction".into(), Value::String(transaction.clone()));
+                    frame.insert("transaction".into(), Value::String(transaction.0.clone()));
                 }
                 with_key("handshake", "keepalive", Ok(Value::Object(frame)))
             }
@@ -328,18 +341,24 @@ impl ServerMessage {
 
 impl ClientMessage {
     /// Reads a text frame of a client.
+    ///
+    /// # Errors
+    ///
+    /// The frame is not a message that this version knows and can read.
     pub fn parse(text: &str) -> Result<Self, FrameError> {
         let (kind, name, value) = open_frame(text)?;
         match (kind, name.as_str()) {
             ("handshake", "keepalive") => {
                 Ok(Self::Keepalive { transaction: transaction_of(&value).unwrap_or_default() })
             }
-            ("request", known) if Request::NAMES.contains(&known) => fit(kind, &name, value).map(Self::Request),
+            ("request", known) if RequestKind::ALL.iter().any(|kind| kind.name() == known) => {
+                fit(kind, &name, value).map(Self::Request)
+            }
             _ => Err(FrameError::Unknown { kind: kind.to_owned(), name }),
         }
     }
 
-    /// Writes the text frame.
+    /// Writes the message as a text frame.
     pub fn to_text(&self) -> String {
         match self {
             Self::Keepalive { transaction } => {
@@ -350,7 +369,7 @@ impl ClientMessage {
     }
 
     /// The transaction that the reply will carry.
-    pub fn transaction(&self) -> &str {
+    pub fn transaction(&self) -> &TransactionId {
         match self {
             Self::Keepalive { transaction } => transaction,
             Self::Request(request) => &request.transaction,
@@ -375,7 +394,7 @@ mod tests {
     use super::super::handshake::LogMessage;
     use super::*;
 
-    /// A frame of every event, with the fields that `protocol.md` requires.
+    /// A frame of every event, with the fields that docs/protocol.md requires.
     fn events() -> Vec<Value> {
         let jsep = serde_json::json!({ "type": "answer", "sdp": "v=0" });
         Event::NAMES
@@ -421,7 +440,7 @@ mod tests {
 
     #[test]
     fn every_request_survives_parsing_and_writing() {
-        for name in Request::NAMES {
+        for name in RequestKind::ALL.map(RequestKind::name) {
             let request = serde_json::json!({
                 "request": name, "transaction": "transaction-1", "line": null, "call_id": "c", "number": "100",
                 "jsep": { "type": "offer", "sdp": "v=0" }, "candidate": null,

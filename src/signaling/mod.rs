@@ -1,6 +1,6 @@
-//! The server's side of the house: wire types (pure), the WebSocket, TLS and the session API.
+//! Communication with the telephony server: the types of its messages (pure), the WebSocket, TLS and the session API.
 //!
-//! Source: `protocol.md`, which is the public WebTrit signaling protocol, version 1.
+//! docs/protocol.md describes the protocol, which is the public WebTrit signaling protocol, version 1.
 
 mod close;
 #[cfg(feature = "daemon")]
@@ -16,6 +16,7 @@ mod redirect;
 mod request;
 #[cfg(feature = "daemon")]
 mod session_api;
+pub mod sip_status;
 mod socket_event;
 #[cfg(feature = "daemon")]
 mod stream;
@@ -34,7 +35,7 @@ pub use endpoint::Endpoint;
 pub use event::{Event, EventBody, Invitation, SubscriptionState};
 pub use handshake::{CallLogEntry, LineState, LogMessage, Registration, RegistrationStatus, StateHandshake};
 pub use message::*;
-pub use request::{HoldDirection, Request, RequestBody};
+pub use request::{HoldDirection, Request, RequestBody, RequestKind};
 #[cfg(feature = "daemon")]
 pub use session_api::{LoginRequest, LoginResponse, SessionApi, SessionApiError};
 pub use socket_event::{ConnectFailure, ConnectFailureKind, SocketEvent};

@@ -1,8 +1,8 @@
-//! A server that sends the station elsewhere. The station does not follow: its token is for one server alone.
+//! Redirects of the server. The station does not follow them, because its token is for one server only.
 
 use crate::plain_text::shortened;
 
-/// What to say of an answer that points elsewhere (RFC 9110, section 15.4); `None` where it is none.
+/// A message about a redirect (RFC 9110, section 15.4), or `None` if the answer is not a redirect.
 pub(super) fn words(status: u16, location: Option<&[u8]>) -> Option<String> {
     if status == 511 {
         // RFC 6585, section 6.
@@ -16,12 +16,13 @@ pub(super) fn words(status: u16, location: Option<&[u8]>) -> Option<String> {
     let target = location.map(|location| shown(&String::from_utf8_lossy(location))).filter(|target| !target.is_empty());
     let target = target.map_or("elsewhere".to_owned(), |target| format!("to {target}"));
     Some(format!(
-        "the server sends us {target} (HTTP {status}): mostly a captive portal of the network, which must let this \
-         device through; where it is the server that has moved, write its new address as core.url"
+        "the server sends us {target} (HTTP {status}): usually a captive portal of the network, which must let this \
+         device through; if the server itself has moved, write its new address as core.url"
     ))
 }
 
-/// Without what comes behind `?`, `#` and before `@`: it may hold our token, which the redirect repeats.
+/// The address without what follows `?` or `#` and without what precedes `@`. These parts may contain our token,
+/// because the redirect repeats it.
 fn shown(location: &str) -> String {
     let location = location.split(['?', '#']).next().unwrap_or_default();
     let clean: String = match location.split_once("//") {

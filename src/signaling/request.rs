@@ -1,118 +1,162 @@
-//! Requests, client to server (`protocol.md`, "Requests").
+//! Requests, from the client to the server (docs/protocol.md, "Requests").
 
 use serde::{Deserialize, Serialize};
 
-use super::message::{CallId, Jsep, LineNumber, ReferId, Trickle};
+use super::message::{CallId, Jsep, LineNumber, ReferId, TransactionId, Trickle};
 
-/// A request with its address. Answered by one response with the same transaction.
+/// A request with its address. The server answers it with one response, which has the same transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
-    /// `transaction-<digits>`, unique also across restarts.
+    /// `transaction-` and digits; unique also across restarts.
     #[serde(default)]
-    pub transaction: String,
-    /// The line; `null` is the guest line.
+    pub transaction: TransactionId,
+    /// `null` is the guest line.
     #[serde(default)]
     pub line: LineNumber,
-    /// The call; absent for `ice_trickle` and in call logs.
+    /// Absent in `ice_trickle` and in call logs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call_id: Option<CallId>,
-    /// What is asked.
     #[serde(flatten)]
     pub body: RequestBody,
 }
 
-impl Request {
-    /// Every request name.
-    pub const NAMES: [&str; 9] =
-        ["outgoing_call", "accept", "decline", "hangup", "hold", "unhold", "transfer", "update", "ice_trickle"];
+/// The kinds of requests, by their names on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RequestKind {
+    OutgoingCall,
+    Accept,
+    Decline,
+    Hangup,
+    Hold,
+    Unhold,
+    Transfer,
+    Update,
+    IceTrickle,
+}
+
+impl RequestKind {
+    pub const ALL: [Self; 9] = [
+        Self::OutgoingCall,
+        Self::Accept,
+        Self::Decline,
+        Self::Hangup,
+        Self::Hold,
+        Self::Unhold,
+        Self::Transfer,
+        Self::Update,
+        Self::IceTrickle,
+    ];
+
+    /// The name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OutgoingCall => "outgoing_call",
+            Self::Accept => "accept",
+            Self::Decline => "decline",
+            Self::Hangup => "hangup",
+            Self::Hold => "hold",
+            Self::Unhold => "unhold",
+            Self::Transfer => "transfer",
+            Self::Update => "update",
+            Self::IceTrickle => "ice_trickle",
+        }
+    }
+
+    /// A request that ends its call, or that refuses it.
+    pub fn ends_call(self) -> bool {
+        matches!(self, Self::Hangup | Self::Decline)
+    }
+}
+
+impl std::fmt::Display for RequestKind {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(self.name())
+    }
 }
 
 /// What a request asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case")]
 pub enum RequestBody {
-    /// INVITE.
+    /// A SIP INVITE.
     OutgoingCall {
-        /// Whom to call.
+        /// The number to call.
         number: String,
         /// Our offer.
         jsep: Jsep,
-        /// Caller number, guest line only.
+        /// The caller's number, for the guest line only.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         from: Option<String>,
         /// The transfer that asked for this call.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         refer_id: Option<ReferId>,
-        /// The call this one replaces (RFC 3891).
+        /// The call that this one replaces (RFC 3891).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         replaces: Option<String>,
     },
-    /// 200 OK: an answer where `incoming_call` had an offer, else an offer.
+    /// SIP status 200.
     Accept {
-        /// Our description.
+        /// An answer if `incoming_call` had an offer, else an offer.
         jsep: Jsep,
     },
-    /// 486, or the refusal of a transfer.
+    /// SIP status 486, or the refusal of a transfer.
     Decline {
         /// The transfer to refuse.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         refer_id: Option<ReferId>,
     },
-    /// CANCEL or BYE.
+    /// A SIP CANCEL or BYE.
     Hangup {},
-    /// re-INVITE that stops the far end's sound.
+    /// A re-INVITE that stops the sound of the far end.
     Hold {
-        /// `sendonly` where absent.
+        /// `sendonly` if it is absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         direction: Option<HoldDirection>,
     },
-    /// re-INVITE that takes the call up again.
+    /// A re-INVITE that resumes the call.
     Unhold {},
-    /// REFER.
+    /// A SIP REFER.
     Transfer {
-        /// Where to.
+        /// The number to which the far end is transferred.
         number: String,
-        /// The call to replace (attended).
+        /// The call to replace, in an attended transfer.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         replace_call_id: Option<CallId>,
     },
-    /// re-INVITE: an offer, or the answer to an `updating_call` offer.
+    /// A re-INVITE, or the answer to one.
     Update {
-        /// Our description.
+        /// An offer, or the answer to the offer of `updating_call`.
         jsep: Jsep,
     },
-    /// One ICE candidate, or their end.
-    IceTrickle {
-        /// The candidate.
-        candidate: Trickle,
-    },
+    /// One ICE candidate, or the end of candidates.
+    IceTrickle { candidate: Trickle },
 }
 
 impl RequestBody {
-    /// The request's name on the wire.
-    pub fn name(&self) -> &'static str {
+    pub fn kind(&self) -> RequestKind {
         match self {
-            Self::OutgoingCall { .. } => "outgoing_call",
-            Self::Accept { .. } => "accept",
-            Self::Decline { .. } => "decline",
-            Self::Hangup {} => "hangup",
-            Self::Hold { .. } => "hold",
-            Self::Unhold {} => "unhold",
-            Self::Transfer { .. } => "transfer",
-            Self::Update { .. } => "update",
-            Self::IceTrickle { .. } => "ice_trickle",
+            Self::OutgoingCall { .. } => RequestKind::OutgoingCall,
+            Self::Accept { .. } => RequestKind::Accept,
+            Self::Decline { .. } => RequestKind::Decline,
+            Self::Hangup {} => RequestKind::Hangup,
+            Self::Hold { .. } => RequestKind::Hold,
+            Self::Unhold {} => RequestKind::Unhold,
+            Self::Transfer { .. } => RequestKind::Transfer,
+            Self::Update { .. } => RequestKind::Update,
+            Self::IceTrickle { .. } => RequestKind::IceTrickle,
         }
     }
 }
 
-/// Media direction of a held call, seen from the holder.
+/// The media direction of a held call, seen from the side that holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HoldDirection {
-    /// We may still play music to the far end.
+    /// We may still send sound, such as music, to the far end.
     Sendonly,
-    /// We may still listen.
+    /// We may still hear the far end.
     Recvonly,
-    /// Silence both ways.
+    /// No sound in either direction.
     Inactive,
 }

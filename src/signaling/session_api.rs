@@ -1,4 +1,4 @@
-//! The session API: from login or config token to a session token (`protocol.md`).
+//! The session API, which gives a session token for a login or a config token (docs/protocol.md, "Session API").
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,12 +17,12 @@ use super::stream;
 use super::tls::certificate_problem;
 use crate::plain_text::shortened;
 
-/// A call has this long, connection included.
+/// The longest time for a call of the API, including the connection.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
-/// Largest answer.
+/// The largest answer that is read.
 const MAX_BODY_BYTES: usize = 256 * 1024;
 
-/// Body of `POST /api/v1/session` and `…/auto-provision`.
+/// The body of `POST /api/v1/session` and of `POST /api/v1/session/auto-provision`.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct LoginRequest {
     /// Always `null` for a device.
@@ -37,23 +37,20 @@ pub struct LoginRequest {
     /// User name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login: Option<String>,
-    /// Password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,
-    /// One-time token, for `auto-provision`.
+    /// One-time token for `auto-provision`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_token: Option<String>,
 }
 
-/// Answer with the session token.
+/// The answer to a login.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct LoginResponse {
     /// The session token.
     pub token: String,
-    /// The account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<String>,
-    /// The tenant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant_id: Option<String>,
 }
@@ -68,21 +65,20 @@ struct ErrorBody {
 /// Why there is no token.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionApiError {
-    /// The server said no.
     #[error("the server refused the login: {0}")]
     Refused(String),
-    /// The server's certificate is not valid yet, by our clock.
+    /// The server's certificate is not valid yet according to our clock.
     #[error("{0}")]
     NotYetValid(String),
-    /// No answer, or one that is none.
+    /// There was no answer, or none that could be used.
     #[error("{0}")]
     Failed(String),
 }
 
-/// What the server answered.
+/// An HTTP answer of the server.
 struct Answer {
     status: StatusCode,
-    /// Where it sends us.
+    /// The `Location` header of a redirect.
     location: Option<Vec<u8>>,
     body: Bytes,
 }
@@ -99,7 +95,11 @@ impl SessionApi {
         Self { endpoint, tls }
     }
 
-    /// Logs in: by name and password, or by config token where there is one.
+    /// Logs in with the config token, or, if there is none, with the name and the password.
+    ///
+    /// # Errors
+    ///
+    /// The server refused the login, or it could not be asked.
     pub async fn login(&self, request: &LoginRequest) -> Result<LoginResponse, SessionApiError> {
         let path = if request.config_token.is_some() { "session/auto-provision" } else { "session" };
         let body = serde_json::to_vec(request).map_err(|error| SessionApiError::Failed(error.to_string()))?;
@@ -129,7 +129,7 @@ impl SessionApi {
         }
     }
 
-    /// Whether a server answers there (`GET /api/v1/system-info`, which needs no token).
+    /// Whether a server answers at this address (`GET /api/v1/system-info`, which needs no token).
     pub async fn answers(&self) -> bool {
         let path = self.endpoint.api_path("system-info");
         let call = self.call(Method::GET, &path, Vec::new());
@@ -138,12 +138,12 @@ impl SessionApi {
 
     async fn call(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Answer, SessionApiError> {
         let failed = |words: String| SessionApiError::Failed(format!("{}: {words}", self.endpoint.shown()));
-        // The library's own words are for programmers.
+        // The message of the library is for programmers.
         let broken = |error: hyper::Error| {
             tracing::debug!(%error, "session API");
             failed("what answers there does not speak HTTP, or the connection broke off".into())
         };
-        let no_http = |_| failed("core.url makes no address".into());
+        let no_http = |_| failed("core.url does not make an address".into());
         let opened =
             stream::open(&self.endpoint, &self.tls).await.map_err(|error| match certificate_problem(&error) {
                 Some(problem) if problem.not_yet_valid => SessionApiError::NotYetValid(problem.words),
@@ -168,7 +168,7 @@ impl SessionApi {
                 let body = Limited::new(body, MAX_BODY_BYTES).collect().await;
                 let location = parts.headers.get(header::LOCATION).map(|value| value.as_bytes().to_vec());
                 body.map(|body| Answer { status: parts.status, location, body: body.to_bytes() })
-                    .map_err(|_| failed("its answer is too long, or breaks off".into()))
+                    .map_err(|_| failed("its answer is too long, or was cut off".into()))
             }
             Err(error) => Err(error),
         };

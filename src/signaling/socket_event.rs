@@ -1,4 +1,4 @@
-//! What the WebSocket of the session reports.
+//! Events of the session's WebSocket.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::close::CloseCause;
 use super::message::{FrameError, ServerMessage};
 
-/// What the WebSocket did.
+/// An event of the session's WebSocket.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum SocketEvent {
     /// The upgrade is done; the `state` handshake comes next.
@@ -16,41 +16,39 @@ pub enum SocketEvent {
         /// Our address on the socket.
         local: Option<IpAddr>,
     },
-    /// It could not be opened.
+    /// The WebSocket could not be opened.
     Failed(ConnectFailure),
-    /// A frame.
     Message(Box<ServerMessage>),
-    /// A frame that could not be taken.
+    /// A frame that was not accepted.
     BadFrame(FrameError),
-    /// It ended.
     Closed(CloseCause),
 }
 
 /// Why the WebSocket could not be opened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConnectFailure {
-    /// What kind of failure, which decides when to try again.
+    /// Decides when the station tries again.
     pub kind: ConnectFailureKind,
-    /// In words, without secrets.
+    /// A message for people, without secrets.
     pub words: String,
-    /// The server's `Retry-After`.
+    /// The `Retry-After` of the server.
     pub retry_after: Option<Duration>,
 }
 
-/// Kinds of failure to connect.
+/// What prevented a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ConnectFailureKind {
-    /// Name, route, port or time-out.
+    /// Name resolution, routing, the port, or a timeout.
     Network,
     /// The certificate or the TLS handshake.
     Tls,
-    /// The certificate is not valid yet, by our clock.
+    /// The certificate is not valid yet according to our clock.
     NotYetValid,
-    /// 401 or 403 at the upgrade.
+    /// HTTP status 401 or 403 at the upgrade.
     Unauthorized,
-    /// 503 at the upgrade.
+    /// HTTP status 503 at the upgrade.
     Unavailable,
-    /// Any other HTTP answer.
+    /// Any other HTTP answer, or an upgrade that failed.
     Http,
     /// There is no token to connect with.
     NoToken,

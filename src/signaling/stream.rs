@@ -17,23 +17,23 @@ use tower_service::Service;
 
 use super::endpoint::Endpoint;
 
-/// All addresses of one family have this long together.
+/// The longest time for all addresses of one family together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
-/// The other family's addresses are tried as well after this time (RFC 8305, "Connection Attempt Delay").
+/// After this time the addresses of the other family are tried as well (RFC 8305, "Connection Attempt Delay").
 const HAPPY_EYEBALLS_DELAY: Duration = Duration::from_millis(250);
-/// Name resolution and both families have this long together.
+/// The longest time for name resolution and both address families together.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(20);
-/// The TLS handshake has this long.
+/// The longest time for the TLS handshake.
 const TLS_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Anything that bytes go through.
+/// A stream of bytes in both directions.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// An open stream.
 pub(super) struct Opened {
     pub(super) stream: Box<dyn Stream>,
-    /// Our address on it.
+    /// Our own IP address on the stream.
     pub(super) local: Option<IpAddr>,
 }
 
@@ -52,7 +52,7 @@ pub(super) async fn open(endpoint: &Endpoint, tls: &Arc<ClientConfig>) -> io::Re
     Ok(Opened { stream: Box::new(stream), local })
 }
 
-/// Resolves the name anew each time, and tries IPv6 and IPv4 side by side (RFC 8305).
+/// Opens a TCP connection: resolves the name again each time, and tries IPv6 and IPv4 in parallel (RFC 8305).
 async fn open_tcp(endpoint: &Endpoint) -> io::Result<TcpStream> {
     let mut connector = HttpConnector::new();
     connector.enforce_http(false);
@@ -68,7 +68,7 @@ async fn open_tcp(endpoint: &Endpoint) -> io::Result<TcpStream> {
     }
 }
 
-/// The innermost words of an error: `Connection refused`, not that a connection failed.
+/// The message of the innermost error: `Connection refused`, and not just that a connection failed.
 fn root_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {

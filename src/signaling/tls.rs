@@ -1,4 +1,4 @@
-//! One TLS client configuration: the platform's roots or a pinned CA, and a client certificate.
+//! The TLS client configuration: the platform's roots or pinned certificates, and a client certificate.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,32 +10,32 @@ use rustls_platform_verifier::BuilderVerifierExt;
 
 use super::trust::{self, PinnedCertificates};
 
-/// Why there is no TLS.
+/// Why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A PEM file cannot be used.
     #[error("{path} {problem}", path = path.display())]
     File {
-        /// Which.
         path: PathBuf,
-        /// What is wrong with it, and what to do.
+        /// What is wrong with the file, and what to do about it.
         problem: String,
     },
-    /// The platform has no roots.
+    /// The platform has no root certificates.
     #[error("the machine trusts no CA at all; install ca-certificates, or set core.ca_file")]
     Setup,
 }
 
-/// The crypto provider: ring, and nothing else.
+/// The only crypto provider: ring.
 pub(crate) fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-/// A client configuration with the platform's roots, or with what `ca_file` holds alone.
+/// Makes a client configuration that trusts the platform's roots, or, if there is a `ca_file`, only the certificates in
+/// that file.
 ///
 /// # Errors
 ///
-/// A file cannot be used, or the platform has no roots.
+/// A file cannot be used, or the platform has no root certificates.
 pub fn client_config(
     ca_file: Option<&Path>,
     client_certificate: Option<&(PathBuf, PathBuf)>,
@@ -70,43 +70,44 @@ pub fn client_config(
     Ok(Arc::new(config))
 }
 
-/// All certificates of a PEM file, at least one.
+/// Reads all certificates of a PEM file. There is at least one.
 pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let error = |problem: String| TlsError::File { path: path.to_owned(), problem };
     let pem = read_pem(path, "x509")?;
     let found = CertificateDer::pem_slice_iter(&pem)
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|_| error("is damaged: a line of it is no PEM; copy it anew".into()))?;
+        .map_err(|_| error("is damaged: one of its lines is not PEM; copy it again".into()))?;
     if found.is_empty() {
         return Err(error(other_content(&pem, "certificate")));
     }
     Ok(found)
 }
 
-/// The private key of a PEM file.
+/// Reads the private key of a PEM file.
 pub(crate) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     let pem = read_pem(path, "pkey")?;
     PrivateKeyDer::from_pem_slice(&pem)
         .map_err(|_| TlsError::File { path: path.to_owned(), problem: other_content(&pem, "private key") })
 }
 
-/// A key with its chain is a few kilobytes; the roots of a whole platform are some hundred.
+/// The largest file that is read. A key with its chain takes a few kilobytes, and the roots of a whole platform take a
+/// few hundred.
 const MAX_PEM_BYTES: u64 = 4 * 1024 * 1024;
 const UTF8_BYTE_ORDER_MARK: &[u8] = &[0xEF, 0xBB, 0xBF];
 
-/// The bytes of a file that should be PEM (RFC 7468), without the mark that some editors begin a text with.
+/// Reads a file that should be PEM (RFC 7468), without the byte order mark that some editors write at the start.
 ///
-/// `command` of openssl makes PEM of what is DER.
+/// `command` is the openssl command that converts such a file from DER to PEM, for a remedy.
 fn read_pem(path: &Path, command: &str) -> Result<Vec<u8>, TlsError> {
     let error = |problem: String| TlsError::File { path: path.to_owned(), problem };
     let unreadable =
         |problem: std::io::Error| error(format!("{problem}; name a PEM file that the daemon's user can read"));
     let metadata = std::fs::metadata(path).map_err(unreadable)?;
     if !metadata.is_file() {
-        return Err(error("is no file; name a PEM file".into()));
+        return Err(error("is not a file; name a PEM file".into()));
     }
     if metadata.len() > MAX_PEM_BYTES {
-        return Err(error("is too long for certificates; name a PEM file of its own".into()));
+        return Err(error("is too long; name a PEM file that holds only what is needed".into()));
     }
     let bytes = std::fs::read(path).map_err(unreadable)?;
     let bytes = bytes.strip_prefix(UTF8_BYTE_ORDER_MARK).map(<[u8]>::to_vec).unwrap_or(bytes);
@@ -114,7 +115,8 @@ fn read_pem(path: &Path, command: &str) -> Result<Vec<u8>, TlsError> {
     match bytes.as_slice() {
         [] => Err(error("is empty; name a PEM file".into())),
         [0x30, 0x80..=0x84, rest @ ..] => {
-            // The object identifier of PKCS #7 (RFC 2315, section 14) or the version 3 of PKCS #12 (RFC 7292, section 4).
+            // PKCS #7 begins with its object identifier (RFC 2315, section 14), and PKCS #12 with the version number 3
+            // (RFC 7292, section 4).
             const PKCS7: [u8; 11] = [0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x07, 0x02];
             let head = rest.get(..16.min(rest.len())).unwrap_or_default();
             let (kind, arguments) = match head {
@@ -125,12 +127,12 @@ fn read_pem(path: &Path, command: &str) -> Result<Vec<u8>, TlsError> {
                 _ if command == "pkey" => ("is in DER form", "pkey -inform der"),
                 _ => ("is in DER form", "x509 -inform der"),
             };
-            Err(error(format!("{kind}; make PEM of it: openssl {arguments} -in {shown} -out NEW.pem")))
+            Err(error(format!("{kind}; convert it to PEM: openssl {arguments} -in {shown} -out NEW.pem")))
         }
         [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => {
             Err(error("is in UTF-16; save it as plain text (ASCII or UTF-8)".into()))
         }
-        // Some tools indent it, or call a certificate by its older name.
+        // Some tools indent PEM, or write the older label `X509 CERTIFICATE`.
         _ => match String::from_utf8(bytes) {
             Ok(text) => {
                 let lines = text.lines().map(|line| line.trim().replace("X509 CERTIFICATE-----", "CERTIFICATE-----"));
@@ -142,20 +144,19 @@ fn read_pem(path: &Path, command: &str) -> Result<Vec<u8>, TlsError> {
     }
 }
 
-/// What a PEM file holds where the wanted is not in it.
+/// What a PEM file holds instead of what is wanted, with a remedy.
 fn other_content(pem: &[u8], wanted: &str) -> String {
     let text = String::from_utf8_lossy(pem);
     let label = text.lines().find_map(|line| line.trim().strip_prefix("-----BEGIN ")?.strip_suffix("-----"));
     match label {
         Some("ENCRYPTED PRIVATE KEY") => {
-            "holds a private key with a passphrase; take that off: openssl pkey -in KEY -out KEY.pem".into()
+            "holds a private key with a passphrase; remove the passphrase: openssl pkey -in KEY -out KEY.pem".into()
         }
         Some("TRUSTED CERTIFICATE") => {
-            "holds a certificate in a form of OpenSSL's own; make a plain one: openssl x509 -in FILE -out NEW.pem"
-                .into()
+            "holds a certificate in a format of OpenSSL's own; convert it: openssl x509 -in FILE -out NEW.pem".into()
         }
         Some("PKCS7") => {
-            "holds PKCS #7; make PEM of it: openssl pkcs7 -print_certs -in FILE -out certificate.pem".into()
+            "holds PKCS #7; convert it to PEM: openssl pkcs7 -print_certs -in FILE -out certificate.pem".into()
         }
         Some(label) => {
             let label = crate::plain_text::shortened(&label.to_lowercase());
@@ -167,15 +168,15 @@ fn other_content(pem: &[u8], wanted: &str) -> String {
     }
 }
 
-/// What is wrong with the server's certificate.
+/// What is wrong with the server's certificate, or with TLS.
 pub(super) struct CertificateProblem {
-    /// By our clock its time has not come: the clock may be wrong.
+    /// The certificate is not valid yet according to our clock. The clock may be wrong.
     pub(super) not_yet_valid: bool,
-    /// In words, with a remedy.
+    /// A message with a remedy.
     pub(super) words: String,
 }
 
-/// What is wrong with the server's certificate, if that is what went wrong.
+/// The problem with the certificate or with TLS, if `error` comes from TLS.
 pub(super) fn certificate_problem(error: &std::io::Error) -> Option<CertificateProblem> {
     use CertificateError::{NotValidYet, NotValidYetContext};
 
@@ -186,22 +187,22 @@ pub(super) fn certificate_problem(error: &std::io::Error) -> Option<CertificateP
 
 fn words_of(error: &rustls::Error) -> String {
     use rustls::{AlertDescription as Alert, Error};
-    // The library's own words are for programmers.
+    // The message of the library is for programmers.
     tracing::debug!(%error, "TLS");
     let words = match error {
         Error::InvalidCertificate(problem) => return words_of_certificate(problem),
         Error::AlertReceived(Alert::CertificateRequired | Alert::BadCertificate | Alert::CertificateUnknown) => {
-            "the server wants a client certificate, or another one: set core.client_cert_file and client_key_file"
+            "the server demands a client certificate, or another one: set core.client_cert_file and client_key_file"
         }
         Error::AlertReceived(
             Alert::UnknownCA | Alert::AccessDenied | Alert::CertificateExpired | Alert::CertificateRevoked,
-        ) => "the server does not take the client certificate (core.client_cert_file)",
+        ) => "the server does not accept the client certificate (core.client_cert_file)",
         Error::AlertReceived(Alert::UnrecognisedName) => "the server does not know the name in core.url",
         Error::AlertReceived(Alert::ProtocolVersion) | Error::PeerIncompatible(_) => {
-            "the server speaks no TLS 1.2 or 1.3 that this station knows"
+            "the server offers no TLS 1.2 or 1.3 that this station supports"
         }
         Error::AlertReceived(Alert::HandshakeFailure) => {
-            "the server refused TLS: a client certificate may be needed, or it knows other ciphers"
+            "the server refused TLS: a client certificate may be needed, or the server supports other ciphers only"
         }
         Error::AlertReceived(_) => "the server refused TLS: a client certificate may be needed",
         Error::InvalidMessage(_) => {
@@ -221,12 +222,12 @@ fn words_of_certificate(problem: &CertificateError) -> String {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             "the server's certificate has expired, or the clock is wrong"
         }
-        // A CA of the same name with another key is unknown too.
+        // `BadSignature` means a CA of the same name with another key, which is also an unknown CA.
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-            "the server's certificate is of an unknown CA: a captive portal, or core.ca_file is needed"
+            "the server's certificate is from an unknown CA: a captive portal, or core.ca_file is needed"
         }
         CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => {
-            "the server's certificate names no server (subjectAltName): make it anew with \
+            "the server's certificate names no server (subjectAltName): make a new one with \
              -addext subjectAltName=DNS:NAME, or IP:ADDRESS"
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
@@ -244,14 +245,14 @@ fn words_of_certificate(problem: &CertificateError) -> String {
     words.into()
 }
 
-/// What rustls passes on from its library for certificates.
+/// A message for an error that rustls passes on from webpki, its library for certificates.
 fn webpki_words(problem: &CertificateError) -> Option<&'static str> {
     let CertificateError::Other(other) = problem else { return None };
     let problem = other.0.downcast_ref::<webpki::Error>()?;
     match problem {
-        webpki::Error::CaUsedAsEndEntity => Some(
-            "the server's certificate is one that it made itself (self-signed): put that certificate into core.ca_file",
-        ),
+        webpki::Error::CaUsedAsEndEntity => {
+            Some("the server made its certificate itself (self-signed): put that certificate into core.ca_file")
+        }
         webpki::Error::UnsupportedCertVersion => Some(
             "the server's certificate is of X.509 version 1, which has no place for the server's name: make one of \
              version 3, with -addext subjectAltName=DNS:NAME",

@@ -8,10 +8,10 @@ use tokio::sync::Mutex;
 use crate::config::Credentials;
 use crate::files;
 
-/// Gives the token for the next connection.
+/// Keeps the session token, and returns the one for the next connection.
 pub struct TokenStore {
     credentials: Credentials,
-    /// Folders for a renewed token, best first.
+    /// Folders for a renewed token, the best one first.
     folders: Vec<PathBuf>,
     state: Mutex<State>,
 }
@@ -25,13 +25,13 @@ struct State {
 }
 
 impl TokenStore {
-    /// `folders` are `$STATE_DIRECTORY` and `$RUNTIME_DIRECTORY`, as far as they are set.
+    /// `folders` are `$STATE_DIRECTORY` and `$RUNTIME_DIRECTORY`, if they are set.
     pub fn new(credentials: Credentials, folders: Vec<PathBuf>) -> Self {
         Self { credentials, folders, state: Mutex::new(State::default()) }
     }
 
     /// The token to connect with: a renewed one until it is refused, else the configured one.
-    /// Files are read each time, so that a new one is taken up without a restart.
+    /// Files are read each time, so that a new token is used without a restart.
     pub async fn current(&self) -> Option<String> {
         let mut state = self.state.lock().await;
         let mut candidates = Vec::new();
@@ -46,13 +46,13 @@ impl TokenStore {
         };
         candidates.extend(configured.clone());
         let token = candidates.into_iter().find(|token| state.refused.as_ref() != Some(token));
-        // A configured token that was refused is tried again: the account may have been mended.
+        // A configured token that was refused is tried again, because the account may have been repaired.
         let token = token.or(configured);
         state.last_used.clone_from(&token);
         token
     }
 
-    /// The token that was used last is dead.
+    /// Notes that the server refused the token that was used last.
     pub async fn refuse(&self) {
         let mut state = self.state.lock().await;
         state.refused = state.last_used.take();
@@ -65,7 +65,7 @@ impl TokenStore {
                 break;
             }
         }
-        // An older one may lie in a folder that can no longer be written.
+        // The copy in memory comes first, because a folder that can no longer be written may have an older token.
         self.state.lock().await.in_memory = Some(token);
     }
 }
@@ -76,12 +76,21 @@ async fn read_secret(path: &Path) -> Option<String> {
     (!secret.is_empty()).then(|| secret.to_owned())
 }
 
-/// Writes a secret so that a power cut leaves the old one or the new one, readable by its owner only.
+/// Writes a secret to a file that only its owner can read. After a power cut the file has either the old or the new
+/// content.
+///
+/// # Errors
+///
+/// The file cannot be written.
 pub async fn write_secret(path: &Path, secret: &str) -> io::Result<()> {
     write_private(path, format!("{secret}\n").as_bytes()).await
 }
 
-/// Writes what is nobody else's business, in the same way.
+/// Writes private data in the same way as [`write_secret`].
+///
+/// # Errors
+///
+/// The file cannot be written.
 pub async fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let (path, bytes) = (path.to_owned(), bytes.to_owned());
     tokio::task::spawn_blocking(move || files::replace(&path, &bytes, 0o600)).await.map_err(io::Error::other)?

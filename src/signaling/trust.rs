@@ -1,8 +1,9 @@
-//! Whom `core.ca_file` makes the station trust: what its CAs have signed, and the very certificates that it holds.
+//! What the station trusts because of `core.ca_file`: certificates that the file's CAs have signed, and the
+//! certificates in the file themselves.
 //!
-//! A server in somebody's own house often has a certificate that it made itself. Such a certificate is its own CA and
-//! the server's at once, which the usual rules refuse (RFC 5280, section 4.2.1.9). Whoever puts it into `ca_file` has
-//! said which certificate it must be, so it is compared as a whole; its name and dates are checked all the same.
+//! A server at home often has a self-signed certificate. Such a certificate is a CA and the server's certificate at the
+//! same time, which the usual rules refuse (RFC 5280, section 4.2.1.9). A person who puts it into `ca_file` has said
+//! which certificate the server must have, so the whole certificate is compared; its name and dates are still checked.
 
 use std::sync::Arc;
 
@@ -19,9 +20,9 @@ use x509_parser::public_key::PublicKey;
 /// The certificates of a `ca_file`.
 #[derive(Debug)]
 pub(super) struct PinnedCertificates {
-    /// As they are.
+    /// All certificates of the file, to be compared as a whole.
     exactly: Vec<CertificateDer<'static>>,
-    /// What those that are CAs have signed; `None` where none is.
+    /// Verifies what the CAs among them have signed; `None` if none of them is a CA.
     signed: Option<Arc<WebPkiServerVerifier>>,
     algorithms: WebPkiSupportedAlgorithms,
 }
@@ -29,16 +30,14 @@ pub(super) struct PinnedCertificates {
 /// Why a certificate cannot be pinned.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum PinError {
-    /// Not even its outer form can be read.
-    #[error("holds something that is no X.509 certificate; copy it anew")]
+    /// The certificate cannot be parsed.
+    #[error("holds something that is not an X.509 certificate; copy it again")]
     NotX509,
-    /// rustls refuses it as a CA.
+    /// rustls refuses the certificate as a CA.
     #[error("holds a CA that cannot be used as one; name another")]
     BadCa,
-    /// None of the keys is of a kind that the TLS library takes.
-    #[error(
-        "holds a certificate of which the key cannot be used ({0}); make one with RSA of 2048 bits, P-256 or P-384"
-    )]
+    /// The TLS library supports none of the keys.
+    #[error("holds a certificate with a key that cannot be used ({0}); make one with RSA of 2048 bits, P-256 or P-384")]
     BadKey(String),
 }
 
@@ -54,7 +53,7 @@ impl PinnedCertificates {
         let mut roots = RootCertStore::empty();
         for certificate in &certificates {
             let (_, parsed) = X509Certificate::from_der(certificate).map_err(|_| PinError::NotX509)?;
-            // The CAs of version 1 say nothing of what they are; one that has signed itself is taken for a CA.
+            // A certificate of version 1 cannot say whether it is a CA. A self-signed one counts as a CA.
             let is_ca = match parsed.version.0 {
                 0 => parsed.issuer() == parsed.subject(),
                 _ => parsed.is_ca(),
@@ -74,7 +73,7 @@ impl PinnedCertificates {
     }
 }
 
-/// The kind of a key that ring does not take; `None` where it does.
+/// The kind of the certificate's key if ring does not support it; `None` if ring supports it.
 fn unusable_key(certificate: &CertificateDer<'_>) -> Option<String> {
     let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
     match parsed.public_key().parsed().ok()? {
@@ -85,18 +84,18 @@ fn unusable_key(certificate: &CertificateDer<'_>) -> Option<String> {
     }
 }
 
-/// Why a certificate cannot be shown to a server as ours.
+/// Why a certificate cannot be used as our client certificate; `None` if it can.
 pub(super) fn client_problem(certificate: &CertificateDer<'static>) -> Option<String> {
     match X509Certificate::from_der(certificate) {
-        Err(_) => Some("holds something that is no X.509 certificate; copy it anew".into()),
+        Err(_) => Some("holds something that is not an X.509 certificate; copy it again".into()),
         Ok((_, parsed)) if parsed.version.0 == 0 => Some(
-            "is a certificate of X.509 version 1, which TLS of today does not take; have one made of version 3".into(),
+            "is a certificate of X.509 version 1, which TLS no longer accepts; get a certificate of version 3".into(),
         ),
         Ok(_) => None,
     }
 }
 
-/// Its time has come, and has not passed.
+/// Checks that the certificate is valid at this time.
 fn check_dates(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
     let (_, parsed) = X509Certificate::from_der(certificate).map_err(|_| CertificateError::BadEncoding)?;
     let now_s = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);

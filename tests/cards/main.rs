@@ -154,6 +154,6 @@ fn a_card_without_a_format_that_we_know_is_named_with_a_remedy_that_exists() {
     let bench = Bench::new();
     let check = bench.callbox(&["check"], "format MU_LAW", "");
     let words = String::from_utf8_lossy(&check.stdout).into_owned();
-    assert!(words.contains("mic: capture: no sample format of the card is known"), "{words}");
+    assert!(words.contains("mic: capture: the card has no usable sample format"), "{words}");
     assert!(words.contains("plughw:") && !words.contains("plug:hw"), "{words}");
 }

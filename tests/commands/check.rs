@@ -40,7 +40,7 @@ fn a_good_configuration_says_what_will_happen() {
     assert!(out.contains("call from anybody else: declined"), "{out}");
     assert!(!out.contains("a daemon that hangs"), "{out}");
     let (_, out, _) = check(&GOOD.replace("pin = 23", "pin = 23\nmax_on_ms = 2000"));
-    assert!(out.contains("a daemon that hangs is ended after 6 s: the strike may be on for so long"), "{out}");
+    assert!(out.contains("a daemon that hangs is killed after 6 s: strike may stay on until then"), "{out}");
 }
 
 #[test]
@@ -68,11 +68,11 @@ press = { output = "stryke", pulse_ms = 3000 }
     assert_eq!((code, out.as_str()), (2, ""));
     for expected in [
         "callbox.toml:2: core.url: \"http://core.example.com\" is not encrypted; write https://, or set core.allow_insecure = true",
-        "callbox.toml:4: core.takeover: \"sometimes\" is no choice; write one of \"never\", \"once\", \"always\"",
+        "callbox.toml:4: core.takeover: \"sometimes\" is not allowed; write one of \"never\", \"once\", \"always\"",
         "callbox.toml:7: audio.rate: 44100 is not supported; write 48000 or 16000",
         "callbox.toml:8: audio.volumne: unknown key; did you mean \"audio.volume\"?",
         "callbox.toml:13: button[0].press.ring_s: 0 is out of range; write a number from 1 to 600",
-        "callbox.toml:16: button[1].name: \"bell\" is there twice; give each its own name",
+        "callbox.toml:16: button[1].name: \"bell\" is used twice; give each its own name",
         "callbox.toml:17: button[1].pin: the pin of \"bell\" is also that of \"bell\"; give each its own pin",
         "callbox.toml:18: button[1].press.output: there is no output \"stryke\"; add an [[output]] of this name",
         "8 errors in the configuration",
@@ -84,7 +84,7 @@ press = { output = "stryke", pulse_ms = 3000 }
 #[test]
 fn a_file_that_is_no_toml_is_told_with_its_line() {
     let message = error("[core]\nurl = \"https://core.example.com\"\ntoken = t\n");
-    assert!(message.starts_with("callbox.toml:3: no TOML"), "{message}");
+    assert!(message.starts_with("callbox.toml:3: is not valid TOML"), "{message}");
 }
 
 #[test]
@@ -127,10 +127,10 @@ fn outputs_are_put_to_rest_whatever_else_is_wrong_with_the_configuration() {
 #[test]
 fn half_a_usb_name_is_refused_with_the_whole_form() {
     let error = error(&format!("{GOOD}[audio]\ncapture = \"usb:0d8c\"\n"));
-    assert!(error.contains("audio.capture: \"usb:0d8c\" is no USB card; write usb:VENDOR:PRODUCT"), "{error}");
+    assert!(error.contains("audio.capture: \"usb:0d8c\" is not a USB card; write usb:VENDOR:PRODUCT"), "{error}");
     let (code, out, _) = check(&format!("{GOOD}[audio]\ncapture = \"usb:dead:beef\"\n"));
     assert_eq!(code, 0);
-    assert!(out.contains("not now: usb:dead:beef is not plugged in"), "{out}");
+    assert!(out.contains("not available now: usb:dead:beef is not plugged in"), "{out}");
 }
 
 #[test]
@@ -257,9 +257,9 @@ fn what_guards_the_door_is_checked_and_told() {
         check(&house("[[dtmf]]\ndigits = \"7391\"\nrun = { output = \"inner\", pulse_ms = 500 }\n"));
     assert_eq!((code, errors.as_str()), (0, ""), "{errors}");
     for line in [
-        "callers of sip.example, 203.0.113.1 are known by their number alone",
-        "stays off while outer is on, whoever asks",
-        "5 wrong ones within 600 s turn a far end's codes off for 60 s",
+        "callers of sip.example, 203.0.113.1 are identified by their number alone",
+        "stays off while outer is on, whatever asks for it",
+        "5 wrong codes within 600 s lock a far end's codes for 60 s",
     ] {
         assert!(out.contains(line), "{line}: {out}");
     }
@@ -272,12 +272,12 @@ fn what_guards_the_door_is_checked_and_told() {
     let (code, _, errors) = check(&broken);
     assert_eq!(code, 2);
     for line in [
-        "callbox.toml:4: core.sip_domains: \"sip:100@x\" is no domain; write it alone: \"example.com\"",
+        "callbox.toml:4: core.sip_domains: \"sip:100@x\" is not a domain; write it alone: \"example.com\"",
         "callbox.toml:18: output[2].exclusive: is for relays; leave it out, or write kind = \"relay\"",
-        "callbox.toml:23: output[3].exclusive: \"nobody\" is no other output, and no other output has this word",
+        "callbox.toml:23: output[3].exclusive: \"nobody\" is not another output, and no other output has this word",
         "callbox.toml:25: access.wrong_codes: 0 is out of range; write a number from 1 to 100",
         "callbox.toml:26: access.lock: unknown key; did you mean \"access.lock_s\"?",
-        "callbox.toml:28: answer[0].from: \"sip:100@x\" is no number",
+        "callbox.toml:28: answer[0].from: \"sip:100@x\" is not a number",
     ] {
         assert!(errors.contains(line), "{line}: {errors}");
     }
@@ -343,7 +343,7 @@ fn the_environment_overrides_any_key_and_a_slip_in_it_is_told() {
         (
             "CALLBOX_AUDIO__VOLUME",
             "loud",
-            "environment variable CALLBOX_AUDIO__VOLUME: audio.volume: \"loud\" is no whole number",
+            "environment variable CALLBOX_AUDIO__VOLUME: audio.volume: \"loud\" is not a whole number",
         ),
         ("CALLBOX_ADUIO", "x", "did you mean \"audio\"?"),
     ] {
@@ -398,7 +398,7 @@ fn sounds_from_a_pipe_are_taken_and_a_ringback_that_nobody_hears_is_an_error() {
     for (sounds, words) in [
         ("ringback = \"silence.wav\"", "is silent: a visitor would hear nothing while it rings"),
         ("busy = \"empty.wav\"", "is a WAV file without any sample"),
-        ("busy = \"music.wav\"", "is no WAV file, but Ogg"),
+        ("busy = \"music.wav\"", "is not a WAV file, but Ogg"),
         ("busy = \"nothing.wav\"", "cannot be read"),
     ] {
         let (code, _, errors) = check(sounds);

@@ -57,14 +57,14 @@ fn a_long_press_is_explained_as_what_it_is() {
     let out = explained(&["--press", "bell", "--long"]);
     assert!(out.contains("strike on for 1000 ms") && !out.contains("outgoing_call"), "{out}");
     assert!(out.contains("strike: on") && out.contains("1.0 s  strike: off"), "{out}");
-    assert!(explained(&["--press", "bell", "--double"]).contains("a double press means nothing at this button"));
+    assert!(explained(&["--press", "bell", "--double"]).contains("this button has no actions for a double press"));
 }
 
 #[test]
 fn a_sensor_is_explained_with_what_lasts() {
     let out = explained(&["--sensor", "door", "opened"]);
     assert!(out.contains("4.0 s  send outgoing_call to 110"), "{out}");
-    assert!(out.contains("if it is still so after 4000 ms, then not again for 60 s"), "{out}");
+    assert!(out.contains("if the state lasts for 4000 ms, then not again for 60 s"), "{out}");
     assert!(explained(&["--sensor", "door", "closed"]).contains("rule 1 matches: hang up"));
     let (code, _, errors) = house(&["explain", "--sensor", "door", "ajar"]);
     assert_eq!(code, 2);
@@ -76,13 +76,13 @@ fn a_sensor_is_explained_with_what_lasts() {
 #[test]
 fn a_code_is_explained_for_whom_it_is_and_for_whom_it_is_not() {
     let out = explained(&["--dtmf", "4711", "--from", "100", "--at", "Sun 09:00"]);
-    assert!(out.contains("no [[answer]] rule takes their call now"), "{out}");
+    assert!(out.contains("no [[answer]] rule accepts their call now"), "{out}");
     let out = explained(&["--dtmf", "4711", "--from", "100", "--at", "Mon 09:00"]);
-    assert_eq!(out.matches("that is a code of theirs").count(), 2, "{out}");
+    assert_eq!(out.matches("that is one of their codes").count(), 2, "{out}");
     assert_eq!(out.matches("strike: on\n").count(), 2, "{out}");
     assert!(!out.contains("4711"), "{out}");
     let out = explained(&["--dtmf", "4711", "--from", "555"]);
-    assert!(out.contains("no code is open to them") && !out.contains("strike: on"), "{out}");
+    assert!(out.contains("no [[dtmf]] rule admits them") && !out.contains("strike: on"), "{out}");
     let out = explained(&["--dtmf", "1234", "--from", "100"]);
     assert!(out.contains("wrong") && !out.contains("strike: on"), "{out}");
     assert_eq!(house(&["explain", "--dtmf", "4711"]).0, 2, "from whom?");
@@ -104,12 +104,12 @@ fn an_incoming_call_is_explained_rule_by_rule() {
 fn check_shows_rules_whole() {
     let (code, out, errors) = house(&["check"]);
     assert_eq!(code, 0);
-    assert!(errors.lines().count() == 1 && errors.contains("answer[0].mode: warning: listens"), "{errors}");
+    assert!(errors.lines().count() == 1 && errors.contains("answer[0].mode: warning: lets a caller"), "{errors}");
     for line in [
-        "call from 100, 2*: answered after 500 ms, the caller hears the place and is not heard there, Mon-Fri 8-17",
+        "call from 100, 2*: answered after 500 ms, the caller hears this place and is not heard here, Mon-Fri 8-17",
         "call from anybody else: declined",
-        "code      of 4 digits from 100, whoever called: strike on for 1000 ms",
-        "sensor    door: opened: call 110, ringing for 60 s if it is still so after 4000 ms, then not again for 60 s",
+        "code      of 4 digits from 100, in calls of either direction: strike on for 1000 ms",
+        "sensor    door: opened: call 110, ringing for 60 s if the state lasts for 4000 ms, then not again for 60 s",
         "long: strike on for 1000 ms",
     ] {
         assert!(out.contains(line), "missing: {line}\nin:\n{out}");
@@ -157,34 +157,34 @@ fn mistakes_are_answered_with_the_line_to_write() {
         ("press = [\"100\", \"101\"]", "write press = { call = [\"100\", \"101\"] }"),
         ("press = \"100\"", "write press = { call = \"100\" }"),
         ("press = 100", "write press = { call = \"100\" }"),
-        ("press = { call = 100 }", "100 is no text; write call = \"100\""),
+        ("press = { call = 100 }", "100 is not a text; write call = \"100\""),
         ("press = { call = [100, 101] }", "write call = [\"100\", \"101\"]"),
         (
             "press = { call = \"sip:100@pbx\" }",
-            "\"sip:100@pbx\" is an address; the server knows the host itself; write the number alone: \"100\"",
+            "\"sip:100@pbx\" is an address; the server knows the host; write the number alone: \"100\"",
         ),
-        ("press = { call = \"1 0 0\" }", "\"1 0 0\" is no number to call; write the number alone: \"100\""),
+        ("press = { call = \"1 0 0\" }", "\"1 0 0\" is not a number to call; write the number alone: \"100\""),
         ("press = \"hangup\"", "write press = { hangup = \"all\" }"),
         ("press = \"answer\"", "write press = { answer = true }"),
         ("press = \"ringback\"", "write press = { play = \"ringback\" }"),
         ("press = \"sip:100@pbx\"", "write press = { call = \"100\" }"),
-        ("press = { call = true }", "true is no text; write call = \"…\""),
+        ("press = { call = true }", "true is not a text; write call = \"…\""),
         ("press = { call = \"+49 30 1234-5\" }", "write the number alone: \"+49301234-5\""),
         ("press = { call = '\"Flat\" <sip:100@pbx>' }", "write the number alone: \"100\""),
-        ("press = { call = \"100\", line = 2 }", "2 is no line; write 0, 1 or \"any\""),
+        ("press = { call = \"100\", line = 2 }", "2 is not a line; write 0, 1 or \"any\""),
         ("press = { run = { mode = \"away\" } }", "press.run: unknown key; this is the action: write its keys here"),
         ("press = { after_ms = 4 }", "means nothing without an action"),
-        ("press = [{ hours = \"24/7\", call = \"100\" }, { call = \"101\" }]", "press[0].hours: \"24/7\" is no span"),
-        ("press = { call = \"100\", hours = \"\" }", "\"\" is no span of hours"),
-        ("press = { call = \"100\" }\n[[answer]]\naction = true", "true is no choice; write one of \"answer\""),
-        ("press = { call = \"100\" }\n[[answer]]\naction = \"ring\"\nfrom = []", "is an empty list: nobody"),
+        ("press = [{ hours = \"24/7\", call = \"100\" }, { call = \"101\" }]", "[0].hours: \"24/7\" is not a span"),
+        ("press = { call = \"100\", hours = \"\" }", "\"\" is not a span of hours"),
+        ("press = { call = \"100\" }\n[[answer]]\naction = true", "true is not allowed; write one of \"answer\""),
+        ("press = { call = \"100\" }\n[[answer]]\naction = \"ring\"\nfrom = []", "is an empty list, which admits"),
         (
             "press = { call = \"100\" }\n[[answer]]\naction = \"ring\"\nfrom = ['\"Flat 1\" <sip:100@pbx>']",
             "write the number alone: \"100\"",
         ),
         (
             "press = { call = \"100\" }\n[[answer]]\naction = \"ring\"\nfrom = \"Flat 1\"",
-            "\"Flat 1\" is no number; write a number, or its beginning: \"2*\"",
+            "\"Flat 1\" is not a number; write a number or its start: \"2*\"",
         ),
         (
             "press = { call = \"100\" }\n[media]\nice_servers = [\"stun:h:3478\"]",
@@ -197,12 +197,12 @@ fn mistakes_are_answered_with_the_line_to_write() {
         ("press = { call = \"100\", for_ms = 5 }", "is for sensors"),
         (
             "press = { call = \"100\", hours = \"Mo-Fr 25-26\" }",
-            "is no span of hours; write for example \"Mo-Fr 07:00-19:00",
+            "is not a span of hours; write for example \"Mo-Fr 07:00-19:00",
         ),
-        ("press = { call = \"100\" }\nactive = true", "true is no choice; write one of \"low\", \"high\""),
+        ("press = { call = \"100\" }\nactive = true", "true is not allowed; write one of \"low\", \"high\""),
         (
             "press = { call = \"100\" }\ndebounce_ms = \"20\"",
-            "\"20\" is no whole number; write a whole number from 0 to 1000, without quotes",
+            "\"20\" is not a whole number; write a whole number from 0 to 1000, without quotes",
         ),
         ("press = { call = \"100\" }\n[door]\nname = \"front\"", "door: is not built yet; leave it out"),
     ] {

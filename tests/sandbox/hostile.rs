@@ -100,7 +100,7 @@ async fn a_frame_of_the_panel_has_64_kib_at_most() {
     page.send(Message::text("x".repeat(60 * 1024))).await.unwrap();
     loop {
         let frame = page.next().await.unwrap().unwrap();
-        if frame.to_text().is_ok_and(|text| text.contains("no request")) {
+        if frame.to_text().is_ok_and(|text| text.contains("not a request")) {
             break;
         }
     }

@@ -1,4 +1,4 @@
-//! The capture path runs on the audio thread: after its start it never asks for memory.
+//! The capture path runs on the audio thread: after its start it never allocates memory.
 #![allow(unsafe_code, reason = "an allocator that counts")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -12,17 +12,17 @@ thread_local! {
 
 struct Counting;
 
-// SAFETY: the system's allocator does it all.
+// SAFETY: every call is passed on to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promise, handed on.
+        // SAFETY: the caller keeps the contract of `alloc`, which is passed on.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         ALLOCATIONS.with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promise, handed on.
+        // SAFETY: the caller keeps the contract of `dealloc`, which is passed on.
         unsafe { System.dealloc(pointer, layout) }
     }
 }

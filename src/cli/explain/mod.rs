@@ -1,4 +1,4 @@
-//! `callbox explain`: why the last call ended, and what something that may happen would do.
+//! `callbox explain`: why the last call ended, and what a press, a sensor, a code or a call would do.
 
 mod rehearsal;
 mod trial;
@@ -11,7 +11,7 @@ use crate::core::{CallState, Direction, Fact, called};
 
 pub(in crate::cli) use trial::{Trial, rehearse, time_argument};
 
-/// Why the last call ended: one line, and below it the evidence.
+/// Prints why the last call ended: one sentence, and below it the events that show it.
 pub(super) async fn last(daemon: &Daemon) -> Exit {
     match client::ask(daemon, &Request::Explain).await {
         Ok(Reply::Explanation(events)) => match sentence(&events) {
@@ -46,7 +46,7 @@ fn sentence(events: &[EventRecord]) -> Option<String> {
     let legs = legs(events);
     if up_at.is_none() && legs.len() > 1 {
         let legs: Vec<String> = legs.iter().map(|(number, why)| format!("{number}: {why}")).collect();
-        return Some(format!("{} Nobody took it. {}.", began(events), legs.join("; ")).trim().to_owned());
+        return Some(format!("{} Nobody took the call. {}.", began(events), legs.join("; ")).trim().to_owned());
     }
     let begins = events.iter().any(|event| {
         use CallState::{Answering, Dialing, Incoming};
@@ -55,7 +55,7 @@ fn sentence(events: &[EventRecord]) -> Option<String> {
     let way = if direction == Direction::Outgoing { "to" } else { "from" };
     let length = match up_at {
         Some(up_at) => format!("after {:.1} s of talk", ended_at.saturating_sub(up_at) as f64 / 1000.0),
-        None if begins => "before it was up".to_owned(),
+        None if begins => "before it was established".to_owned(),
         None => "(its beginning is no longer known)".to_owned(),
     };
     let why = match cause.unanswered.map(|why| why.to_string()).or(meaning(cause.code, direction).map(str::to_owned)) {
@@ -67,7 +67,7 @@ fn sentence(events: &[EventRecord]) -> Option<String> {
     Some(format!("{began} The call {way} {number} on line {line} ended {length}: {why}.").trim().to_owned())
 }
 
-/// Who was called in turn or at once, and what came of each.
+/// The numbers that were called one after the other or at once, each with the way its call ended.
 fn legs(events: &[EventRecord]) -> Vec<(&str, String)> {
     events
         .iter()
@@ -81,7 +81,7 @@ fn legs(events: &[EventRecord]) -> Vec<(&str, String)> {
         .collect()
 }
 
-/// What the calls came of, as a sentence; empty where that is not known.
+/// What caused the calls, as a sentence; empty if that is not known.
 fn began(events: &[EventRecord]) -> String {
     match events.first().map(|event| &event.fact) {
         Some(Fact::Press { button, .. }) => format!("Somebody pressed {button}."),
@@ -92,19 +92,19 @@ fn began(events: &[EventRecord]) -> String {
     }
 }
 
-/// What a SIP status says of the end of a call (RFC 3261, section 21).
+/// What a SIP status code says about the end of a call (RFC 3261, section 21).
 fn meaning(code: i64, direction: Direction) -> Option<&'static str> {
     Some(match code {
         200 => "it was hung up",
         403 => "the server forbids it",
         404 | 484 | 604 => "there is no such number",
         408 => "something took too long",
-        480 => "nobody could take it",
+        480 => "nobody was available",
         481 | 454 => "the server no longer knew the call",
         486 | 600 => "the far end is busy",
-        487 if direction == Direction::Outgoing => "it was given up",
+        487 if direction == Direction::Outgoing => "it was cancelled",
         487 => "the caller gave up",
-        400 | 415 | 488 => "what the far end offers cannot be taken",
+        400 | 415 | 488 => "the offer of the far end cannot be accepted",
         500 | 503 => "the service failed",
         603 => "the far end declined",
         _ => return None,

@@ -1,4 +1,4 @@
-//! What would follow, decided by a copy of the station.
+//! A rehearsal: a copy of the station decides what would happen.
 
 use std::sync::Arc;
 
@@ -8,10 +8,11 @@ use crate::config::Config;
 use crate::core::*;
 use crate::signaling::*;
 
-/// A press is followed no further than this.
+/// The longest virtual time for which a press or an edge is followed.
 const HORIZON_MS: u64 = 90 * 60_000;
 
-/// A copy of the station with a server that takes every call and a far end that never answers.
+/// A copy of the station, with a server that accepts every request and, unless `answering` is set, a far end that never
+/// answers.
 pub(super) struct Rehearsal {
     config: Arc<Config>,
     station: Station,
@@ -22,7 +23,7 @@ pub(super) struct Rehearsal {
     answers: Vec<(u64, Input)>,
     /// The peer connection of the last call.
     pub(super) media: MediaId,
-    /// The far end answers.
+    /// Whether the far end answers a call of the station.
     answering: bool,
 }
 
@@ -43,8 +44,8 @@ impl Rehearsal {
         };
         rehearsal.feed(Input::Audio(AudioEvent::Ready));
         if offline {
-            let words = "no network, as asked with --offline".to_owned();
-            // Long enough for the back-off to have grown.
+            let words = "no network, because of --offline".to_owned();
+            // Four failures are enough for the back-off to grow.
             for _ in 0..4 {
                 let failure =
                     ConnectFailure { kind: ConnectFailureKind::Network, words: words.clone(), retry_after: None };
@@ -66,7 +67,7 @@ impl Rehearsal {
         rehearsal
     }
 
-    /// What follows from these inputs until all is at rest.
+    /// Prints what follows from these inputs until the station is at rest.
     pub(super) fn run(self, inputs: Vec<Input>) {
         self.run_for(inputs, HORIZON_MS);
     }
@@ -75,12 +76,12 @@ impl Rehearsal {
         let session = self.station.status().session;
         let reason = session.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
         say!("  the session is {}{reason}", session.state);
-        say!("  were nobody to do anything else:");
+        say!("  if nobody does anything else:");
         self.pressed_ms = self.now_ms;
         self.told = true;
         inputs.into_iter().for_each(|input| self.feed(input));
         let end = self.now_ms + most_ms;
-        // A contact settles first.
+        // An edge takes effect only after its debounce time, so the station still looks at rest before that.
         self.pass(250);
         while self.now_ms < end && !self.is_over() {
             self.pass(250);
@@ -88,7 +89,7 @@ impl Rehearsal {
     }
 
     fn event(&self, body: EventBody) -> Input {
-        let event = Event { transaction: None, line: Some(0), call_id: Some(CallId("rehearsal".into())), body };
+        let event = Event { transaction: None, line: Some(Line(0)), call_id: Some(CallId("rehearsal".into())), body };
         said(ServerMessage::Event(Box::new(event)))
     }
 
@@ -104,7 +105,7 @@ impl Rehearsal {
         }))
     }
 
-    /// Makes a call that is up, whoever made it; gives whether it is. What happens on the way is not told.
+    /// Sets up a call in one direction, and returns whether it is established. Nothing is printed meanwhile.
     pub(super) fn connect_to(&mut self, number: &str, direction: Direction) -> bool {
         match direction {
             Direction::Outgoing => {
@@ -137,7 +138,7 @@ impl Rehearsal {
     fn pass(&mut self, ms: u64) {
         let end = self.now_ms + ms;
         loop {
-            let deadline = self.station.next_deadline().map_or(u64::MAX, |time| time.0);
+            let deadline = self.station.next_deadline().map_or(u64::MAX, |deadline| deadline.at.0);
             let answer = self.answers.iter().map(|(at, _)| *at).min().unwrap_or(u64::MAX);
             let next = deadline.min(answer);
             if next > end {
@@ -220,12 +221,12 @@ impl Rehearsal {
     }
 }
 
-/// The server says something.
+/// The input for a message of the server.
 fn said(message: ServerMessage) -> Input {
     Input::Socket(SocketEvent::Message(Box::new(message)))
 }
 
-/// What the person at the door or at the far end would notice.
+/// Whether a person at the door or at the far end would notice the effect.
 fn is_a_decision(effect: &Effect) -> bool {
     match effect {
         Effect::Send(ClientMessage::Request(request)) => !matches!(request.body, RequestBody::IceTrickle { .. }),

@@ -1,4 +1,4 @@
-//! Something that may happen, and the rules that it meets.
+//! A trial: something that may happen, and the rules that apply to it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,24 +8,33 @@ use crate::cli::output::say;
 use crate::cli::{Exit, check, complain, load};
 use crate::config::{Config, Hours, Trigger};
 use crate::core::{
-    By, Command, CommandId, Direction, Gesture, Input, LocalTime, MediaEvent, Pin, Weekday, called, code_of,
+    ButtonIndex, By, Command, CommandId, Direction, Gesture, Input, LocalTime, MediaEvent, Pin, SensorIndex, Weekday,
+    called, code_of,
 };
 use crate::sip_address::caller;
 
-/// What may happen, to be rehearsed.
+/// Something that may happen, to be rehearsed.
 #[derive(Debug, Clone)]
 pub(in crate::cli) enum Trial {
-    /// A button is pressed.
-    Press { button: String, gesture: Gesture },
-    /// A sensor changes.
-    Sensor { sensor: String, opened: bool },
-    /// A far end that was called, or calls, types a code.
-    Code { digits: String, from: String },
-    /// Somebody calls.
-    Incoming { from: String },
+    Press {
+        button: String,
+        gesture: Gesture,
+    },
+    Sensor {
+        sensor: String,
+        opened: bool,
+    },
+    /// A far end types a code, in a call of either direction.
+    Code {
+        digits: String,
+        from: String,
+    },
+    Incoming {
+        from: String,
+    },
 }
 
-/// What a trial would lead to, decision by decision, without doing anything.
+/// Prints what a trial would lead to, decision by decision, without doing anything.
 pub(in crate::cli) fn rehearse(config: &Path, trial: &Trial, at: Option<LocalTime>, offline: bool) -> Exit {
     let config = match load(config) {
         Ok(config) => Arc::new(config),
@@ -75,10 +84,10 @@ fn press(
         };
         match trigger {
             Some(trigger) => print_rules(config, trigger, local),
-            None => say!("  a {} means nothing at this button", shown_gesture(gesture)),
+            None => say!("  this button has no actions for a {}", shown_gesture(gesture)),
         }
     }
-    let command = Command::Press { button: index, gesture };
+    let command = Command::Press { button: ButtonIndex(index), gesture };
     Rehearsal::new(Arc::clone(config), local, offline).run(vec![Input::Command(CommandId(1), By::Station, command)]);
     Ok(Exit::Done)
 }
@@ -102,11 +111,11 @@ fn move_sensor(
     let names = config.sensors.iter().map(|sensor| &sensor.name);
     let index = config.sensors.iter().position(|sensor| sensor.name == name);
     let index = index.ok_or_else(|| no_such("sensor", name, names))?;
-    say!("{name} {}, and stays so: {time}", if opened { "opens" } else { "closes" });
+    say!("{name} {} and stays like that: {time}", if opened { "opens" } else { "closes" });
     if let Some(sensor) = config.sensors.get(index) {
         print_rules(config, if opened { &sensor.opened } else { &sensor.closed }, local);
     }
-    let pin = Pin::Sensor(index);
+    let pin = Pin::Sensor(SensorIndex(index));
     let mut rehearsal = Rehearsal::new(Arc::clone(config), local, offline);
     rehearsal.feed(Input::Level { pin, active: !opened, debounced: false });
     rehearsal.run(vec![Input::Edge { pin, active: opened }]);
@@ -122,9 +131,9 @@ fn type_code(
 ) -> Result<Exit, String> {
     let (digits, from) = (digits.to_ascii_uppercase(), &caller(from, &config.core.sip_domains));
     if digits.is_empty() || !digits.chars().all(|digit| "0123456789*#ABCD".contains(digit)) {
-        return Err(format!("\"{digits}\" has characters that are no DTMF digits (0-9, *, #, A-D)"));
+        return Err(format!("\"{digits}\" has characters that are not DTMF digits (0-9, *, #, A-D)"));
     }
-    // A code may be typed in a call of ours and in one of theirs.
+    // A code may be typed in calls of both directions, and different rules may apply to them.
     for direction in [Direction::Outgoing, Direction::Incoming] {
         let whose = if direction == Direction::Outgoing { "whom the station called" } else { "who called the station" };
         say!("{from}, {whose}, types these {} digits: {time}", digits.len());
@@ -132,16 +141,16 @@ fn type_code(
             config.dtmf.iter().filter(|rule| rule.admits(from, direction == Direction::Outgoing)).collect();
         let codes: Vec<&str> = admitted.iter().map(|rule| rule.digits.as_str()).collect();
         match code_of(&digits, &codes).and_then(|index| admitted.get(index)) {
-            _ if admitted.is_empty() => say!("  no code is open to them: nothing happens"),
+            _ if admitted.is_empty() => say!("  no [[dtmf]] rule admits them: nothing happens"),
             Some(rule) => {
-                say!("  that is a code of theirs");
+                say!("  that is one of their codes");
                 print_rules(config, &rule.run, local);
             }
-            None => say!("  that is no code of theirs: wrong"),
+            None => say!("  that is not one of their codes: a wrong code"),
         }
         let mut rehearsal = Rehearsal::new(Arc::clone(config), local, false);
         if !rehearsal.connect_to(from, direction) {
-            say!("  but no [[answer]] rule takes their call now: it is declined");
+            say!("  but no [[answer]] rule accepts their call now: it is declined");
             continue;
         }
         let typed = digits.chars().map(|digit| Input::Media(rehearsal.media, MediaEvent::Digit(digit))).collect();
@@ -156,7 +165,7 @@ fn receive_call(config: &Arc<Config>, from: &str, time: &str, local: Option<Loca
     let mut matched = false;
     for (number, rule) in (1..).zip(&config.answers) {
         let word = match rule {
-            _ if matched => "not asked, an earlier one matches",
+            _ if matched => "is skipped, because an earlier rule matches",
             rule if !rule.is_for(from) => "is for other callers",
             rule if !Hours::hold(rule.hours.as_ref(), local) => "does not match at this hour",
             _ => {
@@ -179,7 +188,7 @@ fn print_rules(config: &Config, trigger: &Trigger, local: Option<LocalTime>) {
     let mut matched = false;
     for (number, rule) in (1..).zip(&trigger.rules) {
         let word = match rule {
-            _ if matched => "not asked, an earlier one matches",
+            _ if matched => "is skipped, because an earlier rule matches",
             rule if !Hours::hold(rule.hours.as_ref(), local) => "does not match",
             _ => {
                 matched = true;
@@ -197,21 +206,21 @@ fn shown_time(local: LocalTime) -> String {
     format!("{:?} {:02}:{:02}", local.weekday, local.minute_of_day / 60, local.minute_of_day % 60)
 }
 
-/// `Sun 03:00`, or `03:00` of today.
+/// Parses `Sun 03:00`, or `03:00` for today.
 pub(in crate::cli) fn time_argument(text: &str) -> Result<LocalTime, String> {
-    let remedy = "write a day and a time, as \"Sun 03:00\"";
+    let remedy = "write a day and a time, such as \"Sun 03:00\"";
     let (day, time) = text.trim().rsplit_once(' ').unwrap_or(("", text.trim()));
     let weekday = if day.is_empty() {
         crate::station::local_time().map_or(Weekday::Monday, |local| local.weekday)
     } else {
         let day = day.trim().to_lowercase();
         let named = |weekday: &&Weekday| day.len() >= 2 && format!("{weekday:?}").to_lowercase().starts_with(&day);
-        *Weekday::ALL.iter().find(named).ok_or_else(|| format!("\"{day}\" is no day of the week; {remedy}"))?
+        *Weekday::ALL.iter().find(named).ok_or_else(|| format!("\"{day}\" is not a day of the week; {remedy}"))?
     };
-    let (hour, minutes) = time.split_once(':').ok_or_else(|| format!("\"{time}\" is no time; {remedy}"))?;
+    let (hour, minutes) = time.split_once(':').ok_or_else(|| format!("\"{time}\" is not a time of day; {remedy}"))?;
     let parse = |text: &str, most: u16| text.parse::<u16>().ok().filter(|value| *value <= most);
     match (parse(hour, 23), parse(minutes, 59)) {
         (Some(hour), Some(minutes)) => Ok(LocalTime { weekday, minute_of_day: hour * 60 + minutes }),
-        _ => Err(format!("\"{time}\" is no time; {remedy}")),
+        _ => Err(format!("\"{time}\" is not a time of day; {remedy}")),
     }
 }

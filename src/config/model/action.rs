@@ -1,15 +1,15 @@
-//! Actions and the rules that lead to them.
+//! Actions, and the rules that run them.
 
 use serde::{Deserialize, Serialize};
 
 use std::time::Duration;
 
 use super::hours::Hours;
-use super::index::OutputIndex;
+use super::index::{Line, OutputIndex};
 use super::output::OutputChange;
 use super::sound::Sound;
 
-/// What a press, an edge or a code leads to: rules of which the first that matches runs.
+/// What a press, an edge or a code leads to: rules, of which the first that matches runs.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Trigger {
     /// In the order of the configuration.
@@ -19,72 +19,62 @@ pub struct Trigger {
 /// Steps that run at certain hours.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rule {
-    /// When; always where absent.
+    /// `None`: the rule always matches.
     pub hours: Option<Hours>,
-    /// What, in order.
+    /// The steps, in the order in which they run.
     pub steps: Vec<Step>,
 }
 
-/// One action with its delay.
+/// One action with its timing (docs/configuration.md, "Actions").
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Step {
-    /// `after_ms`: so much later, whatever happens meanwhile.
+    /// `after_ms`: the delay before the action, which then happens in any case.
     pub after: Duration,
-    /// `for_ms` of a sensor: so much later, if it is still so.
+    /// `for_ms` of a sensor: the action happens only if the state has lasted for this time.
     pub lasting: Duration,
-    /// `cooldown_s` of a sensor: not again for so long.
+    /// `cooldown_s` of a sensor: the time after an action in which it does not happen again.
     pub cooldown: Duration,
-    /// What to do.
     pub action: Action,
 }
 
 /// Something the station does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Action {
-    /// Call one number or several.
     Call(CallAction),
-    /// Answer what rings; the steps behind it do not run then.
+    /// Answer a call that rings; if there is one, the steps after this one do not run.
     Answer,
-    /// Hang up.
     Hangup(HangupTarget),
-    /// Drive an output.
     Output {
-        /// Which.
         output: OutputIndex,
-        /// How.
         change: OutputChange,
     },
-    /// Play a sound.
     Play(Sound),
-    /// Set the loudspeaker, 0 to 100.
+    /// Set the volume of the loudspeaker, 0 to 100.
     Volume(u8),
-    /// Silence the microphone, or no longer.
+    /// Mute the microphone (`true`) or unmute it (`false`).
     Mute(bool),
 }
 
 /// Whom to call, and how.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CallAction {
-    /// At least one.
+    /// At least one number.
     pub numbers: Vec<String>,
-    /// `line`
     pub line: LineChoice,
-    /// `ring_s`: how long each number rings; `calls.ring_timeout_s` where absent.
+    /// `ring_s`: how long each number rings. `None`: `calls.ring_timeout_s`.
     pub ring: Option<Duration>,
-    /// `order`
     pub order: Order,
 }
 
-/// Which line a call takes.
+/// The line that a call uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LineChoice {
-    /// Any idle one.
+    /// Any idle line.
     Any,
-    /// This one.
-    Number(u32),
+    Number(Line),
 }
 
-/// How a list of numbers is tried.
+/// How a list of numbers is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Order {
     /// One after the other.
@@ -93,11 +83,10 @@ pub enum Order {
     Parallel,
 }
 
-/// What to hang up.
+/// The calls to hang up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HangupTarget {
-    /// Every call.
     All,
     /// The call on this line.
-    Line(u32),
+    Line(Line),
 }

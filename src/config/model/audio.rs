@@ -1,40 +1,39 @@
-//! `[audio]`: the sound card and what happens to the sound of its microphone.
+//! `[audio]`: the sound card, and the processing of the microphone signal.
 
 use serde::{Deserialize, Serialize};
 
 use super::pcm_name::PcmName;
 
-/// What `audio.capture_gain_db` may be.
+/// The least and the greatest value of `audio.capture_gain_db`.
 pub const CAPTURE_GAIN_DB: (i32, i32) = (-40, 40);
 
-/// `[audio]`
+/// The table `[audio]` (docs/configuration.md, "`[audio]`").
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AudioConfig {
-    /// The microphone's device.
+    /// The PCM of the microphone.
     pub capture: PcmName,
-    /// The loudspeaker's device.
+    /// The PCM of the loudspeaker.
     pub playback: PcmName,
-    /// 48000 or 16000, samples per second.
+    /// 48000 or 16000.
     pub rate_hz: u32,
-    /// Echo canceller.
     pub echo: Echo,
-    /// Noise suppression on the capture path.
+    /// Noise suppression of the microphone signal.
     pub noise_suppression: bool,
-    /// Automatic gain on the capture path.
+    /// Automatic gain control of the microphone signal.
     pub gain_control: bool,
-    /// Fixed gain on the capture path, within [`CAPTURE_GAIN_DB`].
+    /// Fixed gain of the microphone signal, within [`CAPTURE_GAIN_DB`].
     pub capture_gain_db: i32,
-    /// Loudspeaker at start, 0 to 100.
+    /// Volume of the loudspeaker, 0 to 100.
     pub volume: u8,
 }
 
-/// `audio.echo`
+/// What is done against echo (`audio.echo`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Echo {
-    /// The canceller.
+    /// The echo canceller.
     Full,
-    /// One talks, the other listens.
+    /// One end talks while the other one listens.
     HalfDuplex,
-    /// No processing.
+    /// Nothing.
     Off,
 }

@@ -8,39 +8,37 @@ use super::hours::Hours;
 use super::number::NumberPattern;
 
 impl AnswerRule {
-    /// Whether it is for this caller, at any hour.
+    /// Whether the rule is for this caller, at any hour.
     pub fn is_for(&self, number: &str) -> bool {
         self.from.is_empty() || self.from.iter().any(|pattern| pattern.matches(number))
     }
 }
 
-/// `[[answer]]`
+/// A rule for incoming calls (docs/configuration.md, "`[[answer]]`").
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AnswerRule {
-    /// Callers; any where empty.
+    /// Callers; empty for any caller.
     pub from: Vec<NumberPattern>,
-    /// What to do.
     pub action: AnswerAction,
-    /// Wait before answering.
+    /// The delay before the station answers by itself.
     pub after: Duration,
-    /// Which way sound flows.
+    /// In which directions sound flows.
     pub mode: CallMode,
-    /// When; always where absent.
+    /// `None`: the rule always matches.
     pub hours: Option<Hours>,
 }
 
-/// `answer.action`
+/// What to do with an incoming call (`answer.action`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AnswerAction {
-    /// By itself.
+    /// The station answers by itself.
     Answer,
-    /// Ring until somebody answers here.
+    /// The station rings until somebody answers at it.
     Ring,
-    /// Never.
     Decline,
 }
 
-/// `answer.mode`
+/// In which directions sound flows in a call (`answer.mode`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CallMode {
@@ -53,28 +51,27 @@ pub enum CallMode {
     Announce,
 }
 
-/// `[calls]`
+/// The table `[calls]` (docs/configuration.md, "`[calls]`").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallsConfig {
-    /// A call that nobody answers ends.
+    /// A call that nobody has answered ends after this time.
     pub ring_timeout: Duration,
-    /// A call ends.
+    /// A call ends after this time of talk.
     pub max_talk: Duration,
-    /// A second call while one is up.
     pub second_call: SecondCall,
-    /// A press made offline is dialled for so long.
+    /// A press made while there is no session is kept for this time.
     pub press_max_age: Duration,
 }
 
-/// `calls.second_call`
+/// What happens to a second call while one is up (`calls.second_call`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SecondCall {
-    /// Busy.
+    /// The second call is rejected as busy.
     Reject,
-    /// The first one waits.
+    /// The first call is held.
     Hold,
     /// All hear each other.
     Mix,
-    /// The first one ends.
+    /// The first call ends.
     Replace,
 }

@@ -1,4 +1,4 @@
-//! `[[dtmf]]` and `[access]`: door codes and what wrong ones cost.
+//! `[[dtmf]]` and `[access]`: door codes, and the lock after wrong codes.
 
 use std::time::Duration;
 
@@ -6,27 +6,27 @@ use serde::{Deserialize, Serialize};
 
 use super::action::Trigger;
 use super::number::NumberPattern;
+use crate::mutant::{Mutant, mutant};
 
 impl DtmfRule {
-    /// Whether a far end may use this code: one of `from`, else any that the station called.
+    /// Whether a far end may use this code: it matches `from`, or, without `from`, the station called it.
     pub fn admits(&self, number: &str, called_by_us: bool) -> bool {
         match &self.from {
             Some(from) => from.iter().any(|pattern| pattern.matches(number)),
-            None => called_by_us,
+            None => called_by_us || mutant(Mutant::CodesForEverybody),
         }
     }
 }
 
-/// `[[dtmf]]`
+/// A code of the far end (docs/configuration.md, "`[[dtmf]]`").
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct DtmfRule {
-    /// The code.
+    /// The code, which is a secret.
     pub digits: String,
-    /// Far ends that may use it; any far end that we called where absent.
+    /// Far ends that may use the code. `None`: any far end that the station called.
     pub from: Option<Vec<NumberPattern>>,
-    /// What it does.
     pub run: Trigger,
-    /// Tones in the sound count as well, where the far end has no telephone events.
+    /// Tones in the sound count as well, if the far end has no telephone events (RFC 4733).
     #[serde(default)]
     pub in_band: bool,
 }
@@ -37,14 +37,14 @@ impl std::fmt::Debug for DtmfRule {
     }
 }
 
-/// `[access]`: wrong codes, and what they cost.
+/// After how many wrong codes the codes of a far end are locked (docs/configuration.md, "`[access]`").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccessConfig {
-    /// So many wrong codes …
+    /// The number of wrong codes that lock the codes.
     pub wrong_codes: u32,
-    /// … within this time …
+    /// The time within which the wrong codes are counted.
     pub window: Duration,
-    /// … turn codes off for this long, and for twice as long each time after that.
+    /// How long the codes are locked the first time; each later lock lasts twice as long.
     pub lock: Duration,
 }
 

@@ -4,14 +4,14 @@ use serde::{Deserialize, Serialize};
 
 use super::local_time::{LocalTime, Weekday};
 
-/// Times of the week at which a rule holds.
+/// The times of the week at which a rule matches (docs/configuration.md, "Hours").
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hours {
     spans: Vec<Span>,
     text: String,
 }
 
-/// A span that begins on any of some days and may reach into the next one.
+/// A span of time that begins on each of some days, and may end on the next day.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Span {
     days: Vec<Weekday>,
@@ -19,25 +19,26 @@ struct Span {
     end_minute: u16,
 }
 
-/// Why a text gives no hours.
+/// Why a text cannot be read as hours.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("\"{part}\" is no span of hours; write for example \"Mo-Fr 07:00-19:00; Sa 08:00-12:00\"")]
+#[error("\"{part}\" is not a span of hours; write for example \"Mo-Fr 07:00-19:00; Sa 08:00-12:00\"")]
 pub struct HoursError {
     part: String,
 }
 
 impl Hours {
-    /// Whether the moment lies in the hours.
+    /// Whether this moment lies within the hours.
     pub fn contain(&self, now: LocalTime) -> bool {
         self.spans.iter().any(|span| span.contains(now))
     }
 
-    /// Whether a rule with these hours, or with none, holds now. While the clock is not set no hours are known to be now.
+    /// Whether a rule with these hours, or with none, matches now. While the clock is not set (`now` is `None`), a rule
+    /// with hours does not match.
     pub fn hold(hours: Option<&Self>, now: Option<LocalTime>) -> bool {
         hours.is_none_or(|hours| now.is_some_and(|now| hours.contain(now)))
     }
 
-    /// Whether all of these hours lie in others, taken together.
+    /// Whether the other hours, taken together, cover all of these hours.
     pub(in crate::config) fn lie_in(&self, others: &[&Hours]) -> bool {
         Weekday::ALL.into_iter().all(|weekday| {
             (0..1440)
@@ -46,13 +47,13 @@ impl Hours {
         })
     }
 
-    /// All of the week.
+    /// The whole week.
     pub(in crate::config) fn always() -> Self {
         let span = Span { days: Weekday::ALL.to_vec(), start_minute: 0, end_minute: 1440 };
         Self { spans: vec![span], text: String::new() }
     }
 
-    /// As it was written.
+    /// The hours as they were written.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -64,7 +65,7 @@ impl Span {
         if self.start_minute < self.end_minute {
             return self.days.contains(&now.weekday) && (self.start_minute..self.end_minute).contains(&minute);
         }
-        // Over midnight: the evening of a day in the list, or the morning after one.
+        // A span over midnight covers the evening of a day in the list and the morning after that day.
         (self.days.contains(&now.weekday) && minute >= self.start_minute)
             || (self.days.contains(&now.weekday.yesterday()) && minute < self.end_minute)
     }
@@ -107,7 +108,7 @@ fn parse_days(text: &str) -> Option<Vec<Weekday>> {
     Some(days)
 }
 
-/// A day by its English name, or by so many letters of it that it is clear.
+/// Parses the English name of a day, or at least its first two letters.
 fn parse_day(text: &str) -> Option<Weekday> {
     const NAMES: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
     let text = text.trim().trim_end_matches('.').to_ascii_lowercase();
@@ -115,7 +116,7 @@ fn parse_day(text: &str) -> Option<Weekday> {
     Weekday::ALL.get(index).copied()
 }
 
-/// `07:00`, `7:00` or `7` as minutes since midnight; `24:00` is allowed as an end.
+/// Parses `07:00`, `7:00` or `7` into minutes since midnight; `24:00` is accepted.
 fn parse_minute(text: &str) -> Option<u16> {
     let (hour, minute) = text.trim().split_once(':').unwrap_or((text.trim(), "00"));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());

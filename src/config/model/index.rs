@@ -1,15 +1,35 @@
-//! Places in the configuration: the n-th button, sensor or output.
+//! Indexes of buttons, sensors and outputs in the configuration, and lines of the session.
 
 use serde::{Deserialize, Serialize};
 
-/// The place of a button in the configuration.
+/// The index of a button in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ButtonIndex(pub usize);
 
-/// The place of a sensor in the configuration.
+/// The index of a sensor in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SensorIndex(pub usize);
 
-/// The place of an output in the configuration.
+/// The index of an output in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct OutputIndex(pub usize);
+
+/// A telephone line of the session, from 0.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(transparent)]
+pub struct Line(pub u32);
+
+impl Line {
+    /// The index of this line in a list of lines.
+    pub fn index(self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+}
+
+impl std::fmt::Display for Line {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(formatter)
+    }
+}

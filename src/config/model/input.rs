@@ -7,29 +7,26 @@ use serde::{Deserialize, Serialize};
 use super::action::{Action, Trigger};
 use super::pin::InputPin;
 
-/// `[[button]]`
+/// A button (docs/configuration.md, "`[[button]]`").
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Button {
     /// Unique among buttons.
     pub name: String,
-    /// Its pin.
     pub input: InputPin,
-    /// `press`
     pub press: Trigger,
-    /// `long_press`; a press counts on release where it is set.
+    /// If it is set, a short press takes effect on release.
     pub long_press: Option<Trigger>,
-    /// `long_ms`
+    /// The least length of a long press (`long_ms`).
     pub long: Duration,
-    /// `double_press`; a press counts after `double_ms` where it is set.
+    /// If it is set, a single press takes effect only after `double`.
     pub double_press: Option<Trigger>,
-    /// `double_ms`
+    /// The time within which a second press makes a double press (`double_ms`).
     pub double: Duration,
-    /// A press while its own call is up.
     pub again: Again,
 }
 
 impl Button {
-    /// Whether any gesture at it, at any hour, calls this number.
+    /// Whether any gesture at this button, at any hour, calls this number.
     pub fn calls(&self, number: &str) -> bool {
         let triggers = [Some(&self.press), self.long_press.as_ref(), self.double_press.as_ref()];
         let mut steps = triggers.into_iter().flatten().flat_map(|trigger| &trigger.rules).flat_map(|rule| &rule.steps);
@@ -39,24 +36,22 @@ impl Button {
     }
 }
 
-/// `again`
+/// What a press of a button does while the button's own call is up (`again`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Again {
-    /// Give the sign again.
+    /// The visitor gets the sign for a press again; nothing else happens.
     Ignore,
-    /// Hang up.
     Hangup,
 }
 
-/// `[[sensor]]`
+/// A sensor, such as a door contact (docs/configuration.md, "`[[sensor]]`").
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sensor {
     /// Unique among sensors.
     pub name: String,
-    /// Its pin.
     pub input: InputPin,
-    /// On the edge to active.
+    /// Runs on the edge to active.
     pub opened: Trigger,
-    /// On the edge back.
+    /// Runs on the edge to inactive.
     pub closed: Trigger,
 }

@@ -1,28 +1,21 @@
-//! Local time, as rules with `hours` need it.
+//! Local time, for rules with `hours`.
 
 use serde::{Deserialize, Serialize};
 
-/// Day of the week, for rules with `hours`.
+/// A day of the week.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Weekday {
-    /// `Mo`
     Monday,
-    /// `Tu`
     Tuesday,
-    /// `We`
     Wednesday,
-    /// `Th`
     Thursday,
-    /// `Fr`
     Friday,
-    /// `Sa`
     Saturday,
-    /// `Su`
     Sunday,
 }
 
 impl Weekday {
-    /// All of them, from Monday.
+    /// All days, from Monday.
     pub const ALL: [Weekday; 7] =
         [Self::Monday, Self::Tuesday, Self::Wednesday, Self::Thursday, Self::Friday, Self::Saturday, Self::Sunday];
 
@@ -36,7 +29,6 @@ impl Weekday {
 /// Local time of the station, to the minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LocalTime {
-    /// Day of the week.
     pub weekday: Weekday,
     /// Minutes since midnight, 0 to 1439.
     pub minute_of_day: u16,

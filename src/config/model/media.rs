@@ -4,14 +4,13 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-/// `[media]`
+/// The table `[media]` (docs/configuration.md, "`[media]`").
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct MediaConfig {
-    /// Addresses to gather candidates from; every usable one where empty.
+    /// Local addresses for ICE candidates; empty for every usable address.
     pub bind: Vec<IpAddr>,
-    /// Preference order.
+    /// In order of preference.
     pub codecs: Vec<Codec>,
-    /// STUN and TURN.
     pub ice_servers: Vec<IceServer>,
 }
 
@@ -28,10 +27,10 @@ pub enum Codec {
 }
 
 impl Codec {
-    /// All of them, in the default order of preference.
+    /// All codecs, in the default order of preference.
     pub const ALL: [Codec; 3] = [Self::Opus, Self::Pcma, Self::Pcmu];
 
-    /// Its name in `media.codecs`.
+    /// The name of the codec in `media.codecs`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Opus => "opus",
@@ -44,11 +43,11 @@ impl Codec {
 /// A STUN or TURN server.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IceServer {
-    /// `stun:` or `turn:` addresses.
+    /// Addresses that begin with `stun:` or `turn:`.
     pub urls: Vec<String>,
-    /// TURN user name.
+    /// The user name for TURN.
     pub username: String,
-    /// TURN password, read from `credential_file`.
+    /// The password for TURN, read from `credential_file`.
     pub credential: String,
 }
 

@@ -1,4 +1,4 @@
-//! The configuration as types, one file for each group of tables.
+//! The types of the configuration, one file for each group of tables.
 
 mod action;
 mod audio;
@@ -25,7 +25,7 @@ pub use audio::{AudioConfig, CAPTURE_GAIN_DB, Echo};
 pub use calls::{AnswerAction, AnswerRule, CallMode, CallsConfig, SecondCall};
 pub use code::{AccessConfig, DtmfRule};
 pub use hours::{Hours, HoursError};
-pub use index::{ButtonIndex, OutputIndex, SensorIndex};
+pub use index::{ButtonIndex, Line, OutputIndex, SensorIndex};
 pub use input::{Again, Button, Sensor};
 pub use local_time::{LocalTime, Weekday};
 pub use media::{Codec, IceServer, MediaConfig};
@@ -39,46 +39,34 @@ pub use sound::Sound;
 /// A whole, valid configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Config {
-    /// `[core]`
     pub core: CoreConfig,
-    /// `[media]`
     pub media: MediaConfig,
-    /// `[audio]`
     pub audio: AudioConfig,
-    /// `[gpio]`
     pub gpio: GpioConfig,
-    /// `[[button]]`
     pub buttons: Vec<Button>,
-    /// `[[sensor]]`
     pub sensors: Vec<Sensor>,
-    /// `[[output]]`
     pub outputs: Vec<OutputPin>,
-    /// `[sounds]`
+    /// Files that replace built-in sounds.
     pub sounds: Vec<(Sound, PathBuf)>,
-    /// `[[answer]]`
     pub answers: Vec<AnswerRule>,
-    /// `[[dtmf]]`
     pub dtmf: Vec<DtmfRule>,
-    /// `[access]`
     pub access: AccessConfig,
-    /// `[calls]`
     pub calls: CallsConfig,
-    /// `[control]`
     pub control: ControlConfig,
-    /// `[log]`
     pub log: LogConfig,
 }
 
-/// `[control]`
+/// The table `[control]` (docs/configuration.md, "`[control]`").
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ControlConfig {
-    /// Path of the control socket; the usual place where absent.
+    /// Path of the control socket. `None`: the usual place.
     pub socket: Option<PathBuf>,
 }
 
-/// `[log]`
+/// The table `[log]` (docs/configuration.md, "`[log]`").
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogConfig {
-    /// Directive of `tracing_subscriber::EnvFilter`: `info`, `debug`, `callbox=trace`.
+    /// A level (`info`, `debug`), or levels per target as `tracing_subscriber::filter::Targets` reads them
+    /// (`callbox=trace`).
     pub level: String,
 }

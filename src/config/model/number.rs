@@ -2,18 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A number, or the beginning of numbers (`2*`), of the account's own domain or with another one (`100@example.com`).
+/// A number, or the beginning of numbers (`2*`). It is of the account's own SIP domains, unless it names another domain
+/// (`100@example.com`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub enum NumberPattern {
-    /// This very number.
+    /// This number only.
     Exact(String),
-    /// Every number that begins so.
+    /// Every number that begins with this text.
     Prefix(String),
 }
 
 impl NumberPattern {
-    /// Reads `100`, `2*` or `*`.
+    /// Makes a pattern from a text such as `100`, `2*` or `*`.
     pub fn new(text: &str) -> Self {
         match text.strip_suffix('*') {
             Some(prefix) => Self::Prefix(prefix.to_owned()),
@@ -21,8 +22,8 @@ impl NumberPattern {
         }
     }
 
-    /// Whether `number` is meant. A number of another domain (`100@elsewhere.example`) is none of the numbers of the
-    /// house: a pattern that is to mean it names a domain.
+    /// Whether the pattern matches `number`. Only a pattern that names a domain matches a number of another domain
+    /// (`100@elsewhere.example`), because such a number does not belong to the account.
     pub fn matches(&self, number: &str) -> bool {
         if number.contains('@') && !self.names_domain() {
             return false;
@@ -39,7 +40,7 @@ impl NumberPattern {
         matches!(self, Self::Exact(text) | Self::Prefix(text) if text.contains('@'))
     }
 
-    /// Whether it means every number that the other one means.
+    /// Whether this pattern matches every number that the other one matches.
     pub(in crate::config) fn covers(&self, other: &Self) -> bool {
         if self.names_domain() != other.names_domain() {
             return false;
@@ -51,7 +52,7 @@ impl NumberPattern {
         }
     }
 
-    /// Whether there is a number that both mean.
+    /// Whether there is a number that both patterns match.
     pub(in crate::config) fn meets(&self, other: &Self) -> bool {
         if self.names_domain() != other.names_domain() {
             return false;
@@ -64,7 +65,7 @@ impl NumberPattern {
         }
     }
 
-    /// As it is written.
+    /// The pattern as it is written in the configuration.
     pub fn text(&self) -> String {
         self.clone().into()
     }

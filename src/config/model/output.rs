@@ -6,23 +6,21 @@ use serde::{Deserialize, Serialize};
 
 use super::pin::{Active, PinName};
 
-/// `[[output]]`
+/// A relay or LED pin (docs/configuration.md, "`[[output]]`").
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OutputPin {
     /// Unique among outputs.
     pub name: String,
-    /// Its pin.
     pub pin: PinName,
-    /// Polarity.
     pub active: Active,
-    /// Relay or LED.
     pub kind: OutputKind,
-    /// Outputs that share this word are never on together: the two doors of a lock, a gate's open and close.
+    /// The name of another output, or a word that several outputs share. Such outputs are never on together: the two
+    /// doors of a lock, or a gate's open and close.
     pub exclusive: Option<String>,
 }
 
 impl OutputPin {
-    /// Whether one of the two must be off while the other one is on.
+    /// Whether one of the two outputs must be off while the other one is on.
     pub fn excludes(&self, other: &Self) -> bool {
         let names = |one: &Self, other: &Self| one.exclusive.as_ref().is_some_and(|word| *word == other.name);
         let share = self.exclusive.is_some() && self.exclusive == other.exclusive;
@@ -30,37 +28,43 @@ impl OutputPin {
     }
 }
 
-/// What hangs on an output.
+/// What is connected to an output.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum OutputKind {
     /// A strike, a gate, a light.
     Relay {
-        /// Never on for longer, whatever asks.
+        /// The relay is never on for longer than this, whatever asks for it.
         max_on: Duration,
     },
     /// A lamp that shows the station's state.
     Led {
-        /// State and pattern.
+        /// The pattern for each state.
         show: Vec<(ShownState, Drive)>,
     },
 }
 
-/// States that a LED can show, most urgent first.
+impl OutputKind {
+    pub fn is_relay(&self) -> bool {
+        matches!(self, Self::Relay { .. })
+    }
+}
+
+/// The states that an LED can show, the most urgent one first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum ShownState {
     /// A relay is on.
     DoorOpen,
     /// A call is established.
     Talking,
-    /// A call is being set up, either way.
+    /// A call is being set up, in either direction.
     Calling,
-    /// No session, or no sound card.
+    /// There is no session, or no sound card.
     Fault,
-    /// All is well.
+    /// There is no fault and no call.
     Ready,
 }
 
-/// What an output does until told otherwise.
+/// What an output does until it is driven again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Drive {
@@ -78,7 +82,7 @@ pub enum Drive {
 }
 
 impl Drive {
-    /// Steps of the pattern, each a level and how long it lasts; empty for a steady output.
+    /// The steps of the pattern: whether the output is on, and for how long. Empty for a steady output.
     pub fn steps(self) -> &'static [(bool, Duration)] {
         const BLINK: [(bool, Duration); 2] = [(true, Duration::from_millis(500)), (false, Duration::from_millis(500))];
         const DOUBLE: [(bool, Duration); 4] = [
@@ -98,13 +102,12 @@ impl Drive {
     }
 }
 
-/// A change of an output.
+/// A change of an output that an action asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OutputChange {
-    /// Active; a relay not for longer than `max_on_ms`.
+    /// A relay goes off again after `max_on_ms` at the latest.
     On,
-    /// At rest.
     Off,
-    /// Active for this long.
+    /// On for this time.
     Pulse(Duration),
 }

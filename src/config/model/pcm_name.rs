@@ -1,36 +1,36 @@
-//! Names of sound devices: what ALSA calls them, or what a USB card calls itself.
+//! Names of sound devices: ALSA PCM names, and the identifiers of USB cards.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// `audio.capture`, `audio.playback`
+/// The name of a sound device (`audio.capture`, `audio.playback`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PcmName {
-    /// An ALSA PCM name, as `default` or `plughw:CARD=Device`.
+    /// An ALSA PCM name, such as `default` or `plughw:CARD=Device`.
     Alsa(String),
-    /// `usb:VENDOR:PRODUCT[:SERIAL]`: the same card after a reboot and in another socket.
+    /// `usb:VENDOR:PRODUCT[:SERIAL]`. It names the same card after a reboot and in another USB socket.
     Usb(UsbCard),
 }
 
-/// What a USB device says of itself.
+/// The identifiers in a USB device's descriptors.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsbCard {
     /// `idVendor`
     pub vendor: u16,
     /// `idProduct`
     pub product: u16,
-    /// `iSerial`, where two cards are alike.
+    /// `iSerial`, to tell two identical cards apart.
     pub serial: Option<String>,
 }
 
-/// Why a text names no sound device.
+/// Why a text is not the name of a sound device.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PcmNameError {
-    /// Behind `usb:`.
-    #[error("\"{0}\" is no USB card")]
+    /// The text after `usb:` is wrong.
+    #[error("\"{0}\" is not a USB card")]
     Usb(String),
-    /// C ends there.
+    /// alsa-lib is a C library, and a C string ends at a NUL character.
     #[error("the name has a NUL character")]
     Nul,
 }

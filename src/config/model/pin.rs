@@ -1,72 +1,68 @@
-//! `[gpio]` and the electrical side of a pin.
+//! `[gpio]`, and the electrical properties of a pin.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// `[gpio]`
+/// The table `[gpio]` (docs/configuration.md, "`[gpio]`").
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GpioConfig {
-    /// Where the pins are.
     pub backend: GpioBackend,
-    /// `chip`: name, label or path; `gpiochip0` where absent.
+    /// Name, label or path of the chip. `None`: `gpiochip0`.
     pub chip: Option<String>,
 }
 
-/// `gpio.backend`
+/// Where the pins are (`gpio.backend`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum GpioBackend {
-    /// The character device, and on a Raspberry Pi the chip behind its header, whatever its number.
+    /// The Linux GPIO character device; on a Raspberry Pi the chip behind its header, whatever number that chip has.
     Auto,
     /// The Linux GPIO character device.
     Cdev,
-    /// A Raspberry Pi's registers.
+    /// The registers of a Raspberry Pi.
     Rppal,
     /// Pins in memory, driven by commands and the front panel.
     Simulated,
 }
 
-/// A pin by offset or by name.
+/// A pin by its offset or by its name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum PinName {
-    /// Offset on the chip, the BCM number on a Raspberry Pi.
+    /// The offset on the chip, which is the BCM number on a Raspberry Pi.
     Offset(u32),
-    /// Line name.
+    /// The name of the GPIO line.
     Name(String),
 }
 
-/// `active`
+/// The level at which a pin is active (`active`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Active {
-    /// Pressed, or on, when the pin is low.
+    /// Pressed, open or on when the pin is low.
     Low,
-    /// Pressed, or on, when the pin is high.
+    /// Pressed, open or on when the pin is high.
     High,
 }
 
-/// `pull`
+/// The pull resistor of an input (`pull`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Pull {
     /// To the supply.
     Up,
     /// To ground.
     Down,
-    /// None.
+    /// No resistor.
     Off,
 }
 
-/// Electrical side of an input pin.
+/// The electrical properties of an input pin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputPin {
-    /// Which.
     pub pin: PinName,
-    /// Polarity.
     pub active: Active,
-    /// Bias.
     pub pull: Pull,
-    /// A level counts once it has lasted so long.
+    /// A level counts only after it has lasted for this time.
     pub debounce: Duration,
-    /// `min_pulse_ms`: a press, or an opening, that is shorter is a spike on the wire.
+    /// A press or an opening that is shorter than this counts as interference on the wire.
     pub min_pulse: Duration,
 }

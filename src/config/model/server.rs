@@ -5,44 +5,40 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-/// The session with the server.
+/// The table `[core]` (docs/configuration.md, "`[core]`").
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CoreConfig {
-    /// Base addresses, scheme http or https, in order of preference; at least one.
+    /// Base addresses with the scheme http or https, in order of preference; at least one.
     pub urls: Vec<Url>,
-    /// Adds `/tenant/NAME`.
+    /// Adds `/tenant/NAME` to the addresses.
     pub tenant: Option<String>,
-    /// Where the token comes from.
     pub credentials: Credentials,
-    /// A private CA in place of the platform's roots.
+    /// Certificates to trust in place of the platform's roots.
     pub ca_file: Option<PathBuf>,
-    /// SIP domains of the account: callers of these are known by their number alone. As they are compared.
+    /// The SIP domains of the account, in canonical form for comparison. Callers of these domains are identified by
+    /// their number alone.
     pub sip_domains: Vec<String>,
-    /// Mutual TLS: certificate chain and key.
+    /// Mutual TLS: the files of the certificate chain and of the key.
     pub client_certificate: Option<(PathBuf, PathBuf)>,
-    /// What to do when another client takes our session over.
     pub takeover: Takeover,
-    /// Stable device id; made from the machine where absent.
+    /// Stable device id. `None`: it is made from the machine.
     pub identifier: Option<String>,
-    /// How many of the session's lines to use.
+    /// How many lines of the session to use, 1 or 2.
     pub lines: u32,
 }
 
 /// Where the session token comes from.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Credentials {
-    /// In the configuration (lab).
+    /// The token itself, in the configuration (for a lab).
     Token(String),
-    /// In a file.
     TokenFile(PathBuf),
-    /// Log in by name and password.
+    /// A login with a user name and a password.
     Login {
-        /// User name.
         login: String,
-        /// File with the password.
         password_file: PathBuf,
     },
-    /// Provisioned by a one-time token in a file.
+    /// A file with a one-time token for provisioning.
     ConfigTokenFile(PathBuf),
 }
 
@@ -57,13 +53,13 @@ impl std::fmt::Debug for Credentials {
     }
 }
 
-/// `core.takeover`
+/// What to do when another client takes our session over (`core.takeover`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Takeover {
-    /// Wait, and try without force.
+    /// Wait, and try again without force.
     Never,
-    /// Force once an hour.
+    /// Take it back by force, at most once an hour.
     Once,
-    /// Force at most 3 times in 10 minutes.
+    /// Take it back by force, at most 3 times in 10 minutes.
     Always,
 }

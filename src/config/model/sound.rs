@@ -33,7 +33,7 @@ pub enum Sound {
 }
 
 impl Sound {
-    /// All of them.
+    /// All sounds.
     pub const ALL: [Sound; 12] = [
         Self::Ringback,
         Self::Busy,
@@ -49,7 +49,7 @@ impl Sound {
         Self::Ring,
     ];
 
-    /// Its key under `[sounds]`.
+    /// The key of the sound in `[sounds]`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Ringback => "ringback",

@@ -9,7 +9,7 @@ use super::trigger::{RuleContext, read_callers, read_trigger};
 use crate::config::model::*;
 use crate::wav::Wav;
 
-/// The longest sound of the station.
+/// The longest sound that a file may have, in seconds.
 const MAX_SOUND_S: f64 = 30.0;
 
 pub(in crate::config) fn read_sounds(section: Section<'_>, context: &Context<'_>) -> Vec<(Sound, PathBuf)> {
@@ -23,12 +23,12 @@ pub(in crate::config) fn read_sounds(section: Section<'_>, context: &Context<'_>
                     Some((format!("has {} channels", wav.channels), "make it mono or stereo"))
                 }
                 Ok(wav) if wav.seconds() > MAX_SOUND_S => {
-                    Some((format!("has {:.0} s", wav.seconds()), "name a file of at most 30 s"))
+                    Some((format!("lasts {:.0} s", wav.seconds()), "name a file of at most 30 s"))
                 }
-                // A visitor who hears nothing believes that nothing happens, and goes.
+                // A visitor who hears nothing believes that nothing happens, and leaves.
                 Ok(wav) if sound == Sound::Ringback && wav.is_silent() => Some((
                     "is silent: a visitor would hear nothing while it rings".to_owned(),
-                    "name a file that is heard",
+                    "name a file that can be heard",
                 )),
                 Ok(_) => None,
             };
@@ -42,7 +42,8 @@ pub(in crate::config) fn read_sounds(section: Section<'_>, context: &Context<'_>
     sounds
 }
 
-/// Whoever listens is heard to begin: the tone of an answer cannot be taken away by a file that nobody hears.
+/// Reports an `answer` sound that nobody would hear, if an `[[answer]]` rule listens: people at the station must hear
+/// that somebody begins to listen.
 pub(in crate::config) fn check_listening_is_heard(
     root: &Section<'_>,
     answers: &[AnswerRule],
@@ -55,8 +56,8 @@ pub(in crate::config) fn check_listening_is_heard(
     {
         root.reader.error(
             "sounds.answer",
-            format!("{} is hardly heard, and an [[answer]] listens: nobody would know", path.display()),
-            "name a file that is heard for a fifth of a second, or leave it out",
+            format!("{} is hardly audible, and an [[answer]] listens: nobody would know", path.display()),
+            "name a file with a fifth of a second of audible sound, or leave it out",
         );
     }
 }
@@ -92,8 +93,8 @@ pub(in crate::config) fn read_dtmf(section: Section<'_>, context: RuleContext<'_
         Some(digits) if digits.len() > 16 || !digits.chars().all(|digit| "0123456789*#ABCD".contains(digit)) => {
             section.error(
                 "digits",
-                "has characters that are no DTMF digits, or more than 16",
-                "write digits of 0-9, *, #, A-D",
+                "has characters that are not DTMF digits, or more than 16 digits",
+                "write at most 16 digits of 0-9, *, #, A-D",
             );
         }
         Some(_) => {}
@@ -157,15 +158,15 @@ pub(in crate::config) fn read_control(section: Section<'_>, context: &Context<'_
 
 pub(in crate::config) fn read_log(section: Section<'_>) -> LogConfig {
     let level = section.filled_string("level").unwrap_or_else(|| "info".into());
-    // A single word is a level; anything with "=" is a directive, and any other word would be taken
-    // for the name of a module and log nothing.
+    // A text with "=" is a directive, and any other text must be a level: `Targets` would take an unknown word for the
+    // name of a module, and nothing would be logged.
     let known = if level.contains('=') {
         level.parse::<tracing_subscriber::filter::Targets>().is_ok()
     } else {
         level.parse::<tracing::level_filters::LevelFilter>().is_ok()
     };
     if !known {
-        section.error("level", format!("\"{level}\" is no level"), "write error, warn, info, debug or trace");
+        section.error("level", format!("\"{level}\" is not a level"), "write error, warn, info, debug or trace");
     }
     section.finish();
     LogConfig { level }

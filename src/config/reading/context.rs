@@ -1,10 +1,11 @@
-//! Where the files that a configuration names are looked for.
+//! Where the files that a configuration names are found.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Where relative paths count from.
+/// What is needed to find a file.
 pub(in crate::config) struct Context<'a> {
+    /// The folder of the configuration file, from which relative paths count.
     pub(in crate::config) folder: PathBuf,
     pub(in crate::config) environment: &'a BTreeMap<String, String>,
 }
@@ -20,9 +21,9 @@ impl Context<'_> {
     }
 }
 
-/// Files for secrets resolve against `$CREDENTIALS_DIRECTORY` first, then against the
-/// configuration's folder. A file `secrets/token` is the credential `secrets_token`, as systemd names the
-/// files of a folder that it loads (systemd.exec(5), `LoadCredential=`).
+/// Finds a file for a secret: in `$CREDENTIALS_DIRECTORY`, else in the folder of the configuration file. The file
+/// `secrets/token` is also the credential `secrets_token`, because systemd gives the files of a folder such names
+/// (systemd.exec(5), `LoadCredential=`).
 pub fn resolve_secret_file(text: &str, credentials: Option<&Path>, folder: &Path) -> PathBuf {
     let loaded = |credentials: &Path| {
         [text.to_owned(), text.replace('/', "_")]

@@ -16,7 +16,7 @@ pub(in crate::config) fn read_media(section: Section<'_>, context: &Context<'_>)
             if address.is_none() {
                 section.error(
                     "bind",
-                    format!("\"{text}\" is no address"),
+                    format!("\"{text}\" is not an address"),
                     "write IPv4 or IPv6 addresses of this machine",
                 );
             }
@@ -32,7 +32,7 @@ pub(in crate::config) fn read_media(section: Section<'_>, context: &Context<'_>)
             "pcmu" => codecs.push(Codec::Pcmu),
             other => section.error(
                 "codecs",
-                format!("\"{other}\" is no codec"),
+                format!("\"{other}\" is not a codec"),
                 "write some of \"opus\", \"pcma\", \"pcmu\"",
             ),
         }
@@ -43,7 +43,7 @@ pub(in crate::config) fn read_media(section: Section<'_>, context: &Context<'_>)
     codecs.dedup();
     if matches!(section.value("ice_servers").map(|value| &value.kind), Some(config::ValueKind::String(_))) {
         let remedy = "write a list, [{ urls = [\"stun:host:3478\"] }], or leave it out";
-        section.error("ice_servers", "from the telephony server is not built yet", remedy);
+        section.error("ice_servers", "a list from the telephony server is not built yet", remedy);
         section.finish();
         return MediaConfig { bind, codecs, ice_servers: Vec::new() };
     }
@@ -54,7 +54,7 @@ pub(in crate::config) fn read_media(section: Section<'_>, context: &Context<'_>)
         })
     {
         let remedy = format!("write ice_servers = [{{ urls = [\"{url}\"] }}]");
-        section.error("ice_servers", format!("\"{url}\" stands where a server does"), remedy);
+        section.error("ice_servers", format!("\"{url}\" is an address, and not a table with urls"), remedy);
         section.finish();
         return MediaConfig { bind, codecs, ice_servers: Vec::new() };
     }
@@ -71,11 +71,11 @@ fn read_ice_server(section: Section<'_>, context: &Context<'_>) -> Option<IceSer
     }
     for url in &urls {
         if url.starts_with("turns:") || url.contains("transport=tcp") {
-            section.error("urls", format!("\"{url}\": TURN over TCP or TLS is not built"), "use turn: over UDP");
+            section.error("urls", format!("\"{url}\": TURN over TCP or TLS is not built yet"), "use turn: over UDP");
         } else if !url.starts_with("stun:") && !url.starts_with("turn:") {
             section.error(
                 "urls",
-                format!("\"{url}\" is no STUN or TURN address"),
+                format!("\"{url}\" is not a STUN or TURN address"),
                 "write stun:host:port or turn:host:port",
             );
         }

@@ -1,4 +1,4 @@
-//! From tables to types: each table has its reader, and every error is collected.
+//! Makes typed values from tables: each table has its reader, and every error is collected.
 
 mod call_tables;
 mod context;
@@ -75,18 +75,18 @@ pub(super) fn read_config(root: &Section<'_>, context: &Context<'_>) -> Option<C
     })
 }
 
-/// Reports names that occur twice.
+/// Reports names that occur more than once.
 fn unique<T>(root: &Section<'_>, key: &str, items: Vec<T>, name: impl Fn(&T) -> &String) -> Vec<T> {
     for (index, item) in items.iter().enumerate() {
         if items.iter().take(index).any(|earlier| name(earlier) == name(item)) {
             let path = format!("{key}[{index}].name");
-            root.reader.error(&path, format!("\"{}\" is there twice", name(item)), "give each its own name");
+            root.reader.error(&path, format!("\"{}\" is used twice", name(item)), "give each its own name");
         }
     }
     items
 }
 
-/// A word that no other output shares excludes nothing.
+/// Reports a word in `exclusive` that excludes no other output.
 fn check_exclusive(root: &Section<'_>, outputs: &[OutputPin]) {
     for (index, output) in outputs.iter().enumerate() {
         let Some(word) = &output.exclusive else { continue };
@@ -95,7 +95,7 @@ fn check_exclusive(root: &Section<'_>, outputs: &[OutputPin]) {
             let names: Vec<String> = others().map(|other| format!("\"{}\"", other.name)).collect();
             root.reader.error(
                 &format!("output[{index}].exclusive"),
-                format!("\"{word}\" is no other output, and no other output has this word"),
+                format!("\"{word}\" is not another output, and no other output has this word"),
                 format!(
                     "write the name of the output that must be off ({}), or the same word at both",
                     names.join(", ")
@@ -105,7 +105,7 @@ fn check_exclusive(root: &Section<'_>, outputs: &[OutputPin]) {
     }
 }
 
-/// One pin, one use.
+/// Reports pins that are used more than once.
 fn check_pins(root: &Section<'_>, buttons: &[Button], sensors: &[Sensor], outputs: &[OutputPin]) {
     let all = buttons
         .iter()

@@ -117,7 +117,7 @@ pub(in crate::config) fn read_output(section: Section<'_>) -> Option<OutputPin> 
     } else {
         OutputKind::Led { show: if section.has("show") { read_show(section.section("show")) } else { Vec::new() } }
     };
-    // Known keys of the other kind: said as what they are rather than as unknown.
+    // A key of the other kind gets a message of its own: "unknown key" would mislead.
     if is_relay == Some(true) && section.value("show").is_some() {
         section.error("show", "a relay shows no states", "leave it out, or write kind = \"led\"");
     }

@@ -1,5 +1,5 @@
-//! A table of the configuration being read: each key is asked for once, with its type; what was
-//! not asked for is unknown.
+//! A table of the configuration while it is read: its reader asks for each key with a type, and a key that it did not
+//! ask for is unknown.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -10,7 +10,7 @@ use config::{Map, Value, ValueKind};
 use super::source::Origins;
 use crate::config::error::{ConfigError, ConfigWarning};
 
-/// Collects errors over the whole configuration.
+/// Collects the errors and warnings of the whole configuration.
 pub(in crate::config) struct Reader {
     pub(in crate::config) origins: Origins,
     errors: RefCell<Vec<ConfigError>>,
@@ -60,7 +60,7 @@ pub(in crate::config) struct Section<'r> {
     pub(in crate::config) path: String,
     values: Map<String, Value>,
     asked: RefCell<Vec<&'static str>>,
-    /// It is a rule or an action.
+    /// Whether the table is a rule or an action.
     pub(in crate::config) is_action: bool,
 }
 
@@ -81,7 +81,7 @@ impl<'r> Section<'r> {
         self.reader.warning(&self.path_of(key), text);
     }
 
-    /// Warns of a secret that every user of the machine may read, or replace.
+    /// Warns about a secret that every user of the machine may read or replace.
     pub(in crate::config) fn review_secret(&self, key: &str, path: &Path) {
         use std::os::unix::fs::PermissionsExt;
         let mode = std::fs::metadata(path).map(|metadata| metadata.permissions().mode()).unwrap_or_default();
@@ -96,7 +96,7 @@ impl<'r> Section<'r> {
         self.values.contains_key(key)
     }
 
-    /// The key holds a table, or a list of tables, without any key.
+    /// Whether the key has a table, or a list of tables, without any key.
     pub(in crate::config) fn is_empty_table(&self, key: &str) -> bool {
         let empty = |value: &Value| matches!(&value.kind, ValueKind::Table(values) if values.is_empty());
         self.values.get(key).is_some_and(|value| match &value.kind {
@@ -114,7 +114,7 @@ impl<'r> Section<'r> {
     }
 
     fn wrong_type(&self, key: &str, value: &Value, wanted: &str, remedy: String) {
-        self.error(key, format!("{} is no {wanted}", shown(value)), remedy);
+        self.error(key, format!("{} is not a {wanted}", shown(value)), remedy);
     }
 
     pub(in crate::config) fn string(&self, key: &'static str) -> Option<String> {
@@ -134,7 +134,7 @@ impl<'r> Section<'r> {
         }
     }
 
-    /// A text that is not empty; an empty one is as if it was not there.
+    /// A text that is not empty. An empty text counts as absent.
     pub(in crate::config) fn filled_string(&self, key: &'static str) -> Option<String> {
         self.string(key).filter(|text| !text.is_empty())
     }
@@ -171,7 +171,7 @@ impl<'r> Section<'r> {
             }
             _ => {
                 let remedy = format!("write {key} = true or {key} = false, without quotes");
-                self.wrong_type(key, value, "answer to yes or no", remedy);
+                self.wrong_type(key, value, "boolean", remedy);
                 None
             }
         }
@@ -185,22 +185,22 @@ impl<'r> Section<'r> {
         self.integer(key, least, most).map(|number| Duration::from_secs(number.unsigned_abs()))
     }
 
-    /// One of a few words.
+    /// One of a few words, each of which stands for a value.
     pub(in crate::config) fn choice<T: Copy>(&self, key: &'static str, choices: &[(&str, T)]) -> Option<T> {
         let words = || choices.iter().map(|(word, _)| *word).collect::<Vec<_>>().join("\", \"");
         let value = self.value(key)?;
         let ValueKind::String(text) = &value.kind else {
-            self.error(key, format!("{} is no choice", shown(value)), format!("write one of \"{}\"", words()));
+            self.error(key, format!("{} is not allowed", shown(value)), format!("write one of \"{}\"", words()));
             return None;
         };
         let found = choices.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if found.is_none() {
-            self.error(key, format!("{} is no choice", shown(value)), format!("write one of \"{}\"", words()));
+            self.error(key, format!("{} is not allowed", shown(value)), format!("write one of \"{}\"", words()));
         }
         found
     }
 
-    /// One text, or a list of them; from the environment a list is separated by commas.
+    /// One text, or a list of texts. In an environment variable, commas separate the items of a list.
     pub(in crate::config) fn strings(&self, key: &'static str) -> Option<Vec<String>> {
         let value = self.value(key)?;
         match &value.kind {
@@ -219,7 +219,7 @@ impl<'r> Section<'r> {
                 if texts.len() != items.len() {
                     let quoted: Vec<String> = items.iter().map(quoted).collect();
                     let remedy = format!("write {key} = [{}]", quoted.join(", "));
-                    self.error(key, "the list holds what is no text", remedy);
+                    self.error(key, "the list has an item that is not a text", remedy);
                     return None;
                 }
                 Some(texts)
@@ -237,7 +237,7 @@ impl<'r> Section<'r> {
         let values = match self.value(key).map(|value| &value.kind) {
             Some(ValueKind::Table(values)) => values.clone(),
             Some(_) => {
-                self.error(key, "is no table", format!("write it as [{}]", self.path_of(key)));
+                self.error(key, "is not a table", format!("write it as [{}]", self.path_of(key)));
                 Map::new()
             }
             None => Map::new(),
@@ -245,11 +245,11 @@ impl<'r> Section<'r> {
         Section::new(self.reader, self.path_of(key), values)
     }
 
-    /// An array of tables.
+    /// The tables of an array.
     pub(in crate::config) fn sections(&self, key: &'static str) -> Vec<Section<'r>> {
         let Some(value) = self.value(key) else { return Vec::new() };
         let ValueKind::Array(items) = &value.kind else {
-            self.error(key, "is no list of tables", format!("write each as [[{}]]", self.path_of(key)));
+            self.error(key, "is not a list of tables", format!("write each as [[{}]]", self.path_of(key)));
             return Vec::new();
         };
         items
@@ -263,7 +263,7 @@ impl<'r> Section<'r> {
                         let table = self.path_of(key);
                         self.reader.error(
                             &path,
-                            format!("{} is no table", shown(item)),
+                            format!("{} is not a table", shown(item)),
                             format!("write [[{table}]] with its keys on the lines below"),
                         );
                         None
@@ -273,7 +273,7 @@ impl<'r> Section<'r> {
             .collect()
     }
 
-    /// A key without the places of lists: `audio.ambient`, `door`, and `….say` in an action, wherever that stands.
+    /// A key's path without the indexes of lists: `audio.ambient` or `door`, and `….say` for a key of any action.
     fn general_path_of(&self, key: &str) -> String {
         let parts: Vec<&str> = self.path.split('.').map(|part| part.split('[').next().unwrap_or_default()).collect();
         let table = parts.join(".");
@@ -284,7 +284,7 @@ impl<'r> Section<'r> {
         }
     }
 
-    /// The table has been read: what was never asked for is unknown.
+    /// Ends the reading of the table, and reports every key that was never asked for.
     pub(in crate::config) fn finish(&self) {
         let asked = self.asked.borrow();
         let mut unknown: Vec<&String> = self.values.keys().filter(|key| !asked.contains(&key.as_str())).collect();
@@ -309,7 +309,7 @@ impl<'r> Section<'r> {
     }
 }
 
-/// Keys of the reference whose feature is still to come, by table; `…` stands for any rule or action.
+/// Keys whose feature is not built yet, by table; `…` stands for any rule or action.
 const NOT_BUILT: &[&str] = &[
     "audio.ambient",
     "calendar",
@@ -347,7 +347,7 @@ const NOT_BUILT: &[&str] = &[
     "….when",
 ];
 
-/// A value as a text in quotes.
+/// A value as a text in quotes, for a remedy.
 fn quoted(value: &Value) -> String {
     match &value.kind {
         ValueKind::Array(_) | ValueKind::Table(_) | ValueKind::Nil | ValueKind::Boolean(_) => "\"…\"".into(),
@@ -355,7 +355,7 @@ fn quoted(value: &Value) -> String {
     }
 }
 
-/// A value as a person wrote it, shortened.
+/// A value as a person wrote it, shortened, for a message.
 pub(in crate::config) fn shown(value: &Value) -> String {
     match &value.kind {
         ValueKind::String(text) => format!("\"{}\"", text.chars().take(60).collect::<String>()),

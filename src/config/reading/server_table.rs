@@ -1,4 +1,4 @@
-//! `[core]`: the session.
+//! `[core]`: the server, and how the station logs in to it.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use super::section::Section;
 use crate::config::model::*;
 use crate::sip_address::canonical;
 
-/// Servers in `core.url`.
+/// The most servers in `core.url`.
 const MAX_SERVERS: usize = 8;
 
 pub(in crate::config) fn read_core(section: &Section<'_>, context: &Context<'_>) -> Option<CoreConfig> {
@@ -61,7 +61,7 @@ pub(in crate::config) fn read_core(section: &Section<'_>, context: &Context<'_>)
     })
 }
 
-/// `None` where there are none of its own: then the hosts of `core.url` are meant.
+/// Reads `sip_domains`, in canonical form; `None` if the key is absent.
 fn read_sip_domains(section: &Section<'_>) -> Option<Vec<String>> {
     let domains = section.strings("sip_domains")?;
     for domain in &domains {
@@ -72,13 +72,13 @@ fn read_sip_domains(section: &Section<'_>) -> Option<Vec<String>> {
         };
         if !is_name(name) && name.parse::<std::net::IpAddr>().is_err() {
             let shown: String = domain.chars().take(60).collect();
-            section.error("sip_domains", format!("\"{shown}\" is no domain"), "write it alone: \"example.com\"");
+            section.error("sip_domains", format!("\"{shown}\" is not a domain"), "write it alone: \"example.com\"");
         }
     }
     Some(domains.iter().map(|domain| canonical(domain)).collect())
 }
 
-/// One address, or a list of them.
+/// Reads one address, or a list of addresses.
 fn read_urls(section: &Section<'_>, allow_insecure: bool) -> Option<Vec<Url>> {
     if section.value("url").is_none() {
         section.error("url", "is missing", "write the address of the server: url = \"https://core.example.com\"");
@@ -97,7 +97,7 @@ fn read_urls(section: &Section<'_>, allow_insecure: bool) -> Option<Vec<Url>> {
     let urls: Vec<Url> = urls.into_iter().collect::<Option<_>>()?;
     for (index, url) in urls.iter().enumerate() {
         if urls.iter().take(index).any(|other| other == url) {
-            section.error("url", format!("\"{url}\" stands there twice"), "write each server once");
+            section.error("url", format!("\"{url}\" is in the list twice"), "write each server once");
             return None;
         }
     }
@@ -107,7 +107,7 @@ fn read_urls(section: &Section<'_>, allow_insecure: bool) -> Option<Vec<Url>> {
 fn read_url(section: &Section<'_>, text: &str, allow_insecure: bool) -> Option<Url> {
     let parsed = Url::parse(text).ok().filter(Url::has_host);
     let Some(mut url) = parsed else {
-        section.error("url", format!("\"{text}\" is no address"), "write it as https://core.example.com");
+        section.error("url", format!("\"{text}\" is not an address"), "write it as https://core.example.com");
         return None;
     };
     if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
@@ -135,7 +135,7 @@ fn read_url(section: &Section<'_>, text: &str, allow_insecure: bool) -> Option<U
         return None;
     }
     let scheme = if secure { "https" } else { "http" };
-    // Schemes of one kind: this cannot fail.
+    // This does not fail between the schemes http, https, ws and wss.
     if url.set_scheme(scheme).is_err() {
         url = Url::parse(&text.replacen("ws", "http", 1)).ok()?;
     }

@@ -1,4 +1,4 @@
-//! File and environment become one tree, which remembers where each value came from.
+//! Merges the file and the environment into one tree, and remembers where each value came from.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub(in crate::config) struct Sources {
     pub(in crate::config) origins: Origins,
 }
 
-/// From a key's full path to its place.
+/// Where each value came from, by the full path of its key.
 pub(in crate::config) struct Origins {
     file: String,
     lines: BTreeMap<String, usize>,
@@ -23,13 +23,13 @@ pub(in crate::config) struct Origins {
 }
 
 impl Origins {
-    /// The place of a key, or of the nearest table around it.
+    /// The place of a key; if the key has none, the place of the nearest table around it.
     pub(in crate::config) fn place(&self, path: &str) -> Place {
         if let Some(variable) = self.variables.get(path) {
             return Place::Environment(variable.clone());
         }
         if !self.lines.contains_key(path) {
-            // A table that only a variable has brought in.
+            // The table exists only because a variable sets one of its keys.
             let inside = |key: &&String| key.strip_prefix(path).is_some_and(|rest| rest.starts_with(['.', '[']));
             if let Some(variable) = self.variables.keys().find(inside).and_then(|key| self.variables.get(key)) {
                 return Place::Environment(variable.clone());
@@ -47,13 +47,13 @@ impl Origins {
         }
     }
 
-    /// Values of environment variables are text, whatever the key wants.
+    /// Whether the value comes from an environment variable. It is then a text, whatever type the key has.
     pub(in crate::config) fn is_variable(&self, path: &str) -> bool {
         self.variables.contains_key(path)
     }
 }
 
-/// Merges the TOML text with those variables that begin with `CALLBOX_`.
+/// Merges the TOML text with the variables that begin with `CALLBOX_`.
 pub(in crate::config) fn merge(
     file: &str,
     text: &str,
@@ -88,7 +88,7 @@ pub(in crate::config) fn merge(
             ConfigErrors(vec![ConfigError {
                 place: Place::Environment(name.clone()),
                 key: path.clone(),
-                problem: format!("is no key: {error}"),
+                problem: format!("is not a key: {error}"),
                 remedy: "write it as CALLBOX_TABLE__KEY".into(),
             }])
         })?;
@@ -100,7 +100,7 @@ pub(in crate::config) fn merge(
     Ok(Sources { values, origins: Origins { file: file.to_owned(), lines, variables } })
 }
 
-/// `button.0.pin` as `button[0].pin`.
+/// Turns `button.0.pin` into `button[0].pin`.
 fn indexed(key: &str) -> String {
     key.split('.').fold(String::new(), |path, part| {
         if !path.is_empty() && part.chars().all(|character| character.is_ascii_digit()) {
@@ -113,7 +113,7 @@ fn indexed(key: &str) -> String {
     })
 }
 
-/// An index that leaves a gap in its list: the list's name and length.
+/// If the index in `path` would leave a gap in its list, returns the list's name and length.
 fn beyond_the_end(path: &str, lines: &BTreeMap<String, usize>) -> Option<(String, usize)> {
     let (table, rest) = path.split_once('[')?;
     let index: usize = rest.split(']').next()?.parse().ok()?;
@@ -140,8 +140,8 @@ fn lines_of(file: &str, text: &str) -> Result<BTreeMap<String, usize>, ConfigErr
         ConfigErrors(vec![ConfigError {
             place: Place::Line { file: file.to_owned(), line },
             key: String::new(),
-            problem: format!("no TOML: {}", error.message().trim()),
-            remedy: "mend the line".into(),
+            problem: format!("is not valid TOML: {}", error.message().trim()),
+            remedy: "correct this line".into(),
         }])
     })?;
     let mut lines = BTreeMap::new();

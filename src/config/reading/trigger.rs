@@ -9,20 +9,20 @@ use crate::config::model::Hours;
 use crate::config::model::NumberPattern;
 use crate::config::model::OutputChange;
 use crate::config::model::{Action, CallAction, HangupTarget, LineChoice, Order, Rule, Step, Trigger};
-use crate::config::model::{OutputIndex, OutputKind, OutputPin, Sound};
+use crate::config::model::{Line, OutputIndex, OutputKind, OutputPin, Sound};
 use crate::sip_address::{bare_number, canonical};
 
-/// What a rule is read for.
+/// What the reader of a rule needs to know of the rest of the configuration.
 #[derive(Clone, Copy)]
 pub(in crate::config) struct RuleContext<'a> {
     pub(in crate::config) outputs: &'a [OutputPin],
-    /// Lines that calls may use.
+    /// How many lines calls may use.
     pub(in crate::config) lines: u32,
-    /// It is a sensor's: its edges may be asked to last.
+    /// Whether the rule belongs to a sensor. Only a sensor has `for_ms` and `cooldown_s`.
     pub(in crate::config) of_sensor: bool,
 }
 
-/// A trigger key; `None` where it is absent.
+/// Reads a key that holds actions or rules; `None` if it is absent or wrong.
 pub(in crate::config) fn read_trigger(
     section: &Section<'_>,
     key: &'static str,
@@ -39,7 +39,7 @@ pub(in crate::config) fn read_trigger(
             if let Some(numbers) = numbers(items) {
                 section.error(
                     key,
-                    "is a list of numbers, and no action",
+                    "is a list of numbers, and not an action",
                     format!("write {key} = {{ call = [{numbers}] }}"),
                 );
                 return None;
@@ -48,12 +48,12 @@ pub(in crate::config) fn read_trigger(
         }
         _ => {
             let action = action_for(value, context);
-            section.error(key, format!("{} is no action", shown(value)), format!("write {key} = {{ {action} }}"));
+            section.error(key, format!("{} is not an action", shown(value)), format!("write {key} = {{ {action} }}"));
             return None;
         }
     };
     tables.iter_mut().for_each(|table| table.is_action = true);
-    // With hours the list is one of rules; without, its actions all run.
+    // If an item has hours, the items are rules, of which the first that matches runs. Otherwise they all run.
     let rules_with_hours = tables.iter().any(|table| table.has("hours"));
     let fallback = tables.iter().position(|table| !table.has("hours"));
     let rules: Vec<Rule> = tables
@@ -81,7 +81,7 @@ pub(in crate::config) fn read_trigger(
     Some(Trigger { rules })
 }
 
-/// The action that somebody means who writes a word in its place.
+/// The action that a person probably means by a plain value in its place, for a remedy.
 fn action_for(value: &Value, context: RuleContext<'_>) -> String {
     let ValueKind::String(word) = &value.kind else {
         return format!("call = {}", number_text(value).unwrap_or("\"100\"".to_owned()));
@@ -98,13 +98,13 @@ fn action_for(value: &Value, context: RuleContext<'_>) -> String {
     }
 }
 
-/// The number in a text that has more than that: an address, a name, blanks and brackets.
+/// The number alone, from a text that also has an address, a name, spaces or brackets.
 fn alone(text: &str) -> Option<String> {
     let number: String = bare_number(text).chars().filter(|character| !" ()/".contains(*character)).collect();
     is_number(&number).then_some(number)
 }
 
-/// A value that is a number to call, in quotes.
+/// The number to call in a value, in quotes; `None` if the value is not such a number.
 fn number_text(value: &Value) -> Option<String> {
     match &value.kind {
         ValueKind::String(text) if is_number(text) => Some(format!("\"{text}\"")),
@@ -113,7 +113,7 @@ fn number_text(value: &Value) -> Option<String> {
     }
 }
 
-/// The key `hours`.
+/// Reads the key `hours`.
 pub(in crate::config) fn read_hours(section: &Section<'_>) -> Option<Hours> {
     let text = section.string("hours")?;
     text.parse()
@@ -135,7 +135,7 @@ fn read_steps(table: &Section<'_>, context: RuleContext<'_>) -> Vec<Step> {
         }
     }
     let mut actions = Vec::new();
-    // An answer comes first: it replaces the call of the same press.
+    // Answering comes first, because it replaces the other actions of the same press.
     if table.boolean("answer") == Some(true) {
         actions.push(Action::Answer);
     }
@@ -154,7 +154,7 @@ fn read_steps(table: &Section<'_>, context: RuleContext<'_>) -> Vec<Step> {
     read_timing(table, context, calls);
     for (needed, keys) in [("call", ["ring_s", "order", "line"].as_slice()), ("output", ["pulse_ms", "set"].as_slice())]
     {
-        // `set` belongs to a mode as well.
+        // `set` is also a key of `mode`, which is not built yet.
         for key in keys.iter().filter(|key| table.has(key) && !table.has(needed) && !table.has("mode")) {
             table.error(key, format!("means nothing without {needed}"), format!("add {needed}, or leave it out"));
         }
@@ -162,7 +162,7 @@ fn read_steps(table: &Section<'_>, context: RuleContext<'_>) -> Vec<Step> {
     actions.into_iter().map(|action| Step { after, lasting, cooldown, action }).collect()
 }
 
-/// `after_ms`, `for_ms` and `cooldown_s` together, and where they stand.
+/// Checks whether `after_ms`, `for_ms` and `cooldown_s` are allowed here and go together.
 fn read_timing(table: &Section<'_>, context: RuleContext<'_>, calls: bool) {
     for key in ["for_ms", "cooldown_s"] {
         if table.has(key) && !context.of_sensor {
@@ -170,12 +170,12 @@ fn read_timing(table: &Section<'_>, context: RuleContext<'_>, calls: bool) {
         }
     }
     if table.has("for_ms") && table.has("after_ms") {
-        table.error("for_ms", "and after_ms are given together", "keep for_ms, which asks that it is still so");
+        table.error("for_ms", "is given together with after_ms", "keep for_ms, which demands that the state lasts");
     } else if context.of_sensor && calls && table.has("after_ms") {
         table.warning(
             "after_ms",
-            "calls this much later whatever happens meanwhile, also if the sensor is back at rest; \
-             for_ms calls only if it is still so",
+            "calls after this time in any case, also if the sensor is back at rest by then; \
+             for_ms calls only if the state lasts",
         );
     }
 }
@@ -199,12 +199,12 @@ fn read_call(table: &Section<'_>, lines: u32) -> Option<CallAction> {
             Some(bare) => {
                 let is_address = number.contains(['@', ':', '<']);
                 let problem =
-                    if is_address { "is an address; the server knows the host itself" } else { "is no number to call" };
+                    if is_address { "is an address; the server knows the host" } else { "is not a number to call" };
                 table.error("call", format!("\"{shown}\" {problem}"), format!("write the number alone: \"{bare}\""));
             }
             None => table.error(
                 "call",
-                format!("\"{shown}\" is no number to call"),
+                format!("\"{shown}\" is not a number to call"),
                 "write digits, letters and + * # - _ . without spaces",
             ),
         }
@@ -219,7 +219,7 @@ fn read_call(table: &Section<'_>, lines: u32) -> Option<CallAction> {
         table.warning(
             "order",
             format!(
-                "only {at_once} of the {} numbers ring at once: core.lines has no more; the others follow in turn",
+                "only {at_once} of the {} numbers ring at once: core.lines allows no more; the others follow in turn",
                 numbers.len()
             ),
         );
@@ -227,7 +227,8 @@ fn read_call(table: &Section<'_>, lines: u32) -> Option<CallAction> {
     good.then_some(CallAction { numbers, line: line.unwrap_or(LineChoice::Any), ring, order })
 }
 
-/// Digits and what SIP user parts may have beside them.
+/// Whether the station can call this text: 1 to 64 letters, digits and `+*#-_.`, which may all be in the user part of a
+/// SIP address.
 pub(crate) fn is_number(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= 64
@@ -244,9 +245,9 @@ fn read_line(table: &Section<'_>, key: &'static str) -> Option<LineChoice> {
         _ => None,
     };
     if line.is_none() {
-        table.error(key, format!("{} is no line", shown(value)), "write 0, 1 or \"any\"");
+        table.error(key, format!("{} is not a line", shown(value)), "write 0, 1 or \"any\"");
     }
-    line.map(LineChoice::Number)
+    line.map(Line).map(LineChoice::Number)
 }
 
 fn read_hangup(table: &Section<'_>) -> Option<HangupTarget> {
@@ -255,11 +256,12 @@ fn read_hangup(table: &Section<'_>) -> Option<HangupTarget> {
         return Some(HangupTarget::All);
     }
     match &value.kind {
-        ValueKind::I64(0 | 1) => {
-            table.integer("hangup", 0, 1).and_then(|line| u32::try_from(line).ok()).map(HangupTarget::Line)
-        }
+        ValueKind::I64(0 | 1) => table
+            .integer("hangup", 0, 1)
+            .and_then(|line| u32::try_from(line).ok())
+            .map(|line| HangupTarget::Line(Line(line))),
         _ => {
-            table.error("hangup", format!("{} is no line", shown(value)), "write \"all\", 0 or 1");
+            table.error("hangup", format!("{} is not a line", shown(value)), "write \"all\", 0 or 1");
             None
         }
     }
@@ -295,7 +297,7 @@ fn read_output(table: &Section<'_>, outputs: &[OutputPin]) -> Option<Action> {
             table.error("set", "pulse_ms and set are given together", "keep one of them");
             return None;
         }
-        // What it should do is wrong, and has been told.
+        // The value of `pulse_ms` or `set` is wrong, and that error has already been reported.
         (None, None) if table.has("pulse_ms") || table.has("set") => return None,
         (None, None) => {
             table.error("output", "does nothing", "add pulse_ms = 3000, or set = \"on\"");
@@ -315,15 +317,15 @@ fn read_sound(table: &Section<'_>) -> Option<Sound> {
     sound
 }
 
-/// The key `from`: whom a rule is for; `None` where it is absent.
+/// Reads the key `from`, which says for whom a rule is; `None` if it is absent.
 pub(in crate::config) fn read_callers(section: &Section<'_>) -> Option<Vec<NumberPattern>> {
     let texts = section.strings("from")?;
     if texts.is_empty() {
-        section.error("from", "is an empty list: nobody", "write a number, or leave it out");
+        section.error("from", "is an empty list, which admits nobody", "write a number, or leave it out");
     }
     for text in &texts {
         let number = text.trim_end_matches('*');
-        // Of another domain than the account's own.
+        // `100@example.com` is a number of another domain than the account's own.
         let number = match number.split_once('@') {
             Some((user, domain)) if !domain.contains('@') && (!domain.is_empty() || text.ends_with('*')) => user,
             _ => number,
@@ -337,10 +339,10 @@ pub(in crate::config) fn read_callers(section: &Section<'_>) -> Option<Vec<Numbe
         match alone(text) {
             Some(bare) if text.contains(['@', ':', '<']) => section.error(
                 "from",
-                format!("\"{shown}\" is no number; callers are known by their numbers, whatever stands around them"),
+                format!("\"{shown}\" is not a number; callers are identified by their numbers alone"),
                 format!("write the number alone: \"{bare}\""),
             ),
-            _ => section.error("from", format!("\"{shown}\" is no number"), "write a number, or its beginning: \"2*\""),
+            _ => section.error("from", format!("\"{shown}\" is not a number"), "write a number or its start: \"2*\""),
         }
     }
     let pattern = |text: &String| match text.split_once('@') {

@@ -1,4 +1,4 @@
-//! Numbers out of a datagram, in network order; `None` where it ends before.
+//! Reads numbers in network byte order from a datagram. All functions return `None` if the datagram ends before.
 
 pub(super) fn u8_at(datagram: &[u8], at: usize) -> Option<u8> {
     datagram.get(at).copied()

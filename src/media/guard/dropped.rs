@@ -8,33 +8,33 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(usize)]
 pub enum Reason {
-    /// Neither STUN nor DTLS nor SRTP, or none of its length (RFC 7983).
+    /// Neither STUN nor DTLS nor SRTP (RFC 7983), or too long.
     Unknown,
     /// STUN whose header or attributes do not agree with its length (RFC 8489).
     StunMalformed,
     /// A connectivity check without the password of this call.
     StunUnauthenticated,
-    /// A response to nothing that was asked, or a message that nobody needs here.
+    /// A response without a request, or a message that has no use here.
     StunUnexpected,
-    /// From an address that is no candidate of the far end, and that no check has confirmed.
+    /// The address is not a candidate of the far end, and no check has confirmed it.
     Source,
-    /// More in a time than anybody sends who means well.
+    /// Too many datagrams in a short time; no legitimate sender is that fast.
     Rate,
     /// A DTLS record or handshake fragment whose lengths do not agree (RFC 6347).
     DtlsMalformed,
     /// More fragments or bytes than a handshake needs.
     DtlsTooMuch,
-    /// A message in the clear that has no place there, or none any more.
+    /// A message in the clear that is not allowed at this point.
     DtlsClear,
     /// SRTP or SRTCP before there are keys.
     NoKeys,
-    /// An RTP or RTCP header that does not agree with the length (RFC 3550).
+    /// An RTP or RTCP header that does not agree with the length of the packet (RFC 3550).
     RtpMalformed,
-    /// SRTCP that says of itself that it is not encrypted (RFC 3711, section 3.4).
+    /// SRTCP that is marked as not encrypted (RFC 3711, section 3.4).
     SrtcpClear,
     /// A new stream with a payload type that was not negotiated.
     PayloadType,
-    /// One new stream too many.
+    /// A new stream beyond those that a call may have, or one that has not proved yet to be a stream.
     Streams,
 }
 
@@ -47,21 +47,21 @@ impl Reason {
 pub struct DroppedDatagrams {
     /// Neither STUN nor DTLS nor SRTP.
     pub unknown: u64,
-    /// STUN that is none.
+    /// STUN that is malformed.
     pub stun_malformed: u64,
     /// Connectivity checks without the call's password.
     pub stun_unauthenticated: u64,
-    /// STUN that nobody asked for.
+    /// STUN that nobody requested or needs.
     pub stun_unexpected: u64,
-    /// From an address that has no part in the call.
+    /// From an address that does not take part in the call.
     pub source: u64,
-    /// Too many in a time.
+    /// Too many in a short time.
     pub rate: u64,
     /// DTLS whose lengths do not agree.
     pub dtls_malformed: u64,
     /// More DTLS than a handshake needs.
     pub dtls_too_much: u64,
-    /// DTLS in the clear that has no place there.
+    /// DTLS in the clear that is not allowed at this point.
     pub dtls_clear: u64,
     /// SRTP before there are keys.
     pub no_keys: u64,
@@ -76,12 +76,12 @@ pub struct DroppedDatagrams {
 }
 
 impl DroppedDatagrams {
-    /// All of them.
+    /// Returns the number of all dropped datagrams.
     pub fn sum(&self) -> u64 {
         self.named().iter().map(|(_, count)| count).sum()
     }
 
-    /// Each with its name.
+    /// Returns each count with its name.
     pub fn named(&self) -> [(&'static str, u64); Reason::COUNT] {
         [
             ("unknown", self.unknown),
@@ -102,19 +102,19 @@ impl DroppedDatagrams {
     }
 }
 
-/// Counts for all calls of a station.
+/// Counts dropped datagrams for all calls of a station.
 #[derive(Debug, Default)]
 pub struct DropCounters([AtomicU64; Reason::COUNT]);
 
 impl DropCounters {
-    /// One more.
+    /// Counts one more datagram.
     pub fn count(&self, reason: Reason) {
         if let Some(count) = self.0.get(reason as usize) {
             count.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// What was counted so far.
+    /// Returns the current counts.
     pub fn read(&self) -> DroppedDatagrams {
         let of = |reason: Reason| self.0.get(reason as usize).map_or(0, |count| count.load(Ordering::Relaxed));
         DroppedDatagrams {

@@ -1,8 +1,8 @@
-//! Which DTLS may reach the library (RFC 6347).
+//! Decides which DTLS records may reach the library (RFC 6347).
 //!
-//! The library collects handshake fragments without a bound, recurses once for each, and keeps what is of the next
-//! epoch until it has keys for it. What is in the clear can come from anybody, so no more of it passes than a handshake
-//! needs, and after the handshake nothing but what was there before.
+//! The library collects handshake fragments without a limit, recurses once for each of them, and keeps records of the
+//! next epoch until it has keys for them. Records in the clear can come from anybody. So no more of them pass than a
+//! handshake needs, and after the handshake only repetitions of what has passed before.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -14,19 +14,19 @@ use super::rate::Rate;
 
 const RECORD_HEADER: usize = 13;
 const HANDSHAKE_HEADER: usize = 12;
-/// Records in one datagram.
+/// Maximum number of records in one datagram.
 const MAX_RECORDS: usize = 32;
-/// Fragments of one message.
+/// Maximum number of fragments of one message.
 const MAX_FRAGMENTS: usize = 64;
-/// Octets of one message: the largest are chains of certificates.
+/// Maximum number of octets of one message. The largest messages are chains of certificates.
 const MAX_MESSAGE: u32 = 16 * 1024;
-/// Octets of all messages of a handshake.
+/// Maximum number of octets of all messages of a handshake.
 const MAX_HANDSHAKE: usize = 64 * 1024;
-/// Messages of one side in a handshake: there are ten at most.
+/// Maximum number of messages of one side in a handshake. Real handshakes have ten at most.
 const MAX_MESSAGES: u16 = 16;
-/// A fragment may come again so often: a lost answer makes the far end repeat itself.
+/// A fragment may come this many times: if an answer is lost, the far end repeats its messages.
 const MAX_REPEATS: u8 = 16;
-/// An encrypted record that ends a handshake is no longer than this.
+/// Maximum length of an encrypted record that ends a handshake.
 const MAX_FINISHED: usize = 160;
 
 const CHANGE_CIPHER_SPEC: u8 = 20;
@@ -50,17 +50,17 @@ struct Fragment<'a> {
     body: &'a [u8],
 }
 
-/// What has come of one message.
+/// What has arrived of one message.
 #[derive(Debug, Default)]
 struct Message {
     kind: u8,
     length: u32,
     octets: u32,
-    /// Each with how often it came.
+    /// The digest of each fragment, with the number of times that it came.
     fragments: HashMap<u64, u8>,
 }
 
-/// Which part we have, once we have said something.
+/// Our role, which is known once we have sent something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
     Client,
@@ -75,9 +75,9 @@ pub(super) struct Handshake {
     role: Option<Role>,
     established: bool,
     closed: bool,
-    /// Records that the library would keep until it has keys.
+    /// For records that the library would keep until it has keys.
     early: Rate,
-    /// Repeats of the far end's last flight.
+    /// For repetitions of the far end's last flight.
     repeats: Rate,
 }
 
@@ -101,12 +101,12 @@ impl Handshake {
         self.established = true;
     }
 
-    /// The library has said goodbye: it answers that of the far end, or gives a handshake up.
+    /// Whether the library has sent an alert, because the far end sent one or because it gives up a handshake.
     pub(super) fn is_closed(&self) -> bool {
         self.closed
     }
 
-    /// Looks at what the library sends.
+    /// Notes a datagram that the library sends.
     pub(super) fn outgoing(&mut self, datagram: &[u8]) {
         let mut rest = datagram;
         for _ in 0..MAX_RECORDS {
@@ -134,7 +134,7 @@ impl Handshake {
             records.push(record);
             rest = next;
         }
-        // All of them are sound before any of them counts.
+        // All records are checked before any of them is counted.
         let mut fragments = Vec::new();
         for record in &records {
             match (record.epoch, record.kind) {
@@ -166,7 +166,7 @@ impl Handshake {
         fragments.iter().try_for_each(|fragment| self.take(fragment))
     }
 
-    /// The fragments in a record, each with all of what it says it has.
+    /// Returns the fragments in a record. Each must have all of the data that its header announces.
     fn fragments<'a>(&self, body: &'a [u8]) -> Result<Vec<Fragment<'a>>, Reason> {
         let mut fragments = Vec::new();
         let mut rest = body;
@@ -178,7 +178,8 @@ impl Handshake {
             if !self.expects(fragment.kind) {
                 return Err(Reason::DtlsClear);
             }
-            // The library takes the rest of a record for the data of a message that it has the beginning of.
+            // If a record begins with a part of a message, the library takes the whole rest of the record for data of
+            // this message.
             let whole = fragment.body.len() == usize::try_from(fragment.length).unwrap_or_default();
             if !whole && !next.is_empty() {
                 return Err(Reason::DtlsMalformed);
@@ -191,7 +192,7 @@ impl Handshake {
         }
     }
 
-    /// Whether a message has a place in the clear, from the other part (RFC 5246, section 7.4).
+    /// Whether the other side may send this message in the clear (RFC 5246, section 7.4).
     fn expects(&self, kind: u8) -> bool {
         match self.role {
             // Server hello, hello verify request, ticket, certificate, key exchange, certificate request, hello done.
@@ -239,10 +240,10 @@ impl Handshake {
     }
 }
 
-/// The first record, and what follows it.
+/// Returns the first record and what follows it.
 fn record(datagram: &[u8]) -> Option<(Record<'_>, &[u8])> {
     let kind = u8_at(datagram, 0).filter(|kind| (CHANGE_CIPHER_SPEC..=APPLICATION_DATA).contains(kind))?;
-    // DTLS 1.0 in a first client hello, DTLS 1.2 else.
+    // The version is DTLS 1.0 in a first client hello, and DTLS 1.2 otherwise.
     u16_at(datagram, 1).filter(|version| matches!(version, 0xFEFF | 0xFEFD))?;
     let epoch = u16_at(datagram, 3)?;
     let end = RECORD_HEADER + usize::from(u16_at(datagram, 11)?);
@@ -250,7 +251,7 @@ fn record(datagram: &[u8]) -> Option<(Record<'_>, &[u8])> {
     Some((Record { kind, epoch, body }, datagram.get(end..)?))
 }
 
-/// The first fragment, and what follows it. One that carries nothing is none, unless its message is empty.
+/// Returns the first fragment and what follows it. A fragment without data is malformed, unless its message is empty.
 fn fragment(body: &[u8]) -> Option<(Fragment<'_>, &[u8])> {
     let (kind, length, sequence) = (u8_at(body, 0)?, u24_at(body, 1)?, u16_at(body, 4)?);
     let (offset, size) = (u24_at(body, 6)?, u24_at(body, 9)?);

@@ -1,12 +1,14 @@
-//! Stands between the socket and the media library: datagram, source and state in; pass or drop with a reason out.
+//! Stands between the socket and the media library. From a datagram, its source and the state of the call it decides
+//! whether the datagram passes, or for which reason it is dropped.
 //!
-//! Anybody on the network can send to the media port, and can forge the far end's address. The library takes much on
-//! trust that nobody has proved yet (`docs/workarounds.md` has a list), so it sees only what can be legitimate: each
-//! rule holds by itself, whoever the source seems to be. The guard holds no key but that of connectivity checks. What
-//! it cannot know it is told, or sees in what the library sends: whoever gets an answer to a check has proved the
-//! password of the call, and a DTLS alert that goes out is the end of DTLS.
+//! Anybody on the network can send to the media port, and can forge the address of the far end. The library trusts much
+//! of what it receives before anybody has proved who sent it (docs/workarounds.md, "The media library: what a stranger
+//! can send"). So it sees only what can be legitimate, and each rule holds by itself, whatever the source seems to be.
+//! The guard has no keys except those of connectivity checks. Everything else it is told, or sees in what the library
+//! sends: an address that gets an answer to a check has proved that it knows the password of the call, and an outgoing
+//! DTLS alert is the end of DTLS.
 //!
-//! Pure: no socket, no clock.
+//! The guard is pure: it has no socket and no clock.
 
 mod bytes;
 mod dropped;
@@ -29,49 +31,50 @@ use rate::Rate;
 use srtp::Streams;
 use stun::{Kind, Message};
 
-/// Nothing longer comes over an Ethernet.
+/// Octets of the longest datagram that passes. Ethernet carries no longer ones.
 const MAX_DATAGRAM: usize = 2048;
-/// Addresses of the far end: its candidates, and those that a check has confirmed.
+/// Number of addresses of the far end that are kept: its candidates, and those that a check has confirmed.
 const MAX_SOURCES: usize = 320;
-/// Requests of ours that wait for a response.
+/// Number of our requests that can wait for a response.
 const MAX_TRANSACTIONS: usize = 1024;
-/// A response later than this is to nothing.
+/// A response is accepted for this long after its request.
 const TRANSACTION_LIFETIME: Duration = Duration::from_secs(10);
-/// Checks of the far end that are remembered: those of half an hour.
+/// Number of the far end's checks that are remembered: those of half an hour.
 const MAX_CHECKS: usize = 4096;
-/// A response may be repeated by the network.
+/// Number of responses to one request that pass, since the network may repeat a response.
 const MAX_RESPONSES: u8 = 8;
-/// ICE credentials of ours that may be in use: those of the last descriptions.
+/// Number of our ICE credentials that are kept: those of the last descriptions.
 const MAX_CREDENTIALS: usize = 3;
-/// Channels of TURN servers.
+/// Number of channels of TURN servers that are kept.
 const MAX_CHANNELS: usize = 320;
-/// STUN and TURN servers.
+/// Number of STUN and TURN servers that are kept.
 const MAX_SERVERS: usize = 16;
 
-/// Without flow label and scope, and IPv4 as IPv4: the same machine is one address.
+/// An address without flow label and scope id, and with IPv4-mapped addresses as IPv4. So the same machine always has
+/// the same address.
 type Address = (IpAddr, u16);
 
 fn address(address: SocketAddr) -> Address {
     (address.ip().to_canonical(), address.port())
 }
 
-/// How many connectivity checks may come in a time.
+/// Limits of the rate of connectivity checks.
 #[derive(Debug)]
 struct CheckRates {
-    /// Those whose proof is looked at.
+    /// For checks whose message integrity is verified.
     proofs: Rate,
-    /// Those that have one.
+    /// For checks whose message integrity is valid.
     proved: Rate,
 }
 
-/// What one address of the far end may send in a time.
+/// Limits of what one address of the far end may send.
 #[derive(Debug)]
 struct Source {
     checks: CheckRates,
     dtls: Rate,
-    /// Of streams that are known.
+    /// For streams that are known to be the far end's.
     media: Rate,
-    /// Of streams that are not.
+    /// For other streams.
     noise: Rate,
     used: Instant,
 }
@@ -81,7 +84,8 @@ impl Source {
         Self {
             checks: CheckRates { proofs: Rate::new(1000, 4000.0), proved: Rate::new(100, 100.0) },
             dtls: Rate::new(100, 100.0),
-            // A hundred times what a call sends, and no load: what is forged must not take the place of what is not.
+            // About a hundred times what a call sends, which is still no load. Forged packets must not take the place
+            // of real ones.
             media: Rate::new(2000, 8000.0),
             noise: Rate::new(100, 200.0),
             used: now,
@@ -100,14 +104,14 @@ struct Transaction {
 #[derive(Debug)]
 pub struct Guard {
     sources: HashMap<Address, Source>,
-    /// Checks from anybody else, together.
+    /// Limits for the checks of all other addresses together.
     strangers: CheckRates,
     credentials: VecDeque<(String, hmac::Key)>,
     transactions: HashMap<[u8; 12], Transaction>,
-    /// Checks that have passed, oldest first, and where each came from.
+    /// Transactions of the checks that have passed, oldest first, and the address that each came from.
     checks: VecDeque<[u8; 12]>,
     seen_checks: HashMap<[u8; 12], Address>,
-    /// TURN servers, by what is asked of them.
+    /// TURN servers, known by the requests that the library sends to them.
     relays: VecDeque<Address>,
     channels: HashMap<(Address, u16), SocketAddr>,
     handshake: Handshake,
@@ -132,7 +136,7 @@ impl Default for Guard {
 }
 
 impl Guard {
-    /// ICE credentials of a description of ours (RFC 8839, section 5.4).
+    /// Adds the ICE credentials of a description of ours (RFC 8839, section 5.4).
     pub fn local_credentials(&mut self, ufrag: &str, password: &str) {
         if self.credentials.iter().any(|(known, _)| known == ufrag) {
             return;
@@ -143,33 +147,34 @@ impl Guard {
         self.credentials.push_back((ufrag.to_owned(), stun::key(password)));
     }
 
-    /// Where the far end may send from, by its own word.
+    /// Adds an address that the far end may send from, according to its candidates.
     pub fn remote_candidate(&mut self, candidate: SocketAddr, now: Instant) {
         self.admit(address(candidate), now);
     }
 
-    /// A payload type that either description names.
+    /// Adds a payload type that one of the two descriptions names.
     pub fn payload_type(&mut self, number: u8) {
         self.streams.allow_payload_type(number);
     }
 
-    /// A stream of the far end: its description names it, or the library has found a packet of it authentic.
+    /// Adds a stream of the far end: its description names the stream, or the library has found a packet of it
+    /// authentic.
     pub fn stream(&mut self, ssrc: u32) {
         self.streams.know(ssrc);
     }
 
-    /// DTLS has given keys.
+    /// Notes that DTLS has produced the keys of SRTP.
     pub fn keys_up(&mut self, protection: Protection) {
         self.handshake.keys_up();
         self.streams.keys_up(protection);
     }
 
-    /// DTLS is over: the library has said goodbye, or answered that of the far end.
+    /// Whether DTLS is closed: the library has sent an alert, by itself or in answer to one of the far end.
     pub fn is_closed(&self) -> bool {
         self.handshake.is_closed()
     }
 
-    /// Looks at what the library sends.
+    /// Notes a datagram that the library sends.
     pub fn outgoing(&mut self, datagram: &[u8], to: SocketAddr, now: Instant) {
         self.sent(datagram, to, now, true);
     }
@@ -190,7 +195,7 @@ impl Guard {
         }
         let Some(message) = Message::read(datagram) else { return };
         match message.kind {
-            // Only a check that was made with our password gets an answer.
+            // The library answers only a check that was made with our password.
             Kind::BindingSuccess => self.admit(address(to), now),
             Kind::SendIndication if outer => {
                 if let (Some(peer), Some(inner)) = (message.peer(), message.data()) {
@@ -245,11 +250,11 @@ impl Guard {
         self.sources.insert(source, Source::new(now));
     }
 
-    /// Whether a datagram may reach the library.
+    /// Decides whether a datagram may reach the library.
     ///
     /// # Errors
     ///
-    /// Why not.
+    /// The reason why it is dropped.
     pub fn incoming(&mut self, datagram: &[u8], from: SocketAddr, now: Instant) -> Result<(), Reason> {
         self.received(datagram, address(from), now, true)
     }
@@ -265,7 +270,7 @@ impl Guard {
                 let source = self.sources.get_mut(&from).ok_or(Reason::Source)?;
                 self.handshake.check(datagram, now)?;
                 source.used = now;
-                // What is dropped for what it is costs the far end nothing of its share.
+                // A datagram that is dropped for its content does not count against the rate of the far end.
                 source.dtls.admits(now).then_some(()).ok_or(Reason::Rate)
             }
             Some(64..=79) if outer && self.relays.contains(&from) => {
@@ -308,7 +313,8 @@ impl Guard {
         }
     }
 
-    /// The library settles who controls before it looks at the proof, so it is looked at here.
+    /// Checks a connectivity check. The library settles the ICE roles before it verifies the message integrity, so the
+    /// guard verifies it first (docs/workarounds.md, "rtc-ice: roles change before authentication").
     fn check(&mut self, message: &Message<'_>, from: Address, now: Instant) -> Result<(), Reason> {
         let addressee = message.addressee().ok_or(Reason::StunUnauthenticated)?;
         let (_, key) =
@@ -316,9 +322,9 @@ impl Guard {
         let rates = self.sources.get_mut(&from).map_or(&mut self.strangers, |source| &mut source.checks);
         rates.proofs.admits(now).then_some(()).ok_or(Reason::Rate)?;
         message.is_authentic(key).then_some(()).ok_or(Reason::StunUnauthenticated)?;
-        // What has no proof costs those nothing that have one.
+        // Checks with an invalid message integrity do not count against the rate of valid ones.
         rates.proved.admits(now).then_some(()).ok_or(Reason::Rate)?;
-        // One that somebody else has heard and sends again is not that somebody's.
+        // A check that somebody has overheard and sends again from another address is not accepted.
         match self.seen_checks.get(&message.transaction) {
             Some(known) if *known != from => return Err(Reason::StunUnauthenticated),
             Some(_) => {}

@@ -1,8 +1,8 @@
-//! How many datagrams of a kind may pass in a time.
+//! Limits how many datagrams of a kind may pass.
 
 use std::time::Instant;
 
-/// A token bucket: so many at once, and then so many a second.
+/// A token bucket: `burst` datagrams may pass at once, and after that `per_second`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rate {
     burst: f32,
@@ -17,7 +17,7 @@ impl Rate {
         Self { burst, per_second, left: burst, at: None }
     }
 
-    /// Takes one, if there is one.
+    /// Takes a token. Returns whether there was one.
     pub(super) fn admits(&mut self, now: Instant) -> bool {
         let passed = self.at.map_or(0.0, |at| now.saturating_duration_since(at).as_secs_f32());
         self.at = Some(now);
@@ -44,7 +44,7 @@ mod tests {
         assert_eq!(passed(&mut rate, start), 3);
         assert_eq!(passed(&mut rate, start + Duration::from_millis(400)), 0);
         assert_eq!(passed(&mut rate, start + Duration::from_millis(1600)), 3);
-        // A clock that goes back gives nothing.
+        // A clock that goes back adds no tokens.
         assert_eq!(passed(&mut rate, start), 0);
     }
 }

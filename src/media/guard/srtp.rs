@@ -1,7 +1,7 @@
-//! Which SRTP and SRTCP may reach the library (RFC 3711, RFC 7714).
+//! Decides which SRTP and SRTCP may reach the library (RFC 3711, RFC 7714).
 //!
-//! The library keeps state for each SSRC that it sees, before it has checked that a packet is authentic. So a new one
-//! passes only if it behaves as a stream does, and only a few of them pass at all.
+//! The library keeps state for each SSRC that it sees, before it has checked that a packet is authentic. So a new SSRC
+//! passes only if it behaves like a stream, and only a few of them pass at all.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use super::bytes::{u8_at, u16_at, u32_at};
 use super::dropped::Reason;
 use super::rate::Rate;
 
-/// How packets are protected.
+/// How SRTP packets are protected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protection {
     /// AES in counter mode, with a tag of 80 bits (RFC 3711).
@@ -22,7 +22,7 @@ pub enum Protection {
 }
 
 impl Protection {
-    /// Octets behind the word that holds the E bit of SRTCP.
+    /// Number of octets after the word that holds the E bit of SRTCP.
     fn behind_index(self) -> usize {
         match self {
             Self::AesCm => 10,
@@ -30,7 +30,7 @@ impl Protection {
         }
     }
 
-    /// The shortest SRTCP packet: header, sender, index and tag.
+    /// Length of the shortest SRTCP packet: header, SSRC of the sender, index and tag.
     fn shortest_srtcp(self) -> usize {
         match self {
             Self::AesCm => 8 + 4 + 10,
@@ -39,23 +39,24 @@ impl Protection {
     }
 }
 
-/// Streams that are known to be the far end's, or tried.
+/// Number of streams that are kept: known ones of the far end, and those on trial.
 const MAX_STREAMS: usize = 16;
-/// Streams whose first packet was seen.
+/// Number of new streams that are remembered until they have sent enough packets in a row.
 const MAX_NEWCOMERS: usize = 32;
-/// Streams in a call that are tried: the library keeps each of them.
+/// Number of streams that may be tried in one call, because the library keeps each of them.
 const MAX_TRIALS: u32 = 128;
-/// Packets of a stream that may pass without any of them being authentic.
+/// Number of packets of a stream that may pass while none of them has been authentic.
 const TRIAL_PACKETS: u16 = 32;
-/// A stream of so many packets in a row passes in any case: noise that goes to such lengths is no flood.
+/// A stream of this many packets in a row passes in any case: noise that needs this many packets for each stream is not
+/// a flood.
 const LONG_RUN: u16 = 25;
-/// The next packet of a stream follows its first one within this time.
+/// The next packet of a new stream must follow the last one within this time.
 const NEWCOMER_PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone, Copy)]
 struct Stream {
     ssrc: u32,
-    /// The library has taken a packet of it as authentic, or the far end's description names it.
+    /// The library has found a packet of it authentic, or the far end's description names it.
     known: bool,
     passed: u16,
 }
@@ -65,7 +66,7 @@ struct Newcomer {
     ssrc: u32,
     sequence: u16,
     at: Instant,
-    /// Packets in a row.
+    /// Number of packets in a row.
     run: u16,
 }
 
@@ -77,7 +78,7 @@ pub(super) struct Streams {
     newcomers: VecDeque<Newcomer>,
     trials: u32,
     trial_rate: Rate,
-    /// Those that begin with a report, which nothing but its proof tells from noise.
+    /// For streams that begin with a report. Only its authentication tag distinguishes a report from noise.
     report_rate: Rate,
 }
 
@@ -104,7 +105,7 @@ impl Streams {
         self.payload_types |= 1_u128.checked_shl(u32::from(number)).unwrap_or_default();
     }
 
-    /// A stream of the far end, by its own word in the description or by an authentic packet.
+    /// Adds a stream of the far end: the description names it, or a packet of it was authentic.
     pub(super) fn know(&mut self, ssrc: u32) {
         if let Some(stream) = self.streams.iter_mut().find(|stream| stream.ssrc == ssrc) {
             stream.known = true;
@@ -115,14 +116,14 @@ impl Streams {
 
     fn insert(&mut self, stream: Stream) {
         while self.streams.len() >= MAX_STREAMS {
-            // The oldest one that never proved anything goes first.
+            // The oldest one that is not known goes first.
             let oldest = self.streams.iter().position(|stream| !stream.known).unwrap_or_default();
             self.streams.remove(oldest);
         }
         self.streams.push_back(stream);
     }
 
-    /// Gives whether the packet is of a stream that is known to be the far end's.
+    /// Returns whether the packet belongs to a stream that is known to be the far end's.
     pub(super) fn check(&mut self, packet: &[u8], now: Instant) -> Result<bool, Reason> {
         let protection = self.protection.ok_or(Reason::NoKeys)?;
         if is_rtcp(packet) { self.check_rtcp(packet, protection, now) } else { self.check_rtp(packet, now) }
@@ -136,7 +137,7 @@ impl Streams {
         if self.payload_types & 1_u128.checked_shl(u32::from(number)).unwrap_or_default() == 0 {
             return Err(Reason::PayloadType);
         }
-        // A stream is two packets in a row (RFC 3550, appendix A.1), which noise is not.
+        // A stream has at least two packets in a row (RFC 3550, appendix A.1). Noise does not.
         let before = self.newcomers.iter().position(|newcomer| newcomer.ssrc == ssrc);
         let run = before.and_then(|at| self.newcomers.remove(at)).map_or(1, |before| {
             let step = sequence.wrapping_sub(before.sequence);
@@ -147,7 +148,7 @@ impl Streams {
             return Ok(self.try_stream(ssrc));
         }
         if self.newcomers.len() >= MAX_NEWCOMERS {
-            // Whoever has shown least goes first.
+            // The one with the fewest packets in a row goes first.
             let least = (0..self.newcomers.len()).min_by_key(|at| self.newcomers.get(*at).map(|newcomer| newcomer.run));
             least.and_then(|at| self.newcomers.remove(at));
         }
@@ -156,7 +157,7 @@ impl Streams {
     }
 
     fn check_rtcp(&mut self, packet: &[u8], protection: Protection, now: Instant) -> Result<bool, Reason> {
-        // The header says how long the first report is; it stands in the clear.
+        // The header is in the clear and holds the length of the first report.
         let words = usize::from(u16_at(packet, 2).ok_or(Reason::RtpMalformed)?);
         let trailer = protection.shortest_srtcp() - 8;
         if packet.len() < protection.shortest_srtcp() || (words + 1) * 4 + trailer > packet.len() {
@@ -176,14 +177,14 @@ impl Streams {
         Ok(self.try_stream(ssrc))
     }
 
-    /// Lets a stream pass for a while; it is not known by that.
+    /// Lets a stream pass on trial. It does not become known by this.
     fn try_stream(&mut self, ssrc: u32) -> bool {
         self.trials = self.trials.saturating_add(1);
         self.insert(Stream { ssrc, known: false, passed: 1 });
         false
     }
 
-    /// The verdict on a packet of a stream that has passed before.
+    /// Returns the verdict on a packet of a stream that is known or on trial, and `None` for a new stream.
     fn check_stream(&mut self, ssrc: u32) -> Option<Result<bool, Reason>> {
         let stream = self.streams.iter_mut().find(|stream| stream.ssrc == ssrc)?;
         if stream.known {
@@ -198,7 +199,7 @@ impl Streams {
     }
 }
 
-/// Payload type, sequence number and SSRC of a packet whose lengths agree.
+/// Returns payload type, sequence number and SSRC of a packet whose lengths agree.
 fn rtp_header(packet: &[u8]) -> Option<(u8, u16, u32)> {
     let first = u8_at(packet, 0)?;
     (first >> 6 == 2).then_some(())?;
@@ -206,7 +207,7 @@ fn rtp_header(packet: &[u8]) -> Option<(u8, u16, u32)> {
     if first & 0x10 != 0 {
         header += 4 + 4 * usize::from(u16_at(packet, header + 2)?);
     }
-    // There is something behind the header, if only a tag.
+    // After the header there is at least an authentication tag.
     (packet.len() >= header + 10).then_some(())?;
     Some((u8_at(packet, 1)? & 0x7F, u16_at(packet, 2)?, u32_at(packet, 8)?))
 }

@@ -1,4 +1,4 @@
-//! STUN and TURN as they lie on the wire (RFC 8489, RFC 8656): just as much as the guard decides by.
+//! Reads STUN and TURN messages (RFC 8489, RFC 8656): only as much of them as the guard needs for its decisions.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -9,28 +9,28 @@ use super::bytes::{u16_at, u32_at};
 const HEADER: usize = 20;
 const MAGIC_COOKIE: u32 = 0x2112_A442;
 const MESSAGE_INTEGRITY: u16 = 0x0008;
-/// Type and length of the checksum (RFC 8489, section 14.7).
+/// Type and length of the checksum attribute (RFC 8489, section 14.7).
 const FINGERPRINT: [u8; 4] = [0x80, 0x28, 0, 4];
 const USERNAME: u16 = 0x0006;
 const CHANNEL_NUMBER: u16 = 0x000C;
 const XOR_PEER_ADDRESS: u16 = 0x0012;
 const DATA: u16 = 0x0013;
-/// Attributes of one message; real ones have some ten.
+/// Maximum number of attributes in one message. Real messages have about ten.
 const MAX_ATTRIBUTES: usize = 32;
 
-/// Kinds of message that the guard tells apart: method and class together.
+/// Kinds of messages that the guard distinguishes: method and class together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     BindingRequest,
     BindingSuccess,
-    /// Any request but that of a connectivity check.
+    /// Any other request.
     Request,
     ChannelBindRequest,
-    /// The answer to a request.
+    /// Any other response, including errors.
     Response,
-    /// What a TURN server relays.
+    /// Holds a datagram that a TURN server relays to us.
     DataIndication,
-    /// What we let a TURN server relay.
+    /// Holds a datagram of ours that a TURN server is to relay.
     SendIndication,
     Indication,
 }
@@ -52,7 +52,7 @@ impl<'a> Message<'a> {
         }
         let transaction = raw.get(8..HEADER)?.try_into().ok()?;
         let message = Self { raw, kind, transaction };
-        // Each attribute ends in the message.
+        // Each attribute must end inside the message.
         let mut at = HEADER;
         for _ in 0..MAX_ATTRIBUTES {
             if at == raw.len() {
@@ -63,7 +63,7 @@ impl<'a> Message<'a> {
         None
     }
 
-    /// Type, value and where the next one begins.
+    /// Returns the type and the value of an attribute, and where the next one begins.
     fn attribute_at(&self, at: usize) -> Option<(u16, &'a [u8], usize)> {
         let length = usize::from(u16_at(self.raw, at + 2)?);
         let value = self.raw.get(at + 4..at + 4 + length)?;
@@ -83,14 +83,15 @@ impl<'a> Message<'a> {
         None
     }
 
-    /// Whom a connectivity check is for, by the name of our ICE credentials (RFC 8445, section 7.2.2).
+    /// Returns whom a connectivity check is for: the user name fragment of our ICE credentials (RFC 8445, section
+    /// 7.2.2).
     pub(super) fn addressee(&self) -> Option<&'a str> {
         let (_, value) = self.attribute(USERNAME)?;
         std::str::from_utf8(value).ok()?.split_once(':').map(|(ours, _)| ours)
     }
 
-    /// Whether it was made with this password (RFC 8489, section 14.5). Attributes behind the proof count for nothing,
-    /// so there is none but a checksum.
+    /// Whether the message was made with this password (RFC 8489, section 14.5). Attributes after the message integrity
+    /// are not protected, so only a checksum may follow it.
     pub(super) fn is_authentic(&self, key: &hmac::Key) -> bool {
         let Some((at, tag)) = self.attribute(MESSAGE_INTEGRITY) else { return false };
         let behind = self.raw.get(at + 24..).unwrap_or_default();
@@ -106,7 +107,7 @@ impl<'a> Message<'a> {
         hmac::verify(key, &signed, tag).is_ok()
     }
 
-    /// The address that a TURN server relays for.
+    /// Returns the address of the peer whose datagrams a TURN server relays.
     pub(super) fn peer(&self) -> Option<SocketAddr> {
         let (_, value) = self.attribute(XOR_PEER_ADDRESS)?;
         let port = u16_at(value, 2)? ^ 0x2112;
@@ -123,21 +124,21 @@ impl<'a> Message<'a> {
         Some(SocketAddr::new(address, port))
     }
 
-    /// The datagram that a TURN server relays.
+    /// Returns the datagram that a TURN server relays.
     pub(super) fn data(&self) -> Option<&'a [u8]> {
         self.attribute(DATA).map(|(_, value)| value)
     }
 
-    /// The channel that a request asks for.
+    /// Returns the channel number that a request asks for.
     pub(super) fn channel(&self) -> Option<u16> {
         u16_at(self.attribute(CHANNEL_NUMBER)?.1, 0)
     }
 }
 
-/// Channel and datagram of TURN channel data (RFC 8656, section 12.4).
+/// Returns the channel and the datagram of TURN channel data (RFC 8656, section 12.4).
 pub(super) fn channel_data(raw: &[u8]) -> Option<(u16, &[u8])> {
     let (channel, length) = (u16_at(raw, 0)?, usize::from(u16_at(raw, 2)?));
-    // UDP needs no padding, and may have it.
+    // Over UDP, padding is optional.
     (raw.len() - 4 < length + 4).then_some(())?;
     Some((channel, raw.get(4..4 + length)?))
 }

@@ -1,4 +1,4 @@
-//! What passes and what does not, datagram by datagram.
+//! Which datagrams pass and which do not.
 
 use super::*;
 
@@ -102,17 +102,17 @@ fn a_check_passes_with_the_password_of_the_call_from_anywhere() {
     assert_eq!(
         guard.incoming(&check(PASSWORD), at(FAR_END), now),
         Err(Reason::StunUnauthenticated),
-        "somebody else has heard it"
+        "somebody else has overheard it and sends it again"
     );
     assert_eq!(guard.incoming(&check("another"), at(STRANGER), now), Err(Reason::StunUnauthenticated));
     assert_eq!(
         guard.incoming(&stun(1, &[(6, b"ours:theirs")], None), at(FAR_END), now),
         Err(Reason::StunUnauthenticated)
     );
-    // Roles are not to be settled by whoever sends this without a proof (RFC 8445, section 7.3.1.1).
+    // A check without a valid message integrity must not change the ICE roles (RFC 8445, section 7.3.1.1).
     let role = stun(1, &[(6, b"ours:theirs"), (0x802A, &[0xFF; 8])], Some("another"));
     assert_eq!(guard.incoming(&role, at(FAR_END), now), Err(Reason::StunUnauthenticated));
-    // What stands behind the proof is not proved.
+    // Attributes after the message integrity are not protected.
     let mut nominated = check(PASSWORD);
     nominated.extend([0, 0x25, 0, 0, 0, 0, 0, 0]);
     nominated[3] += 8;
@@ -136,7 +136,7 @@ fn a_response_passes_to_what_was_asked_and_from_whom_it_was_asked() {
     assert_eq!(guard.incoming(&response, at(STRANGER), now), Err(Reason::StunUnexpected));
     assert_eq!(guard.incoming(&response, at(FAR_END), now), Ok(()));
     assert_eq!(guard.incoming(&response, at(FAR_END), now + Duration::from_secs(11)), Err(Reason::StunUnexpected));
-    // An indication proves nothing, and would count as a sign of life.
+    // An indication is not authenticated, and the library would count it as a sign of life.
     assert_eq!(guard.incoming(&stun(0x0011, &[], None), at(FAR_END), now), Err(Reason::StunUnexpected));
 }
 
@@ -147,7 +147,7 @@ fn a_flood_of_checks_leaves_room_for_the_far_end() {
     assert!(flood <= 100, "{flood}");
     for from in [STRANGER, FAR_END] {
         let forged = (0..900).filter(|_| guard.incoming(&check("another"), at(from), now).is_ok()).count();
-        assert_eq!(forged, 0, "and what has no proof takes none of it");
+        assert_eq!(forged, 0, "forged checks do not pass and do not use up the limit");
     }
     let mut other = check(PASSWORD);
     other[8..20].fill(9);
@@ -207,7 +207,7 @@ fn a_handshake_takes_sixty_four_fragments_and_sixteen_kibibytes_of_a_message() {
     assert_eq!(passed, 64);
     let huge = record(22, 0, &handshake(1, 17_000, 1, 0, b"x"));
     assert_eq!(guard.incoming(&huge, at(FAR_END), now), Err(Reason::DtlsTooMuch));
-    // Each message may be long, all of them together may not.
+    // Each message alone may be long, but not all of them together.
     let mut octets = 0;
     for sequence in 1..16 {
         for part in 0..12_u32 {
@@ -242,7 +242,7 @@ fn nothing_ends_a_call_in_the_clear() {
     for forged in [close, other, record(20, 0, &[1]), record(23, 0, b"x"), record(22, 2, &[0; 40])] {
         assert!(before.incoming(&forged, at(FAR_END), now).is_err());
     }
-    // The last flight comes again where our answer to it was lost, and not without end.
+    // The far end repeats its last flight if our answer to it was lost. Only a limited number of repetitions passes.
     let repeats = (0..100).filter(|_| before.incoming(&hello(), at(FAR_END), now).is_ok()).count();
     assert_eq!(repeats, 4);
     assert_eq!(before.incoming(&record(21, 1, &[0; 26]), at(FAR_END), now), Ok(()));
@@ -308,10 +308,10 @@ fn a_flood_of_new_streams_does_not_pass_and_does_not_cost_the_real_one() {
         now += Duration::from_millis(1);
         passed += usize::from(guard.incoming(&rtp(96, 7, ssrc), at(FAR_END), now).is_ok());
     }
-    assert_eq!(passed, 0, "one packet is no stream");
+    assert_eq!(passed, 0, "one packet is not a stream");
     assert_eq!(guard.incoming(&rtp(97, 1, 5), at(FAR_END), now), Err(Reason::PayloadType));
     now += Duration::from_secs(1);
-    // Two in a row are one.
+    // Two packets in a row are a stream.
     assert_eq!(guard.incoming(&rtp(96, 1, 5), at(FAR_END), now), Err(Reason::Streams));
     assert_eq!(guard.incoming(&rtp(96, 2, 5), at(FAR_END), now), Ok(()));
     guard.stream(5);
@@ -320,7 +320,7 @@ fn a_flood_of_new_streams_does_not_pass_and_does_not_cost_the_real_one() {
         now += Duration::from_millis(20);
         let _ = guard.incoming(&rtp(96, 1, ssrc), at(FAR_END), now);
         tried += usize::from(guard.incoming(&rtp(96, 2, ssrc), at(FAR_END), now).is_ok());
-        assert_eq!(guard.incoming(&rtp(96, 3, 5), at(FAR_END), now), Ok(()), "the real one is never in doubt");
+        assert_eq!(guard.incoming(&rtp(96, 3, 5), at(FAR_END), now), Ok(()), "the real stream always passes");
     }
     assert!((1..=128).contains(&tried), "{tried}");
 }
@@ -336,7 +336,7 @@ fn a_stream_that_is_never_authentic_ends() {
     assert_eq!(passed, 32);
 }
 
-/// A TURN server is a road, not a friend: what comes by it is looked at like everything else.
+/// A TURN server only carries datagrams. What it relays is checked like everything else.
 #[test]
 fn what_a_turn_server_relays_obeys_the_same_rules() {
     let (mut guard, now) = with_keys(Protection::AesCm);
@@ -350,13 +350,13 @@ fn what_a_turn_server_relays_obeys_the_same_rules() {
         value
     };
     let data = |from: &str, inner: &[u8]| stun(0x0017, &[(0x12, &peer(at(from))), (0x13, inner)], None);
-    assert!(guard.incoming(&data(FAR_END, &rtp(96, 1, 5)), server, now).is_err(), "no server of ours");
+    assert!(guard.incoming(&data(FAR_END, &rtp(96, 1, 5)), server, now).is_err(), "not a TURN server of ours");
     guard.outgoing(&stun(0x0003, &[], None), server, now);
     assert_eq!(guard.incoming(&data(FAR_END, &rtp(96, 1, 5)), server, now), Ok(()));
     assert_eq!(guard.incoming(&data(STRANGER, &rtp(96, 1, 5)), server, now), Err(Reason::Source));
     assert_eq!(guard.incoming(&data(FAR_END, &record(21, 0, &[1, 0])), server, now), Err(Reason::DtlsClear));
-    assert!(guard.incoming(&data(FAR_END, &data(FAR_END, &rtp(96, 1, 5))), server, now).is_err(), "one wrap is enough");
-    // By a channel.
+    assert!(guard.incoming(&data(FAR_END, &data(FAR_END, &rtp(96, 1, 5))), server, now).is_err(), "wrapped twice");
+    // The same through a channel.
     let bind = stun(0x0009, &[(0x0C, &[0x40, 1, 0, 0]), (0x12, &peer(at(FAR_END)))], None);
     let channel = |number: u8, inner: &[u8]| {
         let length = u16::try_from(inner.len()).unwrap_or(0).to_be_bytes();
@@ -368,7 +368,7 @@ fn what_a_turn_server_relays_obeys_the_same_rules() {
     assert_eq!(guard.incoming(&channel(1, &record(21, 0, &[1, 0])), server, now), Err(Reason::DtlsClear));
     assert!(guard.incoming(&channel(2, &rtp(96, 2, 5)), server, now).is_err());
     assert!(guard.incoming(&channel(1, &rtp(96, 2, 5)), at(STRANGER), now).is_err());
-    // Whoever gets an answer by it is confirmed.
+    // An address that gets an answer through the server is confirmed.
     let nat = "198.51.100.9:1024";
     assert_eq!(guard.incoming(&data(nat, &rtp(96, 3, 5)), server, now), Err(Reason::Source));
     let answer = stun(0x0101, &[], Some(PASSWORD));

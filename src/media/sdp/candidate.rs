@@ -1,13 +1,14 @@
-//! ICE candidates of the far end: those that can be used, in a form that the library reads.
+//! ICE candidates of the far end: which of them can be used, and how they are written for the library.
 
 use std::net::{IpAddr, SocketAddr};
 
-/// Reads a candidate attribute, with or without `a=` and `candidate:`, and returns it with nothing but what is needed;
-/// `None` where it cannot be used (RFC 8839, section 5.1).
+/// Reads a candidate attribute, with or without `a=` and `candidate:`, and returns it with only the parts that are
+/// needed. Returns `None` if the candidate cannot be used (RFC 8839, section 5.1).
 ///
-/// One line that is not understood must not cost the others: a host name that only its own network resolves
-/// (`.local`), a link-local address with the name of somebody else's interface, a transport or a type of another age.
-/// TCP is left out too: this side has no TCP socket that could be paired with it.
+/// A line that is not understood must not cost the others. Such lines have a host name that only the sender's network
+/// can resolve (`.local`), a link-local address with the name of the sender's interface, or an outdated transport or
+/// type. TCP is left out too, because callbox has no TCP socket to pair it with (docs/workarounds.md, "webrtc: a
+/// candidate that it cannot read costs the others").
 pub(crate) fn usable(line: &str) -> Option<String> {
     let line = line.trim();
     let line = line.strip_prefix("a=").unwrap_or(line);
@@ -40,13 +41,13 @@ pub(crate) fn usable(line: &str) -> Option<String> {
     Some(text)
 }
 
-/// Where the far end sends from, by a candidate in the form that [`usable`] gives.
+/// Returns the address of a candidate that has the form that [`usable`] returns.
 pub(crate) fn address(usable: &str) -> Option<SocketAddr> {
     let mut parts = usable.split(' ').skip(4);
     Some(SocketAddr::new(parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
-/// Somebody can be there, and it takes no interface name to say where.
+/// Whether a machine can have the address, and no interface name is needed to reach it.
 fn is_reachable(address: &IpAddr) -> bool {
     let link_local = matches!(address, IpAddr::V6(address) if address.is_unicast_link_local());
     !address.is_unspecified() && !address.is_multicast() && !link_local

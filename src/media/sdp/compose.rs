@@ -1,16 +1,17 @@
-//! Writes session descriptions: for the library, and as they are sent.
+//! Writes session descriptions: those that the library is given, and those that are sent.
 //!
-//! The library freezes its payload types at the first remote description. So the numbers of a call are negotiated here,
-//! and the library sees the first ones for ever: a stream that it has taken in goes on with any number, and those of what
-//! is sent are written by [`super::super::wire_types`].
+//! The library fixes its payload types at the first remote description (docs/workarounds.md, "webrtc: payload types
+//! freeze at the first description"). So callbox negotiates the payload types of a call itself, and the library always
+//! sees the first ones. A stream that the library has accepted continues with any payload type, and the payload types
+//! of sent packets are written by [`super::super::wire_types`].
 
 use super::payload::{Payload, PayloadMap};
 use super::remote::{MediaLine, Remote};
 use super::{SdpDirection, Setup};
 use crate::config::Codec;
 
-/// The `o=` line of our side: the same session in every description of a call, with a version that grows (RFC 8866,
-/// section 5.2; RFC 3264, section 8).
+/// The `o=` line of our descriptions: the same session in every description of a call, with a version that grows (RFC
+/// 8866, section 5.2; RFC 3264, section 8).
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Origin {
     session: u32,
@@ -29,8 +30,9 @@ impl Origin {
 }
 
 impl Remote {
-    /// The description for the library: one audio line with what it needs and nothing else. The true direction is set
-    /// on the transceiver. `setup` is what the far end does in DTLS.
+    /// Returns the description that the library is given: one audio line with only what the library needs. Its
+    /// direction is always `sendrecv`; the true direction is set on the transceiver. `setup` is the role of the far end
+    /// in DTLS.
     pub(crate) fn to_apply(&self, mid: &str, formats: &PayloadMap, setup: Setup) -> String {
         let numbers: Vec<String> = formats.entries().iter().map(|(number, _)| number.to_string()).collect();
         let mut lines = vec![
@@ -58,12 +60,13 @@ impl Remote {
         join(&lines)
     }
 
-    /// Our answer as it is sent: the payload types that were taken, and the further media lines of the offer refused.
+    /// Returns our answer as it is sent: with the accepted payload types, and with all other media lines of the offer
+    /// refused.
     pub(crate) fn answer_to_send(&self, answer: &str, taken: &PayloadMap, setup: Setup, origin: &mut Origin) -> String {
         let ours = sent_sections(answer, taken, Some(setup), origin);
         let mut text = join(&ours.session);
         for (index, line) in self.media.iter().enumerate() {
-            // The profile is the offer's (RFC 8829, section 5.3.1).
+            // An answer repeats the profile of the offer (RFC 8829, section 5.3.1).
             let taken = || join(&ours.audio).replacen(PROFILE, line.profile(), 1);
             text.push_str(&if index == self.audio { taken() } else { refused(line) });
         }
@@ -71,15 +74,15 @@ impl Remote {
     }
 }
 
-/// As the library writes it.
+/// The profile in the library's own descriptions.
 const PROFILE: &str = "UDP/TLS/RTP/SAVPF";
 
-/// The beginning of a description without any sound.
+/// Returns the session part of a description that has no sound.
 pub(crate) fn head(origin: &mut Origin) -> String {
     format!("v=0\r\n{}\r\ns=-\r\nt=0 0\r\n", origin.next())
 }
 
-/// Our offer as it is sent.
+/// Returns our offer as it is sent.
 pub(crate) fn offer_to_send(offer: &str, formats: &PayloadMap, origin: &mut Origin) -> String {
     let ours = sent_sections(offer, formats, None, origin);
     join(&ours.session) + &join(&ours.audio)
@@ -90,8 +93,8 @@ struct Sent {
     audio: Vec<String>,
 }
 
-/// The library's description with our origin, payload types, Opus parameters and role in DTLS, trickle announced and
-/// the candidates left to trickle.
+/// Takes the library's description and replaces its origin, payload types, Opus parameters and DTLS role with ours. The
+/// result announces trickle ICE and contains no candidates; these are trickled.
 fn sent_sections(sdp: &str, formats: &PayloadMap, setup: Option<Setup>, origin: &mut Origin) -> Sent {
     const OURS: [&str; 8] = [
         "a=rtpmap:",
@@ -138,8 +141,10 @@ fn format_lines((number, payload): (u8, Payload)) -> Vec<String> {
     lines
 }
 
-/// The library knows events at 8000 Hz alone; what it does with a number does not depend on it. It tells formats of one
-/// codec apart by their parameters, so each has one of its own.
+/// The library knows telephone events at 8000 Hz only, so those of another clock are shown to it as Opus; what the
+/// library does with a payload type does not depend on the codec. It distinguishes formats of one codec by their
+/// parameters, so each format gets a parameter of its own (docs/workarounds.md, "webrtc: formats are told apart by
+/// their parameters").
 fn library_format((number, payload): (u8, Payload)) -> [String; 2] {
     let known = match payload {
         Payload::TelephoneEvent { rate_hz } if rate_hz != super::payload::EVENT_RATE_HZ => Payload::Speech(Codec::Opus),
@@ -148,7 +153,7 @@ fn library_format((number, payload): (u8, Payload)) -> [String; 2] {
     [format!("a=rtpmap:{number} {}", known.encoding()), format!("a=fmtp:{number} number={number}")]
 }
 
-/// A media line that is refused: port 0 (RFC 3264, section 6).
+/// Returns the section that refuses a media line: its port is 0 (RFC 3264, section 6).
 pub(super) fn refused(line: &MediaLine) -> String {
     let mut lines = vec![format!("m={} 0 {}", line.kind, line.rest)];
     lines.extend(line.mid.as_ref().map(|mid| format!("a=mid:{mid}")));

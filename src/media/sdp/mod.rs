@@ -1,5 +1,5 @@
-//! Session descriptions (RFC 8866, RFC 8829): what must be known of the far end's, what the WebRTC library is given in
-//! their place, and what is sent in place of the library's.
+//! Session descriptions (RFC 8866, RFC 8829): what callbox needs from those of the far end, what the WebRTC library is
+//! given in their place, and what is sent in place of the library's own.
 
 pub(super) mod candidate;
 mod compose;
@@ -40,7 +40,7 @@ impl SdpDirection {
         }
     }
 
-    /// The writer wants no sound from us: hold.
+    /// Whether the writer wants no sound from us, which means hold.
     pub(crate) fn is_hold(self) -> bool {
         matches!(self, Self::SendOnly | Self::Inactive)
     }
@@ -75,7 +75,8 @@ impl Setup {
         }
     }
 
-    /// What the other side does then; where it may choose it waits, which is faster with this library (see `peer`).
+    /// The role of the other side. If it may choose, it waits for the handshake, which is faster with this library
+    /// (docs/workarounds.md, "webrtc: an active answer stalls dtls").
     pub(crate) fn opposite(self) -> Self {
         match self {
             Self::Passive => Self::Active,

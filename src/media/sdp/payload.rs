@@ -1,27 +1,25 @@
-//! RTP payload types: which number carries what, for each direction of a call.
+//! RTP payload types: what each number stands for, in each direction of a call.
 
 use crate::config::Codec;
 
 /// What a payload type carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Payload {
-    /// Speech.
     Speech(Codec),
-    /// DTMF as events (RFC 4733); durations count in this clock.
+    /// DTMF as telephone events (RFC 4733). Their durations count ticks of `rate_hz`.
     TelephoneEvent {
-        /// Ticks per second.
         rate_hz: u32,
     },
 }
 
-/// The clock of telephone events beside G.711, and the one that most senders use beside Opus as well.
+/// The clock of telephone events that accompany G.711. Most senders use it with Opus as well.
 pub(crate) const EVENT_RATE_HZ: u32 = 8_000;
 
 impl Payload {
     /// Reads the value of an `rtpmap` attribute: encoding name, clock rate and channels (RFC 8866, section 6.6).
     ///
-    /// Names are compared without regard to case. A missing or wrong number of channels is forgiven: RFC 7587 wants
-    /// `opus/48000/2`, and not every sender has read it.
+    /// Names are compared without regard to case. Opus is accepted with any number of channels or none: RFC 7587
+    /// requires `opus/48000/2`, but not every sender follows it.
     pub(super) fn parse(encoding: &str) -> Option<Self> {
         let mut parts = encoding.split('/').map(str::trim);
         let name = parts.next()?.to_ascii_lowercase();
@@ -40,7 +38,7 @@ impl Payload {
         }
     }
 
-    /// The value of its `rtpmap` attribute.
+    /// Returns the value of its `rtpmap` attribute.
     pub(super) fn encoding(self) -> String {
         match self {
             Self::Speech(Codec::Opus) => "opus/48000/2".into(),
@@ -81,13 +79,12 @@ impl PayloadMap {
         self.payload(payload_type).is_some()
     }
 
-    /// The payload type of a codec.
     pub(crate) fn speech_type(&self, codec: Codec) -> Option<u8> {
         self.0.iter().find(|(_, payload)| *payload == Payload::Speech(codec)).map(|(number, _)| *number)
     }
 
-    /// The payload type and clock of the events that go with a codec: events of the codec's clock where there are any
-    /// (RFC 4733, section 2.1), else those at 8000 Hz, else the first.
+    /// Returns the payload type and the clock of the telephone events that accompany a codec: those with the clock of
+    /// the codec if there are any (RFC 4733, section 2.1), otherwise those at 8000 Hz, otherwise the first ones.
     pub(crate) fn event_type(&self, codec: Codec) -> Option<(u8, u32)> {
         let rank = |rate_hz: u32| match rate_hz {
             rate_hz if rate_hz == clock_rate_hz(codec) => 0,
@@ -101,12 +98,12 @@ impl PayloadMap {
         events.min_by_key(|(_, rate_hz)| rank(*rate_hz))
     }
 
-    /// The far end sends digits as events.
+    /// Whether the description has telephone events.
     pub(crate) fn has_events(&self) -> bool {
         self.0.iter().any(|(_, payload)| payload.is_event())
     }
 
-    /// The first codec of the list that is also one of ours.
+    /// Returns the first codec of the description that is also one of ours.
     pub(crate) fn preferred(&self, ours: &[Codec]) -> Option<Codec> {
         self.0.iter().find_map(|(_, payload)| match payload {
             Payload::Speech(codec) if ours.contains(codec) => Some(*codec),
@@ -114,7 +111,8 @@ impl PayloadMap {
         })
     }
 
-    /// What we take of an offer: our codecs, and the events in a clock of theirs (all events where no clock fits).
+    /// Returns what we accept of an offer: our codecs, and the telephone events with the clock of such a codec. If no
+    /// clock matches, all telephone events are accepted.
     pub(crate) fn accepted(&self, ours: &[Codec]) -> Self {
         let speech = |payload: &Payload| matches!(payload, Payload::Speech(codec) if ours.contains(codec));
         let clock = |rate_hz: u32| {
@@ -126,7 +124,8 @@ impl PayloadMap {
         Self(self.0.iter().filter(|(_, payload)| taken(payload)).copied().collect())
     }
 
-    /// The entries of this map, and what `ours` has beyond them, under numbers that are free in both.
+    /// Returns the entries of this map and those of `ours` that it lacks, under numbers that are still free. An entry
+    /// of `ours` keeps its number if it can.
     pub(crate) fn completed(&self, ours: &[(u8, Payload)]) -> Self {
         let mut map = self.clone();
         for (number, payload) in ours {
@@ -141,26 +140,27 @@ impl PayloadMap {
     }
 }
 
-/// What the numbers of packets mean that come in.
+/// What the payload types of received packets stand for.
 ///
-/// A far end may change its numbers in the middle of a call. Packets with the old numbers are still on their way then,
-/// and some senders use the numbers of our description, others those of theirs. So there are several maps, the one
-/// that is most likely first.
+/// A far end may change its payload types in the middle of a call, while packets with the old ones are still on their
+/// way. Besides, some senders use the payload types of our description and others those of theirs. So several maps are
+/// kept, the most likely one first (docs/workarounds.md, "far ends: payload types of either description are used").
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ReceiveMap(Vec<PayloadMap>);
 
-/// Maps that are believed: ours, theirs, and both of the negotiation before.
+/// Number of maps that are kept: ours and theirs, of this negotiation and of the one before it.
 const MAPS: usize = 4;
 
 impl ReceiveMap {
-    /// The maps of a new negotiation come before those of the last one.
+    /// Adds the maps of a new negotiation, before those of the last one.
     pub(crate) fn negotiated(&mut self, maps: [PayloadMap; 2]) {
         self.0.splice(0..0, maps);
         self.0.dedup();
         self.0.truncate(MAPS);
     }
 
-    /// What a packet carries. Where one map says speech and another events, its shape decides.
+    /// Returns what a packet carries. Where one map says speech and another says events, the shape of the packet
+    /// decides.
     pub(crate) fn classify(&self, payload_type: u8, payload: &[u8]) -> Option<Payload> {
         let meanings = || self.0.iter().filter_map(|map| map.payload(payload_type));
         let event = meanings().find(|meaning| meaning.is_event());
@@ -172,7 +172,8 @@ impl ReceiveMap {
     }
 }
 
-/// Four bytes with a digit and a clear reserved bit (RFC 4733, section 2.3).
+/// Whether a payload has the shape of a telephone event: four octets, an event number from 0 to 16 and a clear reserved
+/// bit (RFC 4733, section 2.3).
 fn is_event_shaped(payload: &[u8]) -> bool {
     matches!(payload, [0..=16, flags, _, _] if flags & 0x40 == 0)
 }

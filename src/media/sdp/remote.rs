@@ -1,73 +1,73 @@
-//! Reads a session description of the far end: strictly what is needed, leniently everything else.
+//! Reads a session description of the far end. It is strict about what callbox needs, and lenient about the rest.
 
 use super::compose::{self, Origin};
 use super::payload::{Payload, PayloadMap};
 use super::{SdpDirection, Setup, candidate};
 use crate::config::Codec;
 
-/// Lines that are read of a description; the longest that was ever seen has some 200.
+/// Number of lines of a description that are read. The longest description ever seen had some 200 lines.
 const MAX_LINES: usize = 2_000;
-/// Candidates that are taken from a description.
+/// Number of candidates that are taken from one description.
 const MAX_CANDIDATES: usize = 64;
 
-/// Why a description cannot be taken, in the words of the field.
+/// Why a description cannot be accepted. The messages use the terms of SIP and WebRTC.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DescriptionError {
-    /// Another kind of body, or nothing.
-    #[error("the far end's description is no SDP")]
+    /// The body is of another kind, or empty.
+    #[error("the far end's description is not SDP")]
     NotSdp,
-    /// SDP for no medium at all.
     #[error("the far end's SDP has no media line")]
     NoMedia,
-    /// No audio line, or one that is switched off.
+    /// There is no audio line, or it is switched off (port 0).
     #[error("the far end offers no audio")]
     NoAudio,
-    /// A phone without WebRTC, with its profile.
-    #[error("the far end wants plain RTP, without encryption ({0}); callbox takes DTLS-SRTP alone (UDP/TLS/RTP/SAVPF)")]
-    NoEncryption(String),
-    /// Older encryption, with its profile.
+    /// A phone without WebRTC. Holds the profile of its audio line.
     #[error(
-        "the far end wants SRTP with keys in the SDP (SDES, {0}); callbox takes DTLS-SRTP alone (UDP/TLS/RTP/SAVPF)"
+        "the far end wants plain RTP, without encryption ({0}); callbox accepts only DTLS-SRTP (UDP/TLS/RTP/SAVPF)"
+    )]
+    NoEncryption(String),
+    /// SRTP with the older key exchange SDES. Holds the profile of the audio line.
+    #[error(
+        "the far end wants SRTP with keys in the SDP (SDES, {0}); callbox accepts only DTLS-SRTP (UDP/TLS/RTP/SAVPF)"
     )]
     KeysInSdp(String),
-    /// The right profile without what it needs.
+    /// The profile is right, but the fingerprint is missing.
     #[error("the far end's SDP has no DTLS fingerprint")]
     NoFingerprint,
-    /// A fingerprint of another kind, or one that cannot be read.
-    #[error("the DTLS fingerprint of the far end ({0}) cannot be used; sha-256, sha-384 and sha-512 can")]
+    /// The fingerprint has another hash function, or cannot be read. Holds the name of the hash function.
+    #[error("the DTLS fingerprint of the far end ({0}) cannot be used; callbox accepts sha-256, sha-384 and sha-512")]
     BadFingerprint(String),
-    /// No ICE, or credentials that are too short (RFC 8839, section 5.4).
+    /// The ICE credentials are missing or too short (RFC 8839, section 5.4).
     #[error("the far end's SDP has no usable ICE credentials (ice-ufrag, ice-pwd)")]
     NoIce,
-    /// Nothing that both can speak.
     #[error("no codec that both sides know: the far end has {theirs}, media.codecs has {ours}")]
     NoCodec {
-        /// What the far end offers.
+        /// The names of the far end's codecs.
         theirs: String,
-        /// What the configuration allows.
+        /// The names of the codecs that the configuration allows.
         ours: String,
     },
 }
 
 impl DescriptionError {
-    /// SIP status code (RFC 3261, section 21.4).
+    /// The SIP status code with which the description is refused (RFC 3261, section 21.4).
     pub fn sip_code(&self) -> i64 {
         match self {
-            // Unsupported media type: another kind of body.
+            // Unsupported Media Type: the body is of another kind.
             Self::NotSdp => 415,
-            // Bad request: SDP that says nothing.
+            // Bad Request: the SDP has no media line.
             Self::NoMedia => 400,
-            // Not acceptable here.
+            // Not Acceptable Here.
             _ => 488,
         }
     }
 }
 
-/// A DTLS fingerprint in one form, so that it can be compared (RFC 8122).
+/// A DTLS fingerprint (RFC 8122), in a normalised form in which two of them can be compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fingerprint(pub(super) String);
 
-/// A media line that is not ours to take, to be refused in an answer.
+/// A media line of a description, with what is needed to refuse it in an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct MediaLine {
     pub(super) kind: String,
@@ -81,10 +81,10 @@ impl MediaLine {
     }
 }
 
-/// What is needed of a description.
+/// What callbox needs from a description.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Remote {
-    /// All media lines; the one at `audio` is taken.
+    /// All media lines; the one at index `audio` is used.
     pub(super) media: Vec<MediaLine>,
     pub(super) audio: usize,
     pub(super) mid: String,
@@ -97,11 +97,11 @@ pub(crate) struct Remote {
     pub(super) ice_lite: bool,
     pub(super) candidates: Vec<String>,
     pub(super) all_candidates: bool,
-    /// The far end's SSRC, where the description names it.
+    /// The SSRC of the far end's stream, if the description names it.
     pub(super) ssrc: Option<u32>,
-    /// Candidate lines that cannot be used.
+    /// Number of candidate lines that are left out: unusable ones, and those beyond [`MAX_CANDIDATES`].
     pub(super) unusable_candidates: u32,
-    /// The codecs of the far end by name, for people.
+    /// The names of the far end's codecs, for error messages.
     codec_names: String,
 }
 
@@ -141,7 +141,7 @@ impl<'a> Sections<'a> {
         self.media.iter().map(line).collect()
     }
 
-    /// The first audio line that is not switched off.
+    /// The index of the first audio line that is not switched off.
     fn audio(&self) -> Option<usize> {
         self.media.iter().position(|section| {
             let mut parts = section.first().copied().unwrap_or_default().split_whitespace();
@@ -150,7 +150,7 @@ impl<'a> Sections<'a> {
     }
 }
 
-/// The value of an attribute, of the first line that has it.
+/// The value of the first line that has the attribute.
 fn attribute<'a>(section: &[&'a str], name: &str) -> Option<&'a str> {
     attributes(section, name).next()
 }
@@ -162,12 +162,13 @@ fn attributes<'a>(section: &[&'a str], name: &str) -> impl Iterator<Item = &'a s
     })
 }
 
-/// A media line that is switched off, or none for audio: a description that wants no sound, and is no fault.
+/// Whether a description has media lines but no active audio line. Such a description is valid: its sender wants no
+/// sound.
 pub(crate) fn wants_no_audio(sdp: &str) -> bool {
     Sections::cut(sdp).is_ok_and(|sections| sections.audio().is_none())
 }
 
-/// The answer that refuses every media line of an offer (RFC 3264, section 6): the call stays, without sound.
+/// Returns the answer that refuses every media line of an offer (RFC 3264, section 6). The call stays, without sound.
 pub(crate) fn refuse_all(sdp: &str, origin: &mut Origin) -> Option<String> {
     let lines = Sections::cut(sdp).ok()?.lines();
     let refused: String = lines.iter().map(compose::refused).collect();
@@ -175,13 +176,13 @@ pub(crate) fn refuse_all(sdp: &str, origin: &mut Origin) -> Option<String> {
 }
 
 impl Remote {
-    /// Reads a description of which sound is to come.
+    /// Reads a description that must have an active audio line.
     pub(crate) fn parse(sdp: &str) -> Result<Self, DescriptionError> {
         let sections = Sections::cut(sdp)?;
         let audio = sections.audio().ok_or(DescriptionError::NoAudio)?;
         let media = sections.lines();
         let section = sections.media.get(audio).map(Vec::as_slice).unwrap_or_default();
-        // What stands at the media line goes before what stands for the whole session.
+        // An attribute of the media line has precedence over one of the whole session.
         let find = |name: &str| attribute(section, name).or_else(|| attribute(&sections.session, name));
         let profile = section.first().and_then(|line| line.split_whitespace().nth(2)).unwrap_or_default();
         let fingerprint = fingerprint(section).or_else(|| fingerprint(&sections.session));
@@ -243,12 +244,12 @@ impl Remote {
         &self.payloads
     }
 
-    /// Where the far end sends from, by its own word.
+    /// The addresses of the candidates in the description.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = std::net::SocketAddr> {
         self.candidates.iter().filter_map(|candidate| candidate::address(candidate))
     }
 
-    /// The far end's stream, where the description names it.
+    /// The SSRC of the far end's stream, if the description names it.
     pub(crate) fn ssrc(&self) -> Option<u32> {
         self.ssrc
     }
@@ -265,7 +266,7 @@ impl Remote {
         self.unusable_candidates
     }
 
-    /// The codec to send: the first of theirs that is also one of ours.
+    /// Returns the codec to send: the first codec of the far end that is also one of ours.
     pub(crate) fn codec(&self, ours: &[Codec]) -> Result<Codec, DescriptionError> {
         let none = || DescriptionError::NoCodec {
             theirs: self.codec_names.clone(),
@@ -275,7 +276,7 @@ impl Remote {
     }
 }
 
-/// For people: the names of the formats, or their numbers where they have none.
+/// Returns the names of the formats for error messages, or the number of a format that has no name.
 fn codec_names(section: &[&str]) -> String {
     let name = |number: &str| {
         let mapped = attributes(section, "rtpmap").find_map(|value| {
@@ -283,7 +284,7 @@ fn codec_names(section: &[&str]) -> String {
             (mapped == number).then(|| encoding.trim().to_owned())
         });
         let usable = number.parse().is_ok_and(|number: u8| is_payload_type(number));
-        let why = if usable { "" } else { " (a number that RTCP needs, or none at all)" };
+        let why = if usable { "" } else { " (reserved for RTCP, or not a payload type)" };
         mapped.unwrap_or_else(|| number.to_owned()) + why
     };
     let formats = section.first().copied().unwrap_or_default().split_whitespace().skip(3);
@@ -291,17 +292,18 @@ fn codec_names(section: &[&str]) -> String {
     if names.is_empty() { "none".into() } else { crate::plain_text::shortened(&names.join(", ")) }
 }
 
-/// Numbers between 64 and 95 are taken for RTCP where both share a port (RFC 5761, section 4).
+/// Where RTP and RTCP share a port, the numbers from 64 to 95 are taken for RTCP (RFC 5761, section 4).
 fn is_payload_type(number: u8) -> bool {
     matches!(number, 0..=63 | 96..=127)
 }
 
-/// What may stand in an attribute without harm to the lines around it.
+/// Whether a text can be written as the value of an attribute without harm to the lines around it.
 fn is_token(text: &str) -> bool {
     !text.is_empty() && text.len() <= 256 && text.chars().all(|c| c.is_ascii_graphic())
 }
 
-/// The strongest fingerprint of a section that the library knows.
+/// Returns a fingerprint of a section with a hash function that the library knows. sha-256 has precedence over the
+/// longer ones.
 fn fingerprint(section: &[&str]) -> Option<Fingerprint> {
     const HASHES: [&str; 3] = ["sha-256", "sha-384", "sha-512"];
     let known = attributes(section, "fingerprint").filter_map(|value| {
@@ -314,7 +316,7 @@ fn fingerprint(section: &[&str]) -> Option<Fingerprint> {
     known.min_by_key(|(rank, _)| *rank).map(|(_, fingerprint)| fingerprint)
 }
 
-/// The payload types of an audio section that callbox knows, in its order.
+/// Returns the payload types of an audio section that callbox knows, in the order of the section.
 fn payloads(section: &[&str]) -> PayloadMap {
     let listed: Vec<u8> = section
         .first()
@@ -335,7 +337,8 @@ fn payloads(section: &[&str]) -> PayloadMap {
         .chain(listed.iter().any(|number| matches!(number, 0 | 8)).then_some(super::payload::EVENT_RATE_HZ))
         .collect();
     let meaning = |number: u8| {
-        // Some senders give one number to events of several clocks.
+        // Some senders map one number to events of several clocks (docs/workarounds.md, "far ends: one number stands
+        // for events of several clocks").
         let meanings = mapped.iter().filter(|(mapped, _)| *mapped == number).map(|(_, payload)| *payload);
         let rank = |payload: &Option<Payload>| match payload {
             Some(Payload::TelephoneEvent { rate_hz }) if !clocks.contains(rate_hz) => 1,
@@ -365,7 +368,7 @@ fn payloads(section: &[&str]) -> PayloadMap {
 pub(super) mod tests {
     use super::*;
 
-    /// An offer with these formats and further lines behind its audio line.
+    /// An offer with these formats. `attributes` are further lines of its audio section.
     pub(crate) fn offer(formats: &str, attributes: &str) -> String {
         format!(
             "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nt=0 0\r\na=fingerprint:sha-256 AA:0b\r\n\

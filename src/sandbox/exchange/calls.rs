@@ -1,7 +1,9 @@
 //! Set-up and end of calls.
 
 use crate::core::Direction;
-use crate::signaling::{CallId, EventBody, Invitation, Jsep, ReferId, RequestBody, Trickle, response_code};
+use crate::signaling::{
+    CallId, EventBody, Invitation, Jsep, ReferId, RequestBody, TransactionId, Trickle, response_code,
+};
 
 use super::leg::{Leg, LegState, Seat};
 use super::{Answer, Exchange, LINES};
@@ -21,7 +23,7 @@ impl Exchange {
         }
         self.acknowledge(answer);
         let transaction = answer.transaction.clone();
-        // The far seat is set once it is known; until then it is our own.
+        // The far seat is set when it is known. Until then it is this side's own seat.
         let mut leg = Leg::new(call_id.clone(), Direction::Outgoing, seat, Some(wish.jsep.sdp.clone()));
         leg.transaction = Some(transaction.clone());
         leg.replaces = wish.replaces.clone().map(CallId);
@@ -91,13 +93,13 @@ impl Exchange {
         };
         self.tell(far, None, EventBody::IncomingCall(invitation));
         let transaction = self.leg(seat).and_then(|leg| leg.transaction.clone());
-        self.tell(seat, transaction.as_deref(), EventBody::Ringing {});
+        self.tell(seat, transaction.as_ref(), EventBody::Ringing {});
     }
 
     pub(super) fn accept(&mut self, seat: Seat, answer: &Answer, jsep: Jsep) {
         let Some(leg) = self.leg_mut(seat) else { return };
         if leg.direction != Direction::Incoming || leg.state != LegState::Ringing {
-            return self.refuse(answer, response_code::WRONG_WEBRTC_STATE, "the call does not ring");
+            return self.refuse(answer, response_code::WRONG_WEBRTC_STATE, "the call is not ringing");
         }
         leg.state = LegState::Up;
         leg.sdp = Some(jsep.sdp.clone());
@@ -112,7 +114,7 @@ impl Exchange {
             transaction = leg.transaction.clone();
             replaces = leg.replaces.take();
         }
-        self.tell(far, transaction.as_deref(), accepted(Some(jsep)));
+        self.tell(far, transaction.as_ref(), accepted(Some(jsep)));
         self.transfer_answered(far, 200, "OK");
         if let Some(replaced) = replaces {
             self.end_replaced(&replaced, seat.account);
@@ -124,7 +126,7 @@ impl Exchange {
         }
     }
 
-    /// The call that a transferred one takes the place of.
+    /// Ends the call that a transferred call replaces.
     fn end_replaced(&mut self, call_id: &CallId, account: usize) {
         let line =
             (0..LINES).find(|line| self.leg(Seat { account, line: *line }).is_some_and(|leg| leg.call_id == *call_id));
@@ -137,7 +139,7 @@ impl Exchange {
         self.acknowledge(answer);
         let rings =
             self.leg(seat).is_some_and(|leg| leg.direction == Direction::Incoming && leg.state == LegState::Ringing);
-        // A decline of an established call is taken and has no effect, as on the real server.
+        // A decline of an established call is acknowledged and has no effect, as on the real server.
         if rings {
             self.tell(seat, Some(&answer.transaction), EventBody::Declining { code: 486, refer_id: None });
             self.end(seat, 486, "Busy Here", Some(&answer.transaction));
@@ -148,7 +150,7 @@ impl Exchange {
         let Some(leg) = self.leg(seat) else { return };
         let (direction, state) = (leg.direction, leg.state);
         if (direction, state) == (Direction::Incoming, LegState::Ringing) {
-            // Web clients turn a second call away so.
+            // Web clients refuse a second call in this way.
             return self.decline(seat, answer);
         }
         self.acknowledge(answer);
@@ -159,7 +161,7 @@ impl Exchange {
         }
     }
 
-    /// The account did not come back.
+    /// Ends the call of an account that did not reconnect, or whose session is over.
     pub(super) fn end_lost(&mut self, seat: Seat) {
         if self.leg(seat).is_some() {
             self.end(seat, 408, "Request Timeout", None);
@@ -167,7 +169,7 @@ impl Exchange {
     }
 
     /// Ends a call on both sides.
-    pub(super) fn end(&mut self, seat: Seat, code: i64, reason: &str, transaction: Option<&str>) {
+    pub(super) fn end(&mut self, seat: Seat, code: i64, reason: &str, transaction: Option<&TransactionId>) {
         let Some(leg) = self.leg(seat) else { return };
         let (far, call_id) = (leg.far, leg.call_id.clone());
         self.end_leg(seat, code, if code == 200 { "to BYE" } else { reason }, transaction);
@@ -177,10 +179,10 @@ impl Exchange {
         }
     }
 
-    fn end_leg(&mut self, seat: Seat, code: i64, reason: &str, transaction: Option<&str>) {
+    fn end_leg(&mut self, seat: Seat, code: i64, reason: &str, transaction: Option<&TransactionId>) {
         let of_dial = self.leg(seat).and_then(|leg| leg.transaction.clone());
-        let transaction = transaction.map(str::to_owned).or(of_dial);
-        self.tell(seat, transaction.as_deref(), EventBody::Hangup { code, reason: reason.to_owned() });
+        let transaction = transaction.cloned().or(of_dial);
+        self.tell(seat, transaction.as_ref(), EventBody::Hangup { code, reason: reason.to_owned() });
         self.transfer_answered(seat, code, reason);
         self.put(seat, None);
         self.tell_line(seat, EventBody::IceHangup { reason: None });

@@ -1,8 +1,8 @@
-//! The telephony server of the sandbox, pure: connections and their requests in, messages out.
+//! The telephony server of the sandbox. It is pure: connections and their requests come in, messages go out.
 //!
-//! A call to a number reaches the account of that number; descriptions and candidates are
-//! relayed, so that media flows directly. It speaks the server side of `protocol.md` as far as
-//! that makes sense without SIP.
+//! A call to a number reaches the account of that number. Descriptions and candidates are relayed, and the media flows
+//! directly between the clients. The exchange implements the server side of docs/protocol.md as far as that makes sense
+//! without SIP.
 
 mod calls;
 mod leg;
@@ -11,33 +11,33 @@ mod updates;
 
 use std::time::Duration;
 
+use crate::config::Line;
 use crate::core::Time;
 use crate::signaling::{
     CallId, ClientMessage, CloseCause, Event, EventBody, FrameError, LineState, Registration, RegistrationStatus,
-    Request, RequestBody, Response, ResponseBody, ServerMessage, StateHandshake, response_code,
+    Request, RequestBody, Response, ResponseBody, ServerMessage, StateHandshake, TransactionId, response_code,
 };
 
 use leg::{Leg, Seat};
 
 /// Lines of each account.
 const LINES: usize = 2;
-/// What the `state` handshake asks for.
+/// The keepalive interval that the `state` handshake asks for (docs/protocol.md, "Handshakes").
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
-/// Calls of an account whose connection is lost live on for so long.
+/// The calls of an account whose connection is lost live on for this long.
 const LOST_PATIENCE: Duration = Duration::from_secs(60);
-/// Frames of one connection that may be garbage before it is closed.
+/// Malformed frames that a connection may send before it is closed.
 const MAX_BAD_FRAMES: u32 = 20;
 
-/// Names a connection; never used twice.
+/// Identifies a connection. An id is never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ConnectionId(pub u64);
 
 /// Something to do for a connection.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Delivery {
-    /// Send a message.
     Send(ConnectionId, ServerMessage),
-    /// Close the connection with this code.
+    /// Close the connection with this code (docs/protocol.md, "Close codes").
     Close(ConnectionId, u16),
 }
 
@@ -61,7 +61,7 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// An exchange with these numbers and names.
+    /// An exchange with these accounts, each a number and a name.
     pub fn new(accounts: impl IntoIterator<Item = (String, String)>) -> Self {
         let accounts = accounts
             .into_iter()
@@ -77,7 +77,8 @@ impl Exchange {
         Self { accounts, transfers: Vec::new(), next_refer: 1, now: Time(0), wall_clock_ms: 0, out: Vec::new() }
     }
 
-    /// Tells the time, before any other input, and ends what nobody came back for.
+    /// Sets the time: the caller does this before every other input. `wall_clock_ms` counts milliseconds since the Unix
+    /// epoch. Ends the calls of accounts that did not reconnect in time, and the updates that nobody answered.
     pub fn tick(&mut self, now: Time, wall_clock_ms: i64) {
         self.now = now;
         self.wall_clock_ms = wall_clock_ms;
@@ -94,22 +95,23 @@ impl Exchange {
         self.expire_updates();
     }
 
-    /// What is to be sent, in order.
+    /// Takes out what is to be sent, in order.
     pub fn drain(&mut self) -> Vec<Delivery> {
         std::mem::take(&mut self.out)
     }
 
-    /// The account of a number.
+    /// The index of the account with this number.
     pub fn account(&self, number: &str) -> Option<usize> {
         self.accounts.iter().position(|account| account.number == number)
     }
 
-    /// Whether any call is up or being set up.
+    /// Whether any call is up or is being set up.
     pub fn has_calls(&self) -> bool {
         self.accounts.iter().any(|account| account.lines.iter().any(Option::is_some))
     }
 
-    /// A connection of an account. It hears `state`, or is closed with 4431.
+    /// Adds a connection of an account, which receives `state`. If the account has another connection, that one is
+    /// closed with 4441 if `force` is set; otherwise the new one is closed with 4431.
     pub fn connect(&mut self, connection: ConnectionId, account: usize, force: bool) {
         let Some(known) = self.accounts.get_mut(account) else {
             self.out.push(Delivery::Close(connection, CloseCause::SessionMissed.code()));
@@ -140,7 +142,7 @@ impl Exchange {
         self.out.push(Delivery::Send(connection, ServerMessage::State(Box::new(state))));
     }
 
-    /// A connection is gone. Its calls live on for a while.
+    /// Removes a connection. The calls of its account live on for a while.
     pub fn disconnected(&mut self, connection: ConnectionId) {
         let now = self.now;
         if let Some(account) = self.accounts.iter_mut().find(|account| account.connection == Some(connection)) {
@@ -149,7 +151,7 @@ impl Exchange {
         }
     }
 
-    /// The session's token is dead.
+    /// Ends an account's calls, and closes its connection with 4201, because its token is no longer valid.
     pub fn log_out(&mut self, account: usize) {
         if let Some(connection) = self.accounts.get_mut(account).and_then(|account| account.connection.take()) {
             self.out.push(Delivery::Close(connection, CloseCause::SessionMissed.code()));
@@ -166,7 +168,7 @@ impl Exchange {
         }
     }
 
-    /// A frame of a connection.
+    /// Handles a frame from a connection.
     pub fn frame(&mut self, connection: ConnectionId, text: &str) {
         let Some(account) = self.accounts.iter().position(|account| account.connection == Some(connection)) else {
             return;
@@ -181,7 +183,7 @@ impl Exchange {
         }
     }
 
-    /// Garbage is answered, and after too much of it the connection is closed with 4501.
+    /// Answers a malformed frame. After too many of them the connection is closed with 4501.
     fn bad_frame(&mut self, account: usize, connection: ConnectionId, text: &str, error: &FrameError) {
         let code = match error {
             FrameError::NotAnObject | FrameError::TooLong => response_code::INVALID_JSON_OBJECT,
@@ -207,10 +209,7 @@ impl Exchange {
     fn request(&mut self, account: usize, connection: ConnectionId, request: Request) {
         let Request { transaction, line, call_id, body } = request;
         let answer = Answer { connection, transaction, line, call_id: call_id.clone() };
-        let seat = line
-            .and_then(|line| usize::try_from(line).ok())
-            .filter(|line| *line < LINES)
-            .map(|line| Seat { account, line });
+        let seat = line.map(Line::index).filter(|line| *line < LINES).map(|line| Seat { account, line });
         let Some(seat) = seat else {
             return self.refuse(&answer, response_code::MISSING_ELEMENT, "there is no such line");
         };
@@ -281,8 +280,8 @@ impl Exchange {
         self.out.push(Delivery::Send(answer.connection, ServerMessage::Response(response)));
     }
 
-    /// A call-level event for a seat: into its log, and out if the account is connected.
-    fn tell(&mut self, seat: Seat, transaction: Option<&str>, body: EventBody) {
+    /// Writes a call-level event into the log of a seat's call, and sends it if the account is connected.
+    fn tell(&mut self, seat: Seat, transaction: Option<&TransactionId>, body: EventBody) {
         let at = self.wall_clock_ms;
         let Some(leg) = self.leg_mut(seat) else { return };
         let call_id = leg.call_id.clone();
@@ -290,19 +289,25 @@ impl Exchange {
         self.send_event(seat, transaction, Some(call_id), body);
     }
 
-    /// A line-level event: not logged.
+    /// Sends a line-level event. It is not written into the call's log.
     fn tell_line(&mut self, seat: Seat, body: EventBody) {
         self.send_event(seat, None, None, body);
     }
 
-    fn send_event(&mut self, seat: Seat, transaction: Option<&str>, call_id: Option<CallId>, body: EventBody) {
+    fn send_event(
+        &mut self,
+        seat: Seat,
+        transaction: Option<&TransactionId>,
+        call_id: Option<CallId>,
+        body: EventBody,
+    ) {
         let Some(connection) = self.accounts.get(seat.account).and_then(|account| account.connection) else { return };
         let event =
-            Event { transaction: transaction.map(str::to_owned), line: u32::try_from(seat.line).ok(), call_id, body };
+            Event { transaction: transaction.cloned(), line: u32::try_from(seat.line).ok().map(Line), call_id, body };
         self.out.push(Delivery::Send(connection, ServerMessage::Event(Box::new(event))));
     }
 
-    fn log_request(&mut self, seat: Seat, transaction: &str, body: &RequestBody) {
+    fn log_request(&mut self, seat: Seat, transaction: &TransactionId, body: &RequestBody) {
         let at = self.wall_clock_ms;
         if let Some(leg) = self.leg_mut(seat) {
             leg.log_request(at, transaction, body);
@@ -310,21 +315,22 @@ impl Exchange {
     }
 }
 
-/// Where the response of a request goes.
+/// Where the response to a request goes.
 struct Answer {
     connection: ConnectionId,
-    transaction: String,
-    line: Option<u32>,
+    transaction: TransactionId,
+    line: Option<Line>,
     call_id: Option<CallId>,
 }
 
 impl Answer {
-    /// For a request that cannot be read but has a transaction: its sender waits for a response.
+    /// For a request that cannot be parsed but has a transaction, because its sender waits for a response.
     fn of_bad_request(connection: ConnectionId, text: &str) -> Option<Self> {
         let frame: serde_json::Value = serde_json::from_str(text).ok()?;
         frame.get("request")?;
-        let transaction = frame.get("transaction")?.as_str()?.to_owned();
-        let line = frame.get("line").and_then(serde_json::Value::as_u64).and_then(|line| u32::try_from(line).ok());
+        let transaction = TransactionId::from(frame.get("transaction")?.as_str()?);
+        let line =
+            frame.get("line").and_then(serde_json::Value::as_u64).and_then(|line| u32::try_from(line).ok()).map(Line);
         let call_id = frame.get("call_id").and_then(serde_json::Value::as_str).map(CallId::from);
         Some(Self { connection, transaction, line, call_id })
     }

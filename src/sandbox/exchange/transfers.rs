@@ -1,21 +1,20 @@
-//! Transfers: REFER to the far side, and NOTIFY of what becomes of it.
+//! Transfers: a REFER to the far side, and NOTIFYs about its progress to the side that asked for it.
 
 use crate::signaling::{CallId, EventBody, ReferId, SubscriptionState, response_code};
 
 use super::leg::{LegState, Seat};
 use super::{Answer, Exchange};
 
-/// Transfers at a time.
+/// Transfers in progress at a time.
 const MAX_TRANSFERS: usize = 64;
 
-/// A REFER that has not come to its end.
+/// A REFER that is in progress.
 pub(super) struct Transfer {
     refer_id: ReferId,
-    /// Who asked.
     asker: Seat,
     asker_call: CallId,
     asker_number: String,
-    /// Whose new call it is, once it is dialled.
+    /// The seat of the new call, once it is dialled.
     dialled: Option<Seat>,
 }
 
@@ -42,7 +41,7 @@ impl Exchange {
         self.tell_line(far, EventBody::Transfer { refer_id, refer_to: number, referred_by, replace_call_id: replaces });
     }
 
-    /// Who asked for a call.
+    /// The number of the account that asked for this transfer.
     pub(super) fn referrer(&self, refer_id: &ReferId) -> Option<String> {
         self.transfers
             .iter()
@@ -50,7 +49,7 @@ impl Exchange {
             .map(|transfer| transfer.asker_number.clone())
     }
 
-    /// The transferred side calls the target.
+    /// The transferred side now calls the target.
     pub(super) fn transfer_dialled(&mut self, seat: Seat, refer_id: ReferId) {
         if let Some(transfer) = self.transfers.iter_mut().find(|transfer| transfer.refer_id == refer_id) {
             transfer.dialled = Some(seat);
@@ -59,14 +58,14 @@ impl Exchange {
         }
     }
 
-    /// The new call came to an answer or an end.
+    /// The call of a seat was answered or has ended: reports this to the side that asked for the transfer, if any.
     pub(super) fn transfer_answered(&mut self, seat: Seat, code: i64, reason: &str) {
         if let Some(index) = self.transfers.iter().position(|transfer| transfer.dialled == Some(seat)) {
             let transfer = self.transfers.swap_remove(index);
             let words = format!("SIP/2.0 {code} {reason}");
             self.notify(transfer.asker, &transfer.asker_call, &words, SubscriptionState::Terminated);
         }
-        // A call that ends takes its own open transfers with it.
+        // When a call ends, the transfers that it asked for end as well.
         let call_id = self.leg(seat).map(|leg| leg.call_id.clone());
         if code != 200 || call_id.is_none() {
             self.transfers.retain(|transfer| Some(&transfer.asker_call) != call_id.as_ref() || transfer.asker != seat);

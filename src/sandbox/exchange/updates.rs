@@ -1,4 +1,4 @@
-//! Renegotiation: hold, unhold, and updates with an offer of their own.
+//! Renegotiation: hold, unhold, and updates in which the client sends an offer.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::signaling::{EventBody, HoldDirection, Invitation, Jsep, JsepKind, res
 use super::leg::{LegState, PendingUpdate, Seat};
 use super::{Answer, Exchange};
 
-/// An update has this long to be answered.
+/// The far side has this long to answer an update.
 const UPDATE_PATIENCE: Duration = Duration::from_secs(10);
 /// Lines of an account.
 const LINES: usize = 2;
@@ -26,11 +26,11 @@ impl Exchange {
         self.reoffer(seat, answer, "sendrecv", EventBody::Resuming {});
     }
 
-    /// Offers the far side this side's last description again, with another direction.
+    /// Offers this side's last description to the far side again, with another direction.
     fn reoffer(&mut self, seat: Seat, answer: &Answer, direction: &str, progress: EventBody) {
         let Some(leg) = self.leg(seat) else { return };
         if leg.state != LegState::Up {
-            // Taken and without effect before the answer, as on the real server.
+            // Before the call is answered, this is acknowledged and has no effect, as on the real server.
             return self.acknowledge(answer);
         }
         let Some(sdp) = leg.sdp.as_deref().map(|sdp| next_version(sdp, direction)) else { return };
@@ -80,7 +80,7 @@ impl Exchange {
         self.tell(far, None, EventBody::UpdatingCall(invitation));
     }
 
-    /// Ends updates that nobody answers, as a SIP transaction ends (RFC 3261, 17.1.1.2, timer B).
+    /// Ends updates that nobody answers, as timer B ends a SIP transaction (RFC 3261, section 17.1.1.2).
     pub(super) fn expire_updates(&mut self) {
         for account in 0..self.accounts.len() {
             for line in 0..LINES {
@@ -97,7 +97,7 @@ impl Exchange {
         }
     }
 
-    /// The far side's answer to the offer that it was sent.
+    /// Handles the answer of this side to an offer from the far side.
     fn update_answered(&mut self, seat: Seat, answer: &Answer, jsep: Jsep) {
         let Some(far) = self.leg(seat).map(|leg| leg.far) else { return };
         let Some(update) = self.leg_mut(far).and_then(|leg| leg.update.take()) else {

@@ -1,4 +1,4 @@
-//! The two pages: plain HTML and JavaScript, embedded in the binary, no build step.
+//! The two web pages: plain HTML and JavaScript, embedded in the binary, without a build step.
 
 use axum::Router;
 use axum::http::header;
@@ -7,11 +7,12 @@ use axum::routing::get;
 
 use super::routes::Shared;
 
-/// Nothing from elsewhere, no inline code.
+/// The content security policy of the pages: nothing from elsewhere, and no inline code.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
-                      connect-src 'self'; media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+                      connect-src 'self'; media-src 'self' blob:; base-uri 'none'; form-action 'none'; \
+                      frame-ancestors 'none'";
 
-/// Address, type and text of every file.
+/// Path, content type and text of every file.
 const FILES: [(&str, &str, &str); 5] = [
     ("/", "text/html; charset=utf-8", include_str!("phone.html")),
     ("/phone.js", "text/javascript; charset=utf-8", include_str!("phone.js")),

@@ -9,7 +9,7 @@ const STATES = {
   established: "talking", held: "held", ending: "ending",
 };
 
-// All requests go over the one socket, in order: a finger that goes down and up must not be taken for one that goes up and down.
+// All requests use this one socket, which keeps their order: the release of a button must not arrive before its press.
 let socket = null;
 function ask(request) {
   if (socket && socket.readyState === WebSocket.OPEN) return socket.send(JSON.stringify(request));
@@ -55,7 +55,7 @@ function words(event) {
   }
 }
 
-// A finger: down, and up wherever it is lifted.
+// A button: active from the press until the release, wherever the pointer is released.
 function bell(name) {
   const made = document.createElement("button");
   made.className = "bell";
@@ -73,7 +73,7 @@ function bell(name) {
   made.addEventListener("keydown", (event) => { if (event.key === " " || event.key === "Enter") { event.preventDefault(); set(true); } });
   made.addEventListener("keyup", () => set(false));
   made.addEventListener("blur", () => set(false));
-  // Nobody lifts a finger on a page that is not there.
+  // A page without the focus, or a hidden one, may not get the release.
   window.addEventListener("blur", () => set(false));
   document.addEventListener("visibilitychange", () => { if (document.hidden) set(false); });
   return made;
@@ -183,7 +183,7 @@ function follow() {
   socket.onclose = () => {
     $("session").textContent = "connection lost, trying again";
     $("session").className = "badge bad";
-    // What was shown is no longer known.
+    // The state that was shown is out of date.
     $("lines").replaceChildren();
     $("outputs").replaceChildren();
     $("buttons").querySelectorAll("button").forEach((button) => { button.disabled = true; });

@@ -4,7 +4,7 @@
 const $ = (id) => document.getElementById(id);
 const FIRST_RETRY_MS = 500, LAST_RETRY_MS = 15000, REQUEST_TIMEOUT_MS = 10000, LOG_LINES = 200;
 
-// Everything a test or a curious person may look at.
+// The state that tests, and people with the browser's console, can inspect.
 const phone = { number: null, calls: new Map(), received: null };
 window.phone = phone;
 
@@ -57,8 +57,8 @@ function disconnected(code) {
   if (token === null) return showRegistration("not connected");
   if (code === 4441 || code === 4431 || code === 4201) {
     forgetToken();
-    // The calls belong to whoever has the session now.
-    for (const call of [...phone.calls.values()]) end(call, code, "the session is over here");
+    // The calls belong to the client that has the session now.
+    for (const call of [...phone.calls.values()]) end(call, code, "this page has lost the session");
   }
   if (code === 4441 || code === 4431) {
     showLogin("This account is used somewhere else.");
@@ -111,14 +111,14 @@ function stateHandshake(state) {
     state.keepalive_interval);
   showRegistration(`${phone.number} is ${state.registration.status}`, state.registration.status === "registered" ? "good" : "bad");
   const live = new Set(state.lines.filter(Boolean).map((line) => line.call_id));
-  // What ended while we were away, and what we no longer know after a reload.
+  // Calls that ended while the page was offline.
   for (const call of [...phone.calls.values()]) if (!live.has(call.id)) end(call, 481, "ended while offline");
   state.lines.forEach((line, index) => {
     if (!line || !line.call_id || phone.calls.has(line.call_id)) return;
     const events = line.call_logs.map(([, message]) => message);
     const invitation = events.find((message) => message.event === "incoming_call");
     const over = events.some((message) => ["accepted", "hangup"].includes(message.event));
-    // A call that came while we were away rings now; one that a reload cut off is ended.
+    // A call that came while the page was offline rings now. A call that a reload interrupted is ended.
     if (invitation && !over) incoming({ ...invitation, line: index, call_id: line.call_id });
     else request("hangup", { line: index, call_id: line.call_id }).catch(() => {});
   });
@@ -139,7 +139,7 @@ function newCall(id, line, number, state) {
 }
 
 async function newConnection(call) {
-  if (!navigator.mediaDevices) throw new Error("The browser gives its microphone to https pages only.");
+  if (!navigator.mediaDevices) throw new Error("The browser allows the microphone only on https pages.");
   const microphone = await navigator.mediaDevices.getUserMedia({
     audio: { echoCancellation: window.rawAudio !== true, noiseSuppression: window.rawAudio !== true, autoGainControl: window.rawAudio !== true },
   }).catch((error) => {
@@ -166,7 +166,7 @@ async function newConnection(call) {
   return connection;
 }
 
-// Nothing is trickled before the server knows the call.
+// Candidates are kept until the server knows the call.
 function trickle(call, candidate) {
   if (!call.known) return void call.candidates.push(candidate);
   request("ice_trickle", { line: call.line, candidate: candidate || { completed: true } }).catch(() => {});
@@ -207,7 +207,7 @@ async function answer(call) {
   try {
     connection = await newConnection(call);
   } catch (error) {
-    // It rings on: the microphone may be found.
+    // The call continues to ring: the user may still connect or allow a microphone.
     call.state = "ringing";
     render();
     throw error;
@@ -224,7 +224,7 @@ async function hangUp(call) {
   call.state = "ending";
   render();
   await request(name, { line: call.line, call_id: call.id }).catch(() => {});
-  // Only now: a connection that closes first makes a media server hang up by itself.
+  // The connection closes only now: if it closed before the hangup, a media server would hang up by itself.
   if (call.connection) call.connection.close();
 }
 
@@ -252,7 +252,7 @@ function mute(call) {
 
 function sendDigit(call, digit) {
   const sender = call.connection.getSenders().find((candidate) => candidate.dtmf);
-  if (!sender || !sender.dtmf.canInsertDTMF) return log("The far end takes no digits.");
+  if (!sender || !sender.dtmf.canInsertDTMF) return log("The far end accepts no digits.");
   sender.dtmf.insertDTMF(sender.dtmf.toneBuffer + digit, 120, 80);
   log("sent " + digit);
 }
@@ -293,7 +293,7 @@ async function updated(call, event) {
   const description = await call.connection.createAnswer();
   await call.connection.setLocalDescription(description);
   const held = /a=(sendonly|inactive)/.test(event.jsep.sdp);
-  log(held ? "held by the far end" : "the far end talks again");
+  log(held ? "held by the far end" : "the far end has resumed the call");
   await request("update", { line: call.line, call_id: call.id, jsep: { type: description.type, sdp: description.sdp } });
 }
 
@@ -311,7 +311,7 @@ function incoming(event) {
   render();
 }
 
-// ---- sound of an incoming call, made here: no file to load ----
+// ---- the ring tone of an incoming call, synthesized, so that there is no file to load ----
 
 const ringTone = {
   context: null, timer: null,
@@ -382,7 +382,7 @@ function render() {
   document.title = calls.some((call) => call.state === "ringing") ? "☎ callbox web phone" : "callbox web phone";
 }
 
-// A reload stays logged in; closing the page does not.
+// The login survives a reload of the page, but not its end.
 function keepToken(value) {
   token = value;
   sessionStorage.setItem("callbox", JSON.stringify({ number: phone.number, token }));
