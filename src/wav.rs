@@ -243,27 +243,27 @@ mod tests {
     #[test]
     fn what_is_no_sound_is_told_in_a_word_that_is_true() {
         let (bytes, size) = file();
-        let words = |bytes: &[u8]| Wav::parse(bytes.to_vec()).unwrap_err().to_string();
-        assert_eq!(words(&bytes[..size + 4]), "is a WAV file without any sample");
-        assert_eq!(words(b""), "is not a WAV file; it is empty");
-        assert_eq!(words(b"OggS and so on"), "is not a WAV file, but Ogg");
-        assert_eq!(words(b"hello, world"), "is not a WAV file");
-        assert_eq!(words(&bytes[..30]), "is a WAV file that is damaged or cut off");
+        let message = |bytes: &[u8]| Wav::parse(bytes.to_vec()).unwrap_err().to_string();
+        assert_eq!(message(&bytes[..size + 4]), "is a WAV file without any sample");
+        assert_eq!(message(b""), "is not a WAV file; it is empty");
+        assert_eq!(message(b"OggS and so on"), "is not a WAV file, but Ogg");
+        assert_eq!(message(b"hello, world"), "is not a WAV file");
+        assert_eq!(message(&bytes[..30]), "is a WAV file that is damaged or cut off");
         for (format, coding) in [(2, "ADPCM"), (6, "A-law"), (7, "µ-law"), (0x31, "GSM"), (0x55, "MP3")] {
             let mut compressed = bytes.clone();
             compressed[20] = format;
             assert!(
-                words(&compressed).starts_with(&format!("is a WAV file of {coding}, and not PCM; make it")),
+                message(&compressed).starts_with(&format!("is a WAV file of {coding}, and not PCM; make it")),
                 "{coding}"
             );
         }
         let mut still = bytes.clone();
         // The rate, and the bytes per second that follow from it.
         still[24..32].fill(0);
-        assert_eq!(words(&still), "is a WAV file that says 0 samples per second");
+        assert_eq!(message(&still), "is a WAV file that says 0 samples per second");
         let mut turned = bytes;
         turned[3] = b'X';
-        assert!(words(&turned).contains("an unusual kind"));
+        assert!(message(&turned).contains("an unusual kind"));
     }
 
     #[test]

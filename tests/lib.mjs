@@ -18,7 +18,7 @@ const AIR_FRAMES = 60 * RATE;
 
 export const sleep = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 
-/** Waits until `check` gives something true; says what it waited for. */
+/** Waits until `check` returns something true, and returns that. The error says what it waited for. */
 export async function until(what, check, limitMs = 10000) {
   const end = Date.now() + limitMs;
   let last;
@@ -32,7 +32,7 @@ export async function until(what, check, limitMs = 10000) {
   }
 }
 
-/** A folder that goes when the test ends. */
+/** A folder that is removed when the test ends. */
 export function scratch(t) {
   const folder = mkdtempSync(path.join(tmpdir(), 'callbox-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
@@ -41,7 +41,7 @@ export function scratch(t) {
 
 // ---- sound ----
 
-/** What a card carries: index k of the ring is the frame at k of the absolute clock, as fast as the card counts. */
+/** What a card carries: index k of the ring is frame k of the absolute clock, counted at the card's own rate. */
 export class Air {
   constructor(file, ppm = 0) {
     this.file = file;
@@ -51,12 +51,12 @@ export class Air {
     ftruncateSync(this.fd, AIR_FRAMES * 2);
   }
 
-  /** Fills the whole minute: whole periods, so that the ring has no seam. */
+  /** Fills the whole minute with whole periods of a tone, so that the ring has no seam. */
   fillTone(hertz, level) {
     this.write(0, tone(hertz, level, AIR_FRAMES));
   }
 
-  /** What the air carried during the last milliseconds, a little behind the present. */
+  /** What the air carried during the last milliseconds, up to 10 ms ago. */
   last(ms) {
     const count = Math.floor(ms * RATE / 1000);
     const start = (this.ahead(-10) - count + AIR_FRAMES) % AIR_FRAMES;
@@ -71,7 +71,7 @@ export class Air {
   /** The index of a moment of the absolute clock, in seconds. */
   index(seconds) { return Math.floor(seconds * this.rate); }
 
-  /** An index of the ring, so many milliseconds from now on the absolute clock. */
+  /** The index of the moment that is this many milliseconds from now. */
   ahead(ms) { return this.index(Number(process.hrtime.bigint()) / 1e9 + ms / 1000); }
 
   clear() { writeSync(this.fd, Buffer.alloc(AIR_FRAMES * 2), 0, AIR_FRAMES * 2, 0); }
@@ -99,18 +99,18 @@ export class Air {
     return samples;
   }
 
-  /** Where sound begins within some milliseconds after an index; null where it does not. */
+  /** Where sound begins within some milliseconds after an index; null if it does not. */
   onset(at, ms) {
     const samples = this.read(at, Math.floor(ms * RATE / 1000));
     const index = samples.findIndex((sample) => Math.abs(sample) > 1500);
     return index < 0 ? null : at + index;
   }
 
-  /** Where a tone begins, to 5 ms: 40 ms tell it apart from the chime that sounds at the same time. */
+  /** Where a tone begins, to 5 ms. Windows of 40 ms tell it apart from the chime that sounds at the same time. */
   onsetOfTone(at, ms, hertz) {
     const step = RATE / 200, window = step * 8;
     for (let index = 0; index < ms / 5; index++) {
-      // A tenth of the window is enough to be seen.
+      // A tone in a tenth of the window is enough to be detected.
       if (amplitude(this.read(at + index * step, window), hertz) > 0.03) return at + index * step + Math.floor(window * 0.9);
     }
     return null;
@@ -119,7 +119,7 @@ export class Air {
   close() { closeSync(this.fd); }
 }
 
-/** Says bursts into one air and finds them in the other; milliseconds between, of those that were heard. */
+/** Writes bursts into one air and finds them in the other. Returns the delay in ms of each burst that was heard. */
 export async function mouthToEar(microphone, loudspeaker, rounds = 10) {
   const delays = [];
   for (let round = 0; round < rounds; round++) {
@@ -183,7 +183,7 @@ export function toneFile(file, hertz, level, seconds = 10) {
 
 // ---- processes ----
 
-/** One line to a control socket, and the line that comes back. */
+/** Sends one line to a control socket and returns the line that comes back. */
 export function ask(socket, request) {
   return new Promise((resolve, reject) => {
     const connection = net.connect(socket, () => connection.write(JSON.stringify(request) + '\n'));
@@ -192,7 +192,7 @@ export function ask(socket, request) {
   });
 }
 
-/** A process and all that it has started, and so on. */
+/** A process and all its descendants. */
 export function processTree(pid) {
   const parents = readdirSync('/proc').filter((name) => /^\d+$/.test(name)).flatMap((name) => {
     try { return [[Number(name), Number(readFileSync(`/proc/${name}/stat`, 'utf8').split(') ').pop().split(' ')[1])]]; } catch { return []; }
@@ -211,7 +211,7 @@ export const cpuMs = (pid) => {
 /** Memory of a process in MB; what it shares with others counts in part. */
 export const proportionalMb = (pid) => Number(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8').match(/^Pss:\s+(\d+)/m)[1]) / 1024;
 
-/** What a bench starts and writes; all of it goes with `end`. */
+/** What a bench starts and writes; `end` stops and removes all of it. */
 export class Bench {
   constructor(name) {
     this.folder = mkdtempSync(path.join(tmpdir(), `callbox-${name}-`));
@@ -220,7 +220,7 @@ export class Bench {
 
   file(...names) { return path.join(this.folder, ...names); }
 
-  /** A process; what it prints is in `out`. */
+  /** Starts a process; what it prints is in `out`. */
   start(command, args, env = {}) {
     const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...env } });
     child.out = '';
@@ -258,7 +258,7 @@ export class Bench {
   }
 }
 
-/** Runs callbox to its end. */
+/** Runs callbox until it exits. */
 export function callbox(args, options = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(CALLBOX, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });

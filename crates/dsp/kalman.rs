@@ -3,7 +3,7 @@
 
 use realfft::num_complex::Complex32;
 
-use crate::delay::DelayTracker;
+use crate::echo_delay::DelayTracker;
 use crate::fft::Fft;
 use crate::loudspeaker::Loudspeaker;
 use crate::{HOP, power};

@@ -13,9 +13,8 @@ mod acoustics;
 mod bands;
 mod capture;
 mod clock;
-mod delay;
 mod drift;
-mod dtmf;
+mod echo_delay;
 mod fft;
 mod gain;
 mod half_duplex;
@@ -25,15 +24,16 @@ mod loudspeaker;
 mod resample;
 mod stretch;
 mod suppressor;
+mod tone_digits;
 
 pub use acoustics::{Acoustics, Sweep};
 pub use capture::{CaptureOptions, CapturePath};
 pub use clock::ClockControl;
 pub use drift::DriftResampler;
-pub use dtmf::DigitDetector;
 pub use half_duplex::HalfDuplex;
 pub use resample::Resampler;
 pub use stretch::Stretch;
+pub use tone_digits::DigitDetector;
 
 /// Samples per second of the processed signal.
 const RATE_HZ: u32 = 16_000;

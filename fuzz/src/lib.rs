@@ -1,7 +1,7 @@
 //! What the fuzzers do with their bytes. `tests/fuzz` does the same with the corpora, on stable Rust.
 //!
-//! Each function panics where something is that must never be; that no input makes callbox panic,
-//! hang or act unasked is what they are for.
+//! Each function panics if it finds something that must never happen. The fuzzers look for an input that makes callbox
+//! panic, hang, or act without being asked.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
@@ -86,7 +86,7 @@ pub fn guard(data: &[u8]) {
     }
 }
 
-/// The library's own readers, by the first octet (RFC 7983).
+/// The library's parser for a datagram, by its first octet (RFC 7983).
 fn library(datagram: &[u8]) {
     match datagram.first() {
         Some(0..=3) => stun(datagram),
@@ -104,7 +104,7 @@ pub fn stun(data: &[u8]) {
     }
 }
 
-/// The library's DTLS: a server that takes whatever comes to be of its handshake, as far as the guard lets it.
+/// The library's DTLS: a server that takes every datagram for a part of its handshake, if the guard lets it pass.
 pub fn dtls(data: &[u8]) {
     use rtc::dtls::endpoint::Endpoint;
     use rtc::shared::TransportProtocol;
@@ -133,7 +133,7 @@ static DTLS: LazyLock<Arc<rtc::dtls::config::HandshakeConfig>> = LazyLock::new(|
     Arc::new(config.expect("a configuration"))
 });
 
-/// The library's SRTP, with keys that nobody has.
+/// The library's SRTP, with keys that no sender has.
 pub fn srtp(data: &[u8]) {
     use rtc::srtp::{context::Context, protection_profile::ProtectionProfile};
     let provider = rtc::crypto::default_provider().expect("ring");
@@ -149,12 +149,12 @@ pub fn srtp(data: &[u8]) {
     }
 }
 
-/// A station, and what must hold around it.
+/// A station, and checks of what must always hold.
 struct Door {
     station: Station,
     now_ms: u64,
     strike_on_since: Option<u64>,
-    /// The newest input may open the door: a digit or a command.
+    /// Whether the newest input may open the door: it is a digit or a command.
     may_open: bool,
 }
 
@@ -189,11 +189,11 @@ impl Door {
         let mut effects = 0;
         while let Some(effect) = self.station.poll_effect() {
             effects += 1;
-            assert!(effects < 4096, "no end of effects");
+            assert!(effects < 4096, "one input has too many effects");
             self.effect(&effect);
         }
         let [transactions, delayed, hunts, _] = self.station.backlog();
-        assert!(transactions <= 96 && delayed <= 64 && hunts <= 17, "a queue over its bound");
+        assert!(transactions <= 96 && delayed <= 64 && hunts <= 17, "a queue exceeds its bound");
         if let Some(since) = self.strike_on_since {
             assert!(self.now_ms <= since + 8_000, "the strike is on for too long");
         }
@@ -202,7 +202,7 @@ impl Door {
     fn effect(&mut self, effect: &Effect) {
         match effect {
             Effect::Drive(OutputIndex(0), Drive::On) => {
-                assert!(self.may_open, "the strike opens unasked");
+                assert!(self.may_open, "the strike opens without being asked");
                 self.strike_on_since.get_or_insert(self.now_ms);
             }
             Effect::Drive(OutputIndex(0), _) => self.strike_on_since = None,
@@ -226,7 +226,7 @@ impl Door {
         self.now_ms = end;
     }
 
-    /// Whatever came: in the end every line is idle.
+    /// Whatever the inputs were, every line is idle in the end.
     fn rests(mut self) {
         self.input(Input::Shutdown);
         let end = self.now_ms + 120_000;
@@ -237,7 +237,7 @@ impl Door {
     }
 }
 
-/// Frames of a server, one a line, to a station that is registered.
+/// Frames of a server, one on each line, to a station that is registered.
 pub fn signaling(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let mut door = Door::registered();
@@ -271,7 +271,7 @@ pub fn sdp(data: &[u8]) {
     };
     let answered = RUNTIME
         .block_on(async { tokio::time::timeout(std::time::Duration::from_secs(10), answer(&context, &text)).await });
-    assert!(answered.is_ok(), "an offer that takes for ever");
+    assert!(answered.is_ok(), "the answer to an offer takes for ever");
 }
 
 /// A configuration file.
@@ -279,7 +279,7 @@ pub fn configuration(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     match parse("/fuzz.toml", &text, &BTreeMap::new()) {
         Ok(config) => {
-            // Whatever is valid can be run.
+            // Every valid configuration can be run.
             let mut station = Station::new(Arc::new(config), 1, 1, Now { at: Time(0), local: None });
             station.handle(Now { at: Time(1), local: None }, Input::Tick);
             while station.poll_effect().is_some() {}
@@ -288,7 +288,7 @@ pub fn configuration(data: &[u8]) {
     }
 }
 
-/// Packets of a far end: each has its length, the time since the one before in ms, and its bytes.
+/// Packets of a far end. Each is its length, the time since the one before in ms, and its bytes.
 pub fn rtp(data: &[u8]) {
     let mut receiver = OfflineReceiver::new(48_000).expect("codecs");
     let (mut rest, mut now_ms, mut frames) = (data, 0_u64, 0);
@@ -299,7 +299,7 @@ pub fn rtp(data: &[u8]) {
         while frames < now_ms / 10 && frames < 500 {
             frames += 1;
             let frame = receiver.frame();
-            assert!(frame.iter().all(|sample| sample.is_finite()), "sound that is no number");
+            assert!(frame.iter().all(|sample| sample.is_finite()), "a sample is not a number");
         }
         rest = after;
     }
@@ -339,7 +339,7 @@ impl Choices<'_> {
     }
 }
 
-/// A sequence of everything that the core can be told.
+/// A sequence of all kinds of inputs of the core.
 pub fn core(data: &[u8]) {
     let mut door = Door::new();
     let mut choices = Choices(data);
@@ -377,7 +377,7 @@ fn step(door: &mut Door, choices: &mut Choices<'_>, calls: &mut Vec<(u32, CallId
             use ConnectFailureKind::*;
             let kinds = [Network, Tls, NotYetValid, Unauthorized, Unavailable, Http, NoToken];
             let kind = kinds[usize::from(choices.below(7))];
-            Input::Socket(SocketEvent::Failed(ConnectFailure { kind, words: "no".into(), retry_after: None }))
+            Input::Socket(SocketEvent::Failed(ConnectFailure { kind, message: "no".into(), retry_after: None }))
         }
         7 => media(choices, MediaEvent::LocalOffer { sdp: "offer".into() }),
         8 => {
@@ -462,7 +462,7 @@ fn step(door: &mut Door, choices: &mut Choices<'_>, calls: &mut Vec<(u32, CallId
             })))
         }
         _ => {
-            // The calls that the station makes can be spoken of too.
+            // Later inputs may be about calls that the station has made, too.
             for line in door.station.status().lines {
                 if let Some(call) = line.call {
                     calls.push((line.line.0, CallId(call.call_id), format!("transaction-{}", choices.byte())));

@@ -279,8 +279,8 @@ impl AlsaCard {
 /// Checks that a PCM delivers or takes sound for a tenth of a second, and returns its period: for `callbox devices`.
 pub(super) fn try_for_100_ms(name: &str, direction: Direction) -> Result<CardTiming, String> {
     let _ = alsa::Output::local_error_handler();
-    let words = |error: CardError| error.to_string();
-    let mut stream = Stream::open(name, direction, FALLBACK_RATES_HZ[0], 0).map_err(words)?;
+    let message = |error: CardError| error.to_string();
+    let mut stream = Stream::open(name, direction, FALLBACK_RATES_HZ[0], 0).map_err(message)?;
     let what = stream.what;
     let bytes = stream.period * stream.frame_bytes();
     let failed = |stream: &Stream, error: alsa::Error| stream.error(&error).to_string();

@@ -134,8 +134,8 @@ async fn measure(config: &AudioConfig) -> Result<(Acoustics, CardTiming), Measur
         .map_err(|error| MeasureError::Start(error.to_string()))?;
     match timeout(CARD_PATIENCE, told.recv()).await {
         Ok(Some(AudioEvent::Ready)) => {}
-        Ok(Some(AudioEvent::Fault(words))) if words.contains("busy") => return Err(MeasureError::Busy(words)),
-        Ok(Some(AudioEvent::Fault(words))) => return Err(MeasureError::Card(words)),
+        Ok(Some(AudioEvent::Fault(message))) if message.contains("busy") => return Err(MeasureError::Busy(message)),
+        Ok(Some(AudioEvent::Fault(message))) => return Err(MeasureError::Card(message)),
         Ok(None | Some(AudioEvent::Microphone(_))) | Err(_) => return Err(MeasureError::Silent),
     }
     let sweep = Sweep::new(plain.rate_hz);
@@ -307,9 +307,9 @@ mod tests {
             (0, Acoustics { delay_ms: Some(180.0), ..GOOD }, "arrives after 180 ms"),
             (0, Acoustics { delay_ms: None, ..GOOD }, "does not hear the loudspeaker"),
         ];
-        for (gain_db, acoustics, words) in cases {
+        for (gain_db, acoustics, message) in cases {
             let found = found(gain_db, acoustics);
-            assert!(matches!(found.as_slice(), [one] if one.contains(words)), "{words}: {found:?}");
+            assert!(matches!(found.as_slice(), [one] if one.contains(message)), "{message}: {found:?}");
         }
     }
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 use tokio::time::sleep;
 
 use super::client::{self, Daemon};
+use super::narrate;
 use super::output::say;
-use super::words;
 use super::{Exit, complain};
 use crate::blackbox::Dump;
 use crate::control::{Reply, Request};
@@ -105,15 +105,16 @@ pub(super) fn replay(file: &Path) -> Exit {
     let config = station.config();
     for entry in dump.inputs {
         let at = (entry.at.0 - first.min(entry.at.0)) as f64 / 1000.0;
-        let words = words::input(&entry.input);
+        let message = narrate::input(&entry.input);
         station.handle(entry.now(), entry.input);
-        let decided: Vec<String> =
-            std::iter::from_fn(|| station.poll_effect()).filter_map(|effect| words::effect(&config, &effect)).collect();
+        let decided: Vec<String> = std::iter::from_fn(|| station.poll_effect())
+            .filter_map(|effect| narrate::effect(&config, &effect))
+            .collect();
         // Most deadlines lead to no decision.
-        if decided.is_empty() && words == "a deadline" {
+        if decided.is_empty() && message == "a deadline" {
             continue;
         }
-        say!("{at:>9.3} s  {words}");
+        say!("{at:>9.3} s  {message}");
         for line in decided {
             say!("                 {line}");
         }

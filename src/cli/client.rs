@@ -5,7 +5,7 @@ use std::time::Duration;
 
 pub(super) use super::Daemon;
 use super::output::{self, say};
-use super::{Exit, complain, words};
+use super::{Exit, complain, narrate};
 use crate::audio::{CardControl, CardTiming};
 use crate::control::usual_sockets;
 use crate::control::{
@@ -142,7 +142,7 @@ pub(super) async fn status(daemon: &Daemon, json: bool) -> Exit {
 
 fn print_status(status: &FullStatus) {
     let station = &status.station;
-    let reason = |reason: &Option<String>| reason.as_ref().map(|words| format!(" ({words})")).unwrap_or_default();
+    let reason = |reason: &Option<String>| reason.as_ref().map(|message| format!(" ({message})")).unwrap_or_default();
     say!("callbox   {}, up {}", status.version, duration(status.uptime_s));
     say!("server    {}", status.server);
     say!("session   {}{}", station.session.state, reason(&station.session.reason));
@@ -153,7 +153,7 @@ fn print_status(status: &FullStatus) {
                 let way = if call.direction == Direction::Outgoing { "to" } else { "from" };
                 let name = call.name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
                 let talk = call.talk_s.map(|talk| format!(", {}", duration(talk))).unwrap_or_default();
-                let media = words::media(call);
+                let media = narrate::media(call);
                 say!("line {}    {} {way} {}{name}{talk}{media}", line.line, line.state, called(&call.number));
                 if call.codes_unreachable {
                     say!("          the far end has no telephone events: no code can be typed in this call");
@@ -244,7 +244,7 @@ pub(super) async fn events(daemon: &Daemon, json: bool) -> Exit {
                 Ok(text) => say!("{text}"),
                 Err(error) => complain(error),
             },
-            Ok(Some(event)) => say!("{}  {}", words::time_of(&event), event.fact),
+            Ok(Some(event)) => say!("{}  {}", narrate::time_of(&event), event.fact),
             Ok(None) => {
                 complain("the daemon has stopped");
                 return Exit::Unreachable;

@@ -107,7 +107,7 @@ async fn try_in_child(pcm: &PcmDescription) -> Result<Option<String>, String> {
         }
         match child(&pcm.name, capture).await {
             Ok(remark) => return Ok(remark),
-            Err(words) => problem = problem.or(Some(words)),
+            Err(message) => problem = problem.or(Some(message)),
         }
     }
     problem.map_or(Ok(None), Err)
@@ -122,11 +122,11 @@ async fn child(name: &str, capture: bool) -> Result<Option<String>, String> {
         Ok(output) => output.map_err(|error| error.to_string())?,
         Err(_) => return Err(format!("no answer after {} s", PATIENCE.as_secs())),
     };
-    let words = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    let message = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     if output.status.success() {
-        return Ok(Some(words).filter(|words| !words.is_empty()));
+        return Ok(Some(message).filter(|message| !message.is_empty()));
     }
-    Err(if words.is_empty() { format!("its plug-in crashes the program ({})", output.status) } else { words })
+    Err(if message.is_empty() { format!("its plug-in crashes the program ({})", output.status) } else { message })
 }
 
 /// The child's side of `try_in_child`: prints the remark or the problem to standard output.
@@ -138,8 +138,8 @@ pub(super) fn try_pcm(name: &str, capture: bool) -> Exit {
             }
             Exit::Done
         }
-        Err(words) => {
-            say!("{words}");
+        Err(message) => {
+            say!("{message}");
             Exit::Failed
         }
     }

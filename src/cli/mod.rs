@@ -9,13 +9,14 @@ mod devices;
 mod dsp;
 mod explain;
 mod generate;
+mod held_outputs;
 mod logging;
 mod login;
+mod narrate;
 mod output;
 mod outputs_off;
 mod run;
 mod sandbox;
-mod words;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -5,21 +5,11 @@
 
 use std::path::Path;
 
+use super::held_outputs::{HELD_OUTPUTS, HeldOutputs, first_folder};
 use super::output::{say, say_error};
-use super::run::first_folder;
 use super::{Exit, complain, environment};
 use crate::config::{GpioBackend, GpioConfig, OutputPin, load_outputs};
 use crate::gpio::put_outputs_to_rest;
-
-/// A file in `$RUNTIME_DIRECTORY` that the daemon writes.
-pub(super) const HELD_OUTPUTS: &str = "outputs.json";
-
-/// The outputs that the daemon drives. The configuration file may have changed since the daemon read it.
-#[derive(serde::Serialize, serde::Deserialize)]
-pub(super) struct HeldOutputs {
-    pub(super) gpio: GpioConfig,
-    pub(super) outputs: Vec<OutputPin>,
-}
 
 pub(super) fn outputs_off(path: &Path) -> Exit {
     let mut result = Exit::Done;

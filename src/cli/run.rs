@@ -7,7 +7,7 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::outputs_off::{HELD_OUTPUTS, HeldOutputs};
+use super::held_outputs::{HELD_OUTPUTS, HeldOutputs, first_folder};
 use super::{Exit, complain, load, logging};
 use crate::audio::CardChoice;
 use crate::config::Config;
@@ -81,11 +81,11 @@ pub(super) async fn run(path: &Path) -> Exit {
 /// asked the daemon to stop meanwhile.
 async fn wait_after_starts(folder: Option<&Path>) -> bool {
     let Some(wait) = folder.map(note_start).filter(|wait| !wait.is_zero()) else { return true };
-    let words = format!("waits {} s: it has stopped by itself several times", wait.as_secs_f32().round());
-    tracing::warn!("{words}");
+    let message = format!("waits {} s: it has stopped by itself several times", wait.as_secs_f32().round());
+    tracing::warn!("{message}");
     let patience = u32::try_from((wait + START_PATIENCE).as_micros()).unwrap_or(u32::MAX);
     // Without systemd there is nobody to notify.
-    let _ = sd_notify::notify(&[NotifyState::ExtendTimeoutUsec(patience), NotifyState::Status(&words)]);
+    let _ = sd_notify::notify(&[NotifyState::ExtendTimeoutUsec(patience), NotifyState::Status(&message)]);
     tokio::select! {
         () = tokio::time::sleep(wait) => true,
         () = wait_for_signal() => false,
@@ -143,11 +143,6 @@ fn remember_outputs(config: &Config) {
 /// The first folder of `$STATE_DIRECTORY`, then the first one of `$RUNTIME_DIRECTORY` (systemd.exec(5)).
 fn token_folders() -> Vec<PathBuf> {
     ["STATE_DIRECTORY", "RUNTIME_DIRECTORY"].into_iter().filter_map(first_folder).collect()
-}
-
-pub(super) fn first_folder(name: &str) -> Option<PathBuf> {
-    let value = std::env::var(name).ok()?;
-    value.split(':').next().filter(|first| !first.is_empty()).map(PathBuf::from)
 }
 
 /// Returns at SIGTERM or SIGINT.

@@ -88,7 +88,7 @@ async fn start(args: SandboxArgs) -> Result<(Sandbox, Option<ControlServer>), Ex
     };
     let own_socket = station.as_ref().and_then(|config| config.control.socket.clone());
     let socket = args.socket.clone().or(own_socket);
-    let words = certificate.as_ref().map(certificate_words);
+    let message = certificate.as_ref().map(certificate_words);
     let options = SandboxOptions {
         listen: args.listen,
         accounts: accounts.clone(),
@@ -114,7 +114,7 @@ async fn start(args: SandboxArgs) -> Result<(Sandbox, Option<ControlServer>), Ex
     if let Some(control) = &control {
         say!("Control    {}", control.path().display());
     }
-    announce(&sandbox, &accounts, args.accounts.is_none(), words, &addresses);
+    announce(&sandbox, &accounts, args.accounts.is_none(), message, &addresses);
     Ok((sandbox, control))
 }
 
@@ -201,8 +201,8 @@ fn announce(
     {
         say!("Panel      locked: to give it a password, add an account \"{STATION_NUMBER}\" to the accounts file");
     }
-    if let Some(words) = certificate {
-        say!("{words}");
+    if let Some(message) = certificate {
+        say!("{message}");
     }
     if let Some(station) = sandbox.station_handle() {
         tokio::spawn(async move { tell_sound(&station).await });

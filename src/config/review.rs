@@ -196,13 +196,13 @@ mod tests {
              [[button]]\nname = \"gate\"\npin = 3\npress = {}\nlong_press = { hangup = \"all\" }\n\
              [[sensor]]\nname = \"door\"\npin = 4\nopened = { call = \"100\", after_ms = 4000 }\n",
         );
-        for (line, words) in told.iter().zip([
+        for (line, message) in told.iter().zip([
             "its max_on_ms, 2000 ms",
             "only 2 of the 3",
             "a short press does nothing",
             "for_ms calls only",
         ]) {
-            assert!(line.contains(words), "{words}: {told:?}");
+            assert!(line.contains(message), "{message}: {told:?}");
         }
         assert_eq!(told.len(), 4, "{told:?}");
     }

@@ -1,5 +1,7 @@
-//! Wrong codes, and what they cost (`interface.md`, `[access]`): a far end that guesses is locked out, and so are all
-//! of them together where many guess, over calls and restarts and for longer each time.
+//! The lock after wrong door codes (docs/configuration.md, "`[access]`").
+//!
+//! A far end that guesses codes is locked out for a while. If many far ends guess, codes are off for all of them. The
+//! counts survive calls and restarts, and each lock is longer than the one before.
 
 use std::time::Duration;
 
@@ -9,18 +11,19 @@ use crate::config::AccessConfig;
 use crate::core::api::WrongCodes;
 use crate::core::time::Time;
 
-/// Far ends that are remembered.
+/// The number of far ends that are remembered.
 const MAX_FAR_ENDS: usize = 64;
-/// All far ends together may err so many times as often as one before codes are off for everybody: numbers can be
-/// forged, and a house has several residents.
+/// All far ends together may make this many times as many mistakes as one of them; then codes are off for everybody.
+/// There is such a limit because numbers can be forged. It is higher because a house has several residents.
 const STATION_FACTOR: u32 = 4;
-/// Whoever errs now and then, and never so often in one window, has this much room: so many times `wrong_codes` …
+/// A far end that makes a mistake now and then, but never too many in one window, has room for this many times
+/// `wrong_codes` mistakes …
 const SLOW_ROOM: u32 = 4;
-/// … of which one is given back in this time: 48 tries a day, however patient somebody is.
+/// … of which one is forgiven in this time. So even a patient guesser has only 48 tries a day.
 const SLOW_PACE: Duration = Duration::from_secs(1800);
-/// No lock is longer.
+/// The longest lock.
 const LONGEST_LOCK: Duration = Duration::from_secs(3600);
-/// Whoever makes no mistake for so long begins anew.
+/// After this time without a mistake, the first lock is as short as at the beginning.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 impl WrongCodes {
@@ -32,12 +35,13 @@ impl WrongCodes {
         now.since(self.newest) >= FORGOTTEN_AFTER
     }
 
-    /// One more; gives for how long codes are off from now on.
+    /// Counts one more mistake; returns for how long codes are off from now on. `limit` is the number of mistakes in
+    /// one window that lock.
     fn add(&mut self, limit: u32, config: &AccessConfig, now: Time) -> Option<Duration> {
         if self.is_forgotten(now) {
             self.locks = 0;
         }
-        // All together have as much more room, and get it back as much faster.
+        // The count of all far ends has more room by some factor, and gets it back faster by the same factor.
         let pace = SLOW_PACE * config.wrong_codes / limit.max(1);
         self.debt = self.debt.saturating_sub(now.since(self.newest)) + pace;
         let patient = self.debt > pace * limit.saturating_mul(SLOW_ROOM);
@@ -48,7 +52,7 @@ impl WrongCodes {
             return None;
         }
         if !patient {
-            // These are paid for by the lock.
+            // The lock is the price of these mistakes. They do not count as slow guesses as well.
             self.debt = self.debt.saturating_sub(pace * limit);
         }
         self.at.clear();
@@ -59,7 +63,7 @@ impl WrongCodes {
     }
 }
 
-/// Who has typed wrong codes.
+/// Counts wrong codes, and knows whose codes are off.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Access {
     far_ends: Vec<WrongCodes>,
@@ -67,7 +71,7 @@ pub(super) struct Access {
 }
 
 impl Access {
-    /// Codes of this far end are off.
+    /// Whether codes of this far end are off.
     pub(super) fn is_locked(&self, number: &str, now: Time) -> bool {
         self.everybody.is_locked(now) || self.far_end(number).is_some_and(|far_end| far_end.is_locked(now))
     }
@@ -76,8 +80,8 @@ impl Access {
         self.far_ends.iter().find(|far_end| far_end.number.as_deref() == Some(number))
     }
 
-    /// Counts a wrong code; gives for how long codes of this far end are off from now on. `could_match`: there is a code
-    /// that would have been right. One that may use none locks nobody else out.
+    /// Counts a wrong code; returns for how long codes of this far end are off from now on. `could_match`: the far end
+    /// may use at least one code. A far end that may use none cannot lock out others.
     pub(super) fn wrong(
         &mut self,
         number: &str,
@@ -87,7 +91,7 @@ impl Access {
     ) -> Option<Duration> {
         if self.far_end(number).is_none() {
             if self.far_ends.len() >= MAX_FAR_ENDS {
-                // Those that are locked out stay.
+                // Far ends that are locked out stay.
                 let free = self.far_ends.iter().enumerate().filter(|(_, one)| !one.is_locked(now));
                 let oldest = free.min_by_key(|(_, one)| one.newest).map(|(index, _)| index);
                 oldest.map(|index| self.far_ends.remove(index));
@@ -101,18 +105,19 @@ impl Access {
         let was_locked = one.as_ref().is_some_and(|far_end| far_end.locks > 0 && !far_end.is_forgotten(now));
         let of_one = one.and_then(|far_end| far_end.add(config.wrong_codes, config, now));
         let all = config.wrong_codes.saturating_mul(STATION_FACTOR);
-        // Whoever has been locked out by themselves is dealt with: one number must not turn codes off for a house.
+        // A far end that has had a lock of its own is dealt with. One number must not turn codes off for a whole house.
         let of_all = (could_match && !was_locked).then(|| self.everybody.add(all, config, now)).flatten();
         of_one.max(of_all)
     }
 
-    /// What must outlive the process.
+    /// The counts that must outlive the process.
     pub(super) fn remembered(&self) -> Vec<WrongCodes> {
         let everybody = Some(&self.everybody).filter(|everybody| **everybody != WrongCodes::default());
         self.far_ends.iter().chain(everybody).cloned().collect()
     }
 
-    /// What a former process has counted. Its clock may have been another one: no lock is longer for that.
+    /// Takes over what a previous process has counted. Its clock may have been another one, so locks are limited to the
+    /// longest lock from now.
     pub(super) fn recall(&mut self, remembered: Vec<WrongCodes>, now: Time) {
         for mut one in remembered.into_iter().take(MAX_FAR_ENDS + 1) {
             one.locked_until = one.locked_until.map(|until| until.min(now + LONGEST_LOCK));
@@ -151,7 +156,7 @@ mod tests {
             locks.push(lock.as_secs());
             now = now + lock;
             assert!(!access.is_locked("100", now));
-            // The others, too, would be counted together otherwise.
+            // Without this pause, the count of all far ends together could lock as well.
             now = now + CONFIG.window;
         }
         assert_eq!(locks, [60, 120, 240, 480, 960, 1920, 3600, 3600]);
@@ -174,7 +179,7 @@ mod tests {
         assert!(access.is_locked("somebody else", Time(1)));
     }
 
-    /// Ten thousand codes take half a year of a machine that calls all day and never errs too often at a time.
+    /// Ten thousand codes take half a year, even if a machine calls all day and never makes too many mistakes at once.
     #[test]
     fn patience_finds_no_code_either() {
         let mut access = Access::default();
@@ -232,7 +237,7 @@ mod tests {
         next.recall(access.remembered(), Time(2_000));
         assert!(next.is_locked("100", Time(3_000)) && !next.is_locked("100", Time(61_000)));
         assert_eq!(err(&mut next, "101", 1, Time(3_000)), Some(CONFIG.lock));
-        // A clock that was wrong locks nobody out for years.
+        // A clock that was wrong must not lock anybody out for years.
         let mut wrong = access.remembered();
         wrong[0].locked_until = Some(Time(u64::MAX));
         next.recall(wrong, Time(0));

@@ -1,4 +1,4 @@
-//! What every machine of the core is handed: time, configuration, randomness, and the queue of effects.
+//! The context that the machines of the core work with: time, configuration, randomness, and the queue of effects.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,16 +10,19 @@ use super::random::Random;
 use super::time::Now;
 use crate::config::{Config, Sound};
 
-/// Effects that nobody drained: far more than one input can cause.
+/// More waiting effects than this mean that nobody drains them. One input causes far fewer.
 const MAX_EFFECTS: usize = 4096;
 
-/// The station owns one and lends it to whichever machine works; no machine keeps it.
+/// What a machine needs from outside itself.
+///
+/// The [`Station`](super::Station) owns the only one, and lends it as `cx` to the machine that handles an input. No
+/// machine keeps it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Context {
     pub(super) now: Now,
     pub(super) config: Arc<Config>,
     pub(super) random: Random,
-    /// The daemon is about to end: nothing new begins.
+    /// The daemon is about to stop: nothing new begins.
     pub(super) shutting_down: bool,
     /// Drained before the next input, and therefore not part of the state.
     #[serde(skip)]
@@ -40,22 +43,22 @@ impl Context {
         self.push(Effect::Fact(fact));
     }
 
-    /// A problem that a developer should see.
+    /// Reports a problem that a developer should see.
     pub(super) fn protocol_problem(&mut self, problem: impl Into<String>) {
         self.fact(Fact::Protocol { problem: problem.into() });
     }
 
-    /// Plays a sound once, at the loudspeaker; `to_calls` also plays it into every established call.
+    /// Plays a sound once at the loudspeaker. `to_calls`: it is also played into every established call.
     pub(super) fn play(&mut self, sound: Sound, to_calls: bool) {
         self.push(Effect::Play { sound, to_calls });
     }
 
-    /// The next effect, for the adapters.
+    /// Removes and returns the oldest effect.
     pub(super) fn poll_effect(&mut self) -> Option<Effect> {
         self.effects.pop_front()
     }
 
-    /// How many effects wait to be drained.
+    /// The number of effects that are not drained yet.
     pub(super) fn waiting_effects(&self) -> usize {
         self.effects.len()
     }

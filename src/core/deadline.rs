@@ -1,4 +1,4 @@
-//! When the core must be asked again, and what for.
+//! When the core needs [`super::Input::Tick`], and what for.
 
 use super::time::Time;
 
@@ -14,7 +14,7 @@ impl Deadline {
         Self { at, reason }
     }
 
-    /// The earliest of several; of two at one moment the first one named.
+    /// The earliest of several deadlines. If two are at the same moment, the first one in the list.
     pub(super) fn earliest(deadlines: impl IntoIterator<Item = Self>) -> Option<Self> {
         deadlines.into_iter().min_by_key(|deadline| deadline.at)
     }
@@ -51,7 +51,7 @@ pub enum DeadlineReason {
     DelayedAction,
     /// A changed volume or mute ends.
     SettingEnds,
-    /// The louder loudspeaker at the start of a call ends.
+    /// The answer tone is over, and the loudspeaker gets its usual volume back.
     AnswerSignEnds,
     /// A press that waits for the session or for a line is given up.
     PressTooOld,
@@ -61,9 +61,9 @@ pub enum DeadlineReason {
     AutoAnswer,
     /// Our answer is not confirmed in time.
     AnswerTimeout,
-    /// The warning before the longest talk time, or its end.
+    /// The talk time of a call is over, or its warning is due.
     TalkTime,
-    /// Media liveness must be judged.
+    /// Media liveness must be checked.
     Liveness,
     /// The peer connection of a call that we hung up is closed.
     MediaClose,
@@ -71,11 +71,11 @@ pub enum DeadlineReason {
     HangupTimeout,
     /// An `update` is tried again, or takes too long.
     Update,
-    /// The digits typed so far become a code.
+    /// The digits typed so far become a wrong code.
     DigitTimeout,
-    /// The media server has had time to clean a line up.
+    /// The media server has had time to clean up a line.
     LineCooling,
-    /// The peer connection for the next call is remade.
+    /// The warm peer connection is replaced by a new one.
     WarmPeerConnection,
 }
 
@@ -98,7 +98,7 @@ impl std::fmt::Display for DeadlineReason {
             Self::SessionHealthy => "the session is healthy",
             Self::ResponseTimeout => "the server has not responded to a request",
             Self::ServerProbe => "time to probe the preferred server",
-            Self::Debounce => "a pin has settled",
+            Self::Debounce => "a pin has settled, or a gesture is complete",
             Self::OutputOff => "an output goes off",
             Self::DelayedAction => "a delayed action runs",
             Self::SettingEnds => "a changed setting ends",
@@ -107,14 +107,14 @@ impl std::fmt::Display for DeadlineReason {
             Self::RingTimeout => "nobody has answered",
             Self::AutoAnswer => "time to answer",
             Self::AnswerTimeout => "the server has not confirmed our answer",
-            Self::TalkTime => "the talk time",
-            Self::Liveness => "the media of a call must be judged",
+            Self::TalkTime => "the talk time is over, or nearly over",
+            Self::Liveness => "the media of a call must be checked",
             Self::MediaClose => "time to close a peer connection",
             Self::HangupTimeout => "the server has not confirmed our hangup",
             Self::Update => "a renegotiation is due",
-            Self::DigitTimeout => "the digits so far become a code",
+            Self::DigitTimeout => "the digits so far become a wrong code",
             Self::LineCooling => "a line is free again",
-            Self::WarmPeerConnection => "time to remake the warm peer connection",
+            Self::WarmPeerConnection => "time to replace the warm peer connection",
         })
     }
 }

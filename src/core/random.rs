@@ -13,7 +13,7 @@ pub struct Random(u64);
 const CALL_ID_ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
 impl Random {
-    /// A sequence that is wholly determined by `seed`.
+    /// Creates a sequence that depends only on `seed`.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }

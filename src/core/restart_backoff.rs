@@ -1,5 +1,7 @@
-//! How long a process waits that is started again and again: a defect that ends every life must not become a
-//! storm of connections. (`RestartSteps=` of systemd.service(5) does that from version 254 on; Debian 12 has 252.)
+//! The restart back-off: how long a process waits first, if it is started again and again.
+//!
+//! A defect that ends every process early must not become a storm of connections. systemd can do this itself only from
+//! version 254 on (docs/workarounds.md, "systemd: restart steps need version 254").
 
 use std::time::Duration;
 
@@ -8,19 +10,20 @@ use serde::{Deserialize, Serialize};
 use super::random::Random;
 use super::time::Time;
 
-/// RestartBackoff that are further back are forgotten.
+/// Starts that are longer ago are forgotten.
 const WINDOW: Duration = Duration::from_secs(600);
-/// So many starts within the window wait for nothing: a call is to be taken up again at once.
+/// This many starts within the window have no wait, because a call may have to be taken up again at once.
 const FREE: usize = 4;
 /// The longest wait.
 const CAP: Duration = Duration::from_secs(30);
 
-/// The last starts of this boot whose lives did not end by being asked to.
+/// The recent starts of this boot. A process that stops because it was asked to clears them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestartBackoff(Vec<Time>);
 
 impl RestartBackoff {
-    /// One more. Gives how long it is to wait first: a second after four others, and twice as long each time.
+    /// Adds a start. Returns how long to wait first: not at all for the first four, about a second for the fifth, and
+    /// twice as long each further time, up to 30 s.
     pub fn begin(&mut self, now: Time, random: &mut Random) -> Duration {
         self.0.retain(|start| *start <= now && now.since(*start) < WINDOW);
         let others = self.0.len();

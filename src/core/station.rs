@@ -1,4 +1,4 @@
-//! The station: it owns the machines, and routes what comes in to the one that it is for.
+//! The station: it owns the machines of the core, and routes each input to the machine that it concerns.
 
 use std::sync::Arc;
 
@@ -17,7 +17,11 @@ use super::time::{Now, Time};
 use super::{Done, Source};
 use crate::config::{Action, Config, ShownState, Trigger};
 
-/// The whole state of an intercom station. Serialised with its configuration, it goes on where it was.
+/// The whole state of an intercom station.
+///
+/// The station itself decides little. It routes inputs to its machines, and passes on what one machine reports to the
+/// machine that it concerns. Its configuration is serialised with it, so a station that is read back continues where it
+/// stopped.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Station {
     context: Context,
@@ -31,8 +35,8 @@ pub struct Station {
 }
 
 impl Station {
-    /// A station that connects at its first tick. `seed` determines call ids and jitter; `transaction_seed`, from the
-    /// wall clock, makes transactions unique across restarts.
+    /// Creates a station, which connects at its first tick. `seed` determines call ids and jitter. `transaction_seed`
+    /// comes from the wall clock, so that transactions are unique across restarts.
     pub fn new(config: Arc<Config>, seed: u64, transaction_seed: u64, now: Now) -> Self {
         Self {
             session: Session::new(&config.core, transaction_seed, now.at),
@@ -46,7 +50,7 @@ impl Station {
         }
     }
 
-    /// Takes up what the former process remembered, before the first input.
+    /// Takes over what the previous process remembered. Must be called before the first input.
     pub fn recall(&mut self, memory: Memory) {
         for hangup in memory.pending_hangups {
             self.session.remember_hangup(hangup);
@@ -55,7 +59,8 @@ impl Station {
         self.access.recall(memory.wrong_codes, self.context.now.at);
     }
 
-    /// Takes in one input. Deadlines that have passed are handled first, so that no input can hide one.
+    /// Handles one input. Deadlines that have passed are handled first, so that no input can hide one. Effects may
+    /// follow.
     pub fn handle(&mut self, now: Now, input: Input) {
         self.context.now = Now { at: now.at.max(self.context.now.at), local: now.local };
         self.run_deadlines();
@@ -103,7 +108,7 @@ impl Station {
         self.settle();
     }
 
-    /// The next thing to do.
+    /// The next thing that an adapter must do; `None` when all effects are drained.
     pub fn poll_effect(&mut self) -> Option<Effect> {
         self.context.poll_effect()
     }
@@ -120,18 +125,19 @@ impl Station {
         Deadline::earliest(machines.into_iter().flatten())
     }
 
-    /// When the session has something to do next, at the latest: it always has, offline too.
+    /// When the session next has something to do. It always has, also while it is offline: the [`super::Watchdog`]
+    /// relies on that.
     pub fn session_due(&self) -> Option<Time> {
         self.session.next_deadline().map(|deadline| deadline.at)
     }
 
-    /// The configuration it decides by.
+    /// The configuration in use.
     pub fn config(&self) -> Arc<Config> {
         Arc::clone(&self.context.config)
     }
 
-    /// Decides by another configuration from now on, whose pins are those of the one before (see
-    /// [`crate::config::reload`]). Effects may follow.
+    /// Uses another configuration from now on. Its pins must be the same as before (see [`crate::config::reload`]).
+    /// Effects may follow.
     pub fn reconfigure(&mut self, config: Arc<Config>) {
         if config.audio.volume != self.context.config.audio.volume {
             self.scene.reset_volume();
@@ -141,18 +147,18 @@ impl Station {
         self.settle();
     }
 
-    /// How many things wait in the queues of the core, each of which has a bound: requests in flight with pending
-    /// hangups, delayed actions, hunts, and effects that were not drained.
+    /// The lengths of the core's queues, each of which has a bound: requests in flight and pending hangups, delayed
+    /// actions, hunts, and effects that are not drained yet.
     pub fn backlog(&self) -> [usize; 4] {
         [self.session.queued(), self.rules.waiting(), self.calls.hunt_count(), self.context.waiting_effects()]
     }
 
-    /// Every line is free and every output off: the process may end.
+    /// Whether every line is free and every output is off: then the process may stop.
     pub fn is_at_rest(&self) -> bool {
         self.calls.lines_are_free() && !self.door.any_output_is_on()
     }
 
-    /// The state of everything, at the last input.
+    /// A snapshot of everything, as it was after the last input.
     pub fn status(&self) -> Status {
         let (config, now) = (&self.context.config, self.context.now.at);
         Status {
@@ -222,7 +228,7 @@ impl Station {
         rules.run(trigger, origin, opened, now, |action: &Action, origin| actions.carry_out(action, origin))
     }
 
-    /// What has been done at the door leads to rules.
+    /// Runs the rules for what has happened at the door.
     fn settle_door(&mut self) {
         let config = self.config();
         for event in self.door.settle_inputs(&config, self.context.now.at) {
@@ -247,7 +253,7 @@ impl Station {
         self.run_trigger(if opened { &configured.opened } else { &configured.closed }, &origin)
     }
 
-    /// Codes that the far end has entered lead to rules.
+    /// Runs the rules of the codes that far ends have entered.
     fn run_accepted_codes(&mut self) {
         for code in self.calls().take_accepted_codes() {
             let config = self.config();
@@ -275,7 +281,8 @@ impl Station {
         }
     }
 
-    /// Brings everything that follows from the state in line with it.
+    /// Derives what follows from the state: the warm peer connection, the scene, the outputs, the reports, and what
+    /// must outlive the process.
     fn settle(&mut self) {
         self.calls().settle_warm();
         self.scene.settle_settings(self.calls.any_active(), self.context.now.at);
@@ -293,7 +300,7 @@ impl Station {
         }
     }
 
-    /// The states that LEDs may show, most urgent first.
+    /// The states that LEDs may show, the most urgent one first.
     fn shown_states(&self) -> Vec<ShownState> {
         let fault = !self.session.is_registered() || self.scene.has_fault() || self.door.has_fault();
         let states = [

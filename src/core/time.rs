@@ -13,7 +13,7 @@ use crate::config::LocalTime;
 pub struct Time(pub u64);
 
 impl Time {
-    /// The time that has passed since `earlier`, zero if it lies ahead.
+    /// The time that has passed since `earlier`; zero if `earlier` is in the future.
     pub fn since(self, earlier: Time) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
@@ -38,7 +38,7 @@ impl Sub<Duration> for Time {
 /// The two clocks at the moment of an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Now {
-    /// The monotonic clock: everything but `hours` counts by it.
+    /// The monotonic clock. Everything except `hours` uses it.
     pub at: Time,
     /// Local time; `None` while the clock is not synchronised.
     pub local: Option<LocalTime>,

@@ -1,19 +1,19 @@
-//! Who must make progress for the watchdog to be fed (`systemd.service(5)`, `WatchdogSec=`).
+//! What must make progress, so that the watchdog is fed (`systemd.service(5)`, `WatchdogSec=`).
 
 use std::time::Duration;
 
 use super::time::Time;
 
-/// What of the audio thread is seen from outside.
+/// What the event loop sees of the audio thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AudioProgress {
-    /// Counts its signs of life.
+    /// A counter that grows while the audio thread works.
     pub beats: u64,
-    /// It is opening a card.
+    /// The audio thread is opening a card, which may take long.
     pub opening: bool,
 }
 
-/// When the event loop looks at what the others have done.
+/// Decides whether the watchdog may be fed.
 #[derive(Debug, Clone)]
 pub struct Watchdog {
     beats: u64,
@@ -21,19 +21,20 @@ pub struct Watchdog {
 }
 
 impl Watchdog {
-    /// An audio thread that made no progress for longer stands still.
+    /// An audio thread that makes no progress for longer than this has stopped. A session that is overdue by more than
+    /// this has stopped as well.
     pub const PATIENCE: Duration = Duration::from_secs(10);
-    /// While it opens a card: a USB device that does not answer has 5 s for each question of the kernel, and
-    /// a restart would only ask it again.
+    /// The patience while a card is being opened. A USB device that does not answer may take 5 s for each request of
+    /// the kernel, and a restart would only send it the same requests again.
     pub const PATIENCE_WITH_CARD: Duration = Duration::from_secs(60);
 
-    /// Everything runs at the start.
+    /// Creates a watchdog; everything counts as running at `now`.
     pub fn new(now: Time) -> Self {
         Self { beats: 0, progress_at: now }
     }
 
-    /// Whether the watchdog may be fed. The event loop asks, and therefore runs; `session_due` is
-    /// [`super::Station::session_due`], which a session that lives never lets pass by much.
+    /// Whether the watchdog may be fed. The event loop calls this, so the loop itself is running. `session_due` is
+    /// [`super::Station::session_due`]: a session that works is never overdue by much.
     pub fn look(&mut self, audio: AudioProgress, session_due: Option<Time>, now: Time) -> bool {
         if audio.beats != std::mem::replace(&mut self.beats, audio.beats) {
             self.progress_at = now;

@@ -125,7 +125,7 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, PinError> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
-        Err(error) => Err(PinError::Kernel { what: "GPIO".into(), words: error.to_string() }),
+        Err(error) => Err(PinError::Kernel { what: "GPIO".into(), message: error.to_string() }),
     }
 }
 
@@ -135,7 +135,7 @@ fn watch(request: Arc<Request>, place: &Place) -> Result<AsyncFd<Arc<Request>>, 
     // SAFETY: a request owns its file and never replaces it. The `AsyncFd` owns an `Arc` of the request, so the request
     // lives at least as long.
     let watched = unsafe { AsyncFd::register_with_interest(request, Interest::READABLE) };
-    watched.map_err(|error| PinError::Kernel { what: place.shown(), words: error.to_string() })
+    watched.map_err(|error| PinError::Kernel { what: place.shown(), message: error.to_string() })
 }
 
 /// The reason why a request was refused.
@@ -232,7 +232,7 @@ impl InputLine {
             match timeout(LOOK, watched.readable()).await {
                 Ok(Ok(mut guard)) => guard.clear_ready(),
                 Ok(Err(error)) => {
-                    return PinError::Kernel { what: place.shown(), words: error.to_string() };
+                    return PinError::Kernel { what: place.shown(), message: error.to_string() };
                 }
                 Err(_) => {}
             }
@@ -292,8 +292,8 @@ fn request_input(place: &Place, consumer: &str, wiring: &InputPin) -> Result<(Re
             }
         }
     }
-    let words = "there is no way to read it".to_owned();
-    Err(first_error.map_or(PinError::Kernel { what: place.shown(), words }, |error| place.kernel(&error)))
+    let message = "there is no way to read it".to_owned();
+    Err(first_error.map_or(PinError::Kernel { what: place.shown(), message }, |error| place.kernel(&error)))
 }
 
 /// Like [`inspect`], for an input. It takes the line for a moment, because this is the only way to learn whether the
@@ -413,8 +413,8 @@ impl OutputLine {
             tokio::select! {
                 // The line may still be readable although it accepts no level. It is opened again at the wanted level.
                 () = self.lost.notified() => {
-                    let words = "the kernel did not accept a level".to_owned();
-                    return PinError::Kernel { what: place.shown(), words };
+                    let message = "the kernel did not accept a level".to_owned();
+                    return PinError::Kernel { what: place.shown(), message };
                 }
                 // An output has no events, so it becomes readable only when its chip goes away.
                 _ = timeout(LOOK, watched.readable()) => {}

@@ -36,11 +36,11 @@ pub enum PinError {
     #[error("{0} may not be opened by this user; the user must be in the group gpio (see docs/install.md)")]
     NotAllowed(PathBuf),
     /// Any other error of the kernel.
-    #[error("{what}: {words}")]
+    #[error("{what}: {message}")]
     Kernel {
         /// The chip, or the line and its chip.
         what: String,
-        words: String,
+        message: String,
     },
 }
 
@@ -57,7 +57,7 @@ impl Place {
     }
 
     pub(super) fn kernel(&self, error: &gpiocdev::Error) -> PinError {
-        PinError::Kernel { what: self.shown(), words: error.to_string() }
+        PinError::Kernel { what: self.shown(), message: error.to_string() }
     }
 }
 
@@ -126,9 +126,9 @@ fn open(path: &Path) -> Result<Chip, PinError> {
     {
         return Err(PinError::NotAllowed(path.to_owned()));
     }
-    let words =
-        |error: gpiocdev::Error| PinError::Kernel { what: path.display().to_string(), words: error.to_string() };
-    Chip::from_path(path).map_err(words)
+    let message =
+        |error: gpiocdev::Error| PinError::Kernel { what: path.display().to_string(), message: error.to_string() };
+    Chip::from_path(path).map_err(message)
 }
 
 fn label(path: &Path) -> Option<String> {
@@ -173,8 +173,9 @@ fn no_chip(all: &[PathBuf], wanted: &str) -> PinError {
 pub(super) fn find(gpio: &GpioConfig, pin: &PinName) -> Result<Place, PinError> {
     let path = find_chip(gpio)?;
     let chip = open(&path)?;
-    let info =
-        chip.info().map_err(|error| PinError::Kernel { what: path.display().to_string(), words: error.to_string() })?;
+    let info = chip
+        .info()
+        .map_err(|error| PinError::Kernel { what: path.display().to_string(), message: error.to_string() })?;
     let offset = match pin {
         PinName::Offset(offset) => *offset,
         PinName::Name(name) => {

@@ -111,7 +111,7 @@ async fn keep_trying(taken: Arc<Mutex<Taken>>, config: Arc<Config>, reports: mps
                 continue;
             }
             match &fault {
-                Some(words) => told.insert(pin, words.clone()),
+                Some(message) => told.insert(pin, message.clone()),
                 None => told.remove(&pin),
             };
             let _ = reports.send(PinReport::fault(pin, fault)).await;
@@ -137,8 +137,8 @@ fn take_missing(taken: &Mutex<Taken>, config: &Config, reports: &mpsc::Sender<Pi
         None => match Gpio::new() {
             Ok(new) => gpio.insert(new),
             Err(error) => {
-                let words = format!("the Raspberry Pi's GPIO cannot be used: {error}; write backend = \"cdev\"");
-                return all_pins.map(|pin| (pin, Err(words.clone()))).collect();
+                let message = format!("the Raspberry Pi's GPIO cannot be used: {error}; write backend = \"cdev\"");
+                return all_pins.map(|pin| (pin, Err(message.clone()))).collect();
             }
         },
     };

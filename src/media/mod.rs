@@ -7,14 +7,16 @@ mod authentic;
 mod call_sound;
 mod conceal;
 mod decode;
-mod delay;
-mod dtmf;
 mod g711;
 pub mod guard;
 mod guarded_socket;
+mod identity;
+mod library;
 pub mod offline;
 mod packets;
 mod peer;
+mod peer_events;
+mod reader;
 mod receive;
 mod repeats;
 mod reports;
@@ -22,7 +24,10 @@ pub mod rtpdump;
 mod sdp;
 mod send;
 mod tap;
+mod target_delay;
 mod task;
+mod telephone_events;
+mod transmit;
 mod wire_types;
 
 use std::collections::HashMap;
@@ -37,7 +42,7 @@ use crate::sound::CallSound;
 
 use rtpdump::CallPacket;
 
-pub(crate) use peer::OPUS_TYPE;
+pub(crate) use library::OPUS_TYPE;
 pub use receive::ReceiveCounters;
 pub use sdp::DescriptionError;
 
@@ -149,7 +154,7 @@ impl MediaAdapter {
         let context = Arc::clone(&self.context);
         // Each call has a certificate of its own: a different fingerprint tells the far end that this is another
         // endpoint.
-        let identity = Arc::new(peer::Identity::default());
+        let identity = Arc::new(identity::Identity::default());
         let task = task::run(media, context, identity, queue, self.events.clone(), setup);
         tokio::spawn(task);
         self.tasks.insert(media, commands);

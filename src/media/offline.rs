@@ -11,13 +11,15 @@ use rtrb::{Consumer, Producer};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::call_sound::{NetworkEnd, call_sound, milliseconds};
-use super::dtmf::{DigitReceiver, EventPacket};
+use super::identity::Identity;
+use super::library::{OPUS_TYPE, payload_list};
 use super::packets::Packet;
-use super::peer::{Identity, OPUS_TYPE, Peer, payload_list};
+use super::peer::Peer;
 use super::receive::{ReceiveCounters, Receiver};
 use super::repeats::Repeats;
 use super::sdp::{self, Origin, Payload, Remote, Setup, clock_rate_hz};
 use super::send::{Encoded, SendControl, Sender};
+use super::telephone_events::{DigitReceiver, EventPacket};
 use super::{MediaContext, MediaError};
 use crate::config::Codec;
 use crate::sound::CallSound;

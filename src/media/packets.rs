@@ -18,7 +18,7 @@ pub(super) struct Packet {
     pub(super) timestamp: u32,
     /// Time of arrival since the call began.
     pub(super) arrival_ms: f64,
-    /// Time of sending, by the sender's clock; see [`super::delay::SenderClock`].
+    /// Time of sending, by the sender's clock; see [`super::target_delay::SenderClock`].
     pub(super) sent_ms: f64,
     length: u16,
     data: [u8; MAX_PAYLOAD],

@@ -11,8 +11,8 @@ use rtrb::Consumer;
 
 use super::MediaError;
 use super::decode::{Decoder, MAX_FRAME};
-use super::delay::{DelayTarget, SenderClock};
 use super::packets::{Inserted, Next, Packet, PacketBuffer};
+use super::target_delay::{DelayTarget, SenderClock};
 use crate::config::Codec;
 
 /// Number of decoded samples that can wait to be played: a long packet, a short one to stretch with, and room for a

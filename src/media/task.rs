@@ -4,26 +4,23 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use rtc::shared::marshal::Marshal;
 use rtrb::{Consumer, Producer};
 use tokio::net::unix::pipe;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::sleep_until;
-use webrtc::media_stream::track_local::TrackLocal;
-use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 
-use super::call_sound::{NetworkEnd, call_sound, milliseconds};
-use super::dtmf::{DigitReceiver, DigitSender, EventPacket};
+use super::call_sound::{NetworkEnd, call_sound};
+use super::identity::Identity;
 use super::packets::Packet;
-use super::peer::{Answered, Identity, Negotiated, Peer, PeerEvent, payload_list};
+use super::peer::{Answered, Negotiated, Peer};
+use super::peer_events::PeerEvent;
+use super::reader::{Reader, Reporter};
 use super::repeats::Repeats;
-use super::rtpdump::{CallPacket, RecordedPacket};
-use super::sdp::{self, DescriptionError, Fingerprint, Origin, Payload, ReceiveMap, Remote, Setup, clock_rate_hz};
+use super::sdp::{self, DescriptionError, Fingerprint, Origin, ReceiveMap, Remote, Setup};
 use super::send::{Encoded, SendControl};
+use super::telephone_events::{DigitReceiver, DigitSender};
 use super::{MediaContext, MediaError};
-use crate::config::Codec;
 use crate::core::{MediaCommand, MediaEvent, MediaId};
 use crate::signaling::Candidate;
 
@@ -31,27 +28,9 @@ use crate::signaling::Candidate;
 const MAX_EARLY_CANDIDATES: usize = 64;
 /// Number of the far end's candidates in one peer connection; those beyond are dropped.
 const MAX_CANDIDATES: usize = 256;
-/// Shortest time between two reports that sound arrives.
-const RECEIVED_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Time limit for ICE and DTLS of a peer connection that replaced another one.
 const REPLACED_PATIENCE: Duration = Duration::from_secs(5);
-/// For this long after a digit of ours, tones in the sound are ignored. A gateway may play the digits that we send as
-/// tones, and its line sends an echo of them (docs/workarounds.md, "gateways: digits that we send come back as tones").
-const DEAF_AFTER_DIGIT: Duration = Duration::from_secs(2);
-
-/// Reports the events of a call's media to the station.
-#[derive(Clone)]
-struct Reporter {
-    media: MediaId,
-    events: mpsc::Sender<(MediaId, MediaEvent)>,
-}
-
-impl Reporter {
-    async fn report(&self, event: MediaEvent) {
-        let _ = self.events.send((self.media, event)).await;
-    }
-}
 
 /// Runs the media of one call until it is closed or the sender of its commands is dropped. `setup` is the DTLS role in
 /// the offer that is to be answered, if there is one.
@@ -76,10 +55,10 @@ pub(super) async fn run(
                 Some(MediaCommand::Close) | None => break,
                 Some(command) => {
                     if let Err(error) = Box::pin(call.command(command)).await {
-                        let words = error.to_string();
+                        let message = error.to_string();
                         let event = match &error {
-                            MediaError::Description(why) => MediaEvent::Refused { code: why.sip_code(), words },
-                            _ => MediaEvent::Failed(words),
+                            MediaError::Description(why) => MediaEvent::Refused { code: why.sip_code(), message },
+                            _ => MediaEvent::Failed(message),
                         };
                         reporter.report(event).await;
                     }
@@ -106,39 +85,39 @@ pub(super) async fn run(
     call.close().await;
 }
 
-struct CallMedia {
-    media: MediaId,
-    context: Arc<MediaContext>,
-    peer: Peer,
-    reporter: Reporter,
-    encoded: Consumer<Encoded>,
-    tones: Consumer<char>,
-    began: Instant,
-    send_control: Arc<SendControl>,
-    wake: pipe::Receiver,
-    received: Arc<Mutex<Producer<Packet>>>,
-    sound: Option<Box<dyn crate::sound::CallSound>>,
-    receive_map: Arc<RwLock<ReceiveMap>>,
-    early_candidates: VecDeque<Candidate>,
+pub(super) struct CallMedia {
+    pub(super) media: MediaId,
+    pub(super) context: Arc<MediaContext>,
+    pub(super) peer: Peer,
+    pub(super) reporter: Reporter,
+    pub(super) encoded: Consumer<Encoded>,
+    pub(super) tones: Consumer<char>,
+    pub(super) began: Instant,
+    pub(super) send_control: Arc<SendControl>,
+    pub(super) wake: pipe::Receiver,
+    pub(super) received: Arc<Mutex<Producer<Packet>>>,
+    pub(super) sound: Option<Box<dyn crate::sound::CallSound>>,
+    pub(super) receive_map: Arc<RwLock<ReceiveMap>>,
+    pub(super) early_candidates: VecDeque<Candidate>,
     /// Number of candidates that the far end has trickled.
-    candidates: usize,
+    pub(super) candidates: usize,
     /// The far end's DTLS certificate.
-    fingerprint: Option<Fingerprint>,
-    identity: Arc<Identity>,
+    pub(super) fingerprint: Option<Fingerprint>,
+    pub(super) identity: Arc<Identity>,
     /// The time by which a peer connection that replaced another one must be connected.
-    proof_due: Option<tokio::time::Instant>,
+    pub(super) proof_due: Option<tokio::time::Instant>,
     /// The events of a peer connection that has just replaced another one.
-    new_events: Option<mpsc::Receiver<PeerEvent>>,
-    described: bool,
-    connected: bool,
-    reader: Option<JoinHandle<()>>,
-    digits: DigitSender,
-    sequence: u16,
-    timestamp: u32,
-    digit_timestamp: u32,
-    digit_sent: Option<Instant>,
-    talking: bool,
-    repeats: Repeats,
+    pub(super) new_events: Option<mpsc::Receiver<PeerEvent>>,
+    pub(super) described: bool,
+    pub(super) connected: bool,
+    pub(super) reader: Option<JoinHandle<()>>,
+    pub(super) digits: DigitSender,
+    pub(super) sequence: u16,
+    pub(super) timestamp: u32,
+    pub(super) digit_timestamp: u32,
+    pub(super) digit_sent: Option<Instant>,
+    pub(super) talking: bool,
+    pub(super) repeats: Repeats,
 }
 
 impl CallMedia {
@@ -373,156 +352,11 @@ impl CallMedia {
         self.reporter.report(MediaEvent::Closed).await;
     }
 
-    /// Sends what the audio thread has encoded. Digits take the place of speech.
-    async fn send_packets(&mut self) {
-        let deaf = self.digit_sent.is_some_and(|at| at.elapsed() < DEAF_AFTER_DIGIT);
-        while let Ok(digit) = self.tones.pop() {
-            if !deaf {
-                self.reporter.report(MediaEvent::Tone(digit)).await;
-            }
-        }
-        while let Ok(encoded) = self.encoded.pop() {
-            let at = self.timestamp;
-            self.timestamp = self.timestamp.wrapping_add(encoded.ticks());
-            if !self.connected {
-                continue;
-            }
-            if !self.digits.is_sending() {
-                self.digit_timestamp = at;
-            }
-            let event_type = self.peer.event_type(encoded.codec);
-            if let Some((payload_type, rate_hz)) = event_type
-                && let Some(event) = self.digits.step(rate_hz)
-            {
-                self.digit_sent = Some(Instant::now());
-                for _ in 0..event.copies {
-                    let payload = Bytes::copy_from_slice(&event.payload);
-                    let packet = self.packet(payload_type, self.digit_timestamp, event.marker, payload);
-                    self.write(packet).await;
-                }
-                continue;
-            }
-            let speech = self.speech(&encoded, at);
-            let again = self.repeats.pass(speech.as_ref(), self.send_control.twice());
-            for packet in speech.into_iter().chain(again) {
-                self.write(packet).await;
-            }
-        }
-    }
-
-    /// Makes a packet of speech; returns `None` in silence.
-    fn speech(&mut self, encoded: &Encoded, timestamp: u32) -> Option<rtc::rtp::Packet> {
-        if encoded.payload().is_empty() {
-            // The first packet after a silence has the marker (RFC 3551, section 4.1).
-            self.talking = false;
-            return None;
-        }
-        let payload_type = self.peer.speech_type(encoded.codec)?;
-        let marker = !std::mem::replace(&mut self.talking, true);
-        Some(self.packet(payload_type, timestamp, marker, Bytes::copy_from_slice(encoded.payload())))
-    }
-
-    fn packet(&mut self, payload_type: u8, timestamp: u32, marker: bool, payload: Bytes) -> rtc::rtp::Packet {
-        self.sequence = self.sequence.wrapping_add(1);
-        rtc::rtp::Packet {
-            header: rtc::rtp::Header {
-                version: 2,
-                marker,
-                payload_type,
-                sequence_number: self.sequence,
-                timestamp,
-                ssrc: self.peer.ssrc,
-                ..Default::default()
-            },
-            payload,
-        }
-    }
-
-    async fn write(&mut self, packet: rtc::rtp::Packet) {
-        // An error means that the connection is closing. Its text holds the whole packet, so it is not logged.
-        let _ = self.peer.track.write_rtp(packet).await;
-    }
-
     async fn close(mut self) {
         (self.context.attach)(self.media, None);
         if let Some(reader) = self.reader.take() {
             reader.abort();
         }
         self.peer.close().await;
-    }
-}
-
-/// Reads packets from the far end's track.
-struct Reader {
-    received: Arc<Mutex<Producer<Packet>>>,
-    map: Arc<RwLock<ReceiveMap>>,
-    reporter: Reporter,
-    digits: DigitReceiver,
-    began: Instant,
-    /// When the arrival of sound was last reported.
-    reported: Option<Instant>,
-    packets: broadcast::Sender<CallPacket>,
-}
-
-impl Reader {
-    async fn run(mut self, track: Arc<dyn TrackRemote>) {
-        while let Some(event) = track.poll().await {
-            if let TrackRemoteEvent::OnRtpPacket(packet) = event {
-                self.packet(&packet).await;
-            }
-        }
-    }
-
-    async fn packet(&mut self, packet: &rtc::rtp::Packet) {
-        let header = &packet.header;
-        let payload =
-            self.map.read().unwrap_or_else(PoisonError::into_inner).classify(header.payload_type, &packet.payload);
-        if self.packets.receiver_count() > 0
-            && let Some(payload) = payload
-        {
-            self.record(packet, payload);
-        }
-        match payload {
-            Some(Payload::TelephoneEvent { rate_hz }) => {
-                let arrival_ms = milliseconds(self.began.elapsed());
-                if let Some(digit) = EventPacket::new(header, &packet.payload, rate_hz, arrival_ms)
-                    .and_then(|event| self.digits.packet(event))
-                {
-                    self.reporter.report(MediaEvent::Digit(digit)).await;
-                }
-            }
-            Some(Payload::Speech(codec)) => {
-                self.digits.clock_rate_hz = clock_rate_hz(codec);
-                let arrival_ms = milliseconds(self.began.elapsed());
-                if let Some(packet) = Packet::new(codec, header, arrival_ms, &packet.payload) {
-                    // A full ring means that the audio thread does not run. The packet would be too late anyway.
-                    let _ = self.received.lock().unwrap_or_else(PoisonError::into_inner).push(packet);
-                }
-                if self.reported.is_none_or(|at| at.elapsed() >= RECEIVED_INTERVAL) {
-                    self.reported = Some(Instant::now());
-                    self.reporter.report(MediaEvent::Received).await;
-                }
-            }
-            None => {}
-        }
-    }
-
-    /// Passes a packet to the recorders. It gets the payload type of a recording (`peer::payload_list`), whatever was
-    /// negotiated.
-    fn record(&self, packet: &rtc::rtp::Packet, payload: Payload) {
-        let mut packet = packet.clone();
-        let known = payload_list(&Codec::ALL);
-        let same = |one: &Payload| match (one, payload) {
-            // A recording has telephone events of one clock only.
-            (Payload::TelephoneEvent { .. }, Payload::TelephoneEvent { .. }) => true,
-            (one, payload) => *one == payload,
-        };
-        let Some((payload_type, _)) = known.into_iter().find(|(_, one)| same(one)) else { return };
-        packet.header.payload_type = payload_type;
-        let Ok(bytes) = packet.marshal() else { return };
-        let at_ms = u32::try_from(self.began.elapsed().as_millis()).unwrap_or(u32::MAX);
-        let packet = RecordedPacket { at_ms, bytes: bytes.to_vec() };
-        // A slow recorder misses some packets.
-        let _ = self.packets.send(CallPacket { call: self.reporter.media, packet });
     }
 }

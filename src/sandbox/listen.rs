@@ -16,6 +16,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::SandboxError;
 use super::certificate::ServerCertificate;
+use super::peer::PeerAddresses;
 use super::places::{Place, Places};
 
 /// A client has this long to send the head of a request, and this long again to send its body.
@@ -25,13 +26,6 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 /// A client has this long for its TLS handshake.
 const TLS_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The addresses of both ends of a connection.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Ends {
-    pub(super) local: SocketAddr,
-    pub(super) remote: SocketAddr,
-}
-
 enum Transport {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
@@ -40,7 +34,7 @@ enum Transport {
 /// An accepted connection, which occupies a place until it is dropped.
 pub(super) struct Connection {
     transport: Transport,
-    ends: Ends,
+    peer: PeerAddresses,
     /// Expires when the connection has been silent for too long.
     idle: Pin<Box<Sleep>>,
     /// Whether something has been sent to the client. Until then, traffic does not restart `idle`.
@@ -49,8 +43,8 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn ends(&self) -> Ends {
-        self.ends
+    pub(super) fn peer(&self) -> PeerAddresses {
+        self.peer
     }
 
     /// Restarts the idle time-out after traffic.
@@ -119,7 +113,7 @@ async fn accept(
         // A connection beyond the limits is closed at once. It does not wait.
         let Some(place) = places.take(remote.ip()) else { continue };
         let _ = stream.set_nodelay(true);
-        let (accepted, tls, ends) = (accepted.clone(), tls.clone(), Ends { local, remote });
+        let (accepted, tls, peer) = (accepted.clone(), tls.clone(), PeerAddresses { local, remote });
         tokio::spawn(async move {
             let transport = match tls {
                 None => Transport::Plain(stream),
@@ -131,7 +125,7 @@ async fn accept(
             let _ = accepted
                 .send(Connection {
                     transport,
-                    ends,
+                    peer,
                     idle: Box::pin(sleep(2 * REQUEST_TIMEOUT)),
                     answered: false,
                     _place: place,

@@ -6,16 +6,19 @@
 mod accounts;
 mod auth;
 mod certificate;
+mod door;
 pub mod exchange;
 mod guard;
 mod hub;
 mod listen;
 mod pages;
 mod panel;
+mod peer;
 mod places;
 mod routes;
+mod serve;
 mod session;
-mod station;
+mod shared;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -38,7 +41,7 @@ pub fn random_password() -> Result<String, SandboxError> {
     auth::random_text(12).map_err(SandboxError::Random)
 }
 
-pub use station::{STATION_NUMBER, default_station};
+pub use door::{STATION_NUMBER, default_station};
 
 use crate::audio::CardChoice;
 use crate::config::{Config, Credentials, GpioBackend};
@@ -47,7 +50,7 @@ use auth::{Auth, Scope};
 use hub::Hub;
 use listen::Listener;
 use places::Places;
-use routes::Shared;
+use shared::Shared;
 
 /// When the sandbox stops, each listener has this long to finish its connections.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(2);
@@ -141,13 +144,13 @@ impl Sandbox {
                 Listener::bind(SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 0), None, private_places).await?;
             let private_address = private.address();
             let private_shared = Shared { secure: false, panel_needs_login: true, ..shared.clone() };
-            tasks.push(tokio::spawn(routes::serve(private, private_shared, stopped.clone())));
+            tasks.push(tokio::spawn(serve::serve(private, private_shared, stopped.clone())));
             let token = auth.new_token(STATION_NUMBER, Scope::Station).map_err(SandboxError::Random)?;
             let station = start_station(config, private_address, token, card, loopback)?;
             shared.station = Some(station.handle.clone());
             running = Some(station);
         }
-        tasks.push(tokio::spawn(routes::serve(listener, shared, stopped)));
+        tasks.push(tokio::spawn(serve::serve(listener, shared, stopped)));
         Ok(Self { address, station: running, panel_needs_login, stop, tasks })
     }
 

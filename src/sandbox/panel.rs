@@ -15,8 +15,8 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::STATION_NUMBER;
 use super::auth::Scope;
-use super::listen::Ends;
-use super::routes::{MAX_FRAME_BYTES, Shared, api_error, login_refused};
+use super::peer::PeerAddresses;
+use super::shared::{MAX_FRAME_BYTES, Shared, api_error, login_refused};
 use crate::control::{Controlled, ErrorKind, Reply, ReplyError, Request};
 use crate::station::StationHandle;
 
@@ -38,10 +38,10 @@ pub(super) fn routes() -> Router<Shared> {
 }
 
 /// The station, if there is one and the page may control it.
-fn admitted(shared: &Shared, headers: &HeaderMap, ends: Ends) -> Result<StationHandle, Box<Response>> {
+fn admitted(shared: &Shared, headers: &HeaderMap, peer: PeerAddresses) -> Result<StationHandle, Box<Response>> {
     let station =
         shared.station.clone().ok_or_else(|| Box::new(api_error(StatusCode::NOT_FOUND, "there_is_no_station")))?;
-    let station = station.of_user(format!("at the panel, {}", ends.remote.ip()));
+    let station = station.of_user(format!("at the panel, {}", peer.remote.ip()));
     if !shared.panel_needs_login {
         return Ok(station);
     }
@@ -57,14 +57,18 @@ fn admitted(shared: &Shared, headers: &HeaderMap, ends: Ends) -> Result<StationH
         .and_then(|token| shared.auth.number(&token, &[Scope::Panel]))
         .is_some_and(|number| number == STATION_NUMBER);
     if known {
-        shared.places.know(ends.remote.ip());
+        shared.places.know(peer.remote.ip());
     }
     if known { Ok(station) } else { Err(Box::new(api_error(StatusCode::UNAUTHORIZED, "login_required"))) }
 }
 
 /// The names of the buttons and sensors that the panel shows.
-async fn layout(State(shared): State<Shared>, ConnectInfo(ends): ConnectInfo<Ends>, headers: HeaderMap) -> Response {
-    match admitted(&shared, &headers, ends) {
+async fn layout(
+    State(shared): State<Shared>,
+    ConnectInfo(peer): ConnectInfo<PeerAddresses>,
+    headers: HeaderMap,
+) -> Response {
+    match admitted(&shared, &headers, peer) {
         Ok(station) => {
             let config = station.config();
             let names = |names: Vec<&String>| names.into_iter().cloned().collect::<Vec<_>>();
@@ -85,10 +89,10 @@ struct PanelLogin {
 
 async fn log_in(
     State(shared): State<Shared>,
-    ConnectInfo(ends): ConnectInfo<Ends>,
+    ConnectInfo(peer): ConnectInfo<PeerAddresses>,
     Json(login): Json<PanelLogin>,
 ) -> Response {
-    match shared.auth.log_in(STATION_NUMBER, &login.password, ends.remote.ip(), Scope::Panel) {
+    match shared.auth.log_in(STATION_NUMBER, &login.password, peer.remote.ip(), Scope::Panel) {
         Ok(token) => {
             let secure = if shared.secure { "; Secure" } else { "" };
             let cookie = format!("{COOKIE}={token}; Path=/station; HttpOnly; SameSite=Strict; Max-Age=43200{secure}");
@@ -100,11 +104,11 @@ async fn log_in(
 
 async fn request(
     State(shared): State<Shared>,
-    ConnectInfo(ends): ConnectInfo<Ends>,
+    ConnectInfo(peer): ConnectInfo<PeerAddresses>,
     headers: HeaderMap,
     Json(request): Json<Request>,
 ) -> Response {
-    match admitted(&shared, &headers, ends) {
+    match admitted(&shared, &headers, peer) {
         Ok(station) => Json(ask(&station, request).await).into_response(),
         Err(response) => *response,
     }
@@ -121,11 +125,11 @@ async fn ask(station: &StationHandle, request: Request) -> Reply {
 
 async fn live(
     State(shared): State<Shared>,
-    ConnectInfo(ends): ConnectInfo<Ends>,
+    ConnectInfo(peer): ConnectInfo<PeerAddresses>,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    match admitted(&shared, &headers, ends) {
+    match admitted(&shared, &headers, peer) {
         Ok(station) => upgrade
             .max_message_size(MAX_FRAME_BYTES)
             .max_frame_size(MAX_FRAME_BYTES)

@@ -81,7 +81,7 @@ impl CloseCause {
     }
 
     /// What the cause means, as a message for people.
-    pub fn words(self) -> &'static str {
+    pub fn message(self) -> &'static str {
         match self {
             Self::Standard(1000) => "closed by the server",
             Self::Standard(1001) => "the server is going away",

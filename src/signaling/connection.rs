@@ -20,7 +20,8 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::close::CloseCause;
 use super::endpoint::Endpoint;
-use super::message::{ClientMessage, FrameError, MAX_FRAME_BYTES, SUB_PROTOCOL, ServerMessage};
+use super::frame::{FrameError, MAX_FRAME_BYTES};
+use super::message::{ClientMessage, SUB_PROTOCOL, ServerMessage};
 use super::redirect;
 use super::socket_event::{ConnectFailure, ConnectFailureKind, SocketEvent};
 use super::stream::{self, Opened, Stream};
@@ -121,7 +122,7 @@ impl Reporter {
 }
 
 fn no_token() -> ConnectFailure {
-    ConnectFailure { kind: ConnectFailureKind::NoToken, words: "there is no token".into(), retry_after: None }
+    ConnectFailure { kind: ConnectFailureKind::NoToken, message: "there is no token".into(), retry_after: None }
 }
 
 type WebSocket = WebSocketStream<Box<dyn Stream>>;
@@ -134,7 +135,7 @@ async fn connect(
 ) -> Result<(WebSocket, Option<IpAddr>), ConnectFailure> {
     let Opened { stream, local } = stream::open(endpoint, tls).await.map_err(|error| io_failure(&error))?;
     let failure =
-        |words: &str| ConnectFailure { kind: ConnectFailureKind::Http, words: words.into(), retry_after: None };
+        |message: &str| ConnectFailure { kind: ConnectFailureKind::Http, message: message.into(), retry_after: None };
     // The text of the error would contain the address, and therefore the token.
     let mut request = endpoint
         .signaling_url(token, force)
@@ -165,11 +166,11 @@ async fn connect(
 
 fn io_failure(error: &std::io::Error) -> ConnectFailure {
     match certificate_problem(error) {
-        Some(CertificateProblem { not_yet_valid, words }) => {
+        Some(CertificateProblem { not_yet_valid, message }) => {
             let kind = if not_yet_valid { ConnectFailureKind::NotYetValid } else { ConnectFailureKind::Tls };
-            ConnectFailure { kind, words, retry_after: None }
+            ConnectFailure { kind, message, retry_after: None }
         }
-        None => ConnectFailure { kind: ConnectFailureKind::Network, words: error.to_string(), retry_after: None },
+        None => ConnectFailure { kind: ConnectFailureKind::Network, message: error.to_string(), retry_after: None },
     }
 }
 
@@ -185,14 +186,14 @@ fn http_failure<T>(response: &tokio_tungstenite::tungstenite::http::Response<T>)
         .flatten()
         .map(|seconds| Duration::from_secs(seconds).min(MAX_RETRY_AFTER));
     let location = response.headers().get(header::LOCATION).map(HeaderValue::as_bytes);
-    let words = redirect::words(status, location).unwrap_or_else(|| match status {
+    let message = redirect::message(status, location).unwrap_or_else(|| match status {
         200..=299 => format!(
             "what answers there is not a telephony server (HTTP {}): a captive portal, or core.url is wrong",
             response.status()
         ),
         _ => format!("the server answered HTTP {}", response.status()),
     });
-    ConnectFailure { kind, words, retry_after }
+    ConnectFailure { kind, message, retry_after }
 }
 
 /// Carries frames until the socket ends or the handle is dropped.

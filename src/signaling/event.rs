@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::message::{CallId, Jsep, LineNumber, ReferId, TransactionId, Trickle};
+use super::id::{CallId, LineNumber, ReferId, TransactionId};
+use super::jsep::Jsep;
+use super::trickle::Trickle;
 
 /// An event with its address. It is of the session, a line or a call, depending on which of the fields `line` and
 /// `call_id` it has.

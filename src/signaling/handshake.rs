@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::event::Event;
-use super::message::{CallId, Response, discriminator};
+use super::frame::discriminator;
+use super::id::CallId;
 use super::request::Request;
+use super::response::Response;
 
 /// The state of the account's registration at the SIP side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]

@@ -8,12 +8,16 @@ mod connection;
 #[cfg(feature = "daemon")]
 mod endpoint;
 mod event;
+mod frame;
 mod handshake;
+mod id;
+mod jsep;
 mod lenient;
 mod message;
 #[cfg(feature = "daemon")]
 mod redirect;
 mod request;
+mod response;
 #[cfg(feature = "daemon")]
 mod session_api;
 pub mod sip_status;
@@ -24,6 +28,7 @@ mod stream;
 mod tls;
 #[cfg(feature = "daemon")]
 mod token;
+mod trickle;
 #[cfg(feature = "daemon")]
 mod trust;
 
@@ -33,9 +38,13 @@ pub use connection::{Socket, SocketReport};
 #[cfg(feature = "daemon")]
 pub use endpoint::Endpoint;
 pub use event::{Event, EventBody, Invitation, SubscriptionState};
+pub use frame::{FrameError, MAX_FRAME_BYTES};
 pub use handshake::{CallLogEntry, LineState, LogMessage, Registration, RegistrationStatus, StateHandshake};
-pub use message::*;
+pub use id::{CallId, LineNumber, ReferId, TransactionId};
+pub use jsep::{Jsep, JsepKind};
+pub use message::{ClientMessage, SUB_PROTOCOL, ServerMessage};
 pub use request::{HoldDirection, Request, RequestBody, RequestKind};
+pub use response::{Response, ResponseBody, response_code};
 #[cfg(feature = "daemon")]
 pub use session_api::{LoginRequest, LoginResponse, SessionApi, SessionApiError};
 pub use socket_event::{ConnectFailure, ConnectFailureKind, SocketEvent};
@@ -45,3 +54,4 @@ pub use tls::{TlsError, client_config};
 pub(crate) use tls::{certificates, private_key, provider as tls_provider};
 #[cfg(feature = "daemon")]
 pub use token::{TokenStore, write_private, write_secret};
+pub use trickle::{Candidate, Trickle};

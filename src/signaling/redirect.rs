@@ -3,7 +3,7 @@
 use crate::plain_text::shortened;
 
 /// A message about a redirect (RFC 9110, section 15.4), or `None` if the answer is not a redirect.
-pub(super) fn words(status: u16, location: Option<&[u8]>) -> Option<String> {
+pub(super) fn message(status: u16, location: Option<&[u8]>) -> Option<String> {
     if status == 511 {
         // RFC 6585, section 6.
         return Some(
@@ -42,13 +42,17 @@ mod tests {
     #[test]
     fn where_we_are_sent_is_told_without_the_token() {
         for status in [300, 301, 302, 303, 307, 308] {
-            let words = words(status, Some(b"https://user:secret@portal.example/login?token=secret#secret")).unwrap();
-            assert!(words.contains("to https://portal.example/login (HTTP") && !words.contains("secret"), "{words}");
+            let message =
+                message(status, Some(b"https://user:secret@portal.example/login?token=secret#secret")).unwrap();
+            assert!(
+                message.contains("to https://portal.example/login (HTTP") && !message.contains("secret"),
+                "{message}"
+            );
         }
-        assert!(words(302, None).unwrap().contains("sends us elsewhere"));
-        assert!(words(302, Some(b"http://portal/\xe9\x07")).unwrap().contains("to http://portal/\u{fffd} "));
-        assert!(words(511, None).unwrap().contains("captive portal"));
-        assert_eq!(words(200, Some(b"x")), None);
-        assert_eq!(words(304, Some(b"x")), None);
+        assert!(message(302, None).unwrap().contains("sends us elsewhere"));
+        assert!(message(302, Some(b"http://portal/\xe9\x07")).unwrap().contains("to http://portal/\u{fffd} "));
+        assert!(message(511, None).unwrap().contains("captive portal"));
+        assert_eq!(message(200, Some(b"x")), None);
+        assert_eq!(message(304, Some(b"x")), None);
     }
 }

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::message::{CallId, Jsep, LineNumber, ReferId, TransactionId, Trickle};
+use super::id::{CallId, LineNumber, ReferId, TransactionId};
+use super::jsep::Jsep;
+use super::trickle::Trickle;
 
 /// A request with its address. The server answers it with one response, which has the same transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -108,24 +108,24 @@ impl SessionApi {
         let Answer { status, location, body } = timeout(CALL_TIMEOUT, call)
             .await
             .map_err(|_| SessionApiError::Failed(format!("{}: no answer within 20 s", self.endpoint.shown())))??;
-        if let Some(words) = redirect::words(status.as_u16(), location.as_deref()) {
-            return Err(SessionApiError::Failed(format!("{}: {words}", self.endpoint.shown())));
+        if let Some(message) = redirect::message(status.as_u16(), location.as_deref()) {
+            return Err(SessionApiError::Failed(format!("{}: {message}", self.endpoint.shown())));
         }
         if status.is_success() {
             return serde_json::from_slice(&body).map_err(|_| {
                 SessionApiError::Failed(format!("{}: no telephony server answers there", self.endpoint.shown()))
             });
         }
-        let words = match serde_json::from_slice::<ErrorBody>(&body) {
+        let message = match serde_json::from_slice::<ErrorBody>(&body) {
             Ok(error) => {
                 shortened(&error.message.map_or(error.code.clone(), |message| format!("{} ({message})", error.code)))
             }
             Err(_) => format!("HTTP {status}"),
         };
         if status.is_client_error() && !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::NOT_FOUND) {
-            Err(SessionApiError::Refused(words))
+            Err(SessionApiError::Refused(message))
         } else {
-            Err(SessionApiError::Failed(format!("{}: {words}", self.endpoint.shown())))
+            Err(SessionApiError::Failed(format!("{}: {message}", self.endpoint.shown())))
         }
     }
 
@@ -137,7 +137,7 @@ impl SessionApi {
     }
 
     async fn call(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Answer, SessionApiError> {
-        let failed = |words: String| SessionApiError::Failed(format!("{}: {words}", self.endpoint.shown()));
+        let failed = |message: String| SessionApiError::Failed(format!("{}: {message}", self.endpoint.shown()));
         // The message of the library is for programmers.
         let broken = |error: hyper::Error| {
             tracing::debug!(%error, "session API");
@@ -146,8 +146,8 @@ impl SessionApi {
         let no_http = |_| failed("core.url does not make an address".into());
         let opened =
             stream::open(&self.endpoint, &self.tls).await.map_err(|error| match certificate_problem(&error) {
-                Some(problem) if problem.not_yet_valid => SessionApiError::NotYetValid(problem.words),
-                Some(problem) => failed(problem.words),
+                Some(problem) if problem.not_yet_valid => SessionApiError::NotYetValid(problem.message),
+                Some(problem) => failed(problem.message),
                 None => failed(error.to_string()),
             })?;
         let request = Request::builder()

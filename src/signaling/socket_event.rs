@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::close::CloseCause;
-use super::message::{FrameError, ServerMessage};
+use super::frame::FrameError;
+use super::message::ServerMessage;
 
 /// An event of the session's WebSocket.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,7 +31,7 @@ pub struct ConnectFailure {
     /// Decides when the station tries again.
     pub kind: ConnectFailureKind,
     /// A message for people, without secrets.
-    pub words: String,
+    pub message: String,
     /// The `Retry-After` of the server.
     pub retry_after: Option<Duration>,
 }

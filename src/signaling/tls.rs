@@ -173,7 +173,7 @@ pub(super) struct CertificateProblem {
     /// The certificate is not valid yet according to our clock. The clock may be wrong.
     pub(super) not_yet_valid: bool,
     /// A message with a remedy.
-    pub(super) words: String,
+    pub(super) message: String,
 }
 
 /// The problem with the certificate or with TLS, if `error` comes from TLS.
@@ -182,15 +182,15 @@ pub(super) fn certificate_problem(error: &std::io::Error) -> Option<CertificateP
 
     let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
     let not_yet_valid = matches!(error, rustls::Error::InvalidCertificate(NotValidYet | NotValidYetContext { .. }));
-    Some(CertificateProblem { not_yet_valid, words: words_of(error) })
+    Some(CertificateProblem { not_yet_valid, message: message_of(error) })
 }
 
-fn words_of(error: &rustls::Error) -> String {
+fn message_of(error: &rustls::Error) -> String {
     use rustls::{AlertDescription as Alert, Error};
     // The message of the library is for programmers.
     tracing::debug!(%error, "TLS");
-    let words = match error {
-        Error::InvalidCertificate(problem) => return words_of_certificate(problem),
+    let message = match error {
+        Error::InvalidCertificate(problem) => return certificate_message(problem),
         Error::AlertReceived(Alert::CertificateRequired | Alert::BadCertificate | Alert::CertificateUnknown) => {
             "the server demands a client certificate, or another one: set core.client_cert_file and client_key_file"
         }
@@ -211,11 +211,11 @@ fn words_of(error: &rustls::Error) -> String {
         Error::NoCertificatesPresented => "the server showed no certificate",
         _ => "TLS with the server failed; the log has details at level debug",
     };
-    words.into()
+    message.into()
 }
 
-fn words_of_certificate(problem: &CertificateError) -> String {
-    let words = match problem {
+fn certificate_message(problem: &CertificateError) -> String {
+    let message = match problem {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             "the server's certificate is not valid yet: the clock may be wrong"
         }
@@ -242,7 +242,7 @@ fn words_of_certificate(problem: &CertificateError) -> String {
             webpki_words(other).unwrap_or("the server's certificate is refused; the log has details at level debug")
         }
     };
-    words.into()
+    message.into()
 }
 
 /// A message for an error that rustls passes on from webpki, its library for certificates.

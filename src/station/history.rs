@@ -1,23 +1,42 @@
-//! What led to the end of the last call, out of what happened of late.
+//! What happened recently, and what led to the end of the last call.
 
 use std::collections::VecDeque;
 
 use crate::control::EventRecord;
 use crate::core::Fact;
 
-/// A press or an edge this long before a call may be what it came of: it waits for a session for at most 60 s.
+/// Facts that `callbox explain last` can look back on.
+const LENGTH: usize = 512;
+/// A press or an edge at most this long before a call may have caused it: it waits for a session for at most 60 s.
 const CAUSE_MS: u64 = 70_000;
 
-/// The press or the edge, all calls of the wish to reach somebody, their end, and what else happened meanwhile. Empty
-/// where no call has ended.
-pub(super) fn last_call(history: &VecDeque<EventRecord>) -> Vec<EventRecord> {
+/// The newest facts.
+#[derive(Default)]
+pub(super) struct History(VecDeque<EventRecord>);
+
+impl History {
+    pub(super) fn push(&mut self, record: EventRecord) {
+        if self.0.len() >= LENGTH {
+            self.0.pop_front();
+        }
+        self.0.push_back(record);
+    }
+
+    /// The press or the edge, all calls of the hunt that it started, their end, and what else happened meanwhile. Empty
+    /// where no call has ended.
+    pub(super) fn last_call(&self) -> Vec<EventRecord> {
+        last_call(&self.0)
+    }
+}
+
+fn last_call(history: &VecDeque<EventRecord>) -> Vec<EventRecord> {
     let Some(end) = history.iter().rposition(|record| record.fact.ends_call()) else { return Vec::new() };
     let Some(last) = history.get(end).map(|record| &record.fact) else { return Vec::new() };
-    // A list that was called in turn is one wish.
+    // A list that was called in turn is one hunt.
     let legs: Vec<&str> = history
         .iter()
         .filter_map(|record| match &record.fact {
-            fact @ Fact::Call { .. } if is_of_one_wish(fact, last) => fact.call_id(),
+            fact @ Fact::Call { .. } if is_of_one_hunt(fact, last) => fact.call_id(),
             _ => None,
         })
         .collect();
@@ -39,7 +58,7 @@ pub(super) fn last_call(history: &VecDeque<EventRecord>) -> Vec<EventRecord> {
     cause(history, begin).into_iter().chain(meanwhile).cloned().collect()
 }
 
-fn is_of_one_wish(fact: &Fact, last: &Fact) -> bool {
+fn is_of_one_hunt(fact: &Fact, last: &Fact) -> bool {
     match (fact, last) {
         (Fact::Call { attempt: Some(attempt), .. }, Fact::Call { attempt: Some(of_last), .. }) => attempt == of_last,
         (fact, last) => fact.call_id() == last.call_id(),

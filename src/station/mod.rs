@@ -1,16 +1,21 @@
-//! The one event loop: feeds the core and carries its outputs out.
+//! The daemon's station: the one event loop, which feeds the core and carries its effects out.
 
 mod clock;
-mod feeder;
+mod effects;
+mod event_loop;
+mod fact_log;
 mod handle;
 mod history;
 mod identifier;
+mod login;
 mod memory;
-mod running;
-mod starts;
+mod restart_backoff;
+mod start;
+mod status;
+mod watchdog;
 
 pub use clock::local_time;
 pub use handle::{StationHandle, command_of};
 pub use identifier::machine_identifier;
-pub use running::{RunningStation, StartError, StationOptions};
-pub use starts::{forget_starts, note_start};
+pub use restart_backoff::{forget_starts, note_start};
+pub use start::{RunningStation, StartError, StationOptions};

@@ -1,9 +1,10 @@
-"""The ARM program proves itself under qemu-user: its version, `check`, and a whole call between two emulated
-stations through the sandbox on loopback, with the sound of each heard by the other.
+"""Tests the ARM program under qemu-user: its version, `check`, and a whole call between two emulated stations
+through the sandbox on loopback, in which each station hears the other.
 
     python3 call.py ARCH ARM_CALLBOX NATIVE_CALLBOX VIRTCARD
 
-NATIVE_CALLBOX is the server, and asks the daemons; VIRTCARD is the plug-in of tests/soundcard, built for ARM.
+NATIVE_CALLBOX is the server, and it sends the commands to the daemons. VIRTCARD is the plug-in of tests/soundcard, built
+for ARM.
 """
 import array
 import json
@@ -117,8 +118,8 @@ class Station:
         return any(line["state"] == "established" and line["call"]["media_connected"] for line in lines)
 
     def heard(self, hertz):
-        """Amplitude at the loudspeaker in the second before the last half: the mean of tenths, since an emulated
-        station under load may leave out a period, which turns the phase."""
+        """The amplitude at the loudspeaker, from 1.5 s ago to 0.5 s ago: the mean over tenths of a second, because an
+        emulated station under load may leave out a period, which turns the phase."""
         end = int((time.clock_gettime(time.CLOCK_MONOTONIC) - 0.5) * RATE)
         with open(self.folder / "spk.air", "rb") as air:
             ring = array.array("h", air.read())
@@ -132,7 +133,7 @@ class Station:
 
 
 def main(arch, program, native, virtcard):
-    # Emulated, the audio threads would take both cores for themselves: they are not to come before everything else.
+    # Under emulation, audio threads with real-time priority would take both cores for themselves.
     command = ["setpriv", "--inh-caps=-sys_nice", "--bounding-set=-sys_nice", QEMU[arch], "-L", "/", program]
     version = subprocess.run([*command, "--version"], capture_output=True, text=True, timeout=60).stdout.strip()
     assert version.startswith("callbox "), version

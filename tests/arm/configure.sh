@@ -1,5 +1,5 @@
 #!/bin/sh
-# In the machine, once: Debian's packages become what they are after an installation.
+# Runs once in the machine: configures Debian's unpacked packages.
 set -e
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true
 dpkg --install --force-depends --force-unsafe-io /var/cache/apt/archives/*.deb

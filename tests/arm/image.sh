@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the ARM machine: a Debian 12 root for arm64 with systemd, Debian's own kernel, and what starts it.
+# Builds the ARM machine: a Debian 12 root for arm64 with systemd, Debian's own kernel, and the initrd that starts it.
 # qemu-system-aarch64 runs it (system.py).
 #
 #   image.sh [CACHE]     default CACHE: $HOME/.cache/callbox-arm-system; keeps what is already there
@@ -17,14 +17,14 @@ mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | gr
 keys=/usr/share/keyrings/debian-archive-keyring.gpg
 source="deb [signed-by=$keys] $mirror bookworm main"
 
-# The root: unpacked, with its packages beside it.
+# The root: its packages are unpacked, and kept for the configuration.
 mmdebstrap --quiet --mode=root --arch=arm64 --variant=extract --skip=cleanup/apt \
   --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr --include='?essential|?priority(required)' \
   --include=systemd,systemd-sysv,udev,dbus,kmod,iproute2,alsa-utils,libasound2,ca-certificates,procps \
   bookworm "$work/root" "$source"
 rm -rf "$work"/root/var/lib/apt/lists/*
 
-# Debian's kernel, with the modules of a disk for the start and of a sound card for the tests.
+# Debian's kernel, with the modules for a disk (to start) and for a sound card (for the tests).
 mkdir -p "$work/apt/lists/partial" "$work/apt/cache/archives/partial" "$work/kernel"
 echo "$source" >"$work/apt/sources.list"
 options=(-o Dir::Etc::sourcelist="$work/apt/sources.list" -o Dir::Etc::sourceparts=- -o Dir::State::lists="$work/apt/lists"
@@ -38,7 +38,7 @@ cp "$work/kernel/x/boot/vmlinuz-$version" "$work/linux"
 modules=lib/modules/$version
 depmod -b "$work/kernel/x" "$version"
 
-# In the order in which they can be loaded.
+# Prints the files of these modules and of all that they depend on, in the order in which they can be loaded.
 closure() {
   for name in "$@"; do
     line=$(grep -E "/$name\.ko:" "$work/kernel/x/$modules/modules.dep")

@@ -1,8 +1,8 @@
-"""What the sound of a call costs on ARM, counted by QEMU: instructions of a frame of 10 ms.
+"""What the sound of a call costs on ARM: instructions for each frame of 10 ms, counted by QEMU.
 
     python3 instructions.py CALLBOX_FOR_ARM64 COUNT_SO
 
-Each part runs over 10 and over 20 s of sound; the difference is free of start and end.
+Each part runs over 10 s and over 20 s of sound. The difference of both does not contain the start and the end.
 """
 import math
 import pathlib
@@ -14,9 +14,9 @@ import sys
 import tempfile
 import wave
 
-# The rate of a station where nobody says another.
+# The default rate of a station.
 RATE = 48_000
-# A Cortex-A53 at 1 GHz (Raspberry Pi Zero 2 W) does two instructions a cycle at best; code like this one half to one.
+# A Cortex-A53 at 1 GHz (Raspberry Pi Zero 2 W) executes two instructions a cycle at best, code like this 0.5 to 1.
 CLOCK_HZ, PER_CYCLE = 1_000_000_000, 0.6
 
 

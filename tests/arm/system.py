@@ -60,7 +60,7 @@ kind = "relay"
 pin = 6
 max_on_ms = 8000
 """
-# A processor without its own hands: what takes a second on a board takes ten here.
+# The processor is emulated: what takes a second on a board takes ten here.
 PATIENCE_S = 180
 
 
@@ -69,7 +69,7 @@ def step(words):
 
 
 class ArmMachine(Device):
-    """One life of the machine on a disk that forgets; the files of `share` are on a second disk."""
+    """One run of the machine, whose disk forgets all changes at the end. The files of `share` are on a second disk."""
 
     def __enter__(self):
         self.share.mkdir(exist_ok=True)
@@ -145,7 +145,7 @@ def run(machine):
     until("the registration", PATIENCE_S, registered)
     shown = sh("systemctl status callbox", check=False)
     assert 'Status: "registered"' in shown, shown
-    # The server here forgets its tokens with each start: from now on name and password, as a real one has too.
+    # This server forgets its tokens when it starts. From now on the station logs in with name and password.
     sh("install -m 600 /share/password /etc/callbox/secrets/password")
     sh("sed -i 's|^token_file.*|login = \"101\"\\npassword_file = \"secrets/password\"|' /etc/callbox/callbox.toml && callbox check && systemctl restart callbox")
     until("the registration with a password", PATIENCE_S, registered)
@@ -159,7 +159,7 @@ def run(machine):
     until("the registration after the boot", PATIENCE_S, registered)
     assert sh("systemctl is-active callbox").strip() == "active"
     assert sh("systemctl show callbox -P NRestarts").strip() == "0"
-    step(f"rebooted: running and registered {time.monotonic() - start:.0f} s after the word")
+    step(f"rebooted: running and registered {time.monotonic() - start:.0f} s after the command")
     sh("mkdir -p /share && mount -o ro /dev/vdb /share")
     call(machine)
     print("arm system test passed")

@@ -1,4 +1,5 @@
-// Figures, not gates: callbox and baresip on the same sound card in user space, in the same run.
+// Prints figures, and nothing passes or fails by them: callbox and baresip on the same sound card in user space, in the
+// same run.
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
@@ -7,7 +8,7 @@ import { Bench, CALLBOX, RATE, ask, cpuMs, mouthToEar, sleep, until } from '../l
 
 const bench = new Bench('bench');
 const figures = [];
-/** How long a station is watched doing nothing. */
+/** How long an idle station is watched. */
 const IDLE_S = 60;
 
 const now = () => Number(process.hrtime.bigint()) / 1e6;
@@ -16,7 +17,7 @@ const percentile = (values, share) => [...values].sort((one, other) => one - oth
 
 const rss = (pid) => Number(readFileSync(`/proc/${pid}/status`, 'utf8').match(/VmRSS:\s+(\d+)/)[1]) / 1024;
 
-/** Context switches of all threads, those that waited and those that were interrupted. */
+/** Context switches of all threads, voluntary and involuntary. */
 const switches = (pid) => readdirSync(`/proc/${pid}/task`).reduce((sum, task) => {
   const status = readFileSync(`/proc/${pid}/task/${task}/status`, 'utf8');
   return sum + [...status.matchAll(/ctxt_switches:\s+(\d+)/g)].reduce((count, match) => count + Number(match[1]), 0);
@@ -60,7 +61,7 @@ async function press() {
   }
   await until('the control socket', () => ask(control, { request: 'status' }));
   say('callbox', 'cold start to registered, median', `${percentile(starts, 0.5).toFixed(0)} ms`, 'aim 150 ms');
-  // Until the card rests and a peer connection is warm.
+  // Until the card is at rest and a peer connection is warm.
   await sleep(5000);
   const [before, cpuBefore] = [switches(child.pid), cpuMs(child.pid)];
   await sleep(IDLE_S * 1000);
@@ -74,7 +75,7 @@ async function press() {
     ask(control, { request: 'press', name: 'bell', gesture: 'press' });
     times.push(await called - begin);
     await ask(control, { request: 'hangup' });
-    // A new peer connection gets warm in the meantime, as between two visitors.
+    // A new peer connection becomes warm in the meantime, as between two visitors.
     await sleep(60);
   }
   say('callbox', 'press to outgoing_call on the wire, median', `${percentile(times, 0.5).toFixed(2)} ms`);
@@ -135,7 +136,7 @@ async function pair() {
 
 // ---- baresip ----
 
-/** Netstrings over TCP, as baresip's ctrl_tcp has them. */
+/** Netstrings over TCP, which baresip's ctrl_tcp speaks. */
 class Ctrl {
   constructor(port) { this.port = port; this.events = []; this.buffer = ''; }
 

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { ARTIFACTS, CALLBOX } from '../lib.mjs';
 
 const PEERS = ['callbox', 'Chromium', 'baresip'];
-/** Packages that hold the program; libraries of the system are counted for nobody. */
+/** Packages that hold the program. Libraries of the system are not counted. */
 const PACKAGES = { Chromium: ['chromium', 'chromium-common'], baresip: ['baresip-core', 'libre0', 'librem0'] };
 
 const read = (name) => { try { return readFileSync(path.join(ARTIFACTS, name), 'utf8'); } catch { return ''; } };
@@ -24,7 +24,7 @@ function echo(column) {
   const lines = read('echo.txt').split('\n').map((line) => line.trim().split(/\s+/));
   return (peer) => {
     const name = { callbox: 'callbox', Chromium: 'aec3' }[peer];
-    // After each mean stands its error.
+    // Each mean is followed by its error.
     const values = lines.filter(([first]) => first === name).map((words) => Number(words.slice(1).filter((word) => !word.startsWith('±'))[column]));
     return values.length ? mean(values).toFixed(2) : undefined;
   };
@@ -42,7 +42,7 @@ row('mouth to ear, to and from Chromium', (peer) => {
   if (peer === 'callbox') return `${calm['callbox to Chromium'].delay_ms.toFixed(0)} and ${calm['Chromium to callbox'].delay_ms.toFixed(0)} ms`;
 });
 row('order to call to first sound, median', (peer) => `${median(Object.values(sound).map((weather) => weather[peer].set_up_ms)).toFixed(0)} ms`);
-row('packets within so much of 20 ms, 99 %', (peer) => `${sound['no loss'][peer].uneven_ms.toFixed(1)} ms`);
+row('99 % of the packets leave within this of 20 ms', (peer) => `${sound['no loss'][peer].uneven_ms.toFixed(1)} ms`);
 row('CPU of one core, in a call', (peer) => `${sound['no loss'][peer].cpu_percent.toFixed(1)} %`);
 row('memory in a call', (peer) => `${sound['no loss'][peer].memory_mb.toFixed(0)} MB`);
 row('program', (peer) => {

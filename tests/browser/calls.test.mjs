@@ -1,5 +1,5 @@
-// Whole calls in a real browser: headless Chromium as the web phone, the station on the sound card
-// in user space.
+// Whole calls with a real browser: headless Chromium is the web phone, and the station uses the sound card in user
+// space.
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -33,7 +33,7 @@ async function house(t, env = {}) {
   return { folder, card, sandbox, browser, command, status, lines };
 }
 
-/** The loudspeaker carries a tone at a level. */
+/** Waits until the loudspeaker carries a tone at this level. */
 const loudspeakerCarries = (card, hertz, level, tolerance) => until(
   `${hertz} Hz at ${level} from the loudspeaker`,
   () => Math.abs(amplitude(card.loudspeaker.last(200), hertz) - level) < level * tolerance);

@@ -1,4 +1,4 @@
-// The sound card in user space under a station that is disturbed: no browser needed.
+// Disturbances of the station and of its sound card in user space. No browser is needed.
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -20,7 +20,7 @@ async function station(t, env = {}, ppm = {}) {
   return { card, sandbox, status, press };
 }
 
-/** Nobody is logged in: a press is answered with the falling tones of somebody who is away. */
+/** Nobody is logged in, so a press is answered with the falling tones for somebody who is away. */
 const hearsNobody = async ({ card, press }) => {
   await press();
   await until('the tone of somebody away', () => amplitude(card.loudspeaker.last(100), 390) > 0.1, 3000);
@@ -38,7 +38,7 @@ test('a process that stood still for any time finds both directions of its card 
     }
     await hearsNobody(door);
   }
-  assert.ok((await door.status()).sound.xruns > 0, 'the disturbance was one');
+  assert.ok((await door.status()).sound.xruns > 0, 'the card was disturbed');
 });
 
 test('a card that is pulled out is a fault, and sounds again when it is back', async (t) => {
@@ -53,7 +53,7 @@ test('a card that is pulled out is a fault, and sounds again when it is back', a
   assert.equal(rms(door.card.loudspeaker.last(50)) < 0.5, true);
 });
 
-/** A station that rings somebody: there is a tone to hear all the time. */
+/** A station that rings somebody, so that there is a tone all the time. */
 async function ringingStation(t, ppm) {
   const folder = scratch(t);
   const ringback = path.join(folder, 'ringback.wav');
@@ -76,7 +76,7 @@ test('a card that is back, and one that stood still, sound within a tenth of a s
   const markers = [door.card.microphone.file, loudspeaker.file].map((file) => `${file}.unplugged`);
   const afterLoss = async (round) => {
     for (const marker of markers) closeSync(openSync(marker, 'w'));
-    // It comes back at any moment.
+    // It comes back at another moment in each round.
     await sleep(700 + round * 60);
     loudspeaker.clear();
     for (const marker of markers) unlinkSync(marker);
@@ -98,7 +98,7 @@ test('a card that is back, and one that stood still, sound within a tenth of a s
       times.push((first - from) / RATE * 1000);
     }
     times.sort((one, other) => one - other);
-    // The machine of the test may stand still as well.
+    // The machine of the test may stand still as well, so the median counts.
     assert.ok(times[2] < 100, `${disturb.name}: ${times.map((ms) => ms.toFixed(0))} ms`);
   }
 });
@@ -150,7 +150,7 @@ test('the acoustic test measures a place, and names what is wrong with it', asyn
   const { microphone, loudspeaker, configuration } = soundCard(folder);
   const config = path.join(folder, 'station.toml');
   writeFileSync(config, '[core]\nurl = "https://core.example.com"\ntoken = "t"\n[audio]\ncapture = "mic"\nplayback = "spk"\nvolume = 100\n');
-  // The air: what the loudspeaker plays is heard 60 ms later, at a quarter.
+  // The air: what the loudspeaker plays is heard 60 ms later, at a quarter of its amplitude.
   const delay = 60 * RATE / 1000, step = RATE / 100;
   let gain = 0.25, at = loudspeaker.ahead(-50);
   const air = setInterval(() => {
@@ -164,7 +164,7 @@ test('the acoustic test measures a place, and names what is wrong with it', asyn
   };
   const good = await measured();
   assert.equal(good.code, 0, JSON.stringify(good));
-  // The card's own periods come on top of the air.
+  // The periods of the card add to the delay of the air.
   assert.ok(good.delay_ms > 60 && good.delay_ms < 130, JSON.stringify(good));
   assert.ok(Math.abs(good.echo_return_loss_db - 12) < 1.5 && good.distortion_percent < 3, JSON.stringify(good));
   gain = 6;

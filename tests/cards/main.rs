@@ -1,4 +1,4 @@
-//! Sound cards of every kind, in user space (`tests/soundcard`): the way of the sound through alsa-lib, from the
+//! Sound cards of every kind, in user space (`tests/soundcard`): the path of the sound through alsa-lib, from the
 //! loudspeaker to the microphone that hears it, as `callbox audio test` measures it.
 #![allow(
     clippy::unwrap_used,
@@ -18,7 +18,7 @@ struct Bench {
 }
 
 impl Bench {
-    /// The plug-in, and no card yet.
+    /// Builds the plug-in; there is no card yet.
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/soundcard/virtcard.c");
@@ -64,7 +64,7 @@ impl Bench {
 
     /// What `callbox audio test` measures.
     ///
-    /// A machine that is busy interrupts the sound, and that is heard: the first measurement that `fits` counts.
+    /// On a busy machine the sound is interrupted, and that is measured. So the first result that `fits` counts.
     fn measure(&self, capture: &str, playback: &str, fits: impl Fn(&Measured) -> bool) -> Measured {
         let mut measured = self.measure_once(capture, playback);
         for _ in 0..5 {
@@ -91,7 +91,7 @@ impl Bench {
     }
 }
 
-/// What `callbox audio test` says.
+/// The figures and findings of `callbox audio test`.
 #[derive(Debug)]
 struct Measured {
     delay_ms: f64,
@@ -130,7 +130,7 @@ fn a_card_with_long_periods_on_either_side_or_both_loses_nothing_and_is_named() 
         ("period_ms 125", "", 160.0),
         ("", "period_ms 125", 160.0),
         ("period_ms 40", "period_ms 40", 110.0),
-        // It says that it has any period, and has one of 50 ms.
+        // The card claims to have any period, but has one of 50 ms.
         ("period_ms 50 fine_hint 1", "", 90.0),
     ] {
         let long = capture.contains("125") || playback.contains("125");
@@ -143,8 +143,8 @@ fn a_card_with_long_periods_on_either_side_or_both_loses_nothing_and_is_named() 
         assert!(whole(&measured), "{capture}, {playback}: {measured:?}");
     }
     let check = bench.callbox(&["check"], "period_ms 125", "");
-    let words = String::from_utf8_lossy(&check.stdout).into_owned();
-    assert!(words.contains("warning: the card moves the sound of the microphone in periods of 125 ms"), "{words}");
+    let message = String::from_utf8_lossy(&check.stdout).into_owned();
+    assert!(message.contains("warning: the card moves the sound of the microphone in periods of 125 ms"), "{message}");
     let plain = bench.callbox(&["check"], "", "");
     assert!(!String::from_utf8_lossy(&plain.stdout).contains("periods of"));
 }
@@ -153,7 +153,7 @@ fn a_card_with_long_periods_on_either_side_or_both_loses_nothing_and_is_named() 
 fn a_card_without_a_format_that_we_know_is_named_with_a_remedy_that_exists() {
     let bench = Bench::new();
     let check = bench.callbox(&["check"], "format MU_LAW", "");
-    let words = String::from_utf8_lossy(&check.stdout).into_owned();
-    assert!(words.contains("mic: capture: the card has no usable sample format"), "{words}");
-    assert!(words.contains("plughw:") && !words.contains("plug:hw"), "{words}");
+    let message = String::from_utf8_lossy(&check.stdout).into_owned();
+    assert!(message.contains("mic: capture: the card has no usable sample format"), "{message}");
+    assert!(message.contains("plughw:") && !message.contains("plug:hw"), "{message}");
 }

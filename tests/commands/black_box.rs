@@ -72,11 +72,11 @@ fn the_black_box_is_written_for_its_owner_only_and_runs_again() {
         "{out}"
     );
     assert!(out.contains("connect to http://127.0.0.1:9/"), "{out}");
-    // As it was, where that is asked for.
+    // With --unredacted, nothing is replaced.
     assert_eq!(daemon.command(&["dump", "whole.json", "--unredacted"]).0, 0);
     let whole = std::fs::read_to_string(daemon.folder.path().join("whole.json")).unwrap();
     assert!(whole.contains("\"100\"") && whole.contains("\"redacted\":false"));
-    assert!(!whole.contains("very-secret"), "the token never leaves");
+    assert!(!whole.contains("very-secret"), "the token is never written");
     let (code, _, errors) = run(daemon.folder.path(), &["replay", "callbox.toml"]);
     assert_eq!(code, 2);
     assert!(errors.contains("is not a recording"), "{errors}");

@@ -105,7 +105,7 @@ fn a_missing_address_and_a_missing_token_are_told_with_what_to_write() {
 
 #[test]
 fn a_pin_that_is_not_there_is_named_with_what_there_is() {
-    // This machine may have chips of its own; none is called like this.
+    // This machine may have GPIO chips, but none has this name.
     let (code, _, errors) = check(&format!("{GOOD}[gpio]\nbackend = \"cdev\"\nchip = \"no-such-chip\"\n"));
     assert_eq!(code, 2);
     assert!(errors.contains("the pin of button \"bell\": there is no GPIO chip"), "{errors}");
@@ -118,7 +118,7 @@ fn outputs_are_put_to_rest_whatever_else_is_wrong_with_the_configuration() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("callbox.toml"), text).unwrap();
     let (code, _, errors) = run(folder.path(), &["outputs-off", "--config", "callbox.toml"]);
-    // It got as far as the chip, which this machine does not have.
+    // It got as far as the chip, which does not exist.
     assert_eq!(code, 1, "{errors}");
     assert!(errors.contains("the output \"strike\": there is no GPIO chip"), "{errors}");
     assert!(!errors.contains("nonsense") && !errors.contains("/nowhere"), "{errors}");
@@ -135,18 +135,18 @@ fn half_a_usb_name_is_refused_with_the_whole_form() {
 
 #[test]
 fn what_is_not_built_yet_is_refused_as_such() {
-    for (text, words) in [
+    for (text, message) in [
         ("[control]\nhttp = \"127.0.0.1:8080\"\n", "the status page is not built yet"),
         ("[control]\nmqtt_url = \"mqtts://broker\"\n", "MQTT is not built yet"),
     ] {
-        let message = error(&format!("{GOOD}\n{text}"));
-        assert!(message.contains(words), "{message}");
+        let found = error(&format!("{GOOD}\n{text}"));
+        assert!(found.contains(message), "{found}");
     }
 }
 
 #[test]
 fn every_key_of_the_contract_is_known() {
-    // The example of interface.md, as far as it is built.
+    // Most keys of docs/configuration.md.
     let text = r#"
 [core]
 url = "https://core.example.com"
@@ -334,7 +334,7 @@ fn the_environment_overrides_any_key_and_a_slip_in_it_is_told() {
     assert_eq!(check("CALLBOX_MEDIA__CODECS", "opus,pcmu").0, 0);
     let (code, out, errors) = check("CALLBOX_BUTTON__0__PIN", "22");
     assert_eq!(code, 0, "{out}{errors}");
-    for (name, value, words) in [
+    for (name, value, message) in [
         (
             "CALLBOX_CORE__ULR",
             "x",
@@ -349,7 +349,7 @@ fn the_environment_overrides_any_key_and_a_slip_in_it_is_told() {
     ] {
         let (code, _, errors) = check(name, value);
         assert_eq!(code, 2, "{name}");
-        assert!(errors.contains(words), "{errors}");
+        assert!(errors.contains(message), "{errors}");
     }
 }
 
@@ -373,7 +373,7 @@ fn no_code_and_no_token_is_printed() {
     assert!(!out.contains("7391") && !out.contains("very-secret"), "{out}");
 }
 
-/// A second of a sound as a program writes it into a pipe: without its length.
+/// One second of sound as a program writes it into a pipe: the header does not say how long it is.
 fn piped_wav(level: i16) -> Vec<u8> {
     let mut wav =
         b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0data\xff\xff\xff\xff"
@@ -395,13 +395,13 @@ fn sounds_from_a_pipe_are_taken_and_a_ringback_that_nobody_hears_is_an_error() {
     };
     let (code, _, errors) = check("ringback = \"bell.wav\"\nno_answer = \"bell.wav\"\nconnecting = \"silence.wav\"");
     assert_eq!(code, 0, "{errors}");
-    for (sounds, words) in [
+    for (sounds, message) in [
         ("ringback = \"silence.wav\"", "is silent: a visitor would hear nothing while it rings"),
         ("busy = \"empty.wav\"", "is a WAV file without any sample"),
         ("busy = \"music.wav\"", "is not a WAV file, but Ogg"),
         ("busy = \"nothing.wav\"", "cannot be read"),
     ] {
         let (code, _, errors) = check(sounds);
-        assert!(code == 2 && errors.contains(words), "{sounds}: {errors}");
+        assert!(code == 2 && errors.contains(message), "{sounds}: {errors}");
     }
 }

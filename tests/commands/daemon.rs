@@ -2,7 +2,7 @@ use serde_json::Value;
 
 use crate::{Process, callbox, run, until};
 
-/// A daemon whose server is not there and whose sound card is none.
+/// The configuration of a daemon whose server and sound card do not exist.
 const ALONE: &str = r#"
 [core]
 url = "http://127.0.0.1:9"
@@ -73,10 +73,10 @@ fn without_server_and_card_the_daemon_stays_up_and_says_why() {
     assert_eq!(daemon.process.terminate(), 0);
     let mut log = String::new();
     std::io::Read::read_to_string(daemon.process.0.stderr.as_mut().unwrap(), &mut log).unwrap();
-    assert_eq!(log.matches("sound card fault").count(), 1, "once, not every retry: {log}");
+    assert_eq!(log.matches("sound card fault").count(), 1, "reported once, not at every retry: {log}");
     assert!(log.matches("connection refused").count() + log.matches("Connection refused").count() <= 2, "{log}");
     assert!(!log.contains("very-secret"), "{log}");
-    assert!(!daemon.folder.path().join("control.sock").exists(), "the socket goes with the daemon");
+    assert!(!daemon.folder.path().join("control.sock").exists(), "the daemon removes its socket");
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn events_are_followed_as_they_happen() {
 fn a_second_daemon_on_the_same_socket_is_refused() {
     let daemon = Daemon::start();
     let (code, _, errors) = run(daemon.folder.path(), &["run", "--config", "callbox.toml"]);
-    // Not 2: systemd is to try again once the other one has ended.
+    // Not 2: systemd shall try again, because the other daemon may stop.
     assert_eq!(code, 1);
     assert!(errors.contains("another callbox listens there"), "{errors}");
     daemon.status();
@@ -151,7 +151,7 @@ fn the_watchdog_is_fed_while_everything_runs() {
     let mut heard = Vec::new();
     while heard.iter().filter(|word| *word == "WATCHDOG=1").count() < 5 {
         let mut buffer = [0; 256];
-        let length = notify.recv(&mut buffer).expect("a word within 10 s");
+        let length = notify.recv(&mut buffer).expect("a notification within 10 s");
         heard.push(String::from_utf8_lossy(&buffer[..length]).trim().to_owned());
     }
     assert!(heard.contains(&"READY=1".to_owned()), "{heard:?}");

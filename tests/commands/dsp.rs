@@ -1,4 +1,4 @@
-//! The sound of the daemon, offline, on files.
+//! `callbox dsp`: the sound processing of the daemon, offline, on files.
 
 use std::path::Path;
 
@@ -26,7 +26,7 @@ fn power(samples: &[f32]) -> f32 {
     samples.iter().map(|sample| sample * sample).sum::<f32>() / samples.len() as f32
 }
 
-/// Syllables of noise, the same at every index.
+/// Syllables of noise, as a function of the index.
 fn voice(index: usize) -> f32 {
     let noise = (index as u32).wrapping_mul(2_654_435_769).rotate_left(15).wrapping_mul(2_246_822_519) >> 8;
     let swell = (std::f32::consts::TAU * 2.5 * index as f32 / RATE_HZ as f32).sin().max(0.0);
@@ -39,7 +39,7 @@ fn an_echo_on_two_recordings_is_gone_in_the_third() {
     let [far, mic, out] = ["far.wav", "mic.wav", "out.wav"].map(|name| folder.path().join(name));
     let seconds = RATE_HZ as usize * 8;
     write(&far, RATE_HZ, (0..seconds).map(voice));
-    // 40 ms later, a half of it.
+    // The echo is 40 ms late and has half the amplitude.
     write(&mic, RATE_HZ, (0..seconds).map(|index| 0.5 * index.checked_sub(640).map_or(0.0, voice)));
     let (code, _, errors) =
         run(folder.path(), &["dsp", "echo", "--far", "far.wav", "--mic", "mic.wav", "--out", "out.wav"]);
@@ -62,7 +62,7 @@ fn a_recording_of_other_tools_is_played_and_one_that_lies_is_named() {
     write(&folder.path().join("said.wav"), RATE_HZ, (0..RATE_HZ as usize * 2).map(voice));
     let (code, _, errors) = run(folder.path(), &["dsp", "send", "--input", "said.wav", "--trace", "ours.rtpdump"]);
     assert_eq!(code, 0, "{errors}");
-    // As rtptools write it: where the packets went to, and Opus as type 96.
+    // The same packets as rtptools write them: the header names their destination, and Opus is payload type 96.
     let ours = std::fs::read(folder.path().join("ours.rtpdump")).unwrap();
     let header = ours.iter().position(|byte| *byte == b'\n').unwrap() + 1;
     let mut records = ours[header + 16..].to_vec();
@@ -85,7 +85,7 @@ fn a_recording_of_other_tools_is_played_and_one_that_lies_is_named() {
     assert!(text.contains("lost       0 packets"), "{text}");
     let heard = read(&folder.path().join("heard.wav"));
     assert!(power(&heard) > 0.3 * power(&read(&folder.path().join("said.wav"))), "{}", power(&heard));
-    // A last packet after seven weeks.
+    // The last packet comes after seven weeks.
     let last = theirs.len() - records.len() + last;
     theirs[last + 4..last + 8].copy_from_slice(&[0xff; 4]);
     std::fs::write(folder.path().join("theirs.rtpdump"), &theirs).unwrap();

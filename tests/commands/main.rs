@@ -1,4 +1,4 @@
-//! The commands as a person types them, against the real binary.
+//! The commands as a person types them, with the real program.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 pub const CALLBOX: &str = env!("CARGO_BIN_EXE_callbox");
 
-/// A command without the environment's own settings.
+/// A callbox command that takes no settings from the environment of the test.
 pub fn callbox(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(CALLBOX);
     command.args(arguments).current_dir(folder).stdin(Stdio::null());

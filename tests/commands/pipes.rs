@@ -1,4 +1,4 @@
-//! A reader that has had enough.
+//! Output whose reader closes the pipe early.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
@@ -10,8 +10,8 @@ use crate::{callbox, until};
 const CONFIGURATION: &str = "[core]\nurl = \"https://core.example.com\"\ntoken = \"t\"\n\
     [[button]]\nname = \"bell\"\npin = 17\npress = { call = \"100\" }\n";
 
-/// Runs a command whose output ends at its first line, as with `| head -1`, or before it; gives its exit code and what it
-/// complained of.
+/// Runs a command and closes its output after this many lines, as `| head -1` does. Returns the exit code and what was
+/// written to stderr.
 fn cut_short(folder: &std::path::Path, arguments: &[&str], lines: usize) -> (i32, String) {
     let mut child = callbox(folder, arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut reader = BufReader::with_capacity(16, child.stdout.take().unwrap());
@@ -81,7 +81,7 @@ fn an_error_that_nobody_reads_is_no_panic() {
         .unwrap();
     drop(child.stderr.take());
     let ended = until("the end of the command", || child.try_wait().unwrap());
-    assert!(ended.code().is_some(), "{ended:?}: a panic ends by a signal in the program that is installed");
+    assert!(ended.code().is_some(), "{ended:?}: in the installed program, a panic ends with a signal");
 }
 
 #[test]

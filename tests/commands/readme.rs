@@ -15,7 +15,7 @@ fn blocks(language: &str) -> Vec<String> {
     text.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
 }
 
-/// The commands of the shell blocks, one a line.
+/// The commands of the shell blocks.
 fn commands() -> Vec<String> {
     blocks("sh")
         .iter()
@@ -61,7 +61,7 @@ fn no_example_has_a_code_that_is_soon_guessed() {
     }
 }
 
-/// The README's way to a first door, with the sandbox as its server.
+/// The README's steps to a first door, with the sandbox as the server.
 #[test]
 fn the_way_to_the_first_door_works_to_the_letter() {
     let folder = tempfile::tempdir().unwrap();
@@ -86,25 +86,25 @@ fn the_way_to_the_first_door_works_to_the_letter() {
     for command in typed {
         let command = command.replace("https://core.example.com", &url).replace("--user door", "--user 100");
         // As a shell does: quotes keep a word together.
-        let words: Vec<&str> = command
+        let arguments: Vec<&str> = command
             .split('"')
             .enumerate()
             .flat_map(|(part, text)| if part % 2 == 1 { vec![text] } else { text.split_whitespace().collect() })
             .skip(1)
             .collect();
-        match words.first().copied() {
+        match arguments.first().copied() {
             Some("sandbox") => {}
             Some("run") => {
-                daemon = Some(Process::start(callbox(path, &words)));
+                daemon = Some(Process::start(callbox(path, &arguments)));
                 until("registration", || {
                     let (_, out, _) = run(path, &["status", "--config", "callbox.toml"]);
                     out.contains("session   registered").then_some(())
                 });
             }
             _ => {
-                let (code, out, errors) = run(path, &words);
+                let (code, out, errors) = run(path, &arguments);
                 // Nobody answers in this test: a command that needs a call is refused.
-                let allowed = if words.first() == Some(&"hangup") { vec![0, 4] } else { vec![0] };
+                let allowed = if arguments.first() == Some(&"hangup") { vec![0, 4] } else { vec![0] };
                 assert!(allowed.contains(&code), "{command}: {code}\n{out}{errors}");
             }
         }

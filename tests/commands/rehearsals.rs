@@ -85,7 +85,7 @@ fn a_code_is_explained_for_whom_it_is_and_for_whom_it_is_not() {
     assert!(out.contains("no [[dtmf]] rule admits them") && !out.contains("strike: on"), "{out}");
     let out = explained(&["--dtmf", "1234", "--from", "100"]);
     assert!(out.contains("wrong") && !out.contains("strike: on"), "{out}");
-    assert_eq!(house(&["explain", "--dtmf", "4711"]).0, 2, "from whom?");
+    assert_eq!(house(&["explain", "--dtmf", "4711"]).0, 2, "--from is missing");
     assert_eq!(house(&["explain", "--dtmf", "47x1", "--from", "100"]).0, 2);
 }
 
@@ -144,7 +144,7 @@ fn a_press_that_cannot_become_a_call_is_refused_with_its_reason() {
     );
 }
 
-/// The one error of a rule at the bell: one mistake is one error.
+/// The only error of a rule of the bell: one mistake must cause one error.
 fn error_of(press: &str) -> String {
     error(&format!(
         "[core]\nurl = \"https://c.example\"\ntoken = \"t\"\n[[button]]\nname = \"bell\"\npin = 17\n{press}\n"
@@ -153,7 +153,7 @@ fn error_of(press: &str) -> String {
 
 #[test]
 fn mistakes_are_answered_with_the_line_to_write() {
-    for (press, words) in [
+    for (press, message) in [
         ("press = [\"100\", \"101\"]", "write press = { call = [\"100\", \"101\"] }"),
         ("press = \"100\"", "write press = { call = \"100\" }"),
         ("press = 100", "write press = { call = \"100\" }"),
@@ -207,7 +207,7 @@ fn mistakes_are_answered_with_the_line_to_write() {
         ("press = { call = \"100\" }\n[door]\nname = \"front\"", "door: is not built yet; leave it out"),
     ] {
         let error = error_of(press);
-        assert!(error.contains(words), "{press}: {error}");
+        assert!(error.contains(message), "{press}: {error}");
     }
 }
 

@@ -243,7 +243,7 @@ async fn retry_after_of_a_busy_server_is_honoured() {
     let start = tokio::time::Instant::now();
     server.session().await;
     let waited = start.elapsed();
-    // Two seconds, and up to five that spread those who were told the same.
+    // Two seconds, and up to five more that spread the stations that got the same answer.
     assert!(waited >= Duration::from_millis(1900) && waited <= Duration::from_millis(8000), "{waited:?}");
     station.stop().await;
 }

@@ -1,5 +1,5 @@
-//! The connection against a scripted server, over real sockets and TLS: a test for each edge case
-//! of `protocol.md`.
+//! A whole station against a scripted server, over real sockets and TLS: what docs/protocol.md says, above all in "Edge
+//! cases".
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -26,7 +26,7 @@ use tempfile::TempDir;
 
 use server::{Authority, Server};
 
-/// A station with a folder of its own, beside its server.
+/// What a station needs: a folder with its files, and the CA that its server's certificate comes from.
 pub struct Rig {
     pub folder: TempDir,
     pub authority: Authority,

@@ -21,7 +21,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 
-/// Nothing in these tests takes longer, but for keepalives.
+/// Nothing in these tests takes longer than this, except keepalives.
 pub const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A CA of our own.
@@ -72,7 +72,7 @@ impl Authority {
     }
 }
 
-/// Shows one certificate, whatever it is.
+/// Presents this certificate, whatever it is.
 #[derive(Debug)]
 struct Shown(Arc<rustls::sign::CertifiedKey>);
 
@@ -116,7 +116,7 @@ impl Server {
         let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
         let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
         let signer = provider.key_provider.load_private_key(key).unwrap();
-        // Without a look at the certificate: rustls would not show one of version 1.
+        // The certificate is not checked here, because rustls would not present one of version 1.
         let certified = rustls::sign::CertifiedKey::new(vec![certificate], signer);
         let resolver = Arc::new(Shown(Arc::new(certified)));
         let config = ServerConfig::builder_with_provider(provider)
@@ -129,13 +129,13 @@ impl Server {
         Self { listener, tls: TlsAcceptor::from(Arc::new(config)), port }
     }
 
-    /// The next TLS stream; `None` where its handshake failed.
+    /// The next TLS stream; `None` if its handshake failed.
     async fn stream(&self) -> Option<TlsStream<TcpStream>> {
         let (stream, _) = timeout(PATIENCE, self.listener.accept()).await.expect("a connection").unwrap();
         timeout(PATIENCE, self.tls.accept(stream)).await.expect("a TLS handshake").ok()
     }
 
-    /// A connection that fails in TLS.
+    /// Expects a connection whose TLS handshake fails.
     pub async fn refuse_tls(&self) {
         assert!(self.stream().await.is_none(), "the station trusted a foreign certificate");
     }
@@ -157,7 +157,7 @@ impl Server {
         Session { socket, target, protocol }
     }
 
-    /// Reads an HTTP request and answers it. Gives head and body.
+    /// Reads an HTTP request and answers it. Returns the head and the body of the request.
     pub async fn answer_http(&self, status: &str, headers: &str, body: &str) -> (String, Value) {
         let mut stream = self.stream().await.expect("a trusted connection");
         let mut text = Vec::new();
@@ -198,7 +198,7 @@ impl Session {
         timeout(PATIENCE, self.socket.send(Message::text(text))).await.expect("room to send").unwrap();
     }
 
-    /// As [`Session::send_text`], where the station may have gone.
+    /// As [`Session::send_text`], but the station may have closed the connection.
     pub async fn try_send_text(&mut self, text: String) {
         let _ = timeout(PATIENCE, self.socket.send(Message::text(text))).await;
     }
@@ -236,7 +236,7 @@ impl Session {
         }
     }
 
-    /// Nothing comes for a while.
+    /// Expects that nothing arrives in this time.
     pub async fn silence(&mut self, length: Duration) {
         if let Ok(frame) = timeout(length, self.socket.next()).await {
             panic!("expected silence, got {frame:?}");
@@ -268,7 +268,10 @@ impl Session {
         event["transaction"] = json!(request.transaction);
         event["line"] = json!(request.line);
         event["call_id"] = json!(request.call_id);
-        assert!(ServerMessage::parse(&event.to_string()).is_ok(), "the test writes the protocol wrongly: {event}");
+        assert!(
+            ServerMessage::parse(&event.to_string()).is_ok(),
+            "the test sends an event that is not of the protocol: {event}"
+        );
         self.send(event).await;
     }
 

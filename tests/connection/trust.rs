@@ -120,7 +120,7 @@ async fn a_refused_login_is_a_fault_in_the_servers_words() {
     station.stop().await;
 }
 
-/// Certificate and key as OpenSSL makes them for people: `openssl ARGUMENTS`.
+/// Runs `openssl ARGUMENTS` in the folder of the rig: certificates and keys are made as people make them.
 fn openssl(rig: &Rig, arguments: &str) {
     let output = std::process::Command::new("openssl")
         .args(arguments.split(' '))
@@ -136,7 +136,7 @@ fn read(rig: &Rig, name: &str) -> String {
 
 const SELF_SIGNED: &str = "req -x509 -newkey rsa:2048 -nodes -days 9 -subj /CN=core -keyout key.pem -out cert.pem";
 
-/// What a station says of the certificate in `cert.pem`, with these lines about trust.
+/// The reason that a station gives for refusing the certificate in `cert.pem`. `trust` holds its lines about trust.
 async fn reason(rig: &Rig, trust: &str) -> String {
     let server = Server::start_with_certificate(&read(rig, "cert.pem"), &read(rig, "key.pem")).await;
     let station = rig.station_with(server.port, "", trust);
@@ -144,7 +144,7 @@ async fn reason(rig: &Rig, trust: &str) -> String {
     let now = until(&station, "the reason", |status| status.station.session.reason.is_some()).await;
     station.stop().await;
     let reason = now.station.session.reason.unwrap();
-    assert!(!reason.contains("Other(") && !reason.contains("Error"), "words of a programmer: {reason}");
+    assert!(!reason.contains("Other(") && !reason.contains("Error"), "the reason shows internals: {reason}");
     reason
 }
 
@@ -196,8 +196,8 @@ async fn name_and_dates_of_a_pinned_certificate_count_and_each_fault_has_its_wor
         (params.not_before, params.not_after) = (year(from), year(until));
         rig.write("cert.pem", &params.self_signed(&key).unwrap().pem());
         rig.write("key.pem", &key.serialize_pem());
-        let words = reason(&rig, "ca_file = \"cert.pem\"").await;
-        assert!(words.contains(word), "{word}: {words}");
+        let message = reason(&rig, "ca_file = \"cert.pem\"").await;
+        assert!(message.contains(word), "{word}: {message}");
     }
 }
 

@@ -1,10 +1,10 @@
-"""From a finger to the wire, on the kernel's GPIO: how long after the end of debounce the call goes out.
+"""From a finger to the wire, on the kernel's GPIO: the time from the end of debounce until the call goes out.
 
     python3 latency.py CALLBOX
 
-Measured from before the line falls to the station's own word of the call, which it says in the turn that sends
-`outgoing_call`; and to the far phone's, which has the server's time in it. This machine has one processor and a tick
-of 10 ms, in which its debounce counts.
+The time is measured from just before the line falls until the station reports the call, which it does in the turn that
+sends `outgoing_call`; and until the far phone reports it, which includes the server's time. This machine has one
+processor and a tick of 10 ms, in which its debounce counts.
 """
 import json
 import os
@@ -20,7 +20,7 @@ from station import start_core, start_phone, write_share
 CACHE = os.environ.get("DEVICE_CACHE", os.path.expanduser("~/.cache/callbox-device"))
 DEBOUNCE_MS = 20
 PRESSES = 100
-# The shell's own clock: another process would take longer than what is measured.
+# The shell's own clock is read, because starting another process would take longer than what is measured.
 FINGER = """
 for i in $(seq $2); do
   echo $EPOCHREALTIME >> /tmp/pressed

@@ -59,7 +59,7 @@ def run(device):
     mixer = lambda name: sh(f"amixer -c Dummy sget {name}")
     decibels = lambda name: float(re.search(r"\[(-?[0-9.]+)dB\]", mixer(name)).group(1))
     start_core(device)
-    # As somebody left it: too low, and the microphone switched off.
+    # As somebody may have left it: too low, and with the microphone switched off.
     sh("amixer -q -c Dummy sset Master 10% && amixer -q -c Dummy sset Mic 10% nocap")
     listed = sh("/share/callbox devices")
     assert "levels by Master (loudspeaker), Mic (microphone)" in listed, listed
@@ -83,7 +83,7 @@ def run(device):
     until("the loudspeaker's control at 30", 5, near("Master", level(30)))
     step("a new volume goes to the mixer at once")
 
-    # Whoever turns it by hand is not fought, until the next volume.
+    # A level that somebody sets by hand stays until the next volume.
     sh("amixer -q -c Dummy sset Master 50%")
     sh(f"/share/callbox volume 60 --socket {SOCKET}")
     until("the loudspeaker's control at 60", 5, near("Master", level(60)))

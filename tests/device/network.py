@@ -3,9 +3,9 @@
     python3 network.py CALLBOX
 
 The server (callbox sandbox, with a station that answers by itself) and the station under test live in
-two network namespaces of the device, joined by a veth pair with 10 % loss and 200 ms delay each way. In
-mid-call the station's address goes and another one comes: the session must be back, and the call must have
-its sound again, both ways.
+two network namespaces of the device, joined by a veth pair with 10 % loss and 200 ms delay each way. During
+the call the station's address disappears and another one comes. Then the session must come back, and the call
+must have its sound again, in both directions.
 """
 import json
 import os
@@ -71,7 +71,7 @@ def run(device):
     sh("RUST_BACKTRACE=1 XDG_RUNTIME_DIR=/run ip netns exec core /share/callbox sandbox --listen 10.9.0.1:8443 "
        "--accounts /share/accounts.toml --data /tmp/data --no-sound-card > /tmp/core.log 2>&1 &")
     until("the server", 30, lambda: sh("grep -c SHA-256 /tmp/core.log", check=False).strip() != "0")
-    # What the microphone hears; the first who opens the card says in how many channels.
+    # What the microphone hears. The first program that opens the card decides the number of channels.
     sh("speaker-test -D hw:Loopback,0,0 -c 2 -r 48000 -F S16_LE -t sine -f 440 > /dev/null 2>&1 &")
     playing = lambda: "owner_pid" in sh("cat /proc/asound/Loopback/pcm0p/sub0/status", check=False)
     until("the sound at the microphone", 20, playing)
@@ -112,7 +112,7 @@ def run(device):
     assert talking() and call_id() == call, "the same call is still up"
     until("the station hears the door again", 20, lambda: sounds(station))
     until("the door hears the station again", 20, lambda: sounds(door))
-    steps = sh("grep -o 'repair of its media.*' /tmp/station.log", check=False)
+    steps = sh("grep -o 'media repair, .*' /tmp/station.log", check=False)
     print("repairs:", steps.replace("\n", "; "))
     sh("/share/callbox hangup --socket /tmp/station.sock")
     until("the end", 20, lambda: all(line["state"] == "idle" for line in station()["lines"]))

@@ -15,7 +15,7 @@ from station import call_state, slack, start_core, start_phone, status, talking,
 
 CACHE = os.environ.get("DEVICE_CACHE", os.path.expanduser("~/.cache/callbox-device"))
 SOCKET = "/tmp/door.sock"
-# By label: the number of the chip is the kernel's business. One pin by its name.
+# The chip is named by its label, because the kernel chooses its number. One pin is named by its line's name.
 DOOR = """
 [core]
 url = "http://127.0.0.1:8642"
@@ -82,11 +82,11 @@ class Door:
         self.device, self.chip = device, chip
 
     def start(self, by_kernel=True):
-        # The shell's own child, so that its number is known.
+        # A child of the shell itself, so that its process id is known.
         self.device.sh("RUNTIME_DIRECTORY=/run /share/callbox run --config /share/door.toml > /tmp/door.log 2>&1 & echo $! > /tmp/door.pid")
         until("registration", 30, lambda: (s := self.status()) and s["session"]["state"] == "registered")
         self.device.sh(f"/share/callbox events --json --socket {SOCKET} > /tmp/door.events 2>&1 &")
-        # A press before the pin is taken is nobody's.
+        # A press before the station has requested its pins would be lost.
         if by_kernel is not None:
             until("its pins", 10, lambda: self.button("bell")["debounced_by_kernel"] == by_kernel)
 
@@ -170,7 +170,7 @@ def run(device):
     until("the call", 20, lambda: talking(door.status()))
     assert door.button("bell")["debounced_by_kernel"]
     assert chip.get(24) == 1, "the lamp is lit in a call"
-    # Presses and releases of one finger that trembles; a second real press hangs up (again = "hangup").
+    # A second press hangs up (again = "hangup").
     door.press(17, "bell")
     until("the end", 10, lambda: call_state(door.status()) == "idle")
     assert door.presses() == 2, door.presses()
@@ -239,7 +239,7 @@ def run(device):
     _, took = until("the pin", 10, lambda: not door.button("bell").get("fault"))
     step(f"a pin that {held} holds is named, and taken up {took:.1f} s after it is free")
 
-    # The chip goes with its module, and comes again under the same label.
+    # The chip disappears, as with its module, and comes back under the same label.
     base = "/sys/kernel/config/gpio-sim/door"
     sh(f"echo 0 > {base}/live")
     until("the chip's end", 8, lambda: all(button.get("fault") for button in door.status()["buttons"]))

@@ -1,8 +1,8 @@
-"""A machine that says it is a Raspberry Pi 4: `auto` finds the chip behind its header, and rppal's inputs work.
+"""A machine that claims to be a Raspberry Pi 4: `auto` finds the chip behind its header, and rppal's inputs work.
 
     python3 raspberry.py CALLBOX
 
-rppal's outputs are registers, here a file of zeros: they prove nothing and are not looked at.
+rppal's outputs are registers, here a file of zeros: they prove nothing and are not checked.
 """
 import os
 import pathlib
@@ -15,7 +15,7 @@ from pins import DOOR, Door, step
 from station import start_core, start_phone, talking, until, write_share
 
 CACHE = os.environ.get("DEVICE_CACHE", os.path.expanduser("~/.cache/callbox-device"))
-# No chip is named, and a pin as people on a Raspberry Pi write it.
+# No chip is named, and one pin is written as people with a Raspberry Pi write it.
 AUTO = DOOR.replace('chip = "door"\n', "").replace("pin = 17", 'pin = "GPIO17"').replace('pin = "GATE"', "pin = 20")
 RPPAL = AUTO.replace("[gpio]\n", '[gpio]\nbackend = "rppal"\n')
 
@@ -36,7 +36,7 @@ def main(callbox):
 
 def run(device, share):
     sh = device.sh
-    # Another chip comes first, as on boards with an expander: numbers mean nothing.
+    # Another chip comes first, as on boards with an expander, so the number of a chip means nothing.
     device.gpio_chip("expander", {0: "OTHER"}, 8)
     chip = device.gpio_chip("pinctrl-bcm2711", {}, 58)
     assert chip.name != "gpiochip0"
@@ -63,7 +63,7 @@ def run(device, share):
     door.start()
     status = door.status()
     assert status["gpio_backend"] == "rppal" and not any(button.get("fault") for button in status["buttons"]), status
-    # Its register file reads as low: both buttons are down at the start, and that is nobody's press.
+    # Its register file reads as low, so both buttons are down at the start. That must not count as a press.
     door.press(17, "bell")
     until("its release", 5, lambda: not door.button("bell")["active"])
     assert door.presses() == 0

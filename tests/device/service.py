@@ -95,7 +95,7 @@ class Door:
         until("the end of the call", 10, lambda: call_state(self.status()) == "idle")
 
     def pid(self):
-        # The kernel may say something on the console as well.
+        # The kernel may print something on the console as well.
         return self.systemctl("show --value -p MainPID callbox").split()[-1]
 
     def journal(self, pattern):
@@ -110,7 +110,7 @@ class Door:
 
 
 def amplitude(path, hertz):
-    """Of one frequency in a recording, by its best half second (Goertzel)."""
+    """The amplitude of one frequency in a recording, in its best half second (Goertzel)."""
     with wave.open(str(path)) as sound:
         rate, frames = sound.getframerate(), sound.readframes(sound.getnframes())
     samples = struct.unpack(f"<{len(frames) // 2}h", frames)
@@ -125,7 +125,7 @@ def amplitude(path, hertz):
 
 
 def write_syllables(path, hertz, on_s, off_s):
-    """A tone that comes and goes as speech does: a steady one is noise or an echo to what cleans the microphone."""
+    """A tone that comes and goes as speech does: to the microphone's processing, a steady one is noise or an echo."""
     rate, seconds = 48000, 6
     with wave.open(str(path), "wb") as sound:
         sound.setnchannels(1), sound.setsampwidth(2), sound.setframerate(rate)
@@ -161,7 +161,7 @@ def main(package, callbox):
 
 def run(device, share):
     sh = device.sh
-    # What the test itself writes is not on the disk.
+    # What the test itself writes must not be on the disk.
     sh("mount -t tmpfs none /tmp")
     said = sh("dpkg -i /share/callbox.deb 2>&1")
     assert "systemctl enable --now callbox" in said, said
@@ -169,7 +169,7 @@ def run(device, share):
     assert door.systemctl("is-enabled callbox", check=False) == "disabled"
     assert door.systemctl("is-active callbox", check=False) == "inactive"
     assert "error" in sh("callbox check 2>&1; true"), "the configuration as shipped lacks a server"
-    step("installed: nothing runs that nobody configured")
+    step("installed: nothing runs before somebody has configured it")
 
     start_core(device)
     start_phone(device)
@@ -186,7 +186,7 @@ def run(device, share):
     sh("cp /share/door.toml /etc/callbox/callbox.toml && install -m 600 /share/password /etc/callbox/secrets/password")
     door.systemctl("enable --now callbox")
     _, took = until("registration", 10, door.registered)
-    assert chip.get(STRIKE) == 0, "what a former life left on went to rest before the start"
+    assert chip.get(STRIKE) == 0, "what an earlier process left on was put to rest before the start"
     shown = door.systemctl("show --value -p StatusText callbox")
     assert shown.startswith("registered"), shown
     assert sh(f"ps -o user= -p {door.pid()}").strip() == "callbox"
@@ -217,19 +217,19 @@ def run(device, share):
     sh(f"for pid in $(pidof speaker-test); do kill $pid; done; echo snd_aloop.0 > {driver}/unbind")
     until("the fault", 5, lambda: not door.status()["audio"]["ready"])
     time.sleep(3)
-    assert talking(door.status()), "the call lives without its card"
-    # By the machine's own clock: to ask takes time as well.
+    assert talking(door.status()), "the call goes on without its card"
+    # By the machine's own clock, because asking takes time as well.
     bound = float(sh(f"echo snd_aloop.0 > {driver}/bind; date +%s.%N").split()[-1])
     until("the card", 5, lambda: door.status()["audio"]["ready"])
     ready = sh("journalctl -q -u callbox --no-pager -o short-unix | grep 'sound card ready' | tail -1")
     back = float(ready.split()[0]) - bound
     assert back < 2.0 * slack(), back
-    assert door.journal("sound card fault") == faults + 1, "one line for one loss"
+    assert door.journal("sound card fault") == faults + 1, "one log line for one loss"
     assert talking(door.status())
     door.hang_up()
     step(f"the card pulled in mid-call for 3 s: the call lives, ready {back:.1f} s after it is back, one log line")
 
-    # However it ends, the relay is at rest.
+    # However the process ends, the relay is at rest.
     door.strike_on()
     started = time.monotonic()
     sh(f"kill -9 {door.pid()}")
@@ -251,18 +251,18 @@ def run(device, share):
     started = time.monotonic()
     door.systemctl("stop callbox")
     took = time.monotonic() - started
-    assert door.journal("Permission denied") == 0, "putting outputs to rest takes no secret"
+    assert door.journal("Permission denied") == 0, "putting outputs to rest needs no secret"
     assert took < 3.5 * slack() and chip.get(STRIKE) == 0
     assert door.systemctl("is-failed callbox", check=False) == "inactive"
     step(f"systemctl stop: relay at rest, ended after {took:.1f} s")
 
-    # A life that ends again and again: the delay grows, by whatever systemd.
+    # A process that ends again and again: the delay grows, whatever the version of systemd.
     door.systemctl("start callbox")
     for _ in range(6):
         until("registration", 15, door.registered)
         sh(f"kill -9 {door.pid()}")
     shown = lambda: door.systemctl("show --value -p StatusText callbox")
-    until("its word of the wait", 5, lambda: "again and again" in shown())
+    until("its status of the wait", 5, lambda: "again and again" in shown())
     words = shown()
     _, took = until("registration", 15, door.registered)
     assert took > 1.5, took
@@ -281,7 +281,7 @@ def run(device, share):
     assert not door.registered()
     door.press()
     until("the press", 3, lambda: door.journal("button bell: press") == presses + 1)
-    # Older than press_max_age_s by now: it is given up, and nobody is rung later.
+    # By now the press is older than press_max_age_s: it is given up, and nobody is called later.
     time.sleep(6)
     sh("ip link set lo up")
     _, took = until("registration", 10, door.registered)
@@ -308,7 +308,7 @@ def run(device, share):
     sh("sed -i 's/volume = 333/volume = 33/' /etc/callbox/callbox.toml")
     step(f"reload: a shorter max_on_ms ends what is on after {rest:.1f} s, rules and volume live, the chip named as waiting, nonsense refused; the call goes on")
 
-    # A file that is broken by now does not keep a relay on.
+    # A configuration that has become invalid does not keep a relay on.
     sh("cp /etc/callbox/callbox.toml /tmp/good.toml; echo 'nonsense' >> /etc/callbox/callbox.toml")
     door.hang_up()
     door.strike_on()
@@ -318,7 +318,7 @@ def run(device, share):
     until("registration", 10, door.registered)
     door.talk()
     pid = door.pid()
-    step(f"kill -9 with a configuration that is broken by now: relay at rest after {rest:.1f} s")
+    step(f"kill -9 with a configuration that has become invalid: relay at rest after {rest:.1f} s")
 
     # An upgrade waits for the end of the call.
     sh("dpkg -i /share/callbox.deb 2>&1")
@@ -330,7 +330,7 @@ def run(device, share):
     until("registration", 10, door.registered)
     step("an upgrade in a call: configuration kept, restarted after the call")
 
-    # Wrong permissions are named, and mended while it runs.
+    # Wrong permissions are named, and can be corrected while the station runs.
     sh(f"chmod 600 {keeping} && chown root:root {keeping}")
     door.systemctl("restart callbox")
     until("registration", 10, door.registered)
@@ -341,16 +341,16 @@ def run(device, share):
     until("the pins", 10, lambda: not any(button.get("fault") for button in door.status()["buttons"]))
     sh("sed -i 's|^password_file.*|password_file = \"/etc/callbox/private\"|' /etc/callbox/callbox.toml && install -m 600 /share/password /etc/callbox/private")
     door.systemctl("restart callbox", check=False)
-    _, _ = until("the word", 10, lambda: "private" in str(door.status()) or door.journal("private"))
+    _, _ = until("the report", 10, lambda: "private" in str(door.status()) or door.journal("private"))
     sh("sed -i 's|^password_file.*|password_file = \"secrets/password\"|' /etc/callbox/callbox.toml && rm /etc/callbox/private")
     door.systemctl("restart callbox", check=False)
     until("registration", 10, door.registered)
-    step("a chip without permission is named and taken up when it is mended; so is a secret")
+    step("a chip without permission is named, and taken up when that is corrected; so is a secret")
 
     # A read-only root; and no writes while idle or in a call.
-    # The token lives in memory then.
+    # The token is kept in memory then.
     sh("mkdir -p /var/lib/callbox && mount -t tmpfs -o mode=700 none /var/lib/callbox && chown callbox:callbox /var/lib/callbox; sync")
-    # Whoever holds a file open for writing is not asked.
+    # If a process still has a file open for writing, the kernel is forced.
     sh("mount -o remount,ro / || echo u > /proc/sysrq-trigger; sleep 1")
     read_only = sh("touch /etc/x 2>&1; true")
     assert "Read-only" in read_only, read_only
@@ -376,7 +376,7 @@ def run(device, share):
 
     sh("mount -o remount,rw / ; umount /var/lib/callbox", check=False)
     sh("dpkg -r callbox 2>&1")
-    # What systemd could not tidy up while the root was read-only is not the package's.
+    # Files that systemd could not remove while the root was read-only are not the package's.
     left = sh("find / -xdev -not -path '/var/tmp/*' -name '*callbox*' -not -path '/proc/*' -not -path '/sys/*' -not -path '/tmp/*' -not -path '/share/*' -not -path '/var/lib/dpkg/*' 2>/dev/null", check=False).split()
     assert set(left) <= {"/etc/callbox", "/etc/callbox/callbox.toml"}, left
     assert sh("getent passwd callbox; getent group callbox; true").strip() == ""

@@ -1,4 +1,4 @@
-"""A station in the device: the server with its web phone's stand-in, a configuration, and what to ask of both."""
+"""Helpers for a station in the device: the server, a phone that stands in for the web phone, and questions to them."""
 import json
 import time
 
@@ -29,13 +29,13 @@ socket = "/tmp/phone.sock"
 """
 
 
-# A machine that is busy with something else takes longer for everything: what a test waits for comes all the same, and
-# only what never comes takes so much longer to be missed.
+# On a machine that is busy with something else, everything takes longer. So every wait may last this many times longer,
+# which costs time only if what is waited for never comes.
 PATIENCE = 6
 
 
 def slack():
-    """How much longer this machine takes now than one with nothing else to do: what a limit is multiplied by."""
+    """How much longer this machine takes now than an idle one. Limits are multiplied by this."""
     began, used = time.monotonic(), time.process_time()
     while time.process_time() - used < 0.1:
         pass
@@ -45,7 +45,7 @@ def slack():
 
 
 def until(what, seconds, look):
-    """Waits for something true; gives it and how long it took."""
+    """Waits until `look` returns something true. Returns that, and how long it took."""
     start = time.monotonic()
     while time.monotonic() - start < seconds * PATIENCE:
         found = look()

@@ -1,4 +1,4 @@
-//! The fuzzers' corpora, and whatever they found, on stable Rust.
+//! Replays the fuzzers' corpora, and whatever the fuzzers found, on stable Rust.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -13,15 +13,15 @@ mod targets;
 
 use std::path::Path;
 
-/// Runs every file of a corpus; gives how many there were.
+/// Gives every file of a corpus to its target.
 fn replay(name: &str, target: impl Fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
     let files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    assert!(files.len() >= 5, "{}: a corpus of {} files", folder.display(), files.len());
+    assert!(files.len() >= 5, "{}: the corpus has only {} files", folder.display(), files.len());
     for file in files {
         let data = std::fs::read(&file).unwrap();
         if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| target(&data))).is_err() {
-            panic!("{} breaks it", file.display());
+            panic!("{} breaks the target", file.display());
         }
     }
 }

@@ -1,4 +1,4 @@
-// The station's address goes and another one comes: the session follows within half a second.
+// The station's address disappears and another one comes: the session follows within half a second.
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
@@ -44,7 +44,7 @@ test('another address: a new session within half a second; one address more: the
   await sleep(300);
   address('del', '10.77.0.2/24');
   await until('the loss to be noticed', () => events.out.includes('"offline"'), 3000);
-  // Long enough for the back-off to have grown.
+  // Long enough for the back-off to grow.
   await sleep(6000);
   const added = Date.now();
   address('add', '10.77.0.22/24');

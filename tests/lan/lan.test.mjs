@@ -32,7 +32,7 @@ test('a phone on the LAN calls the station, with the CA installed, and the panel
   execFileSync('certutil', ['-d', `sql:${store}`, '-A', '-t', 'C,,', '-n', 'callbox', '-i', path.join(data, 'ca.pem')]);
   assert.ok(existsSync(path.join(store, 'cert9.db')));
 
-  // Its browser lives in the phone's namespace.
+  // The browser runs in the phone's namespace.
   const wrapper = path.join(folder, 'chromium');
   writeFileSync(wrapper, `#!/bin/sh\nexec env HOME=${home} ip netns exec ${PHONE} /usr/bin/chromium "$@"\n`);
   chmodSync(wrapper, 0o755);

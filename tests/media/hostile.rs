@@ -1,5 +1,5 @@
 //! Attacks on the media port, from a socket that has no part in the call and from the far end's own address, before,
-//! during and after set-up: the call comes up, both hear each other, and nothing is said that is not true.
+//! during and after set-up: the call comes up, both hear each other, and no false event is reported.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,15 +13,15 @@ use tokio::net::UdpSocket;
 use crate::two_peers::{ALL, assert_both_hear};
 use crate::{End, amplitude, talk};
 
-/// A wire between two ends: each knows the other one by an address of the wire, which can say more than they do.
+/// A wire between two ends. Each end knows the other one by an address of the wire, so the wire can send in its name.
 struct Wire {
-    /// What the station sees of the far end.
+    /// The station takes the address of this socket for the far end's.
     station_side: Arc<UdpSocket>,
     far_side: SocketAddr,
     station: SocketAddr,
-    /// What the far end has sent, once of each kind and length.
+    /// What the far end has sent: one datagram of each kind and length.
     seen: Arc<Mutex<Vec<Vec<u8>>>>,
-    /// DTLS of the far end gets lost.
+    /// Whether DTLS of the far end gets lost.
     deaf: Arc<AtomicBool>,
 }
 
@@ -78,7 +78,7 @@ fn moved(candidate: &Candidate, to: SocketAddr) -> MediaCommand {
     MediaCommand::AddCandidate(Candidate { candidate: parts.join(" "), ..candidate.clone() })
 }
 
-/// A call whose candidates meet at a wire, once it is up.
+/// Makes a call through a wire, and waits until it is up.
 async fn call_by_wire(station: &mut End, far: &mut End, attack: impl FnOnce(&Wire)) -> Wire {
     let wire = set_up(station, far, attack).await;
     station.connected().await;
@@ -86,7 +86,7 @@ async fn call_by_wire(station: &mut End, far: &mut End, attack: impl FnOnce(&Wir
     wire
 }
 
-/// The descriptions and candidates of such a call. `attack` gets the wire before the station knows of any far end.
+/// Exchanges descriptions and candidates for such a call. `attack` gets the wire before the station knows a far end.
 async fn set_up(station: &mut End, far: &mut End, attack: impl FnOnce(&Wire)) -> Wire {
     station.command(MediaCommand::Offer);
     let offer = station.offer().await;
@@ -119,8 +119,8 @@ impl Random {
     }
 }
 
-/// A handshake message in pieces without data, the first of them last: what ended the process (rtc-dtls recurses once
-/// for each).
+/// A handshake message in fragments without data, of which the first one comes last. Such a message has ended the
+/// process, because rtc-dtls recurses once for each fragment.
 fn fragments_without_data() -> Vec<Vec<u8>> {
     let fragment = |offset: u32| {
         let mut bytes = vec![1, 0, 0xC3, 0x50, 0, 0];
@@ -147,8 +147,8 @@ fn close_notify(number: u64) -> Vec<u8> {
     alert
 }
 
-/// A receiver report that says of itself that nobody has encrypted it: half of what we send is lost, it says.
-/// The word that says so stands where AES-CM has it (RFC 3711), or where AES-GCM has it (RFC 7714).
+/// A receiver report whose E flag says that it is not encrypted. It reports that half of what we send is lost. The word
+/// with the flag is where AES-CM has it (RFC 3711), or where AES-GCM has it (RFC 7714).
 fn forged_report(number: u32) -> Vec<u8> {
     let mut report = vec![0x81, 201, 0, 7];
     report.extend(number.to_be_bytes());
@@ -169,7 +169,7 @@ fn forged_packet(random: &mut Random) -> Vec<u8> {
     packet
 }
 
-/// Role conflict without a proof (RFC 8445, section 7.3.1.1), and a check that proves nothing.
+/// A connectivity check without authentication. One of the two roles is a role conflict (RFC 8445, section 7.3.1.1).
 fn forged_check(random: &mut Random, controlling: bool) -> Vec<u8> {
     let mut check = vec![0, 1, 0, 12, 0x21, 0x12, 0xA4, 0x42];
     check.extend(&random.next().to_be_bytes());
@@ -179,7 +179,7 @@ fn forged_check(random: &mut Random, controlling: bool) -> Vec<u8> {
     check
 }
 
-/// All of the attacks of one round, in the order in which they hurt.
+/// All attacks of one round, in an order in which each of them could do harm.
 fn round(random: &mut Random) -> Vec<Vec<u8>> {
     let mut datagrams = fragments_without_data();
     datagrams.extend((0..100).map(close_notify));
@@ -189,7 +189,7 @@ fn round(random: &mut Random) -> Vec<Vec<u8>> {
     datagrams
 }
 
-/// Sends, not faster than a socket can take it.
+/// Sends at a rate that a socket can take.
 async fn send(socket: &UdpSocket, to: SocketAddr, datagrams: impl IntoIterator<Item = Vec<u8>>) {
     send_in_bursts(32, socket, to, datagrams).await;
 }
@@ -209,7 +209,7 @@ async fn send_in_bursts(
     }
 }
 
-/// What has happened since, that is no sign of a healthy call.
+/// The events so far that a healthy call does not have.
 fn complaints(end: &mut End) -> Vec<MediaEvent> {
     let events = std::iter::from_fn(|| end.events.try_recv().ok()).map(|(_, event)| event);
     events
@@ -217,8 +217,8 @@ fn complaints(end: &mut End) -> Vec<MediaEvent> {
         .collect()
 }
 
-/// How much of the tone is there, piece by piece: a pause that was stretched or cut away moves the phase of the tone, and
-/// an amplitude over a whole second falls although nothing is missing.
+/// The share of 20 ms pieces in which the tone is present. An amplitude over a whole second would not do: a pause that
+/// was stretched or shortened moves the phase of the tone, and the amplitude falls although nothing is missing.
 fn share_with_tone(heard: &[f32], hertz: f32) -> f32 {
     let pieces = heard.chunks(960);
     let count = pieces.len();
@@ -276,7 +276,7 @@ async fn attacks_before_during_and_after_set_up_cost_the_call_nothing() {
     }
 }
 
-/// Memory is that of the process, so nobody else may run in it.
+/// Runs a test in a process of its own, because memory can be measured for a whole process only.
 fn in_a_process_of_its_own(test: &str) {
     let name = format!("hostile::{test}");
     let run = std::process::Command::new(std::env::current_exe().unwrap())
@@ -303,7 +303,7 @@ async fn mutations() {
     const EACH: usize = 100_000;
     let (mut station, mut far) = (End::new(&ALL, Vec::new()), End::new(&ALL, Vec::new()));
     let wire = call_by_wire(&mut station, &mut far, |_| {}).await;
-    // Longer than RTCP takes to come.
+    // Long enough for RTCP to be sent.
     for _ in 0..3 {
         assert_both_hear(&mut station, &mut far).await;
     }
@@ -343,7 +343,7 @@ async fn mutations() {
         let tones = (amplitude(&heard_here, 900.0), amplitude(&heard_there, 500.0));
         assert!((0.2..0.4).contains(&tones.0) && (0.2..0.4).contains(&tones.1), "after {name}: {tones:?}");
         assert_eq!(complaints(&mut station), [], "after {name}");
-        // What every kind of traffic takes for itself is there after the first one.
+        // After the first protocol, the memory that any traffic needs is allocated.
         before.get_or_insert_with(resident_bytes);
     }
     let grown = resident_bytes().saturating_sub(before.unwrap());
@@ -352,7 +352,7 @@ async fn mutations() {
     assert!(dropped.sum() > 300_000, "{dropped:?}");
 }
 
-/// A stranger who sends seven megabytes of streams that nobody knows.
+/// Seven megabytes of packets of unknown streams, from the far end's address.
 #[tokio::test]
 #[ignore = "runs in a process of its own"]
 async fn unknown_streams() {
@@ -369,7 +369,7 @@ async fn unknown_streams() {
     assert_eq!(complaints(&mut station), []);
 }
 
-/// A far end that says goodbye in DTLS is gone, whatever ICE says.
+/// A far end that closes DTLS is gone, whatever ICE says.
 #[tokio::test]
 async fn a_dtls_that_the_far_end_closes_is_told() {
     let (mut station, mut far) = (End::new(&ALL, Vec::new()), End::new(&ALL, Vec::new()));
@@ -379,7 +379,7 @@ async fn a_dtls_that_the_far_end_closes_is_told() {
     station.event("the end of DTLS", |event| (*event == MediaEvent::Closed).then_some(())).await;
 }
 
-/// ICE alone is no connection: there are no keys yet.
+/// ICE alone is not a connection, because there are no keys yet.
 #[tokio::test]
 async fn connected_is_said_when_there_are_keys_and_not_before() {
     let (mut station, mut far) = (End::new(&ALL, Vec::new()), End::new(&ALL, Vec::new()));
@@ -388,8 +388,8 @@ async fn connected_is_said_when_there_are_keys_and_not_before() {
     let told: Vec<MediaEvent> = std::iter::from_fn(|| station.events.try_recv().ok()).map(|(_, event)| event).collect();
     assert!(!told.contains(&MediaEvent::Connected), "{told:?}");
     let checks = wire.seen.lock().unwrap().iter().filter(|datagram| datagram[0] < 4).count();
-    assert!(checks > 0, "ICE is at work");
-    // DTLS comes again by itself.
+    assert!(checks > 0, "ICE checks were sent");
+    // DTLS repeats its messages by itself.
     wire.deaf.store(false, Ordering::Relaxed);
     station.connected().await;
     assert_both_hear(&mut station, &mut far).await;

@@ -40,7 +40,7 @@ impl PeerConnectionEventHandler for Handler {
 
 #[tokio::test]
 async fn a_call_over_an_ice_lite_server_connects() {
-    let (words, mut said) = mpsc::channel(16);
+    let (sender, mut said) = mpsc::channel(16);
     let mut engine = MediaEngine::default();
     let opus = RTCRtpCodecParameters {
         rtp_codec: RTCRtpCodec {
@@ -59,7 +59,7 @@ async fn a_call_over_an_ice_lite_server_connects() {
         .with_configuration(RTCConfigurationBuilder::new().build())
         .with_media_engine(engine)
         .with_setting_engine(settings)
-        .with_handler(Arc::new(Handler(words)))
+        .with_handler(Arc::new(Handler(sender)))
         .with_udp_addrs(vec!["127.0.0.1:0".to_owned()])
         .build();
     let server = Box::pin(server).await.unwrap();

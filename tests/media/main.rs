@@ -33,7 +33,7 @@ pub const CALL: MediaId = MediaId(1);
 
 type Sounds = Arc<Mutex<HashMap<MediaId, Box<dyn CallSound>>>>;
 
-/// One end: a media adapter, and the sound of its call in the test's hands.
+/// One end of a call: a media adapter, and the sound of the call, which the test says and hears.
 pub struct End {
     adapter: MediaAdapter,
     events: mpsc::Receiver<(MediaId, MediaEvent)>,
@@ -48,7 +48,7 @@ impl End {
         Self::bound_to("127.0.0.1".parse().unwrap(), codecs, ice_servers)
     }
 
-    /// On this address of the machine.
+    /// As [`End::new`], on this address of the machine.
     pub fn bound_to(address: IpAddr, codecs: &[Codec], ice_servers: Vec<IceServer>) -> Self {
         let sounds = Sounds::default();
         let attached = Arc::clone(&sounds);
@@ -76,7 +76,7 @@ impl End {
         self.adapter.command(CALL, command);
     }
 
-    /// The next event that fits; others are put aside by `other`.
+    /// What `fits` returns for the first event that it accepts. Events before it are dropped.
     pub async fn event<T>(&mut self, what: &str, mut fits: impl FnMut(&MediaEvent) -> Option<T>) -> T {
         let wait = async {
             loop {
@@ -84,8 +84,8 @@ impl End {
                 if let Some(found) = fits(&event) {
                     return found;
                 }
-                if let MediaEvent::Failed(words) = &event {
-                    panic!("media failed while waiting for {what}: {words}");
+                if let MediaEvent::Failed(message) = &event {
+                    panic!("media failed while waiting for {what}: {message}");
                 }
             }
         };
@@ -108,7 +108,7 @@ impl End {
         .await
     }
 
-    /// All candidates of ours.
+    /// All local candidates.
     pub async fn candidates(&mut self) -> Vec<callbox::signaling::Candidate> {
         let mut found = Vec::new();
         self.event("the end of candidates", |event| match event {
@@ -127,7 +127,7 @@ impl End {
         self.event("the connection", |event| (*event == MediaEvent::Connected).then_some(())).await;
     }
 
-    /// Says 10 ms of a tone and gives what was heard meanwhile.
+    /// Says 10 ms of a tone and returns what was heard meanwhile.
     pub fn frame(&mut self, hertz: f32) -> Vec<f32> {
         let say: Vec<f32> = (0..480)
             .map(|_| {
@@ -138,7 +138,7 @@ impl End {
         self.exchange(&say)
     }
 
-    /// Says 10 ms and gives what was heard meanwhile.
+    /// Says 10 ms and returns what was heard meanwhile.
     pub fn exchange(&mut self, say: &[f32]) -> Vec<f32> {
         let mut heard = vec![0.0; 480];
         if let Some(sound) = self.sounds.lock().unwrap().get_mut(&CALL) {
@@ -148,7 +148,7 @@ impl End {
         heard
     }
 
-    /// Says 10 ms of what is given for a time in seconds.
+    /// Says 10 ms of a sound; `sample` returns its value at a time in seconds.
     pub fn say(&mut self, sample: impl Fn(f32) -> f32) {
         let begin = self.said;
         self.said += 480;
@@ -161,7 +161,7 @@ impl End {
     }
 }
 
-/// Lets both ends talk in real time, and gives what each heard in the last second.
+/// Lets both ends talk for two seconds of real time. Returns what each heard in the last second.
 pub async fn talk(one: &mut End, other: &mut End) -> (Vec<f32>, Vec<f32>) {
     let (mut heard_by_one, mut heard_by_other) = (Vec::new(), Vec::new());
     let mut ticks = tokio::time::interval(Duration::from_millis(10));

@@ -1,14 +1,14 @@
-//! The receive path in virtual time: what a far end said, through a network and a clock of its own.
+//! The receive path in virtual time: a far end with a clock of its own speaks through a network.
 
 use callbox::config::Codec;
 use callbox::media::offline::{OfflineReceiver, OfflineSender};
 
 const RATE_HZ: u32 = 16_000;
 const FRAME: usize = 160;
-/// Of a time stamp, in 10 ms.
+/// How far PCMU time stamps advance in 10 ms.
 const TICKS_OF_PCMU: u32 = 80;
 
-/// A tone, at a sample of the far end's clock.
+/// A sample of a tone, by its index on the far end's clock.
 fn tone(hertz: f64, index: usize) -> f32 {
     (0.3 * (std::f64::consts::TAU * hertz * index as f64 / f64::from(RATE_HZ)).sin()) as f32
 }
@@ -23,7 +23,7 @@ struct Call {
     packets: u32,
     on_the_way: Vec<(f64, Vec<u8>)>,
     heard_frames: u32,
-    /// Frames in which nothing was sent, by which time stamps are ahead of the sender's.
+    /// Frames in which nothing was sent. Time stamps are ahead of the sender's by this number of frames.
     paused_frames: u32,
 }
 
@@ -41,7 +41,8 @@ impl Call {
         }
     }
 
-    /// The next 10 ms; `late_ms` is the fate of a packet by its number and the time it is sent.
+    /// The next 10 ms. `late_ms` takes the number of a packet and the time at which it is sent. It returns the delay of
+    /// the packet, or `None` if it gets lost.
     fn frame(&mut self, says: &impl Fn(usize) -> f32, late_ms: &impl Fn(u32, f64) -> Option<f64>) -> Vec<f32> {
         let now_ms = f64::from(self.heard_frames) * 10.0;
         loop {
@@ -79,7 +80,7 @@ impl Call {
         (0..(seconds * 100.0) as usize).flat_map(|_| self.frame(&says, &late_ms)).collect()
     }
 
-    /// So many frames in which nothing is sent: the sequence stands, the time does not (G.711 only).
+    /// Nothing is sent for this number of frames: sequence numbers stand still, time stamps do not (G.711 only).
     fn pause(&mut self, frames: u32) {
         (0..frames).for_each(|_| drop(self.receiver.frame()));
         self.heard_frames += frames;
@@ -96,13 +97,13 @@ fn on_time(_: u32, _: f64) -> Option<f64> {
     Some(5.0)
 }
 
-/// Evenly spread, from a number.
+/// A value from 0 to 1 for each number, evenly spread.
 fn spread(number: u32) -> f64 {
     f64::from(number.wrapping_mul(2_654_435_769) >> 8) / f64::from(1 << 24)
 }
 
-/// Power outside a line and its neighbourhood of 10 Hz, below the line's, in dB: by Goertzel with a Hann window,
-/// every 10 Hz.
+/// The greatest power outside a line and its neighbourhood of 10 Hz, relative to the line, in dB. It is measured by
+/// Goertzel with a Hann window, every 5 Hz.
 fn spur_db(sound: &[f32], hertz: f64) -> f64 {
     let count = sound.len();
     let windowed: Vec<f64> = (0..count)
@@ -121,7 +122,7 @@ fn spur_db(sound: &[f32], hertz: f64) -> f64 {
     10.0 * (elsewhere.map(power).fold(0.0, f64::max) / line).log10()
 }
 
-/// So many minutes of a tone with clocks apart: the delay stays, and the line of the tone is the only one.
+/// Some minutes of a tone while the clocks drift apart: the delay stays, and the line of the tone is the only one.
 fn drift(ppm: f64, minutes: u32) {
     let mut call = Call::new(Codec::Opus);
     call.ppm = ppm;
@@ -176,7 +177,7 @@ fn jitter_of_40_ms_is_waited_for_and_little_of_the_voice_is_made_up() {
 fn after_an_outage_that_held_packets_back_the_delay_returns_within_two_seconds() {
     for (outage_ms, above_ms) in [(200.0, 20.0), (500.0, 20.0), (1_000.0, 50.0)] {
         let mut call = Call::new(Codec::Opus);
-        // What is sent in the outage comes at its end, all at once.
+        // What is sent in the outage arrives at its end, all at once.
         let late_ms = |_, sent_ms: f64| {
             let left_ms = 10_000.0 + outage_ms - sent_ms;
             Some(5.0 + if sent_ms > 10_000.0 && left_ms > 0.0 { left_ms } else { 0.0 })
@@ -195,12 +196,12 @@ fn after_an_outage_that_held_packets_back_the_delay_returns_within_two_seconds()
     }
 }
 
-/// Noise, the same at every index.
+/// Noise, as a function of the index.
 fn noise(index: usize) -> f32 {
     0.02 * (spread((index as u32).wrapping_mul(2_246_822_519).rotate_left(13)) as f32 - 0.5)
 }
 
-/// How late the end of what is heard is, by what was said: the best lag of the last 200 ms.
+/// How far the end of what is heard lags behind what was said: the lag that fits the last 200 ms best.
 fn lag_ms(heard: &[f32], says: impl Fn(usize) -> f32) -> usize {
     let length = FRAME * 20;
     let begin = heard.len() - length;
@@ -228,7 +229,7 @@ fn after_an_outage_noise_is_cut_as_well() {
 #[test]
 fn what_comes_before_the_first_frame_is_asked_for_is_heard() {
     let mut call = Call::new(Codec::Pcmu);
-    // 400 ms of packets came while nobody listened.
+    // Packets of 400 ms arrived before the first frame was asked for.
     let mut packets = Vec::new();
     for index in 0..40 {
         let frame: Vec<f32> = (index * FRAME..(index + 1) * FRAME).map(voice).collect();
@@ -240,7 +241,7 @@ fn what_comes_before_the_first_frame_is_asked_for_is_heard() {
     let heard: Vec<f32> = (0..100).flat_map(|_| call.receiver.frame()).collect();
     let sound_ms =
         heard.chunks_exact(FRAME).filter(|frame| frame.iter().any(|sample| sample.abs() > 0.05)).count() * 10;
-    assert!(sound_ms >= 130, "{sound_ms} of 250 ms that are loud");
+    assert!(sound_ms >= 130, "{sound_ms} ms of 250 ms of loud sound");
 }
 
 #[test]
@@ -255,7 +256,7 @@ fn a_pause_of_the_sender_is_no_loss() {
     assert!(end.iter().any(|sample| sample.abs() > 0.2));
 }
 
-/// What a hostile or broken far end does to a packet of a call that goes on.
+/// How a hostile or broken far end changes each of its packets during a call.
 type Mischief = fn(&mut Vec<u8>, u32);
 
 fn set_timestamp(packet: &mut [u8], timestamp: u32) {
@@ -268,12 +269,12 @@ fn set_sequence(packet: &mut [u8], sequence: u16) {
 
 const MISCHIEFS: [(&str, Mischief); 9] = [
     ("other payload types", |packet, number| packet[1] = (number % 128) as u8),
-    ("time stamps that stand", |packet, _| set_timestamp(packet, 7)),
+    ("time stamps that stand still", |packet, _| set_timestamp(packet, 7)),
     ("time stamps at random", |packet, number| set_timestamp(packet, number.wrapping_mul(2_654_435_769))),
-    ("a clock at a tenth", |packet, number| set_timestamp(packet, number * 96)),
+    ("a clock at a tenth of its rate", |packet, number| set_timestamp(packet, number * 96)),
     ("sequence numbers at random", |packet, number| set_sequence(packet, number.wrapping_mul(40_503) as u16)),
     ("sources that change", |packet, number| packet[11] = number as u8),
-    ("nothing in them", |packet, _| packet.truncate(12)),
+    ("empty packets", |packet, _| packet.truncate(12)),
     ("1,400 bytes", |packet, number| packet.resize(1_412, number as u8)),
     ("garbage for Opus", |packet, number| {
         for (index, byte) in packet.iter_mut().enumerate().skip(12) {
@@ -288,7 +289,7 @@ fn sound_returns_by_itself_after_any_mischief() {
         let mut call = Call::new(Codec::Opus);
         call.seconds(3.0, voice, on_time);
         let began = std::time::Instant::now();
-        // Five seconds of it, beside what the far end goes on to send.
+        // For five seconds, every packet is changed in this way.
         for frame in 0..500_u32 {
             let says: Vec<f32> = (0..FRAME).map(|index| voice(call.sent_frames as usize * FRAME + index)).collect();
             call.sent_frames += 1;
@@ -365,7 +366,7 @@ fn where_the_far_end_reports_that_much_is_lost_everything_goes_twice_and_most_of
     let lost = |reported: u8| {
         let mut call = Call::new(Codec::Opus);
         call.sender.report_loss(reported);
-        // A fifth of all moments is bad, for whatever is sent in them.
+        // In a fifth of all moments, everything that is sent gets lost.
         call.seconds(60.0, voice, |_, sent_ms| {
             let moment = (sent_ms / 20.0) as u32;
             let bad = (moment.wrapping_mul(2_654_435_761) >> 16).is_multiple_of(5);
@@ -378,8 +379,8 @@ fn where_the_far_end_reports_that_much_is_lost_everything_goes_twice_and_most_of
     assert!(twice * 3 < once, "{twice} of {once}");
 }
 
-/// Three seconds of a tone from a far end whose G.711 packets have so many bytes: what is heard from the second second
-/// on, and how much was made up, left out or said twice.
+/// Three seconds of a tone from a far end whose G.711 packets have this many bytes. Returns what is heard after the
+/// first second, and how many milliseconds were concealed, left out or repeated.
 fn heard_of_packets(bytes: usize) -> (Vec<f32>, f64) {
     let mut sender = OfflineSender::new(Codec::Pcmu, RATE_HZ).unwrap();
     let mut receiver = OfflineReceiver::new(RATE_HZ).unwrap();
@@ -412,9 +413,9 @@ fn heard_of_packets(bytes: usize) -> (Vec<f32>, f64) {
 fn g711_packets_of_any_length_up_to_200_ms_sound_like_those_of_20_ms() {
     for bytes in [40, 80, 120, 128, 160, 164, 172, 240, 333, 800, 1024, 1600] {
         let (heard, touched_ms) = heard_of_packets(bytes);
-        // The clock of a sender whose packets do not come as evenly as they were spoken is followed a little.
+        // These packets do not come at even intervals, so the receiver takes a little of that for the sender's clock.
         let spur = spur_db(&heard, 400.0);
         assert!(spur <= -40.0, "{bytes} bytes: {spur} dB");
-        assert!(touched_ms <= 50.0, "{bytes} bytes: {touched_ms} ms made up, left out or said twice");
+        assert!(touched_ms <= 50.0, "{bytes} bytes: {touched_ms} ms concealed, left out or repeated");
     }
 }

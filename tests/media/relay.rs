@@ -55,7 +55,7 @@ fn until_it_answers(address: IpAddr, port: u16) {
     panic!("the TURN server does not answer");
 }
 
-/// Kinds of the candidates that a server under this name brings, on this address of the machine.
+/// The types of the candidates that an end on this address gets with a STUN and TURN server of this host name.
 async fn kinds(address: IpAddr, host: &str) -> Option<Vec<String>> {
     let port = UdpSocket::bind((address, 0)).unwrap().local_addr().unwrap().port();
     let Some(_server) = coturn(address, port) else {

@@ -8,10 +8,10 @@ use callbox::core::{MediaCommand, MediaEvent};
 use crate::two_peers::{ALL, Trickle, assert_both_hear, call};
 use crate::{CALL, End, amplitude};
 
-/// Pairs of our numbers and theirs.
+/// Pairs of payload types: ours, and the one that replaces it.
 type Numbers<'a> = &'a [(&'a str, &'a str)];
 
-/// Other numbers in the place of ours, in format lists and attributes.
+/// Replaces payload types in format lists and attributes.
 fn renumbered(sdp: &str, numbers: Numbers<'_>) -> String {
     let other = |number: &str| {
         numbers.iter().find(|(ours, _)| *ours == number).map_or(number.to_owned(), |(_, theirs)| (*theirs).to_owned())
@@ -30,7 +30,7 @@ fn renumbered(sdp: &str, numbers: Numbers<'_>) -> String {
     sdp.lines().map(|text| line(text) + "\r\n").collect()
 }
 
-/// What happened while both talked: the longest silence that each heard, in ms, and the digits that came.
+/// What happened while both talked: the longest silence that each heard, the digits that arrived, and the answers.
 #[derive(Default)]
 struct Heard {
     longest_gap_ms: [usize; 2],
@@ -38,8 +38,8 @@ struct Heard {
     answers: Vec<String>,
 }
 
-/// Both talk for 3.5 s. After 1.2 s `one` offers anew, and `change` makes of its offer what the other is given; after 2 s
-/// both send digits.
+/// Both talk for 3.5 s. After 1.2 s `one` makes a new offer, and the other end gets what `change` returns for it. After
+/// 2 s both send digits.
 async fn talk_over_a_re_offer(one: &mut End, other: &mut End, change: impl Fn(&str) -> String) -> Heard {
     let mut heard = Heard::default();
     let mut gaps = [0_usize; 2];
@@ -56,7 +56,7 @@ async fn talk_over_a_re_offer(one: &mut End, other: &mut End, change: impl Fn(&s
         }
         let frames = [one.frame(500.0), other.frame(900.0)];
         for (index, (frame, hertz)) in frames.iter().zip([900.0, 500.0]).enumerate() {
-            // From the first second on; digits take the place of speech.
+            // Counted from the end of the first second until digits replace speech.
             let silent = (100..195).contains(&tick) && amplitude(frame, hertz) < 0.1;
             gaps[index] = if silent { gaps[index] + 10 } else { 0 };
             heard.longest_gap_ms[index] = heard.longest_gap_ms[index].max(gaps[index]);
@@ -65,7 +65,7 @@ async fn talk_over_a_re_offer(one: &mut End, other: &mut End, change: impl Fn(&s
             match event {
                 MediaEvent::LocalOffer { sdp } => other.command(MediaCommand::AnswerUpdate { offer: change(&sdp) }),
                 MediaEvent::Digit(digit) => heard.digits[0].push(digit),
-                MediaEvent::Failed(words) | MediaEvent::Refused { words, .. } => panic!("one: {words}"),
+                MediaEvent::Failed(message) | MediaEvent::Refused { message, .. } => panic!("one: {message}"),
                 _ => {}
             }
         }
@@ -76,7 +76,7 @@ async fn talk_over_a_re_offer(one: &mut End, other: &mut End, change: impl Fn(&s
                     one.command(MediaCommand::ApplyAnswer { answer: sdp });
                 }
                 MediaEvent::Digit(digit) => heard.digits[1].push(digit),
-                MediaEvent::Failed(words) | MediaEvent::Refused { words, .. } => panic!("other: {words}"),
+                MediaEvent::Failed(message) | MediaEvent::Refused { message, .. } => panic!("other: {message}"),
                 _ => {}
             }
         }
@@ -114,10 +114,10 @@ async fn a_re_offer_with_other_payload_types_changes_nothing_that_is_heard() {
 async fn numbers_that_were_changed_once_are_changed_again_and_kept_in_our_own_offers() {
     let (mut one, mut other) = (End::new(&ALL, Vec::new()), End::new(&ALL, Vec::new()));
     call(&mut one, &mut other, Trickle::AfterTheAnswer).await;
-    // By the third round nobody believes the first numbers any more: what is heard comes under those of today.
+    // By the third round the first numbers are not accepted any more (`ReceiveMap`). So what is heard has the new ones.
     let mut last = ["111", "101"];
     for next in [["102", "100"], ["35", "36"], ["120", "121"], ["97", "98"]] {
-        // The last numbers stand in the offer by now.
+        // The offer already has the numbers of the round before.
         let numbers = [(last[0], next[0]), (last[1], next[1])];
         talk_over_a_re_offer(&mut one, &mut other, |sdp| renumbered(sdp, &numbers)).await;
         last = next;
@@ -154,7 +154,7 @@ async fn opus_is_taken_however_its_name_is_written_in_offers_answers_and_holds()
     }
 }
 
-/// The clock of the events that an answer takes, and the digits that come then.
+/// Makes a call whose offers have these lines for telephone events. Returns the answer and the digits that arrive.
 async fn digits_with(events: &str) -> (String, String) {
     let (mut one, mut other) = (End::new(&[Codec::Opus], Vec::new()), End::new(&ALL, Vec::new()));
     let with_events = |sdp: &str| {
@@ -216,7 +216,7 @@ async fn an_offer_that_waits_for_us_in_dtls_is_answered_active_and_connects() {
     one.connected().await;
     other.connected().await;
     assert_both_hear(&mut one, &mut other).await;
-    // The connection stays as it is, whatever a re-offer says; the answer is the other part of what was said.
+    // DTLS stays as it is, whatever a re-offer says; the answer only names a role that fits the offer.
     for (setup, answered) in [("actpass", "active"), ("passive", "active"), ("active", "passive")] {
         other.command(MediaCommand::AnswerUpdate { offer: offer.replace("setup:passive", &format!("setup:{setup}")) });
         assert!(other.answer().await.contains(&format!("a=setup:{answered}\r\n")), "{setup}");
@@ -283,7 +283,7 @@ async fn candidates_that_cannot_be_used_are_counted_and_cost_the_good_one_nothin
     assert_both_hear(&mut one, &mut other).await;
     other.command(MediaCommand::AnswerUpdate { offer: offer + &good });
     other.answer().await;
-    assert_eq!(unusable(&mut other), 0, "told before the answer");
+    assert_eq!(unusable(&mut other), 0, "they were reported before the answer");
     assert_both_hear(&mut one, &mut other).await;
     assert_eq!(CALL, callbox::core::MediaId(1));
 }
@@ -305,15 +305,15 @@ async fn a_description_that_cannot_be_taken_is_refused_in_words_of_the_field() {
             "no codec that both sides know: the far end has 9, media.codecs has opus, pcma, pcmu",
         ),
     ];
-    for (offer, code, words) in cases {
+    for (offer, code, message) in cases {
         let mut other = End::new(&ALL, Vec::new());
         other.command(MediaCommand::Answer { offer: offer.clone() });
         let refused = other
             .event("a refusal", |event| match event {
-                MediaEvent::Refused { code, words } => Some((*code, words.clone())),
+                MediaEvent::Refused { code, message } => Some((*code, message.clone())),
                 _ => None,
             })
             .await;
-        assert!(refused.0 == code && refused.1.contains(words), "{refused:?} for {offer}");
+        assert!(refused.0 == code && refused.1.contains(message), "{refused:?} for {offer}");
     }
 }

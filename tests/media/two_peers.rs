@@ -9,11 +9,11 @@ use crate::{End, amplitude, talk};
 
 pub const ALL: [Codec; 3] = [Codec::Opus, Codec::Pcma, Codec::Pcmu];
 
-/// An offer with its answer; candidates travel as `trickle` says.
+/// Sets a call up: an offer, its answer, and candidates that travel as `trickle` says.
 pub async fn call(one: &mut End, other: &mut End, trickle: Trickle) {
     one.command(MediaCommand::Offer);
     let offer = one.offer().await;
-    assert!(!offer.contains("a=candidate"), "candidates are left to trickle");
+    assert!(!offer.contains("a=candidate"), "candidates are trickled");
     let ours = one.candidates().await;
     assert!(!ours.is_empty());
     other.command(MediaCommand::Answer { offer });
@@ -137,7 +137,7 @@ async fn digits_in_the_sound_survive_every_codec() {
     }
 }
 
-/// 10 ms of a digit, 5 or #, as loud as it may be: its echo is loud enough to be one as well.
+/// 10 ms of a digit, 5 or #, so loud that its echo could be detected as a digit too.
 fn digit(index: usize, (row, column): (f32, f32)) -> Vec<f32> {
     let sample = |index: usize| {
         let time = index as f32 / 48_000.0;
@@ -152,7 +152,7 @@ async fn digits_that_a_visitor_plays_and_the_phone_sends_back_are_none() {
         let (mut phone, mut door) = (End::new(codecs, Vec::new()), End::new(codecs, Vec::new()));
         call(&mut phone, &mut door, Trickle::AfterTheAnswer).await;
         let mut ticks = tokio::time::interval(Duration::from_millis(10));
-        // What the phone sends back: what it heard so long ago, 20 dB down.
+        // The phone sends back what it heard `echo_frames` frames ago, 20 dB lower.
         let mut echo: VecDeque<Vec<f32>> = (0..echo_frames).map(|_| vec![0.0; 480]).collect();
         let mut loudest: f32 = 0.0;
         for tick in 0..620_usize {
@@ -215,7 +215,7 @@ async fn a_far_end_that_started_again_is_heard_and_one_that_could_not_changes_no
     other.command(MediaCommand::AnswerUpdate { offer: offer.replace("a=ice-ufrag", "a=nothing") });
     other
         .event("the refusal", |event| match event {
-            MediaEvent::Refused { code: 488, words } if words.contains("ICE") => Some(()),
+            MediaEvent::Refused { code: 488, message } if message.contains("ICE") => Some(()),
             MediaEvent::LocalAnswer { .. } => panic!("an offer without ICE was answered"),
             _ => None,
         })
@@ -246,13 +246,13 @@ async fn a_far_end_that_answers_as_another_endpoint_is_told_of_at_once() {
     again.command(MediaCommand::Answer { offer });
     let answer = again.answer().await;
     one.command(MediaCommand::ApplyAnswer { answer });
-    let words = one
+    let message = one
         .event("the end of the peer connection", |event| match event {
-            MediaEvent::Failed(words) => Some(words.clone()),
+            MediaEvent::Failed(message) => Some(message.clone()),
             _ => None,
         })
         .await;
-    assert!(words.contains("another endpoint"), "{words}");
+    assert!(message.contains("another endpoint"), "{message}");
 }
 
 #[tokio::test]
@@ -279,7 +279,7 @@ async fn after_a_hold_and_a_resume_the_sound_is_back() {
     let (_, heard_by_other) = talk(&mut one, &mut other).await;
     assert!(amplitude(&heard_by_other, 500.0) > 0.2, "the resumed end hears");
     let (heard_by_one, _) = talk(&mut one, &mut other).await;
-    assert!(amplitude(&heard_by_one, 900.0) > 0.2, "and is heard");
+    assert!(amplitude(&heard_by_one, 900.0) > 0.2, "the resumed end is heard");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! A process that is killed in a call, and the one after it.
+//! A process is killed during a call, and the next one takes the call up again.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -20,7 +20,7 @@ impl Daemon {
         Self(command.spawn().unwrap())
     }
 
-    /// As a crash: no goodbye.
+    /// Ends it as a crash does: nothing is hung up.
     fn kill(&mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
@@ -86,7 +86,7 @@ async fn a_process_that_is_killed_in_a_call_takes_it_up_again() {
     assert_eq!(ask(folder, Request::Call { number: "door".into(), line: None }).await, Some(Reply::Ok(true)));
     until(folder, "the call", talking).await;
     let Some(Reply::Status(before)) = ask(folder, Request::Status).await else { panic!("no status") };
-    // The number in the runtime directory is nobody else's business.
+    // The file names the number of the far end, so only its owner may read it.
     let kept = std::fs::metadata(folder.join("calls.json")).unwrap();
     assert_eq!(std::os::unix::fs::PermissionsExt::mode(&kept.permissions()) & 0o777, 0o600);
     daemon.kill();
@@ -99,7 +99,7 @@ async fn a_process_that_is_killed_in_a_call_takes_it_up_again() {
         took.as_millis(),
         if same { "the same call" } else { "called once more" }
     );
-    assert!(same, "the call itself, not another one");
+    assert!(same, "it is the same call, not another one");
     let number = |status: &FullStatus| {
         status.station.lines.iter().find_map(|line| line.call.as_ref().map(|call| call.number.clone()))
     };

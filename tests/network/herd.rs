@@ -16,7 +16,7 @@ use crate::{sandbox, token, url};
 const STATIONS: usize = 1_000;
 const AWAY: Duration = Duration::from_secs(10);
 
-/// One real core with a real socket; tells each registration.
+/// One real core with a real socket; reports each registration.
 async fn live(number: usize, endpoint: Endpoint, token: String, registered: mpsc::UnboundedSender<(usize, Instant)>) {
     let config = Arc::new(parse_without_core("herd.toml", "", &Default::default()).unwrap());
     let start = Instant::now();
@@ -80,7 +80,7 @@ async fn a_thousand_stations_come_back_without_a_stampede() {
     for _ in 0..STATIONS {
         tokio::time::timeout(Duration::from_secs(60), queue.recv()).await.expect("all register").unwrap();
     }
-    // A session that has been up for a while starts its back-off anew.
+    // After 30 s of a session the back-off starts from the beginning.
     tokio::time::sleep(Duration::from_secs(31)).await;
     proxy.set(Weather::Gone);
     tokio::time::sleep(AWAY).await;
@@ -131,7 +131,7 @@ async fn reset_to_registered() {
         queue.recv().await.unwrap();
         let mut times = Vec::new();
         for _ in 0..EACH {
-            // A session that has been up for 30 s starts its back-off anew; they do not all go at once.
+            // After 30 s of a session the back-off starts from the beginning. The resets do not all come at once.
             tokio::time::sleep(Duration::from_millis(30_500 + number as u64 * 137)).await;
             let reset = Instant::now();
             proxy.reset();

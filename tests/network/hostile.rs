@@ -1,4 +1,4 @@
-//! A stranger in the network, against the whole station in a call.
+//! A stranger in the network attacks the whole station during a call.
 
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};

@@ -81,7 +81,7 @@ pub async fn status(station: &StationHandle) -> FullStatus {
     }
 }
 
-/// Waits; gives how long it took.
+/// Waits until the status fits. Returns how long that took.
 pub async fn until(
     station: &StationHandle,
     what: &str,

@@ -1,4 +1,4 @@
-//! A network between station and server that does what networks do.
+//! A network between station and server that misbehaves as real networks do.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// What it does to every connection, those that exist included.
+/// What the network does to every connection, also to those that exist already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weather {
     /// Bytes pass.
@@ -18,9 +18,9 @@ pub enum Weather {
     Gone,
     /// Connections are accepted, and nothing passes in either direction.
     Blackhole,
-    /// So many bytes pass in a second, each way.
+    /// This many bytes pass in a second, in each direction.
     Throttled(usize),
-    /// Of two WebSocket messages of the server that come together, the second comes first.
+    /// If two WebSocket messages of the server come together, the second one is delivered first.
     Swapped,
 }
 
@@ -28,7 +28,7 @@ pub enum Weather {
 pub struct Proxy {
     pub address: SocketAddr,
     weather: Arc<watch::Sender<Weather>>,
-    /// Counts up: every connection of an older number is reset.
+    /// A counter. When it changes, every open connection is reset.
     resets: Arc<watch::Sender<u64>>,
     task: JoinHandle<()>,
 }
@@ -102,7 +102,7 @@ async fn carry(
     reset.mark_unchanged();
     let Ok(server) = TcpStream::connect(server).await else { return };
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
-    // A reset, not an orderly end, when they are dropped.
+    // When they are dropped, the connection is reset instead of closed.
     let _ = (client.set_zero_linger(), server.set_zero_linger());
     let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
         (client.into_split(), server.into_split());
@@ -139,7 +139,7 @@ async fn pump(
                 Ok(length) => length,
             },
             _ = weather.changed() => continue,
-            // What was held back for a partner that does not come.
+            // Delivers what was held back if no second message comes.
             () = tokio::time::sleep(Duration::from_millis(60)), if !held.is_empty() => {
                 if to.write_all(&std::mem::take(&mut held)).await.is_err() {
                     return;
@@ -180,9 +180,9 @@ fn frame_end(bytes: &[u8]) -> Option<usize> {
     (bytes.len() >= header + length).then_some(header + length)
 }
 
-/// The first two frames in the other order, then the rest; `None` while there are not two.
+/// The first two frames in reverse order, then the rest; `None` until there are two.
 fn swapped(bytes: &[u8]) -> Option<Vec<u8>> {
-    // The head of the upgrade is no frame.
+    // The head of the upgrade is not a frame.
     if bytes.starts_with(b"HTTP/") {
         return Some(bytes.to_vec());
     }

@@ -35,7 +35,7 @@ async fn a_reset_is_followed_by_a_session_at_once() {
     until(&station.handle, "registration", SOON, registered).await;
     proxy.reset();
     let time = until(&station.handle, "the session", SOON, |now| registered(now) && sessions(now) == 2).await;
-    // How fast it is `make bench` tells; a machine under load is no fault.
+    // The limit allows for a machine under load. `make bench` measures the time.
     assert!(time < Duration::from_secs(5), "{time:?}");
     station.stop().await;
     sandbox.stop().await;
@@ -143,7 +143,7 @@ async fn blackhole_to_noticed() {
         station.stop().await;
         noticed
     };
-    // Each takes the session of the account over from the one before: they run one after the other.
+    // Each station takes the account's session over, so they run one after the other.
     let mut worst = Duration::ZERO;
     for offset in [0, 13] {
         worst = worst.max(watch(offset).await);

@@ -140,7 +140,7 @@ function parseSdp(text) {
 
 /** Asserts a usable audio description; `from`: the phone whose ICE and DTLS data it must carry (relay). */
 function assertJsep(jsep, type, { from, direction } = {}) {
-  assert.ok(jsep && typeof jsep === 'object', `jsep is missing or no object: ${JSON.stringify(jsep)}`);
+  assert.ok(jsep && typeof jsep === 'object', `jsep is missing or not an object: ${JSON.stringify(jsep)}`);
   assert.equal(jsep.type, type, 'jsep.type');
   assert.equal(typeof jsep.sdp, 'string', 'jsep.sdp');
   assert.match(jsep.sdp, /^v=0\r\n/, 'an SDP starts with v=0 CRLF');
@@ -198,7 +198,7 @@ const isNumber = (n) => new RegExp(`^(?:[^<]*<)?(?:sips?:)?${n}(?:@.*)?$`); // "
 class Phone {
   constructor(number) {
     this.number = number;
-    this.inbox = []; // { name, ev, raw }: ev is what the package made of it, null where it threw
+    this.inbox = []; // { name, ev, raw }: ev is what the package made of it, null if it threw
     this.waiters = [];
     this.live = new Map(); // call_id -> { line, ringing }
     this.states = [];
@@ -227,7 +227,7 @@ class Phone {
     return this;
   }
 
-  /** open, and wait for state and registration. */
+  /** Opens the socket, and waits for the state handshake and the registration. */
   async register(options) {
     await this.open(options);
     await this.until(() => this.states.length || this.closed, 'state handshake');
@@ -307,7 +307,7 @@ class Phone {
     return { sent, done };
   }
 
-  /** Sends and waits for the ack; answers the request as it was on the wire. */
+  /** Sends a request and waits for its ack. Returns the request as it was on the wire. */
   async req(type, params) {
     const { sent, done } = this.start(type, params);
     await within(
@@ -319,7 +319,7 @@ class Phone {
     return sent;
   }
 
-  /** The ack of `sent` came before the event: else the web dialer's screen sticks. */
+  /** Asserts that the ack of `sent` came before the event. Otherwise the web dialer's screen does not change any more. */
   assertAckFirst(sent, event) {
     const { frames } = this.sock;
     const ack = frames.findIndex((f) => f.dir === 'in' && f.msg.response && f.msg.transaction === sent.transaction);
@@ -327,7 +327,7 @@ class Phone {
     assert.ok(ack >= 0 && then >= 0 && ack < then, `ack before ${event.name}; ${this.seen()}`);
   }
 
-  /** Ends what is left, closes, and looks for anything the client could not read. */
+  /** Ends the calls that are left, and closes the socket. */
   async finish() {
     if (!this.sock) return;
     if (!this.closed) {
@@ -384,7 +384,7 @@ function phoneTest(name, numbers, fn) {
   });
 }
 
-/** `a` calls `number`; answers { id, line, sent }. */
+/** `a` calls `number`; returns { id, line, sent }. */
 async function dial(a, number, { line = 0, ...more } = {}) {
   const call_id = a.client.generateCallId();
   assert.match(call_id, /^[A-Za-z0-9]{24}$/);
@@ -392,7 +392,7 @@ async function dial(a, number, { line = 0, ...more } = {}) {
   return { id: call_id, line, sent };
 }
 
-/** `b` gets the call of `a`; answers { id, line, event }. */
+/** `b` gets the call of `a`; returns { id, line, event }. */
 async function ring(b, a, match = {}) {
   const event = await b.wait('incoming_call', match);
   const { ev, raw } = event;
@@ -714,7 +714,7 @@ phoneTest('update by 100: 101 answers, 100 gets the answer', ['100', '101'], asy
   await endCall(a, here, b, there, 200);
 });
 
-// The client throws at every ice_trickle event (no case for it): looked at on the wire.
+// The client throws at every ice_trickle event, because it has no case for it. So they are checked on the wire.
 function assertTrickle(event, line, candidate) {
   assert.equal(event.raw.line, line, 'ice_trickle.line');
   assert.ok(!('call_id' in event.raw), 'ice_trickle is line level');
@@ -749,7 +749,7 @@ phoneTest('ice_trickle: candidates sent right after outgoing_call, before its ac
   const there = await ring(b, a);
   const inOffer = there.event.ev.jsep.sdp;
   for (const c of candidates) {
-    if (inOffer.includes(c.candidate.replace(/ ufrag .*/, ''))) continue; // put into the offer: as good
+    if (inOffer.includes(c.candidate.replace(/ ufrag .*/, ''))) continue; // it is in the offer, which is as good
     assertTrickle(await b.wait('ice_trickle'), there.line, c); // in order
   }
   const frames = b.sock.frames.filter((f) => f.dir === 'in').map((f) => f.msg.event);

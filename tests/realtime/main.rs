@@ -1,5 +1,5 @@
-//! The way of the sound on the audio thread, from the microphone to the packets and from the packets to the
-//! loudspeaker: it never asks for memory, gives none back, and has its time.
+//! The path of the sound on the audio thread, from the microphone to the packets and from the packets to the
+//! loudspeaker: it never allocates or frees memory, and silence takes no longer than speech.
 #![allow(
     unsafe_code,
     clippy::unwrap_used,
@@ -18,7 +18,7 @@ use callbox::core::{MediaId, Scene, SceneCall};
 use callbox::media::offline::{OfflineNetwork, OfflineSender, sound_of_a_call};
 
 thread_local! {
-    /// Whether this thread is one that must not ask for memory.
+    /// Whether this thread must not allocate at the moment.
     static REAL_TIME: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -27,13 +27,13 @@ struct Strict;
 impl Strict {
     fn check() {
         if REAL_TIME.with(Cell::get) {
-            // Nothing that needs memory itself.
+            // A panic would allocate itself.
             std::process::abort();
         }
     }
 }
 
-// SAFETY: the system's allocator does it all.
+// SAFETY: every call goes to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Strict {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         Self::check();
@@ -163,7 +163,7 @@ fn a_conference_in_half_duplex_allocates_nothing() {
     conference(Echo::HalfDuplex);
 }
 
-/// Time for seconds of sound in both directions, or of digital silence.
+/// The processor time of this many seconds of sound in both directions. Level 0 is digital silence.
 fn time_of(
     engine: &mut OfflineEngine,
     far_end: &mut (OfflineSender, OfflineNetwork),
@@ -190,7 +190,7 @@ fn time_of(
     took
 }
 
-/// Numbers too small to be normal take a hundred times as long, and averages that decay arrive there.
+/// Subnormal numbers take a hundred times as long, and averages that decay become subnormal.
 #[test]
 fn digital_silence_takes_no_longer_than_speech() {
     for codec in [Codec::Opus, Codec::Pcmu] {

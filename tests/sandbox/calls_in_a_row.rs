@@ -1,6 +1,6 @@
-//! Calls in a row, each with its sound: descriptors, threads and live heap end where they began.
+//! Calls in a row, each with its sound: descriptors, threads and live heap must not grow.
 //!
-//! `make test` makes 200, `make soak` a thousand.
+//! `make test` makes 200 calls, `make soak` makes a thousand.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::net::SocketAddr;
@@ -104,7 +104,7 @@ async fn one_call(caller: &StationHandle, door: &StationHandle) {
     until(door, "the end at the door", idle).await;
 }
 
-/// The least of three looks, a second apart: what a timer or a keepalive holds for a moment is no leak.
+/// The least of three measurements, a second apart: what a timer or a keepalive holds for a moment is not a leak.
 async fn at_rest() -> (usize, usize, isize) {
     let mut least = (usize::MAX, usize::MAX, isize::MAX);
     for _ in 0..3 {
@@ -115,7 +115,7 @@ async fn at_rest() -> (usize, usize, isize) {
     least
 }
 
-/// Descriptors, threads, live bytes.
+/// The number of descriptors, of threads and of live bytes on the heap.
 fn measure() -> (usize, usize, isize) {
     let count = |path: &str| std::fs::read_dir(path).unwrap().count();
     (count("/proc/self/fd"), count("/proc/self/task"), LIVE_BYTES.load(Ordering::Relaxed))

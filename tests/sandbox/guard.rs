@@ -31,7 +31,7 @@ async fn a_page_elsewhere_cannot_open_the_strike() {
         OPEN,
     )
     .await;
-    assert_eq!(answer.status, 421, "a name that was bent to our address");
+    assert_eq!(answer.status, 421, "a foreign name that resolves to our address");
     assert_eq!(strike(&sandbox).await, Drive::Off);
     let answer =
         send(address, "POST /station/request", &[own.clone(), format!("origin: http://{address}")], OPEN).await;

@@ -1,4 +1,4 @@
-//! Those who mean no good: without a login, with the token of another use, and slower than anybody is.
+//! Hostile clients: without a login, with a token that is for something else, or slower than any honest client.
 
 use std::time::{Duration, Instant};
 
@@ -51,7 +51,7 @@ async fn the_panel_asks_for_a_login_on_loopback_once_the_server_has_a_name_or_re
     assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
     let pair = cookie.split(';').next().unwrap().to_owned();
     assert_eq!(layout(&closed, &[format!("cookie: {pair}")]).await, 200);
-    // A token is good for one thing.
+    // A token is valid for one purpose only.
     let panel = pair.split('=').nth(1).unwrap();
     let host = format!("host: {}", closed.address);
     let bearer = [host.clone(), format!("authorization: Bearer {panel}")];
@@ -83,7 +83,7 @@ async fn many_logins_do_not_push_the_station_out() {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    // Its token is asked for at every connection.
+    // The station shows its token at every connection.
     let call = station.request(Request::Call { number: "100".into(), line: None }).await;
     assert_eq!(call, Reply::Ok(true));
     sandbox.stop().await;
@@ -106,11 +106,12 @@ async fn a_frame_of_the_panel_has_64_kib_at_most() {
     }
     let _ = page.send(Message::text("x".repeat(65 * 1024))).await;
     let end = async { while let Some(Ok(_)) = page.next().await {} };
-    tokio::time::timeout(Duration::from_secs(5), end).await.expect("it is closed");
+    tokio::time::timeout(Duration::from_secs(5), end).await.expect("the connection is closed");
     sandbox.stop().await;
 }
 
-/// Until the server has closed the connection, and what it said.
+/// Sends `piece` again and again until the server closes the connection. Returns how long that took and what the
+/// server sent.
 async fn until_closed(mut stream: TcpStream, every: Duration, piece: &[u8]) -> (Duration, String) {
     let began = Instant::now();
     let mut text = Vec::new();
@@ -127,12 +128,12 @@ async fn until_closed(mut stream: TcpStream, every: Duration, piece: &[u8]) -> (
                 }
             }
         }
-        assert!(began.elapsed() < Duration::from_secs(25), "it is never closed");
+        assert!(began.elapsed() < Duration::from_secs(25), "the connection is never closed");
     }
     (began.elapsed(), String::from_utf8_lossy(&text).into_owned())
 }
 
-/// Heads and bodies that come drop by drop, each of them soon enough to look alive.
+/// Heads and bodies arrive in small pieces, each piece soon enough for the client to look alive.
 #[tokio::test]
 async fn whoever_is_slower_than_anybody_is_is_cut_off() {
     let sandbox = sandbox().await;

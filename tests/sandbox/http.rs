@@ -1,4 +1,4 @@
-//! HTTP as bytes: what a browser would never send must be tried as well.
+//! HTTP written as bytes, because requests that a browser would never send must be tried as well.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -30,7 +30,7 @@ pub async fn send(address: SocketAddr, line: &str, headers: &[String], body: &st
     Answer { status, head: head.to_owned(), body: body.to_owned() }
 }
 
-/// The head of a WebSocket upgrade; gives its status.
+/// Sends the head of a WebSocket upgrade. Returns the status of the response.
 pub async fn upgrade(address: SocketAddr, path: &str, headers: &[String]) -> u16 {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();

@@ -1,4 +1,4 @@
-//! The front panel's socket: a finger on its bell.
+//! The front panel's socket: presses of its bell.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ async fn clicks_of_no_length_are_presses_in_their_order() {
     let sandbox = sandbox().await;
     let mut events = sandbox.station_handle().unwrap().events();
     let mut page = page(&sandbox).await;
-    // Down and up are written at once, again and again.
+    // Down and up are sent without a pause, 20 times.
     for _ in 0..20 {
         page.feed(bell(true)).await.unwrap();
         page.feed(bell(false)).await.unwrap();

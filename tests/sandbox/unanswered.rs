@@ -1,4 +1,4 @@
-//! A call that nobody took, told from the press to the end.
+//! What `callbox explain last` reports of a call that nobody answered: everything from the press to the end.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -47,7 +47,7 @@ async fn the_last_call_is_told_from_the_press_over_both_numbers_to_its_end() {
             _ => None,
         })
         .collect();
-    // No phone is there for 100, and there is no such number as the other one.
+    // Number 100 has no phone that is online, and the other number does not exist.
     assert_eq!(ends, [("100", Some(Unanswered::NotReachable)), ("nobody", Some(Unanswered::NotFound))]);
     sandbox.stop().await;
 }

@@ -1,4 +1,4 @@
-//! The black box: what it holds does again on a desk what was done at the door.
+//! The black box: a replay of what it holds makes the decisions that the station made at the door.
 
 use callbox::core::Line;
 
@@ -30,7 +30,7 @@ from = ["49301*"]
 run = { output = "strike", pulse_ms = 3000 }
 "#;
 
-/// A day at the door: a call in that opens, one that is declined, a press that is answered.
+/// A day at the door: an incoming call that opens the door, one that is declined, and a press that is answered.
 fn day() -> Door {
     let mut door = Door::online(HOUSE);
     door.talking_in(0, "in", "4930155512");
@@ -48,7 +48,7 @@ fn day() -> Door {
     door
 }
 
-/// The facts that a replay tells.
+/// The facts that a replay reports.
 fn replayed(dump: Dump) -> Vec<Fact> {
     let mut station = *dump.station;
     let mut facts = Vec::new();

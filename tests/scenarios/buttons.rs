@@ -61,7 +61,7 @@ fn a_long_press_is_another_wish_than_a_press() {
     let mut door = Door::online(&format!("{BELL}long_press = {{ hangup = \"all\" }}\n"));
     edge(&mut door, true);
     door.advance(100);
-    assert!(door.take("outgoing_call").is_empty(), "a press counts on release here");
+    assert!(door.take("outgoing_call").is_empty(), "with a long press configured, a press counts at its release");
     edge(&mut door, false);
     door.advance(100);
     let call = door.take_one("outgoing_call");
@@ -158,11 +158,11 @@ fn a_press_while_the_account_is_not_registered_has_the_fault_tone_at_once() {
 #[test]
 fn a_press_hurries_the_reconnect_and_a_crowd_does_not_flood_the_server() {
     let mut door = Door::online(BELL);
-    // Many losses: the back-off has grown.
+    // After many losses the back-off has grown.
     for _ in 0..8 {
         door.lose(1006);
         door.advance(61_000);
-        let failure = ConnectFailure { kind: ConnectFailureKind::Network, words: "down".into(), retry_after: None };
+        let failure = ConnectFailure { kind: ConnectFailureKind::Network, message: "down".into(), retry_after: None };
         door.input(Input::Socket(SocketEvent::Failed(failure)));
     }
     let before = door.connects.len();
@@ -170,7 +170,7 @@ fn a_press_hurries_the_reconnect_and_a_crowd_does_not_flood_the_server() {
     door.press();
     door.advance(0);
     assert_eq!(door.connects.len(), before + 1);
-    let failure = ConnectFailure { kind: ConnectFailureKind::Network, words: "down".into(), retry_after: None };
+    let failure = ConnectFailure { kind: ConnectFailureKind::Network, message: "down".into(), retry_after: None };
     door.input(Input::Socket(SocketEvent::Failed(failure)));
     for _ in 0..20 {
         door.press();

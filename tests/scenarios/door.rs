@@ -8,7 +8,7 @@ use callbox::config::{Config, OutputIndex, Sound, parse};
 use callbox::core::*;
 use callbox::signaling::*;
 
-/// The rest of a configuration, below `[core]`.
+/// Makes a configuration; `rest` follows the keys of `[core]`.
 pub fn configuration(rest: &str) -> Config {
     let text = format!("[core]\nurl = \"https://core.example.com\"\ntoken = \"t\"\n{rest}");
     parse("test.toml", &text, &BTreeMap::new()).unwrap_or_else(|errors| panic!("{errors}"))
@@ -32,7 +32,7 @@ pub struct Door {
     pub drives: HashMap<usize, Drive>,
     pub media: Vec<(MediaId, MediaCommand)>,
     pub connects: Vec<bool>,
-    /// The servers of these attempts.
+    /// The server of each attempt in `connects`.
     pub servers: Vec<usize>,
     pub probes: usize,
     pub memory: Memory,
@@ -40,13 +40,12 @@ pub struct Door {
     pub logins: usize,
     pub tokens_refused: usize,
     pub replies: Vec<Result<Done, Refusal>>,
-    /// Peer connections answer at once.
+    /// Whether peer connections answer at once.
     pub media_answers: bool,
-    /// The server echoes keepalives.
+    /// Whether the server echoes keepalives.
     pub echoes: bool,
-    /// Something is heard of the server after every request, if only an echo of nothing.
+    /// Whether something arrives from the server after every request, if only an echo that no keepalive asked for.
     pub alive: bool,
-    /// The black box.
     pub recorder: Recorder,
     commands: u64,
     lines: usize,
@@ -122,7 +121,7 @@ impl Door {
         self.input(Input::Socket(SocketEvent::Message(Box::new(message))));
     }
 
-    /// Lets time pass until the core tries to connect; the socket opens.
+    /// Lets time pass until the core tries to connect; then the socket opens.
     pub fn reopen(&mut self) {
         let before = self.connects.len();
         while self.connects.len() == before {
@@ -203,11 +202,11 @@ impl Door {
     // ---- the visitor and the resident ----
 
     pub fn press(&mut self) {
-        // A press that cannot become a call is taken all the same: there is a sign for it.
+        // The reply does not matter: a press that cannot become a call is still answered with a sign.
         let _ = self.command(Command::Press { button: ButtonIndex(0), gesture: Gesture::Press });
     }
 
-    /// Carries a command out and gives its reply.
+    /// Carries out a command and returns its reply.
     pub fn command(&mut self, command: Command) -> Result<Done, Refusal> {
         self.commands += 1;
         self.input(Input::Command(CommandId(self.commands), By::User { user: "anna".into() }, command));
@@ -232,7 +231,7 @@ impl Door {
 
     // ---- the server ----
 
-    /// Requests of a name that were sent, oldest first; they are taken.
+    /// Removes the requests of this name from what was sent and returns them, oldest first.
     pub fn take(&mut self, name: &str) -> Vec<Request> {
         let mut taken = Vec::new();
         self.sent.retain(|message| match message {
@@ -245,7 +244,7 @@ impl Door {
         taken
     }
 
-    /// The one request of a name that was sent.
+    /// As `take`, where exactly one request of this name must have been sent.
     pub fn take_one(&mut self, name: &str) -> Request {
         let mut taken = self.take(name);
         assert_eq!(taken.len(), 1, "{name}: {taken:?}, others: {:?}", self.sent);
@@ -302,7 +301,7 @@ impl Door {
         self.event(None, Some(Line(line)), Some(call_id.into()), EventBody::IncomingCall(invitation(caller, jsep)));
     }
 
-    /// A press, taken by the server, that rings.
+    /// A press whose call the server accepts and which rings.
     pub fn ringing_call(&mut self) -> Request {
         self.press();
         let request = self.take_one("outgoing_call");
@@ -323,7 +322,7 @@ impl Door {
         self.media_connected();
     }
 
-    /// Media of every call connects.
+    /// The media of every call connects.
     pub fn media_connected(&mut self) {
         let media: Vec<MediaId> = self.media.iter().map(|(media, _)| *media).collect();
         for media in media {

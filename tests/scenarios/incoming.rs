@@ -246,7 +246,7 @@ fn no_codec_in_common_declines_the_call() {
     door.incoming(0, "c1", "100");
     door.advance(500);
     let media = door.media.last().unwrap().0;
-    door.input(Input::Media(media, MediaEvent::Refused { code: 488, words: "no codec that both sides know".into() }));
+    door.input(Input::Media(media, MediaEvent::Refused { code: 488, message: "no codec that both sides know".into() }));
     door.take_one("decline");
 }
 
@@ -269,7 +269,7 @@ fn rules_with_hours_do_not_match_while_the_clock_is_not_set() {
     door.take_one("accept");
 }
 
-/// A frame of the server, word by word.
+/// Hands over a frame of the server with exactly this text.
 fn frame(door: &mut Door, text: &str) {
     let message = ServerMessage::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
     door.server(message);
@@ -305,7 +305,7 @@ fn a_caller_is_found_in_every_form_of_address() {
     }
 }
 
-/// What is taken out of a text must not make somebody else of its writer.
+/// The cleaning of a text must not turn its writer into somebody else.
 #[test]
 fn a_caller_whose_address_has_unseen_characters_is_nobody() {
     for caller in
@@ -321,7 +321,7 @@ fn a_caller_whose_address_has_unseen_characters_is_nobody() {
     let mut door = Door::online("[[answer]]\nfrom = \"100\"\naction = \"answer\"\n");
     let named = r#"{"event":"incoming_call","line":0,"call_id":"c1","callee":"x","caller":"\"A\u0007\u202e\" <sip:100@core.example.com>\r\n"}"#;
     frame(&mut door, named);
-    assert_eq!(door.states()[0], CallState::Answering, "a name may have anything");
+    assert_eq!(door.states()[0], CallState::Answering, "a display name may contain anything");
 }
 
 #[test]
@@ -336,7 +336,7 @@ fn a_caller_of_another_domain_is_nobody_of_the_house() {
         let refused = |fact: &Fact| matches!(fact, Fact::CallRefused { number, .. } if number.starts_with("100@"));
         assert!(door.facts.iter().any(refused), "{:?}", door.facts);
         assert_eq!(door.station.status().refused_calls, 1);
-        // One who may call in, by a rule for all, still opens nothing.
+        // With a rule for everybody this caller may call in, but still opens nothing.
         let mut door = Door::online(&house.replace("from = [\"100\", \"2*\", \"*\"]\n", ""));
         door.talking_in(0, "c1", caller);
         door.digits("4711");
@@ -344,10 +344,10 @@ fn a_caller_of_another_domain_is_nobody_of_the_house() {
     }
     let mut door = Door::online(&house.replace("\"100\", \"2*\", \"*\"", "\"100@elsewhere.example\""));
     door.incoming(0, "c1", "sip:100@Elsewhere.example:5060");
-    assert_eq!(door.states()[0], CallState::Answering, "by its domain it is known");
+    assert_eq!(door.states()[0], CallState::Answering, "a rule that names the domain matches");
 }
 
-/// Whoever is at the door hears that somebody listens, whatever the volume.
+/// The visitor hears that somebody listens, whatever the volume is.
 #[test]
 fn listening_is_always_signed() {
     for (mode, volume) in [("listen", 50), ("talk", 30)] {
@@ -359,17 +359,17 @@ fn listening_is_always_signed() {
         assert!(door.heard(Sound::Answer));
         assert_eq!(door.scene.volume, volume);
         door.command(Command::Volume { volume: 0, keep: true }).unwrap();
-        assert_eq!(door.scene.volume, volume, "nor can it be taken away then");
+        assert_eq!(door.scene.volume, volume, "a command does not lower it while the sign plays");
         door.advance(3_000);
         assert_eq!(door.scene.volume, 0);
-        // A card that comes late has not played it.
+        // A card that comes late has not played the sign, so the sign is played again.
         door.input(Input::Audio(AudioEvent::Fault("unplugged".into())));
         door.sounds.clear();
         door.input(Input::Audio(AudioEvent::Ready));
         assert!(door.heard(Sound::Answer));
         assert_eq!(door.scene.volume, volume);
     }
-    // Nor is it quiet where the station calls.
+    // The same holds if the station is the one that calls.
     let mut door = Door::online(&format!("[audio]\nvolume = 0\n{BELL}"));
     door.talking_call();
     assert_eq!(door.scene.volume, 30);

@@ -1,4 +1,4 @@
-//! What happens at the door, told in virtual time against the real core.
+//! Scenarios: what happens at the door. The real core runs in virtual time.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

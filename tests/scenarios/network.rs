@@ -1,4 +1,4 @@
-//! Addresses that come and go, servers in turn, a clock that is not set, a process that starts again.
+//! Addresses that come and go, several servers, a clock that is not set, a process that starts again.
 
 use std::net::IpAddr;
 
@@ -28,10 +28,10 @@ fn online_at(rest: &str, local: &str) -> Door {
 }
 
 fn failed(kind: ConnectFailureKind) -> Input {
-    Input::Socket(SocketEvent::Failed(ConnectFailure { kind, words: "no".into(), retry_after: None }))
+    Input::Socket(SocketEvent::Failed(ConnectFailure { kind, message: "no".into(), retry_after: None }))
 }
 
-/// Fails attempts until the next one is made to another server; gives how many failed.
+/// Fails attempts until the next one is made to another server; returns how many failed.
 fn fail_until_next_server(door: &mut Door) -> usize {
     let server = *door.servers.last().unwrap();
     for failures in 1..20 {
@@ -53,7 +53,7 @@ fn a_new_address_is_used_within_half_a_second() {
     door.advance(60_000);
     door.input(addresses(&[]));
     assert_eq!(door.disconnects.len(), 1, "its own address is gone");
-    // The network is away for long: the back-off has grown.
+    // The network stays away for a long time, so the back-off grows.
     for _ in 0..12 {
         let before = door.connects.len();
         while door.connects.len() == before {
@@ -87,7 +87,7 @@ fn a_socket_whose_address_went_is_left_at_once() {
     door.advance(500);
     assert_eq!(door.disconnects.len(), 1);
     assert_eq!(door.connects.len(), before + 1);
-    assert_eq!(door.connects.last(), Some(&true), "it can only meet our own dead socket");
+    assert_eq!(door.connects.last(), Some(&true), "the only connection that it can replace is our own dead one");
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn media_is_restarted_at_once_when_the_address_of_a_call_goes() {
     let update = door.take_one("update");
     assert!(matches!(update.body, RequestBody::Update { jsep } if jsep.sdp == "our next offer"));
 
-    // The session stays where its own address does.
+    // The session stays if its own address stays.
     let mut door = online_at(BELL, "192.0.2.10");
     door.input(addresses(&["192.0.2.10", "198.51.100.7"]));
     door.talking_call();
@@ -163,7 +163,7 @@ fn the_next_server_is_tried_after_three_failures_and_they_take_turns() {
     assert_eq!(door.servers.last(), Some(&0));
 }
 
-/// On the second server, registered, while the first is down.
+/// A door that is registered at the second server, while the first one is down.
 fn on_second_server() -> Door {
     let mut door = two_servers();
     door.advance(0);
@@ -173,7 +173,7 @@ fn on_second_server() -> Door {
     door
 }
 
-/// Lets time pass while the first server answers every probe, or none.
+/// Lets time pass; the first server answers every probe (`answered`), or none.
 fn probe(door: &mut Door, seconds: u64, answered: bool) {
     for _ in 0..seconds {
         let before = door.probes;
@@ -248,7 +248,7 @@ fn a_clock_that_is_not_set_is_waited_for_and_named() {
     door.advance(500);
     door.local = Some(LocalTime { weekday: Weekday::Monday, minute_of_day: 600 });
     door.advance(1_000);
-    assert_eq!(door.connects.len(), 2, "at once when it is set");
+    assert_eq!(door.connects.len(), 2, "it connects at once when the clock is set");
 }
 
 #[test]
@@ -288,7 +288,7 @@ fn a_ping_pong_of_takeovers_is_named() {
     assert!(session.reason.unwrap().contains("two devices use this account"));
     door.reopen();
     door.state(vec![None, None]);
-    assert!(door.station.status().session.ping_pong, "the state names it while it is recent");
+    assert!(door.station.status().session.ping_pong, "the status reports it while it is recent");
     door.advance(11 * 60_000);
     assert!(!door.station.status().session.ping_pong);
 }
@@ -321,10 +321,10 @@ fn a_restarted_process_takes_its_call_up_again_as_it_was() {
     let call = after.station.status().lines[0].call.clone().unwrap();
     assert_eq!((call.number.as_str(), call.direction), ("100", Direction::Outgoing));
     assert!(call.talk_s.unwrap() >= 102, "{call:?}");
-    // Still the call of its button, which is down for a second one.
+    // It is still the call of its button: another press makes no second call.
     after.press();
     assert!(after.take("outgoing_call").is_empty());
-    // The talk time goes on where it was: 300 s in all.
+    // The talk time goes on from where it was: 300 s in all.
     after.ack(&update);
     after.event_of(&update, accepted());
     after.media_connected();
@@ -345,7 +345,7 @@ fn a_call_that_was_answered_while_no_process_ran_is_still_the_call_of_its_button
     let mut door = Door::online(&config);
     door.press();
     let request = door.take_one("outgoing_call");
-    // The power goes, and with it what was remembered; the server's log says who was called.
+    // The power fails, and what was remembered is lost. The server's log says who was called.
     door.memory = Memory::default();
     let asked = LogMessage::Request(request.clone());
     let mut line = busy(&request.call_id.unwrap().0, vec![accepted()]);
@@ -354,7 +354,7 @@ fn a_call_that_was_answered_while_no_process_ran_is_still_the_call_of_its_button
     after.state(vec![line, None]);
     after.take_one("update");
     after.press();
-    assert!(after.take("outgoing_call").is_empty(), "a second call of the same bell");
+    assert!(after.take("outgoing_call").is_empty(), "no second call for the same bell");
     assert!(after.take("hold").is_empty());
 }
 
@@ -364,18 +364,18 @@ fn a_press_made_offline_is_of_the_call_that_comes_back() {
     let mut door = Door::online(&config);
     let request = door.talking_call();
     let mut after = restarted(&door, &config);
-    // The process runs again and has no session yet: its visitor presses.
+    // The process runs again but has no session yet when the visitor presses.
     after.press();
     after.state(vec![busy(&request.call_id.unwrap().0, vec![accepted()]), None]);
     let update = after.take_one("update");
-    assert!(after.take("outgoing_call").is_empty(), "a second call of the same visitor");
+    assert!(after.take("outgoing_call").is_empty(), "no second call for the same visitor");
     assert!(after.take("hold").is_empty());
     after.ack(&update);
     after.event_of(&update, accepted());
     after.media_connected();
     after.hung_up(&update, 200);
     after.advance(30_000);
-    assert!(after.take("outgoing_call").is_empty(), "nor after it");
+    assert!(after.take("outgoing_call").is_empty(), "nor after the call");
 }
 
 #[test]
@@ -389,7 +389,7 @@ fn a_hangup_made_offline_is_sent_even_by_the_next_process() {
     after.state(vec![busy(&call_id.0, vec![accepted()]), None]);
     let hangup = after.take_one("hangup");
     assert_eq!(hangup.call_id, Some(call_id));
-    assert!(after.take("update").is_empty(), "it is not taken up again");
+    assert!(after.take("update").is_empty(), "the call is not taken up again");
 }
 
 #[test]
@@ -409,7 +409,7 @@ fn wrong_codes_count_on_in_the_next_process() {
     assert!(after.facts.iter().any(locks), "{:?}", after.facts);
     after.digits("4711");
     assert_ne!(after.drives.get(&0), Some(&Drive::On));
-    // And in the one after that, in another call.
+    // The lock also holds in the process after that.
     let mut later = restarted(&after, &config);
     later.state(vec![busy(&call_id.0, vec![accepted()]), None]);
     later.digits("4711");
@@ -446,7 +446,7 @@ fn a_press_that_meets_silence_finds_the_dead_link_and_is_dialled_in_time() {
     door.press();
     let lost = door.take_one("outgoing_call");
     door.advance(3_000);
-    assert_eq!(door.disconnects, [4502], "nothing was heard since");
+    assert_eq!(door.disconnects, [4502], "nothing was received since the press");
     door.advance(0);
     door.input(Input::Socket(SocketEvent::Opened { local: None }));
     door.state(vec![None, None]);
@@ -510,7 +510,7 @@ fn a_route_that_comes_a_moment_after_its_address_is_used_at_once() {
     door.input(addresses(&["198.51.100.7"]));
     door.advance(500);
     assert_eq!(door.connects.len(), before + 1);
-    // No route yet; it comes, and rings with the same addresses.
+    // There is no route yet. When it comes, the same addresses are reported once more.
     door.input(failed(ConnectFailureKind::Network));
     door.advance(100);
     door.input(addresses(&["198.51.100.7"]));

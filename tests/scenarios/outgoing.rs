@@ -7,7 +7,7 @@ use callbox::signaling::*;
 fn a_press_rings_and_the_visitor_hears_it() {
     let mut door = Door::online(BELL);
     door.press();
-    assert!(door.heard(Sound::Connecting), "a sign at once");
+    assert!(door.heard(Sound::Connecting), "the visitor hears a sign at once");
     let request = door.take_one("outgoing_call");
     assert!(
         matches!(&request.body, RequestBody::OutgoingCall { number, jsep, .. } if number == "100" && jsep.sdp == "our offer")
@@ -58,7 +58,7 @@ fn an_event_that_overtakes_the_ack_counts_as_the_ack() {
     door.event_of(&request, EventBody::Calling {});
     assert_eq!(door.take("ice_trickle").len(), 2);
     door.ack(&request);
-    assert!(door.take("ice_trickle").is_empty(), "and they are not sent twice");
+    assert!(door.take("ice_trickle").is_empty(), "the candidates are not sent twice");
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn a_list_is_tried_in_turn_until_somebody_answers() {
     door.hung_up(&first, 486);
     let second = door.take_one("outgoing_call");
     assert!(matches!(&second.body, RequestBody::OutgoingCall { number, .. } if number == "101"));
-    assert!(!door.heard(Sound::Busy), "the visitor is not told of each refusal");
+    assert!(!door.heard(Sound::Busy), "the visitor does not hear each refusal");
     door.ack(&second);
     door.answered(&second);
     door.hung_up(&second, 200);
@@ -156,7 +156,7 @@ fn a_list_that_nobody_takes_ends_with_the_tone_of_the_last_refusal() {
     let first = door.ringing_call();
     door.hung_up(&first, 603);
     for code in [480, 486] {
-        // Both lines may still be cleaned up by the media server.
+        // The media server may still be cleaning up both lines.
         door.advance(2000);
         let next = door.take_one("outgoing_call");
         door.ack(&next);
@@ -316,7 +316,7 @@ fn a_line_that_is_still_being_cleaned_is_tried_once_more_on_the_other() {
     assert_eq!(first.call_id, second.call_id, "it is the same call");
     door.refuse(&second, 490);
     door.advance(1000);
-    assert!(door.take("outgoing_call").is_empty(), "once");
+    assert!(door.take("outgoing_call").is_empty(), "it is tried again only once");
     assert!(door.heard(Sound::NoConnection));
     assert_eq!(door.states(), [CallState::Idle, CallState::Idle]);
 }
@@ -432,7 +432,7 @@ fn on_a_single_line_a_call_is_replaced_once_its_line_is_free() {
 fn a_press_that_waited_for_its_line_is_not_dialled_after_a_long_outage() {
     let mut door = Door::online(BELL);
     door.media_answers = false;
-    // The warm peer connection is taken; the next one never gives an offer.
+    // The warm peer connection is in use, and the next one never produces an offer.
     let first = door.ringing_call();
     door.hung_up(&first, 486);
     door.press();
@@ -468,7 +468,7 @@ fn an_offer_before_the_call_is_up_is_answered_once_ours_has_been() {
     let request = door.ringing_call();
     let update = || EventBody::UpdatingCall(invitation("100", Some(Jsep::offer("their offer"))));
     door.event_of(&request, update());
-    assert!(door.take("update").is_empty(), "ours is still out");
+    assert!(door.take("update").is_empty(), "our own offer has no answer yet");
     let progress = EventBody::Progress { callee: None, jsep: Some(Jsep::answer("early answer")), is_focus: None };
     door.event_of(&request, progress);
     door.event_of(&request, update());

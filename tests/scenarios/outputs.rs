@@ -84,10 +84,10 @@ fn five_wrong_codes_turn_codes_off_for_that_call() {
     door.advance(2000);
     door.talking_call();
     door.digits("5#");
-    assert_eq!(strike(&door), Drive::On, "the next call begins anew");
+    assert_eq!(strike(&door), Drive::On, "the count begins again with the next call");
 }
 
-/// Guessing by calling again and again.
+/// Somebody may guess codes by calling again and again.
 #[test]
 fn five_wrong_codes_lock_a_far_end_out_over_its_calls() {
     let mut door = house();
@@ -107,20 +107,20 @@ fn five_wrong_codes_lock_a_far_end_out_over_its_calls() {
     assert_eq!(locks(&door), [60]);
     door.talking_call();
     door.digits("5#");
-    assert_eq!(strike(&door), Drive::Off, "the right code looks like a wrong one");
+    assert_eq!(strike(&door), Drive::Off, "the right code is treated like a wrong one");
     assert!(matches!(door.facts.last(), Some(Fact::Dtmf { matched: false, locked: true, .. })), "{:?}", door.facts);
     // Attempts do not lengthen the lock.
     door.digits("1111111111");
     door.advance(60_000);
     door.digits("5#");
     assert_eq!(strike(&door), Drive::On);
-    // The next one is longer.
+    // The next lock is longer.
     door.advance(10_000);
     door.digits("1111111111");
     assert_eq!(locks(&door), [60, 120]);
 }
 
-/// Whoever hangs up before the pause would guess for nothing.
+/// Otherwise a far end that hangs up before the pause could guess codes at no cost.
 #[test]
 fn digits_that_a_call_takes_along_to_its_end_are_a_wrong_code() {
     let codes = STRIKE.replace("5#", "4711").replace("9#", "987654").replace("from = [\"2*\"]\n", "");
@@ -145,7 +145,7 @@ fn digits_that_a_call_takes_along_to_its_end_are_a_wrong_code() {
     }
 }
 
-/// In the very step in which it goes off.
+/// A request in the step in which the relay goes off would hold it on: it is refused until the relay has rested.
 #[test]
 fn a_relay_is_not_held_by_whoever_asks_all_the_time() {
     let mut door = house();
@@ -164,7 +164,7 @@ fn a_relay_is_not_held_by_whoever_asks_all_the_time() {
     assert!((4..=6).contains(&refused), "{refused}");
 }
 
-/// Who hung up, who answered: those at the door cannot see it.
+/// Nobody at the door can see who hung up or who answered, so a fact says it.
 #[test]
 fn a_command_names_its_user() {
     let mut door = house();
@@ -207,7 +207,7 @@ fn outputs_that_exclude_each_other_are_never_on_together() {
     assert_eq!((drive(&door, 0), drive(&door, 1)), (Drive::Off, Drive::On));
 }
 
-/// Whoever reads the journal knows who opened.
+/// The journal has to say who opened the door.
 #[test]
 fn an_opening_names_who_did_it() {
     let opened = |door: &Door| -> Vec<By> {
@@ -252,7 +252,7 @@ fn digits_before_the_answer_open_nothing() {
     assert_eq!(strike(&door), Drive::Off);
 }
 
-/// The far end's sound has these tones.
+/// The far end's sound contains these DTMF tones.
 fn tones(door: &mut Door, digits: &str) {
     let media = door.scene.calls.last().expect("a call in the scene").media;
     for digit in digits.chars() {
@@ -260,7 +260,7 @@ fn tones(door: &mut Door, digits: &str) {
     }
 }
 
-/// A house whose first code may come as tones.
+/// A house whose first code may be sent as tones.
 fn listening_house() -> Door {
     Door::online(&format!("{BELL}{STRIKE}").replacen("digits = \"5#\"\n", "digits = \"5#\"\nin_band = true\n", 1))
 }
@@ -275,9 +275,9 @@ fn tones_in_the_sound_count_for_the_codes_that_ask_for_them() {
     door.talking_call();
     tones(&mut door, "11111");
     tones(&mut door, "5#");
-    assert_eq!(strike(&door), Drive::Off, "no code asks for tones");
+    assert_eq!(strike(&door), Drive::Off, "no code has in_band");
     door.digits("5#");
-    assert_eq!(strike(&door), Drive::On, "and tones are no wrong codes");
+    assert_eq!(strike(&door), Drive::On, "tones do not count as wrong codes");
 }
 
 #[test]
@@ -345,7 +345,7 @@ fn a_microphone_that_gives_nothing_is_told_once_and_forgotten_with_its_card() {
     }
     let told = |door: &Door| door.facts.iter().filter(|fact| matches!(fact, Fact::Microphone { .. })).count();
     assert_eq!(told(&door), 1);
-    assert!(door.station.status().audio.microphone_fault.is_some_and(|words| words.contains("nothing at all")));
+    assert!(door.station.status().audio.microphone_fault.is_some_and(|message| message.contains("nothing at all")));
     door.input(Input::Audio(AudioEvent::Microphone(None)));
     assert_eq!(told(&door), 2);
     door.input(Input::Audio(AudioEvent::Microphone(silent)));

@@ -1,4 +1,4 @@
-//! What the pins tell beyond presses: levels at the start, faults, a stuck button, the kernel's debounce.
+//! What pins report besides presses: levels at the start, faults, a stuck button, the kernel's debounce.
 
 use crate::door::*;
 use callbox::core::*;
@@ -52,7 +52,7 @@ fn a_stuck_button_is_a_fault_that_calls_nobody_and_recovers() {
     assert_eq!(door.drives.get(&0), Some(&Drive::Heartbeat));
     edge(&mut door, BELL_PIN, false);
     door.advance(1_000);
-    assert!(door.take("outgoing_call").is_empty(), "its release is no press");
+    assert!(door.take("outgoing_call").is_empty(), "its release is not a press");
     assert_eq!(door.station.status().buttons[0].fault, None);
     assert_eq!(door.drives.get(&0), Some(&Drive::Off));
     assert_eq!(pin_facts(&door).iter().map(Option::is_some).collect::<Vec<_>>(), [true, false]);
@@ -103,15 +103,19 @@ fn bounces_are_counted() {
 fn a_pin_that_cannot_be_used_is_a_fault_once_and_shown_until_it_can() {
     let mut door = Door::online(&format!("{BELL}{LAMP}"));
     let pin = AnyPin::Input(BELL_PIN);
-    for words in ["held by \"gpiomon\"", "held by \"gpiomon\"", "there is no GPIO chip"] {
-        door.input(Input::PinFault { pin, fault: Some(words.into()) });
-        assert_eq!(door.station.status().buttons[0].fault.as_deref(), Some(words), "the status has the newest words");
+    for message in ["held by \"gpiomon\"", "held by \"gpiomon\"", "there is no GPIO chip"] {
+        door.input(Input::PinFault { pin, fault: Some(message.into()) });
+        assert_eq!(
+            door.station.status().buttons[0].fault.as_deref(),
+            Some(message),
+            "the status has the newest message"
+        );
     }
     assert_eq!(door.drives.get(&0), Some(&Drive::Heartbeat));
     door.input(Input::PinFault { pin, fault: None });
     assert_eq!(door.drives.get(&0), Some(&Drive::Off));
     assert_eq!(pin_facts(&door), [Some("held by \"gpiomon\"".to_owned()), None]);
-    // The other buttons, and commands, work all the while.
+    // Presses by command work all the same.
     door.press();
     door.take_one("outgoing_call");
 }

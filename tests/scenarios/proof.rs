@@ -1,10 +1,10 @@
-//! Media proof: a call that is up but not heard is repaired in steps, or ends with a cause.
+//! Media liveness: a call whose media fails is repaired in steps, or ends with a cause.
 
 use crate::door::*;
 use callbox::core::*;
 use callbox::signaling::*;
 
-/// The media of the call in the scene.
+/// The peer connection of the call in the scene.
 fn media(door: &Door) -> MediaId {
     door.scene.calls[0].media
 }
@@ -30,7 +30,7 @@ fn repairs(door: &Door) -> Vec<(RepairStep, RepairOutcome)> {
     found.collect()
 }
 
-/// The server takes every update that is out; media does not come.
+/// The server accepts every update that was sent, but media does not come back. Returns the number of updates.
 fn take_updates(door: &mut Door) -> usize {
     let updates = door.take("update");
     for update in &updates {
@@ -40,7 +40,7 @@ fn take_updates(door: &mut Door) -> usize {
     updates.len()
 }
 
-/// An ICE restart has 5 s, a new peer connection 8 s.
+/// Both repair steps fail: the ICE restart after 5 s, the new peer connection after 8 s.
 fn no_repair_helps(door: &mut Door) {
     for patience_ms in [5_000, 8_000] {
         assert_ne!(take_updates(door), 0);
@@ -99,21 +99,21 @@ fn a_repair_whose_answer_took_long_has_its_time_from_then_and_not_for_ever() {
     door.lose_media();
     let update = door.take_one("update");
     door.ack(&update);
-    // A bad network: the answer comes when the step is nearly over, and ICE starts only now.
+    // A bad network: the answer arrives when the step is nearly over, so ICE starts only now.
     door.advance(4_500);
     let answer = Jsep { kind: JsepKind::Answer, sdp: "late".into() };
     door.event_of(&update, EventBody::Accepted { jsep: Some(answer), callee: None, is_focus: None });
     door.advance(4_900);
     assert_eq!(media(&door), old);
     door.advance(200);
-    assert_ne!(media(&door), old, "the next step");
-    // A far end that offers again and again does not keep a dead call.
+    assert_ne!(media(&door), old, "the next step begins");
+    // A far end that sends one offer after another does not keep a dead call alive.
     let mut waited = 0;
     while door.take("hangup").is_empty() {
         door.input(Input::Media(media(&door), MediaEvent::LocalAnswer { sdp: "again".into(), far_end_holds: false }));
         door.advance(1_000);
         waited += 1;
-        assert!(waited < 30, "it stays for ever");
+        assert!(waited < 30, "the dead call stays for ever");
     }
 }
 
@@ -136,7 +136,7 @@ fn an_outgoing_call_that_cannot_be_repaired_is_dialled_once_more_and_then_ends()
     door.lose_media();
     no_repair_helps(&mut door);
     let hangup = door.take_one("hangup");
-    assert_eq!(door.cause(), None, "the goodbye is on its way");
+    assert_eq!(door.cause(), None, "the hangup is still pending");
     let again = door.take_one("outgoing_call");
     assert_ne!(again.call_id, hangup.call_id);
     assert!(matches!(&again.body, RequestBody::OutgoingCall { number, .. } if number == "100"));
@@ -144,7 +144,7 @@ fn an_outgoing_call_that_cannot_be_repaired_is_dialled_once_more_and_then_ends()
     door.event_of(&hangup, EventBody::Hangup { code: 200, reason: "to BYE".into() });
     assert_eq!(door.cause().unwrap().0, 408);
     door.ack(&again);
-    // Answered, and again without media: no third call.
+    // The second call is answered, but it has no media either: there is no third call.
     door.event_of(&again, accepted());
     door.advance(5_100);
     no_repair_helps(&mut door);
@@ -176,9 +176,9 @@ fn an_incoming_call_that_cannot_be_repaired_ends_with_its_cause() {
     no_repair_helps(&mut door);
     let hangup = door.take_one("hangup");
     door.hung_up(&hangup, 200);
-    let (code, words) = door.cause().unwrap();
+    let (code, message) = door.cause().unwrap();
     assert_eq!(code, 408);
-    assert!(words.contains("no media"), "{words}");
+    assert!(message.contains("no media"), "{message}");
     assert!(door.heard(callbox::config::Sound::NoConnection));
 }
 
@@ -207,11 +207,11 @@ fn a_silent_far_end_is_asked_once_and_never_hung_up() {
     assert_eq!(door.station.status().lines[0].call.as_ref().unwrap().silent, Some(MissingSound::Downlink));
     door.advance(60_000);
     assert!(door.take("hangup").is_empty());
-    assert!(door.take("update").is_empty(), "once");
+    assert!(door.take("update").is_empty(), "there is only one update");
     received(&mut door);
     assert_eq!(door.station.status().lines[0].call.as_ref().unwrap().silent, None);
     door.advance(20_000);
-    assert!(door.take("update").is_empty(), "once in a call");
+    assert!(door.take("update").is_empty(), "there is only one update in each call");
     let told = door.facts.iter().filter(|fact| matches!(fact, Fact::Silence { .. })).count();
     assert_eq!(told, 3, "silent, heard, silent");
 }
@@ -255,7 +255,7 @@ fn a_call_on_hold_whose_far_end_is_gone_does_not_stay_for_ever() {
     door.ack(&hold);
     door.lose_media_of_all();
     door.advance(10_100);
-    // The hangup of the far end got lost: the server says so now.
+    // The far end's hangup was lost: the server's 454 reveals it now.
     let update = door.take_one("update");
     door.refuse(&update, 454);
     assert_eq!(door.states()[0], CallState::Idle);
@@ -301,7 +301,7 @@ fn two_updates_that_meet_give_the_repair_more_time() {
     }
     assert!(waited <= 9_100);
     door.advance(4_800);
-    assert_eq!(media(&door), old, "the step has its time from the retry on");
+    assert_eq!(media(&door), old, "the time of the step begins at the retry");
     door.advance(300);
     assert_ne!(media(&door), old);
 }
@@ -339,7 +339,7 @@ fn an_offer_of_the_far_end_that_went_down_with_the_socket_is_answered_after_the_
     let reoffer = EventBody::UpdatingCall(invitation("100", Some(Jsep::offer("their next offer"))));
     door.reopen();
     door.state(vec![busy(&call_id.0, vec![reoffer, accepted()]), None]);
-    // One of both: an offer of ours would only meet theirs.
+    // Their offer is answered, and that is all: an offer of ours would cross theirs.
     let update = door.take_one("update");
     assert!(matches!(update.body, RequestBody::Update { jsep } if jsep.kind == JsepKind::Answer));
     door.media_connected();
@@ -378,7 +378,7 @@ fn updates_that_meet_again_and_again_lead_to_the_next_step() {
             refused += 1;
         }
         door.advance(500);
-        assert!(refused < 10, "for ever");
+        assert!(refused < 10, "the repair never reaches the next step");
     }
     assert_eq!(refused, 3);
 }
@@ -402,13 +402,13 @@ fn a_call_without_media_is_not_dialled_again_beside_one_that_is_up() {
 fn a_re_offer_that_cannot_be_answered_ends_the_call_with_its_cause_and_not_in_silence() {
     let mut door = Door::online(BELL);
     door.talking_call();
-    let words = "the far end wants plain RTP, without encryption (RTP/AVP)";
-    door.input(Input::Media(media(&door), MediaEvent::Refused { code: 488, words: words.into() }));
+    let message = "the far end wants plain RTP, without encryption (RTP/AVP)";
+    door.input(Input::Media(media(&door), MediaEvent::Refused { code: 488, message: message.into() }));
     let hangup = door.take_one("hangup");
     door.ack(&hangup);
     door.hung_up(&hangup, 200);
     let end = door.station.status().last_end.unwrap();
-    assert_eq!((end.cause.code, end.cause.text.as_str()), (488, words));
+    assert_eq!((end.cause.code, end.cause.text.as_str()), (488, message));
 }
 
 #[test]
@@ -466,7 +466,7 @@ fn a_call_whose_dtls_was_closed_gets_a_new_peer_connection() {
     assert_ne!(fresh, dead);
     door.input(Input::Media(fresh, MediaEvent::Connected));
     assert_eq!(repairs(&door).last(), Some(&(RepairStep::NewPeerConnection, RepairOutcome::Worked)));
-    // One that is closed again does not count as repaired by anything that ICE says.
+    // A peer connection that is closed again does not count as repaired, whatever ICE reports.
     door.input(Input::Media(fresh, MediaEvent::Closed));
     door.advance(1_100);
     assert_eq!(repairs(&door).len(), 3);

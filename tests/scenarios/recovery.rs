@@ -80,8 +80,8 @@ fn a_hangup_made_offline_is_sent_first() {
         matches!(&first, Some(ClientMessage::Request(sent)) if sent.body == RequestBody::Hangup {} && sent.call_id == request.call_id),
         "{first:?}"
     );
-    assert_eq!(door.take("hangup").len(), 1, "and only once");
-    assert_eq!(door.states(), [CallState::Idle, CallState::Idle], "it is not restored");
+    assert_eq!(door.take("hangup").len(), 1, "it is sent only once");
+    assert_eq!(door.states(), [CallState::Idle, CallState::Idle], "the call is not restored");
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn a_decline_made_offline_is_sent_as_decline() {
     let invited = EventBody::IncomingCall(invitation("100", Some(Jsep::offer("o"))));
     back(&mut door, vec![busy("c1", vec![invited]), None]);
     door.take_one("decline");
-    assert_eq!(door.states()[0], CallState::Idle, "and it does not ring again");
+    assert_eq!(door.states()[0], CallState::Idle, "it does not ring again");
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn a_restored_call_keeps_its_mode() {
 fn a_call_of_a_former_life_that_no_rule_admits_is_ended() {
     for log in [
         vec![accepted(), EventBody::IncomingCall(invitation("666", Some(Jsep::offer("o"))))],
-        // Nothing tells who called whom: it must not count as a call of ours.
+        // The log does not say who called whom: such a call must not count as one of ours.
         vec![accepted(), EventBody::Ringing {}],
     ] {
         let mut door = Door::new("[[answer]]\nfrom = \"100\"\naction = \"answer\"\n");
@@ -258,7 +258,7 @@ fn a_close_with_4610_drops_no_call_that_the_server_still_has() {
     let first = door.ringing_call();
     door.advance(30_000);
     door.take_one("hangup");
-    // The far end's hangup crosses ours, the next number is dialled, and then the server complains.
+    // The far end's hangup crosses ours, the next number is dialled, and then the server closes with 4610.
     door.hung_up(&first, 486);
     door.advance(1_600);
     let second = door.take_one("outgoing_call");
@@ -290,7 +290,7 @@ fn a_call_on_a_line_that_the_station_does_not_use_is_not_taken_up() {
     let invited = EventBody::IncomingCall(invitation("100", Some(Jsep::offer("o"))));
     let before = door.open_media();
     back(&mut door, vec![None, None, None, busy("x", vec![accepted(), invited])]);
-    assert!(door.open_media() <= before + 1, "but the one that is kept warm");
+    assert!(door.open_media() <= before + 1, "the only new peer connection is the warm one");
     assert!(door.scene.calls.is_empty());
     door.take_one("hangup");
 }

@@ -1,4 +1,4 @@
-//! Sensors: what lasts and what does not, how often, and what becomes of a call that cannot be made.
+//! Sensors: `for_ms`, `after_ms`, `cooldown_s`, and what happens to a call that cannot be made.
 
 use callbox::config::Sound;
 use callbox::core::*;
@@ -28,7 +28,7 @@ fn a_door_that_closes_in_time_calls_nobody_where_the_rule_asks_that_it_lasts() {
     edge(&mut door, false);
     edge(&mut door, true);
     door.advance(3_900);
-    assert!(door.take("outgoing_call").is_empty(), "it counts anew");
+    assert!(door.take("outgoing_call").is_empty(), "the time begins again");
     door.advance(200);
     door.take_one("outgoing_call");
 }
@@ -47,7 +47,7 @@ fn after_ms_stays_unconditional() {
 fn a_rule_that_has_run_rests_for_its_cooldown_and_one_that_has_not_does_not() {
     let mut door = Door::online(&door_contact("{ play = \"answer\", for_ms = 500, cooldown_s = 60 }"));
     let mut heard_at = Vec::new();
-    // A visitor who turns back at once, and is back after ten seconds; then somebody all the time.
+    // A visitor leaves at once and comes back after ten seconds. From then on somebody comes every second.
     for second in 0..200_u32 {
         let stays = if second == 0 { 300 } else { 700 };
         if second == 0 || second >= 10 {
@@ -95,5 +95,5 @@ fn a_sensors_call_made_offline_waits_for_the_session_and_is_given_up_with_a_word
     assert!(door.facts.iter().any(|fact| matches!(fact, Fact::SensorRefused { sensor, .. } if sensor == "door")));
     door.reopen();
     door.state(vec![None, None]);
-    assert!(door.take("outgoing_call").is_empty(), "never dialled later");
+    assert!(door.take("outgoing_call").is_empty(), "it is never dialled later");
 }

@@ -10,7 +10,7 @@ fn state(door: &Door) -> SessionState {
 }
 
 fn failure(kind: ConnectFailureKind) -> Input {
-    Input::Socket(SocketEvent::Failed(ConnectFailure { kind, words: "no".into(), retry_after: None }))
+    Input::Socket(SocketEvent::Failed(ConnectFailure { kind, message: "no".into(), retry_after: None }))
 }
 
 /// Milliseconds until the next attempt to connect.
@@ -67,7 +67,7 @@ fn silence_is_broken_by_keepalives_and_a_dead_link_is_left() {
     assert!(door.disconnects.is_empty());
     door.advance(100);
     assert_eq!(door.disconnects, [4502]);
-    assert_eq!(door.connects.len(), 2, "at once");
+    assert_eq!(door.connects.len(), 2, "it reconnects at once");
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn after_a_server_restart_the_clients_spread_over_five_seconds() {
     let waits: Vec<u64> = (0..30)
         .map(|seed| {
             let mut door = Door::online(BELL);
-            // Another place in the random sequence.
+            // Each seed starts at another place in the random sequence.
             for _ in 0..seed {
                 door.lose(1006);
                 door.reopen();
@@ -126,7 +126,7 @@ fn failures_in_a_row_wait_longer_and_never_beyond_a_minute() {
     assert_eq!(
         door.facts.iter().filter(|fact| matches!(fact, Fact::Session { .. })).count(),
         2,
-        "told once: {:?}",
+        "reported once: {:?}",
         door.facts
     );
 }
@@ -152,7 +152,7 @@ fn retry_after_is_honoured() {
     door.advance(0);
     let failure = ConnectFailure {
         kind: ConnectFailureKind::Unavailable,
-        words: "503".into(),
+        message: "503".into(),
         retry_after: Some(std::time::Duration::from_secs(120)),
     };
     door.input(Input::Socket(SocketEvent::Failed(failure)));
@@ -229,7 +229,7 @@ fn takeover_once_forces_once_an_hour() {
     assert_eq!(other.connects.last(), Some(&false));
     door.lose(4441);
     wait(&mut door);
-    assert_eq!(door.connects.last(), Some(&false), "never, by default");
+    assert_eq!(door.connects.last(), Some(&false), "by default a takeover is never forced");
 }
 
 #[test]
@@ -254,7 +254,7 @@ fn a_request_that_crossed_the_end_of_its_call_is_no_fault() {
     door.command(Command::Hangup { line: None }).unwrap();
     door.lose(4610);
     assert_eq!(door.states(), [CallState::Idle, CallState::Idle]);
-    assert!(wait(&mut door) <= 1, "at once");
+    assert!(wait(&mut door) <= 1, "it reconnects at once");
     door.sent.clear();
     door.input(Input::Socket(SocketEvent::Opened { local: None }));
     door.state(vec![None, None]);
@@ -354,7 +354,7 @@ fn a_wish_of_no_seconds_does_not_become_a_storm() {
     door.advance(0);
     for _ in 0..12 {
         let retry_after = Some(std::time::Duration::ZERO);
-        let failure = ConnectFailure { kind: ConnectFailureKind::Unavailable, words: "503".into(), retry_after };
+        let failure = ConnectFailure { kind: ConnectFailureKind::Unavailable, message: "503".into(), retry_after };
         door.input(Input::Socket(SocketEvent::Failed(failure)));
         wait(&mut door);
     }

@@ -30,8 +30,8 @@ fn an_accepted_code_lengthens_the_talk_and_no_other_digit_does() {
     door.advance(49_000);
     assert!(door.take("hangup").is_empty());
     door.advance(2_000);
-    assert!(door.heard(Sound::TalkWarning), "and it is warned of again");
-    // Three times the longest talk, and no more.
+    assert!(door.heard(Sound::TalkWarning), "the warning is played again");
+    // A talk lasts at most three times `max_talk_s`.
     door.digits("4711");
     door.advance(50_000);
     door.digits("4711");
@@ -39,7 +39,7 @@ fn an_accepted_code_lengthens_the_talk_and_no_other_digit_does() {
     assert!(door.take("hangup").is_empty());
     door.advance(2_000);
     door.take_one("hangup");
-    // Digits that are no code, and a code of somebody who may not use it.
+    // Digits that are not a code do not lengthen the talk, and neither does the code of somebody who may not use it.
     for (config, incoming) in
         [(format!("{BELL}{lamp}"), false), (format!("[[answer]]\naction = \"answer\"\n{lamp}"), true)]
     {
@@ -165,7 +165,7 @@ fn the_core_tells_whether_it_hears_us() {
             _ => None,
         })
         .collect();
-    assert_eq!(told, [true, false], "once per change");
+    assert_eq!(told, [true, false], "one fact for each change");
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn hanging_up_while_an_update_waits_for_its_turn_comes_to_rest() {
     door.ack(&update);
     door.event_of(&update, EventBody::Error { code: 491, reason: "Request Pending".into() });
     door.command(Command::Hangup { line: None }).unwrap();
-    // The harness fails where the core asks for the same moment again and again.
+    // `Door::advance` fails if the core asks for the same moment again and again.
     door.advance(12_000);
     assert_eq!(door.states(), [CallState::Idle, CallState::Idle]);
 }
@@ -262,14 +262,14 @@ fn a_volume_without_a_call_lasts_a_minute_and_one_that_is_kept_lasts() {
     assert_eq!(door.scene.volume, 30);
     assert_eq!(door.station.status().audio.volume_changed, Some(Lasting::UntilToldOtherwise));
     door.command(Command::Volume { volume: 80, keep: false }).unwrap();
-    assert_eq!(door.station.status().audio.volume_changed, None, "as configured is no change");
+    assert_eq!(door.station.status().audio.volume_changed, None, "the configured volume is not a change");
 }
 
 #[test]
 fn a_mute_of_a_rule_ends_with_the_call() {
     let mut door = Door::online(&format!("{BELL}[[dtmf]]\ndigits = \"12\"\nrun = {{ mute = true, volume = 10 }}\n"));
     let call = door.talking_call();
-    // The tone of the answer is heard first.
+    // Until the answer tone has been played, the volume stays up.
     door.advance(3_000);
     door.digits("12");
     assert!(!door.microphone_is_open());

@@ -1,5 +1,5 @@
-//! What must always hold at a door, checked at every step, from the outside: by what the core was told
-//! and what it asked for.
+//! What must always hold at a door. It is checked at every step, and from the outside: from the inputs of the core and
+//! its effects.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,21 +7,20 @@ use callbox::config::Sound;
 use callbox::core::*;
 use callbox::signaling::*;
 
-/// Output 0 of the configuration.
+/// The index of the output "strike" in the configuration.
 pub const STRIKE: usize = 0;
-/// Output 1.
+/// The index of the output "lamp".
 const LAMP: usize = 1;
 pub const MAX_ON_MS: u64 = 8_000;
 const SIGN_MS: u64 = 2_000;
-/// `press_max_age_s`, and the time that a line, an offer and a slow network take.
+/// `press_max_age_s` plus the time that a line, an offer and a slow network may take.
 const PRESS_IS_OLD_MS: u64 = 15_000;
-/// A tick that comes at its deadline ends a state; this much is rounding.
+/// A state ends at the tick of its deadline. This allows for rounding.
 const SLACK_MS: u64 = 1_000;
 
-/// Something that must never be.
+/// Something that must never happen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// Which rule.
     pub rule: &'static str,
     pub what: String,
 }
@@ -30,47 +29,47 @@ pub struct Violation {
 struct Known {
     state: CallState,
     since: u64,
-    /// Since dialing began.
+    /// When dialling began.
     begun: u64,
 }
 
-/// Everything that is known of one life of the station.
+/// Everything that is known about the station since its process started.
 #[derive(Debug)]
 pub struct Checks {
-    /// Calls of one press that may ring at a time.
+    /// How many calls of one press may ring at a time.
     width: usize,
     lines: usize,
     pub violation: Option<Violation>,
     press_at: Option<u64>,
-    /// The press that the next call is for, until it is made.
+    /// When the press was made that the next call is for; taken when that call is made.
     wished_at: Option<u64>,
-    /// Media proof has said that it calls once more.
+    /// Media liveness has announced that it redials.
     redial_announced: bool,
     local: Option<LocalTime>,
-    /// Whom a press is for first, by the hour at which it was made.
+    /// The number that a press must call first, by the hour at which it was made.
     first_number: Option<&'static str>,
-    /// The door's rules have hours.
+    /// Whether the door's rules have `hours`.
     hours: bool,
     live_outgoing: BTreeSet<CallId>,
-    /// Made by the process before this one.
+    /// Calls that the previous process made.
     restored_outgoing: BTreeSet<CallId>,
     answered: bool,
     redials: u32,
     calls: BTreeMap<CallId, Known>,
     last_digit: BTreeMap<CallId, u64>,
-    /// Whose sound a peer connection carries.
+    /// The call that each peer connection belongs to.
     bound: BTreeMap<u32, CallId>,
-    /// Calls that the station was told to be up.
+    /// Calls of which the station was told that they are up.
     told_up: BTreeSet<CallId>,
     callers: BTreeMap<CallId, String>,
-    /// Calls that the server has told the station to know: candidates may go out.
+    /// Calls of which the station knows that the server has them: candidates may be sent.
     known_to_server: BTreeSet<CallId>,
     line_calls: BTreeMap<u32, CallId>,
     transactions: BTreeMap<TransactionId, CallId>,
     typed: BTreeMap<u32, Vec<(char, u64)>>,
     digit_now: Option<u32>,
     strike_on_since: Option<u64>,
-    /// There is a sound card.
+    /// Whether there is a sound card.
     card: bool,
     lamp: Drive,
 }
@@ -113,13 +112,13 @@ impl Checks {
         }
     }
 
-    /// The process died: what the kernel puts to rest is at rest, and what it knew is gone.
+    /// The process died: its outputs are at rest, and what it knew is lost.
     pub fn died(&mut self) {
         let callers = std::mem::take(&mut self.callers);
         *self = Self { callers, violation: self.violation.take(), ..Self::new(self.width, self.hours) };
     }
 
-    /// Before the station is given an input.
+    /// To be called before the station gets an input.
     pub fn input(&mut self, now: u64, local: Option<LocalTime>, input: &Input) {
         self.local = local;
         self.digit_now = None;
@@ -187,10 +186,10 @@ impl Checks {
         }
     }
 
-    /// What the station asked for.
+    /// To be called with each effect of the station.
     pub fn effect(&mut self, now: u64, effect: &Effect) {
         match effect {
-            // A sound is no sign where there is no card; what it says must be about the press.
+            // A sound is a sign only if there is a sound card, and only if it is about the press.
             Effect::Play { sound: Sound::Connecting | Sound::Busy | Sound::NoConnection, .. } if self.card => {
                 self.press_at = None;
             }
@@ -243,17 +242,17 @@ impl Checks {
         }
     }
 
-    /// Rule 1.
+    /// Rule 1: one press, one call, and no call for an old press.
     fn dials(&mut self, now: u64, call_id: &CallId) {
         if !self.live_outgoing.insert(call_id.clone()) {
-            // Sent again, since the first went down with its socket.
+            // It is sent again because the first one was lost with its socket.
             return;
         }
         let redial = std::mem::take(&mut self.redial_announced);
         if !redial && self.wished_at.take().is_some_and(|at| now > at + PRESS_IS_OLD_MS) {
             return self.fail("no ghosts", "a press is dialled long after it was made");
         }
-        // A call of the life before this one is up as well.
+        // A call that the previous process made is up as well.
         let live: Vec<&CallId> = self.live_outgoing.iter().chain(&self.restored_outgoing).collect();
         if live.len() > self.width {
             return self.fail("one press, one call", format!("calls up at a time: {live:?}"));
@@ -271,7 +270,7 @@ impl Checks {
         let Some(media) = jsep.sdp.split('.').nth(1).and_then(|media| media.parse().ok()) else {
             return self.fail("protocol", format!("sent a description that is not ours: {}", jsep.sdp));
         };
-        // A call that is dialled again on another line keeps its peer connection and has a new id.
+        // A call that is dialled again on another line keeps its peer connection and gets a new id.
         let before = self.bound.insert(media, call_id.clone());
         let shared = before.as_ref().is_some_and(|before| before != call_id && self.is_alive(before));
         if shared {
@@ -285,7 +284,7 @@ impl Checks {
             .is_some_and(|call| !matches!(call.state, CallState::Idle | CallState::Ending | CallState::Dialing))
     }
 
-    /// Rule 2.
+    /// Rule 2: the microphone is open only in calls that are up, and only for people whom a rule admits.
     fn scene(&mut self, scene: &Scene) {
         let mut unbound = 0;
         for call in scene.calls.iter().filter(|call| call.microphone) {
@@ -301,12 +300,12 @@ impl Checks {
                 self.fail("microphone", what);
             }
         }
-        // A new peer connection of a call that is up, after a restart or for its repair, is not described yet.
+        // After a restart or for a repair, a call that is up has a new peer connection without a description yet.
         let described: BTreeSet<&CallId> =
             scene.calls.iter().filter_map(|call| self.bound.get(&call.media.0)).collect();
         let replaced = self.told_up.iter().filter(|call| !described.contains(call)).count();
         if unbound > replaced {
-            let what = format!("open for {unbound} calls that nobody described, {replaced} may be");
+            let what = format!("open for {unbound} calls without a description, {replaced} are allowed");
             self.fail("microphone", what);
         }
         if scene.calls.len() > self.lines {
@@ -314,7 +313,7 @@ impl Checks {
         }
     }
 
-    /// Rule 3.
+    /// Rule 3: the relay goes on only after the right code, and never stays on for longer than `MAX_ON_MS`.
     fn strike(&mut self, now: u64, drive: Drive) {
         if drive != Drive::On {
             self.check_strike(now);
@@ -331,7 +330,7 @@ impl Checks {
             admitted && code
         });
         if !asked {
-            self.fail("relay", "turned on though nobody who may has entered the code");
+            self.fail("relay", "turned on, but nobody who may use the code has entered it");
         }
     }
 
@@ -346,7 +345,7 @@ impl Checks {
             Fact::Press { .. } => {
                 self.press_at.get_or_insert(now);
                 if self.live_outgoing.is_empty() {
-                    // While a call still ends its list may go on: then this press is of that wish.
+                    // While a call is still ending, its list may go on: then this press belongs to that call.
                     let new = self.calls.is_empty();
                     self.wished_at = new.then_some(now);
                     let by_day = self.local.is_some_and(|local| (480..1200).contains(&local.minute_of_day));
@@ -359,7 +358,7 @@ impl Checks {
             Fact::Repair { step: RepairStep::Redial, .. } => self.redial_announced = true,
             Fact::Call { call_id, state, direction, .. } => {
                 let call_id = CallId(call_id.clone());
-                // One that a process before this one has made is of another press.
+                // A call that the previous process made belongs to another press.
                 let own = *direction == Direction::Outgoing && self.live_outgoing.contains(&call_id);
                 if own && matches!(state, CallState::Established) {
                     self.answered = true;
@@ -402,10 +401,10 @@ impl Checks {
         }
     }
 
-    /// What needs no change to be wrong.
+    /// Checks what time alone can break; to be called after every input.
     pub fn after_step(&mut self, now: u64) {
-        // Where nothing can be heard the lamp tells: it blinks for a call that goes out, is lit in one, and
-        // has its own pattern while no call can go out.
+        // Without a card the lamp is the sign: it blinks while the station calls, is on during a call, and
+        // shows its fault pattern while no call can be made.
         if !self.card && self.lamp != Drive::Off {
             self.press_at = None;
         }
@@ -415,7 +414,7 @@ impl Checks {
         self.check_strike(now);
     }
 
-    /// Looks at every call, now and then.
+    /// Checks every call; to be called at regular intervals.
     pub fn sweep(&mut self, now: u64) {
         let calls: Vec<CallId> = self.calls.keys().cloned().collect();
         for call_id in &calls {
@@ -424,7 +423,7 @@ impl Checks {
         if self.calls.len() > self.lines {
             self.fail("deadlines", format!("{} calls on {} lines", self.calls.len(), self.lines));
         }
-        // What is over is of no interest any more: a month must fit in memory.
+        // What is over is dropped, so that a month fits in memory.
         if calls.is_empty() {
             self.bound.clear();
             self.told_up.clear();
@@ -436,7 +435,7 @@ impl Checks {
         }
     }
 
-    /// Calls of the station, for the comparison with the server's.
+    /// The station's calls, to be compared with the server's.
     pub fn call_ids(&self) -> BTreeSet<CallId> {
         self.calls.keys().cloned().collect()
     }

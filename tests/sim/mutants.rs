@@ -1,7 +1,7 @@
 //! Ten deliberate bugs in the core, each of which the simulator must find: `make mutants`,
 //! or one of them with `MUTANT="dead link"`.
 //!
-//! Each is a change of one line in a copy of the sources, built and run like the real ones.
+//! Each is a change in one place of a copy of the sources, which is built and run like the original.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -65,10 +65,10 @@ const MUTANTS: [(&str, &str, &str, &str); 10] = [
     ),
 ];
 
-/// A copy of everything that the simulator is built from.
+/// Copies everything that the simulator is built from.
 fn copy(to: &Path) {
     let from = Path::new(env!("CARGO_MANIFEST_DIR"));
-    // Cargo wants to see every test that its manifest names.
+    // Cargo refuses a manifest if a test that it names is missing.
     let tests = ["cards", "commands", "connection", "fuzz", "media", "network", "realtime", "sandbox", "sim"]
         .map(|test| format!("tests/{test}"));
     let parts = ["Cargo.toml", "Cargo.lock", "src"].map(str::to_owned).into_iter().chain(tests);
@@ -96,7 +96,7 @@ fn each_of_ten_deliberate_bugs_is_found() {
         copy(&folder);
         let path = folder.join("src").join(file);
         let text = std::fs::read_to_string(&path).unwrap();
-        assert_eq!(text.matches(original).count(), 1, "{file} no longer has, once: {original}");
+        assert_eq!(text.matches(original).count(), 1, "{file} must contain this exactly once: {original}");
         std::fs::write(&path, text.replace(original, mutated)).unwrap();
         let output = Command::new(std::env::var("CARGO").unwrap_or("cargo".into()))
             .args(["test", "--quiet", "--no-default-features", "--profile", "sim", "--test", "sim", "nothing"])

@@ -7,68 +7,74 @@ use callbox::core::Random;
 /// 30 days.
 pub const MONTH_MS: u64 = 30 * DAY_MS;
 const DAY_MS: u64 = 86_400_000;
-/// Presses, calls and faults in a day, at most.
+/// The largest number of presses, calls and faults in a day.
 const EVENTS_PER_DAY: u64 = 62;
 
 /// One thing that the world does.
 #[derive(Debug, Clone)]
 pub enum Stimulus {
-    /// A visitor presses the bell; contacts bounce.
-    Press { bounces: u64, held_ms: u64 },
+    /// A visitor presses the bell, whose contacts bounce.
+    Press {
+        bounces: u64,
+        held_ms: u64,
+    },
     /// Somebody calls the door.
-    Call { from: &'static str, gives_up_ms: u64, offerless: bool },
-    /// Something breaks.
+    Call {
+        from: &'static str,
+        gives_up_ms: u64,
+        offerless: bool,
+    },
     Fault(Fault),
 }
 
-/// What breaks. Times are how long it lasts.
+/// What breaks. `ms` is how long it lasts.
 #[derive(Debug, Clone)]
 pub enum Fault {
-    /// The socket is reset, both sides know.
+    /// The socket is reset, and both sides notice.
     Reset,
-    /// The connection is dead and nobody knows: a NAT forgot it.
+    /// The connection is dead and nobody notices: a NAT has forgotten it.
     SilentLoss,
-    /// No network, with the machine's address gone or kept.
+    /// There is no network; the machine loses its address or keeps it.
     Outage { ms: u64, address_goes: bool },
-    /// Everything is late.
+    /// Every message is late.
     Delay { ms: u64, by_ms: u64 },
-    /// Messages come twice.
+    /// Messages of the server arrive twice.
     Duplicates { ms: u64 },
     /// Messages of the server get lost.
     Drops { ms: u64 },
-    /// Requests are carried out, and their responses get lost.
+    /// Requests are carried out, but their `ack` gets lost.
     LostAcks { ms: u64 },
-    /// Responses come after their time-out.
+    /// Responses arrive after the time-out.
     LateResponses { ms: u64 },
-    /// Frames that are nothing.
+    /// Frames arrive that are not messages.
     Garbage { ms: u64 },
     /// The server closes with this code.
     Close(u16),
-    /// The server is away, and forgets its calls or not.
+    /// The server goes down and comes back; it forgets its calls or keeps them.
     ServerRestart { ms: u64, forgets: bool, retry_after_s: Option<u64>, code: u16 },
-    /// Another client takes the session.
+    /// Another client takes the session over; if it `fights`, it takes it back again.
     Takeover { ms: u64, fights: bool },
-    /// The token is dead for this long, or until it is renewed.
+    /// The token is refused for this time, or until it is renewed.
     TokenExpires { ms: u64 },
     /// The account is not registered.
     Unregistered { ms: u64 },
     /// The media path is dead.
     MediaDead { ms: u64 },
-    /// The far end's and our ways differ: media events come at other times than those of the socket.
+    /// Media and signaling take different ways: media events arrive late compared with those of the socket.
     MediaLate { ms: u64 },
-    /// `call_id` null in the lines of the next handshake.
+    /// Idle lines of the next handshake are objects whose `call_id` is null.
     NullCallIds,
     /// The sound card is gone.
     NoCard { ms: u64 },
     /// The audio thread stands still.
     CardStalls { ms: u64 },
-    /// The wall clock is lost, and certificates seem to be of the future, or not.
+    /// The wall clock is not set. With `certificates`, those of the server seem to be not yet valid.
     ClockLost { ms: u64, certificates: bool },
-    /// The wall clock jumps by so many minutes.
+    /// The wall clock is wrong by this number of minutes.
     ClockJumps { ms: u64, minutes: u64 },
-    /// The button is held down by a leaf.
+    /// The button is stuck.
     StuckButton { ms: u64 },
-    /// The process dies, with the power or without.
+    /// The process dies, alone or because the power fails.
     Crash { ms: u64, power: bool },
 }
 
@@ -93,7 +99,7 @@ pub fn month(seed: u64) -> Vec<Planned> {
                 continue;
             }
             plan.push(Planned { at_ms, seed: event_seed, what: Stimulus::Fault(fault(&mut random)) });
-            // Trouble is worth something only where somebody is at the door.
+            // A fault tests little unless somebody is at the door.
             for _ in 0..random.below(3) {
                 let at_ms = (at_ms + between(&mut random, 0, 60_000)).saturating_sub(25_000);
                 let seed = random.next_u64();

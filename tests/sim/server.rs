@@ -1,5 +1,5 @@
-//! The simulated server: a state machine by `protocol.md`, written from its text and not from the
-//! station's. It knows legs where the station knows calls.
+//! The simulated server: a state machine, written from the text of docs/protocol.md and not from the station's code.
+//! It has legs where the station has calls.
 
 use std::collections::VecDeque;
 
@@ -8,7 +8,7 @@ use callbox::signaling::*;
 
 use crate::plan::between;
 
-/// Silence in which nothing is wrong: 5 min, as production servers have it.
+/// The keepalive interval that it asks for: 5 min, as production servers do.
 pub const KEEPALIVE_MS: u64 = 300_000;
 const LINES: usize = 2;
 
@@ -16,26 +16,26 @@ const LINES: usize = 2;
 #[derive(Debug, Default)]
 pub struct Line {
     pub leg: Option<Leg>,
-    /// The media server cleans up: a new call is answered with 490.
+    /// Until then the media server cleans up, and a new call is refused with 490.
     cleaning_until: u64,
 }
 
-/// One call as the server sees it.
+/// A call as the server sees it.
 #[derive(Debug)]
 pub struct Leg {
     pub serial: u64,
     pub call_id: CallId,
-    /// The far end.
+    /// The number of the far end.
     pub number: String,
     pub state: LegState,
     /// Newest first.
     log: Vec<CallLogEntry>,
     transaction: Option<TransactionId>,
-    /// The station's description that counts: peer connection and number of its offer or answer.
+    /// The newest description of the station; it names the peer connection and counts its offers and answers.
     pub description: Option<String>,
     pub station_holds: bool,
     pub far_end_holds: bool,
-    /// A re-INVITE of the far end waits for the station's answer until then; ours meets it.
+    /// Until then a re-INVITE of the far end waits for the station's answer, and an update of the station meets it.
     offered_until: u64,
     pub muted: bool,
     answers_offerless: bool,
@@ -43,11 +43,10 @@ pub struct Leg {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LegState {
-    /// INVITE is out, or rings at the far end.
+    /// The INVITE was sent, and perhaps the far end rings.
     Calling,
-    /// Rings at the station.
+    /// The station rings.
     Inviting,
-    /// Up.
     Up,
 }
 
@@ -63,11 +62,11 @@ pub enum Doing {
     Say(ServerMessage),
     Close(u16),
     Timer(u64, Timer),
-    /// Media of this leg can flow from now on.
+    /// The media of this leg can flow from now on.
     Media(u64),
-    /// The leg is over; its peer connection hears nothing any more.
+    /// The leg is over, and its peer connection receives nothing any more.
     MediaEnds(String),
-    /// Keys of the far end.
+    /// The far end presses these keys.
     Keys(u64, String),
 }
 
@@ -91,9 +90,9 @@ pub struct Server {
     pub registered: bool,
     pub acts: VecDeque<Act>,
     next_serial: u64,
-    /// Which is on the wire: the station must not be told of a call by an older connection.
+    /// Idle lines of the next `state` are objects with a null `call_id`, once.
     pub null_call_ids: bool,
-    /// Requests that the protocol forbids, found.
+    /// What the station did against the protocol.
     pub complaint: Option<String>,
 }
 
@@ -180,7 +179,7 @@ impl Server {
         self.say(0, ServerMessage::Event(Box::new(Event { transaction: None, line: None, call_id: None, body })));
     }
 
-    /// A restart without memory.
+    /// The server restarts and has forgotten its calls.
     pub fn forget(&mut self) {
         for line in 0..self.lines.len() {
             if let Some(leg) = self.lines[line].leg.take() {
@@ -253,7 +252,7 @@ impl Server {
             body => {
                 let Some(call_id) = call_id else { return self.refuse(&answer, 456) };
                 if self.leg_of(line, &call_id).is_none() {
-                    // A request that crosses the end of its call: an error, or the socket is closed.
+                    // The request crosses the end of its call: an error, or the socket is closed.
                     return if random.below(4) == 0 {
                         self.act(0, Doing::Close(4610))
                     } else {
@@ -273,7 +272,7 @@ impl Server {
         self.say(0, answer.response(ResponseBody::Error { code, reason: "refused".into() }));
     }
 
-    /// An event of a request: in one case of five it overtakes the `ack`.
+    /// An `ack` and an event of its request. In one case of five the event overtakes the `ack`.
     fn ack_and_event(&mut self, answer: &Answerer, call_id: &CallId, body: EventBody, random: &mut Random) {
         let overtakes = random.below(5) == 0;
         if !overtakes {
@@ -390,12 +389,12 @@ impl Server {
                 self.ack_and_event(&answer, &call_id, EventBody::Declining { code: 486, refer_id: None }, random);
                 self.end(now, line, 486, "declined", random);
             }
-            // Silently ignored, as Janus does.
+            // Acknowledged and otherwise ignored, as Janus does.
             (RequestBody::Decline { .. }, _) | (RequestBody::Hangup {}, LegState::Inviting) => self.ack(&answer, 0),
             (RequestBody::Hangup {}, state) => {
                 self.ack_and_event(&answer, &call_id, EventBody::Hangingup { code: None }, random);
-                let (code, words) = if state == LegState::Up { (200, "to BYE") } else { (487, "cancelled") };
-                self.end(now, line, code, words, random);
+                let (code, message) = if state == LegState::Up { (200, "to BYE") } else { (487, "cancelled") };
+                self.end(now, line, code, message, random);
             }
             (RequestBody::Hold { .. }, LegState::Up) => {
                 leg.station_holds = true;
@@ -432,7 +431,7 @@ impl Server {
         }
     }
 
-    /// The leg is up: media, and what people do in a talk.
+    /// The leg is up: media flow, and the far end does what people do in a talk.
     fn up(&mut self, serial: u64, random: &mut Random) {
         self.act(between(random, 20, 200), Doing::Media(serial));
         let talk = between(random, 2_000, 150_000);
@@ -462,9 +461,9 @@ impl Server {
         }
     }
 
-    fn end(&mut self, now: u64, line: usize, code: i64, words: &str, random: &mut Random) {
+    fn end(&mut self, now: u64, line: usize, code: i64, message: &str, random: &mut Random) {
         let Some(leg) = self.lines.get_mut(line).and_then(|line| line.leg.take()) else { return };
-        let body = EventBody::Hangup { code, reason: words.into() };
+        let body = EventBody::Hangup { code, reason: message.into() };
         let line_number = number(line);
         let event =
             Event { transaction: leg.transaction.clone(), line: line_number, call_id: Some(leg.call_id.clone()), body };
@@ -531,7 +530,7 @@ impl Server {
     }
 }
 
-/// To whom a response goes.
+/// Where a response goes.
 struct Answerer {
     transaction: TransactionId,
     line: usize,

@@ -1,4 +1,4 @@
-//! Runs months, and tells a failing one in its shortest form.
+//! Runs months, and reports a failing one in its shortest form.
 
 use std::sync::Arc;
 
@@ -51,10 +51,10 @@ from = ["100"]
 run = { output = "strike", pulse_ms = 9000 }
 "#;
 
-/// Lines that are shown of it.
+/// The number of lines that a report shows of the story.
 const STORY_TAIL: usize = 60;
 
-/// What a door is configured as; every month takes the next.
+/// How a door is configured. Every month takes the next door.
 struct Door {
     config: Arc<Config>,
     width: usize,
@@ -108,7 +108,7 @@ impl Months {
         callbox::core::Random::new(self.seed ^ index.wrapping_mul(0x9E37_79B9_7F4A_7C15)).next_u64()
     }
 
-    /// Runs a month; `tell` keeps its story.
+    /// Runs a month; its story is kept if `tell` is set.
     pub fn run(&self, index: u64, tell: bool) -> Outcome {
         self.run_plan(index, month(self.seed_of(index)), tell)
     }
@@ -116,7 +116,7 @@ impl Months {
     fn run_plan(&self, index: u64, plan: Vec<Planned>, tell: bool) -> Outcome {
         let door = &self.doors[usize::try_from(index).unwrap_or(0) % self.doors.len()];
         let mut world = World::new(Arc::clone(&door.config), door.width, self.seed_of(index), plan, tell);
-        // The last fault has its time to heal.
+        // Leaves half an hour for the recovery from the last fault.
         let violation = world.run(MONTH_MS + 1_800_000);
         Outcome { violation, figures: world.figures, story: world.story().to_vec(), hash: world.hash() }
     }
@@ -149,13 +149,13 @@ impl Months {
     /// What a person needs to understand a failing month.
     pub fn report(&self, index: u64) -> String {
         let whole = self.run(index, false);
-        let Some(violation) = whole.violation else { return "it does not fail".into() };
+        let Some(violation) = whole.violation else { return "this month breaks no rule".into() };
         let plan = self.shortest(index, violation.rule);
         let told = self.run_plan(index, plan.clone(), true);
         let what = told.violation.unwrap_or(violation);
         let stimuli: Vec<String> =
             plan.iter().map(|planned| format!("  {:>11} ms  {:?}", planned.at_ms, planned.what)).collect();
-        // Keepalives and the warm offer fill every idle stretch.
+        // Keepalives and the warm peer connection would fill every idle stretch.
         let idle = [
             "Keepalive",
             "LocalCandidate",
@@ -171,7 +171,7 @@ impl Months {
             told.story.iter().map(String::as_str).filter(|line| !idle.iter().any(|word| line.contains(word))).collect();
         let tail = told_lines.len().saturating_sub(STORY_TAIL);
         format!(
-            "\nBROKEN: {}: {}\n\nWhat it takes ({} of a month's stimuli):\n{}\n\nThe story's end:\n{}\n\nAgain, under a debugger: SEED={} MONTH={index} make sim\n",
+            "\nBROKEN: {}: {}\n\nThe stimuli that are needed ({} of the month's):\n{}\n\nThe end of the story:\n{}\n\nTo run it again, for example under a debugger: SEED={} MONTH={index} make sim\n",
             what.rule,
             what.what,
             plan.len(),

@@ -15,47 +15,48 @@ use crate::checks::{Checks, Violation};
 use crate::plan::{Fault, Planned, Stimulus, between};
 use crate::server::{Doing, KEEPALIVE_MS, LegState, Server, Timer};
 
-/// After the last fault the station is well again within this time.
+/// The station must have recovered this long after the last fault.
 const WELL_AGAIN_MS: u64 = 90_000;
 /// An outage that TCP survives.
 const TCP_PATIENCE_MS: u64 = 15_000;
-/// The slow retry, at most.
+/// The longest wait of the slow retry.
 const SLOW_RETRY_MS: u64 = 360_000;
-/// How long another client is left alone, at most, that has the session, or that took it.
+/// The longest wait while another client holds the session; `AFTER_TAKEOVER_MS` is the wait after one took it over.
 const LET_BE_MS: u64 = 36_000;
 const AFTER_TAKEOVER_MS: u64 = 60_000;
-/// So that not all stations of a server come back in the same second: this, or a quarter of the wait.
+/// What a station adds to a `Retry-After`, so that not all of them come back in the same second: at most this, or a
+/// quarter of the wait if that is longer.
 const RETRY_AFTER_SPREAD_MS: u64 = 5_000;
-/// To connect and to shake hands.
+/// The time that connecting and the handshake take.
 const SLACK_MS: u64 = 2_000;
-/// What stands still for longer is not covered up.
+/// The watchdog must not be fed if something stands still for longer.
 const WATCHDOG_PATIENCE_MS: u64 = 10_000;
-/// So many ticks at one moment are work; more are a core that never comes to rest.
+/// More ticks than this at one moment mean a core that never comes to rest.
 const TICKS_AT_ONCE: u32 = 10;
-/// A handshake with two lines asks for about half as much.
+/// A handshake with two lines causes about half as many.
 const EFFECTS_OF_ONE_INPUT: usize = 64;
-/// Lines of the story that are kept.
+/// At least this number of lines of the story is kept.
 const STORY_LINES: usize = 400;
 
-/// What happens next.
+/// What happens next. The station's life is the number of its process, counted from 1.
 #[derive(Debug)]
 enum Happening {
     Stimulus(usize),
-    /// To the station of this life, from this socket.
+    /// An event for the station: its life, its socket.
     Socket(u32, u32, SocketEvent),
     ToServer(u32, ClientMessage),
     Server(Doing),
-    /// To the station of this life.
+    /// An input for the station of this life.
     Input(u32, Input),
-    /// The peer connection tries to find the far end.
+    /// A peer connection tries to reach the far end: the station's life, the peer connection, earlier tries.
     TryMedia(u32, u32, u32),
-    /// Nothing has come for 2 s.
+    /// Nothing has arrived for 2 s: the station's life, the peer connection, its `lost` at that time.
     MediaLost(u32, u32, u64),
     Sound(u32, u32),
     FaultEnds(u64),
     WellAgain(u64),
     MustAnswer(u64, u64),
-    /// A press on a button that was at rest is one press, however it bounced.
+    /// A press on a button that was at rest must have counted as one press, however much it bounced.
     PressCounted {
         life: u32,
         before: u64,
@@ -91,11 +92,11 @@ impl Ord for Queued {
 /// A peer connection of the station.
 #[derive(Debug, Default)]
 struct Peer {
-    /// Offers and answers made; the newest counts.
+    /// The number of offers and answers that it made; the newest is valid.
     descriptions: u32,
     ours: String,
     theirs: bool,
-    /// The network's addresses at the newest description.
+    /// `World::addresses` at the newest description.
     addresses: u64,
     connected: bool,
     lost: u64,
@@ -107,13 +108,13 @@ struct Peer {
 #[derive(Debug)]
 struct Wire {
     number: u32,
-    /// Nothing gets through, and nobody is told.
+    /// Nothing gets through, and neither side is told.
     dead: bool,
     down_at: u64,
     up_at: u64,
 }
 
-/// Troubles that last, until when.
+/// Troubles, each with the time at which it ends.
 #[derive(Debug, Default)]
 struct Troubles {
     no_network: u64,
@@ -131,7 +132,7 @@ struct Troubles {
     no_media: u64,
     media_late: u64,
     clock_lost: u64,
-    /// Until when, and by how many minutes.
+    /// The end, and by how many minutes the clock is wrong.
     clock_jumped: (u64, u64),
     certificate_of_the_future: bool,
 }
@@ -178,12 +179,12 @@ pub struct World {
     troubles: Troubles,
     faults: u64,
     fault_ends: u64,
-    /// The server has asked the station to come back no sooner.
+    /// Until then the server has asked the station to wait.
     wait_ends: u64,
     state: SessionState,
     pub checks: Checks,
     pub figures: Figures,
-    /// Stimuli at the button so far.
+    /// How often somebody or something has pressed the button so far.
     hands: u64,
     button_down_until: u64,
     story: Option<Vec<String>>,
@@ -244,7 +245,7 @@ impl World {
                 break;
             }
             if deadline <= next {
-                // A deadline in the past would make the world stand still.
+                // A deadline in the past must not turn the time back.
                 self.now = self.now.max(deadline);
                 self.feed(Input::Tick);
                 ticks = if deadline <= ticked_at { ticks + 1 } else { 0 };
@@ -264,7 +265,7 @@ impl World {
         self.checks.violation.clone()
     }
 
-    /// The newest lines of what happened.
+    /// The newest lines of the story.
     pub fn story(&self) -> &[String] {
         self.story.as_deref().unwrap_or_default()
     }
@@ -273,7 +274,7 @@ impl World {
         let at = self.now;
         if let Some(story) = &mut self.story {
             let line = line();
-            // Every line counts, those too that are not kept.
+            // The hash covers every line, also those that are not kept.
             (at, &line).hash(&mut self.hash);
             if story.len() >= STORY_LINES * 2 {
                 story.drain(..STORY_LINES);
@@ -284,7 +285,7 @@ impl World {
         }
     }
 
-    /// Of everything that was told, to the last byte.
+    /// The hash of the whole story, also of lines that are not kept.
     pub fn hash(&self) -> u64 {
         self.hash.finish()
     }
@@ -339,7 +340,7 @@ impl World {
         if power {
             self.memory = Memory::default();
         }
-        // With the power the network card goes too: nobody tells the server.
+        // If the power fails, the network card is off too: nobody tells the server.
         if !power && self.wire.take().is_some_and(|wire| Some(wire.number) == self.held) {
             self.held = None;
         }
@@ -380,7 +381,7 @@ impl World {
                 let what = format!("{transactions} transactions, {delayed} delayed, {hunts} hunts, {effects} effects");
                 self.checks.fail("bounds", what);
             }
-            // Rule 6: a session that lives has something ahead of it, and does what is due.
+            // Rule 6: the session always has something due, and does it in time.
             if !station.session_due().is_some_and(|due| due.0 + 1_000 >= self.now) {
                 self.checks.fail("watchdog", format!("the session stands still: due {:?}", station.session_due()));
             }
@@ -428,9 +429,9 @@ impl World {
         let latency = between(&mut self.random, 10, 120);
         let no_network = self.now < self.troubles.no_network;
         let fail = |kind, after: u64, retry_after: Option<u64>| {
-            let words = "no".to_owned();
+            let message = "no".to_owned();
             let retry_after = retry_after.map(Duration::from_secs);
-            (after, SocketEvent::Failed(ConnectFailure { kind, words, retry_after }))
+            (after, SocketEvent::Failed(ConnectFailure { kind, message, retry_after }))
         };
         let failure = if no_network {
             let after = if self.address.is_unspecified() { 1 } else { 8_000 };
@@ -474,7 +475,7 @@ impl World {
         self.say_after(latency + 5, state);
     }
 
-    /// The station closes its socket; the server learns it where the network lets it.
+    /// The station closes its socket. The server notices if the network works.
     fn hang_up_socket(&mut self) {
         if let Some(wire) = self.wire.take()
             && self.held == Some(wire.number)
@@ -502,7 +503,7 @@ impl World {
         if self.now < until { between(&mut self.random, 0, by) } else { 0 }
     }
 
-    /// To the station, in order, as far as the network lets it.
+    /// Sends a message to the station, in order, as far as the network delivers it.
     fn say_after(&mut self, ms: u64, message: ServerMessage) {
         let Some(number) = self.held else { return };
         let registration =
@@ -541,7 +542,7 @@ impl World {
         self.at(at, Happening::Socket(life, number, SocketEvent::Message(Box::new(message))));
     }
 
-    /// The server, or the network, ends the connection.
+    /// The server or the network closes the connection.
     fn close_wire(&mut self, ms: u64, code: u16) {
         let life = self.life;
         let Some(wire) = &self.wire else { return };
@@ -554,7 +555,7 @@ impl World {
         }
         let back = self.troubles.no_network;
         if back > self.now + TCP_PATIENCE_MS {
-            // Nobody tells the station: a keepalive will.
+            // The station is not told; a keepalive reveals it later.
             self.fault_now(back - self.now + KEEPALIVE_MS + 10_000);
             if let Some(wire) = &mut self.wire {
                 wire.dead = true;
@@ -620,10 +621,10 @@ impl World {
     }
 
     fn media_after(&mut self, ms: u64, media: u32, event: MediaEvent) {
-        // Media and socket have ways of their own.
+        // Media take another way than the socket.
         let late = if self.now < self.troubles.media_late { between(&mut self.random, 0, 1_500) } else { 0 };
         let at = self.now + ms + late;
-        // What one peer connection tells keeps its order.
+        // The events of one peer connection keep their order.
         let at = self.peers.get_mut(&media).map_or(at, |peer| {
             peer.told_at = peer.told_at.max(at);
             peer.told_at
@@ -734,9 +735,9 @@ impl World {
             }
             Happening::PressCounted { life, before, hands } => {
                 let told = self.figures.presses - before;
-                // Another hand may have come in between.
+                // Another press may have come in between.
                 if life == self.life && self.station.is_some() && (told == 0 || (hands == self.hands && told != 1)) {
-                    self.checks.fail("one press, one call", format!("a press was told {told} times"));
+                    self.checks.fail("one press, one call", format!("one press was reported {told} times"));
                 }
             }
             Happening::Restart(power) => {
@@ -858,7 +859,7 @@ impl World {
         self.serve();
     }
 
-    /// A fault that lasts so long from now on.
+    /// A fault begins that lasts this long.
     fn fault_now(&mut self, ms: u64) {
         self.faults += 1;
         self.figures.faults += 1;
@@ -868,12 +869,12 @@ impl World {
         self.at(at, Happening::FaultEnds(fault));
     }
 
-    /// The server's last word, which arrives at this time, asks for a wait.
+    /// A message of the server, which arrives at `at`, asks the station to wait.
     fn asked_to_wait(&mut self, at: u64, ms: u64) {
         self.wait_ends = self.wait_ends.max(at + ms + SLACK_MS);
     }
 
-    /// When everything must be well again.
+    /// When the station must have recovered.
     fn well_by(&self) -> u64 {
         self.wait_ends.max(self.fault_ends + WELL_AGAIN_MS)
     }
@@ -887,7 +888,7 @@ impl World {
                 self.close_wire(1, 1006);
             }
             Fault::SilentLoss => {
-                // It ends when a keepalive has found it, at most.
+                // It ends at the latest when a keepalive has revealed it.
                 self.fault_now(KEEPALIVE_MS + 10_000);
                 if let Some(wire) = &mut self.wire {
                     wire.dead = true;
@@ -1017,7 +1018,7 @@ impl World {
         }
     }
 
-    /// Rule 6: the watchdog is fed only while everything makes progress. The loop looks every 2 s, and the
+    /// Rule 6: the watchdog is fed only while everything makes progress. The loop checks every 2 s, and the
     /// card counts a frame every 20 ms, except while it stands still.
     fn card_stalls(&mut self, ms: u64) {
         self.fault_now(ms);
@@ -1030,26 +1031,26 @@ impl World {
         for at in looks {
             let fed = watchdog.look(progress(at), soon(at), Time(at));
             let stalled_for = if frames_at(at) == frames_at(start) { at.saturating_sub(start) } else { 0 };
-            // Between the last frame and the first look that misses one there are two seconds.
+            // Up to 2 s pass between the last frame and the first check that misses one.
             if fed && stalled_for > WATCHDOG_PATIENCE_MS + 2_000 {
-                self.checks.fail("watchdog", format!("fed, though the card stands still for {stalled_for} ms"));
+                self.checks.fail("watchdog", format!("fed, but the card has stood still for {stalled_for} ms"));
             }
             if !fed && stalled_for < WATCHDOG_PATIENCE_MS {
                 self.checks.fail("watchdog", format!("not fed after {stalled_for} ms without a frame"));
             }
         }
-        // A loop that did not look has not fed either; when it looks again, it runs.
+        // A loop that stood still for a minute has not fed it either. When the loop checks again, frames decide.
         if watchdog.look(progress(end + 4_000), soon(end + 60_000), Time(end + 60_000)) {
-            self.checks.fail("watchdog", "fed, though no frame came in a minute");
+            self.checks.fail("watchdog", "fed, but no frame came for a minute");
         }
         if !watchdog.look(progress(end + 60_000), soon(end + 60_000), Time(end + 60_000)) {
-            self.checks.fail("watchdog", "not fed though everything runs");
+            self.checks.fail("watchdog", "not fed, but everything runs");
         }
     }
 
     fn fault_ends(&mut self, fault: u64) {
         if self.address.is_unspecified() && self.now >= self.troubles.no_network {
-            // Back under another address.
+            // The network is back, with another address.
             let last = u8::try_from(10 + self.addresses % 200).unwrap_or(10);
             self.address = IpAddr::from([192, 0, 2, last]);
             self.addresses += 1;
@@ -1070,7 +1071,7 @@ impl World {
         self.after(1_000, Happening::WellAgain(fault));
     }
 
-    /// Rule 5, looked at each second until it holds or the time is over.
+    /// Rule 5: the station recovers. It is checked each second until it holds or the time is over.
     fn well_again(&mut self, fault: u64) {
         if fault != self.faults {
             return;

@@ -1,4 +1,4 @@
-// The same speech through the same bad network to three stations: callbox, Chromium and baresip, each to its own kind.
+// The same speech through the same bad network, between two stations of each kind: callbox, Chromium and baresip.
 // Prints a table, and writes it as JSON. Namespaces, relay and cards in user space: see README.md here.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -22,7 +22,7 @@ const WEATHERS = [
 ];
 const MINUTES = Number(process.env.MINUTES ?? 30);
 const ONLY = process.env.WEATHER;
-/** How callbox cleans its microphone: "full" has what a door has. */
+/** `audio.echo` of callbox; "full" is what a station at a door has. */
 const ECHO = process.env.ECHO ?? 'off';
 const A = '10.78.0.1', B = '10.78.0.2';
 
@@ -32,7 +32,7 @@ const names = { a: `cbsa${process.pid}`, b: `cbsb${process.pid}` };
 const within = (side, command, args, env) => bench.start('ip', ['netns', 'exec', names[side], command, ...args], env);
 const run = (command, ...args) => execFileSync(command, args, { stdio: ['ignore', 'pipe', 'inherit'] }).toString();
 
-/** Asks a process by a line and gives its next one. */
+/** Returns a function that writes a line to a process and returns the next line of its output. */
 function asked(child) {
   const waiting = [];
   createInterface({ input: child.stdout }).on('line', (line) => waiting.shift()?.(line));
@@ -58,7 +58,7 @@ function network() {
   return (weather) => relay(JSON.stringify({ seed: SEED, ...weather }));
 }
 
-/** How long the machine itself stood since it was asked last, in ms. */
+/** Returns a function that says for how long the machine itself stood still since its last call, in ms. */
 function witness() {
   const ask = asked(bench.start('python3', [path.join(HERE, 'witness.py')]));
   return () => ask('');
@@ -77,7 +77,7 @@ async function setUp(card, order) {
   return (first - from) / RATE * 1000;
 }
 
-/** What a process and those that it has started use. */
+/** What a process and its descendants use. */
 const used = (pid) => processTree(pid).reduce((sum, one) => {
   try { return { cpu_ms: sum.cpu_ms + cpuMs(one), memory_mb: sum.memory_mb + proportionalMb(one) }; } catch { return sum; }
 }, { cpu_ms: 0, memory_mb: 0 });
@@ -87,11 +87,11 @@ function speechSamples() {
   return new Int16Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
 }
 
-/** Says the speech into one air and judges what is heard in the other; and what the speaker's process uses. */
+/** Writes the speech into one air and judges what is heard in the other. Also says what the speaking process uses. */
 async function measure(card, setWeather, weather, name, pid, [says, hears] = ['amic', 'bspk']) {
   const speech = speechSamples();
   await setWeather({});
-  // The network as it is for the last second, and for the first ones of the weather.
+  // A second of the network without weather, and two of the weather before the speech begins.
   await sleep(1000);
   await setWeather(weather);
   await sleep(2000);
@@ -172,7 +172,7 @@ async function mixed(setWeather, note) {
   await end();
 }
 
-/** Power in dB of the strongest line beside a tone and its next 10 Hz: Goertzel under a Hann window, every 5 Hz. */
+/** The strongest line more than 10 Hz beside a tone, relative to it, in dB: Goertzel with a Hann window, every 5 Hz. */
 function spurDb(samples, hertz) {
   const windowed = Float32Array.from(samples, (sample, index) => sample * (1 - Math.cos(2 * Math.PI * index / samples.length)));
   const around = Array.from({ length: 41 }, (_, index) => hertz - 2 + index / 10);
@@ -195,7 +195,8 @@ function lagMs(said, heard) {
   return best / 8;
 }
 
-/** Cards whose clocks are 200 ppm apart: the delay must stay what it was, a tone one line. Not among the usual peers: it takes its time. */
+/** Cards whose clocks are 200 ppm apart: the delay must stay the same, and a tone must stay one line. It is not among
+ * the usual peers, because it takes long. */
 async function drift() {
   const card = bench.cards('drift', { a: 100, b: -100 });
   const { stations, end } = await house(card, ['a', 'b']);
@@ -218,7 +219,7 @@ async function drift() {
       return lagMs(card.amic.read(card.amic.index(from), RATE * WINDOW_S), card.bspk.read(card.bspk.index(from), RATE * (WINDOW_S + 0.3)));
     });
     const xruns = await Promise.all(Object.values(stations).map(async (station) => (await station.status()).sound.xruns));
-    console.log(`minute ${minute}: mouth to ear ${lags.map((lag) => lag.toFixed(1)).join(' ')} ms, strongest line beside a tone ${spur.toFixed(0)} dB, ${xruns.join(' and ')} xruns; the machine stood for ${await stood()} ms`);
+    console.log(`minute ${minute}: mouth to ear ${lags.map((lag) => lag.toFixed(1)).join(' ')} ms, strongest line beside a tone ${spur.toFixed(0)} dB, ${xruns.join(' and ')} xruns; the machine stood still for ${await stood()} ms`);
     await sleep(Math.max(0, begin + (minute + 1) * 60_000 - Date.now()));
   }
   await end();
@@ -269,7 +270,7 @@ async function chromiums(setWeather, note) {
     pids[side] = pid;
     const context = await one.newContext({ permissions: ['microphone'] });
     pages[side] = await context.newPage();
-    // Microphones are given to local pages.
+    // Chromium gives the microphone to local pages.
     await pages[side].route('http://localhost/', (route) => route.fulfill({ contentType: 'text/html', body: '<title>peer</title>' }));
     await pages[side].goto('http://localhost/');
     await pages[side].evaluate(() => {
@@ -353,7 +354,7 @@ try {
   }
 } finally {
   await bench.end();
-  for (const name of Object.values(names)) try { run('ip', 'netns', 'delete', name); } catch { /* it never was */ }
+  for (const name of Object.values(names)) try { run('ip', 'netns', 'delete', name); } catch { /* it does not exist */ }
 }
 if (Object.keys(figures).length) {
   mkdirSync(ARTIFACTS, { recursive: true });

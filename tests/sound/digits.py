@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Half an hour of recorded speech has no DTMF digit in it, and digits are heard: digits.py CALLBOX.
+"""Checks that no DTMF digit is found in half an hour of recorded speech, and that digits are found: digits.py CALLBOX.
 
-The speech is what Debian's asterisk-core-sounds-en-wav brings: telephone prompts at 8 kHz, those of its own digits and
-letters among them, as they are and at four times the level.
+The speech is the telephone prompts of Debian's asterisk-core-sounds-en-wav at 8 kHz, spoken digits and letters among
+them, at their own level and at four times that level.
 """
 import array
 import math
@@ -53,7 +53,7 @@ def main(callbox):
     pause = [0] * (RATE // 10)
     found = heard(callbox, [sample for key in KEYS for sample in tones(key) + pause])
     assert found == list(KEYS), found
-    print(f"no digit in {2 * seconds / 60:.0f} minutes of speech, and every digit of its own")
+    print(f"no digit in {2 * seconds / 60:.0f} minutes of speech, and every digit is found")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""A relay in user space between two network namespaces: it carries every frame and loses and delays RTP.
+"""A relay in user space between two network namespaces: it carries every frame, but loses and delays RTP.
 
     relay.py INTERFACE_A INTERFACE_B
 
 The interfaces are the near ends of two veth pairs. Each line on standard input is the weather from then on as JSON
 (`{"seed": 1, "loss": 0.05, "jitter_ms": 40, …}`, see weather.py) for the RTP that comes in at A; what comes in at B is
-carried as it is. Answers each line with "ok", how many RTP packets the weather before had seen and lost, and the 99th
-percentile of how far the time between two of them was from 20 ms.
+carried as it is. The answer to each line is "ok", how many RTP packets were seen and lost under the weather before, and
+the 99th percentile of how far the time between two of them was from 20 ms.
 """
 import heapq
 import json
@@ -23,7 +23,7 @@ IPV4, UDP = b"\x08\x00", 17
 
 
 def rtp_sequence(frame):
-    """The number of an RTP or SRTP packet; None of RTCP, STUN and DTLS (RFC 7983)."""
+    """The sequence number of an RTP or SRTP packet; None for RTCP, STUN and DTLS (RFC 7983)."""
     if frame[12:14] != IPV4 or frame[23] != UDP:
         return None
     payload = 14 + (frame[14] & 15) * 4 + 8
@@ -65,7 +65,7 @@ def main(near, far):
                 sides[1 - index].send(frame)
                 continue
             now = time.monotonic()
-            # Not what goes a second time.
+            # Packets that are sent a second time do not count.
             if newest is None or 0 < (sequence - newest) & 0xFFFF < 0x8000:
                 intervals.append((now - last) * 1000)
                 last, newest = now, sequence
@@ -81,7 +81,7 @@ def main(near, far):
 
 
 def uneven_ms(intervals):
-    # Longer ones are silence that nobody sends.
+    # Longer intervals are silence in which nothing is sent.
     off = sorted(abs(interval - 20) for interval in intervals if interval < 50)
     return off[len(off) * 99 // 100] if off else 0.0
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Speech, and what became of it: PLCMOS (Microsoft's model for concealment), PESQ wide band (ITU-T P.862.2), delay.
+"""Makes speech, and scores what became of it: PLCMOS (Microsoft's model for concealment), PESQ wide band
+(ITU-T P.862.2), delay.
 
     score.py speech OUT.wav --seconds 24 --seed 1       # two voices at 48 kHz, RMS -26 dBFS while they talk
     score.py score REFERENCE.wav HEARD.wav              # both at 48 kHz and from the same moment on; prints JSON
@@ -17,7 +18,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "echo"))
 from echo_rig import RATE, speech, voices  # noqa: E402
 
 WINDOW = 3 * RATE
-# A delay beyond this is none.
+# The longest delay that is searched for.
 LONGEST = RATE // 2
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Once per machine: peers, speech and the models that judge it, into the environment of tests/echo.
+# Run once per machine: installs peers, speech and the models that judge it, into the environment of tests/echo.
 set -euo pipefail
 cd "$(dirname "$0")"
 ../../scripts/install-packages ethtool iproute2 baresip chromium

@@ -1,8 +1,8 @@
 """The weather of a bad network from a seed: what becomes of each packet.
 
-The same for packets in a recording (`impair`) and on a wire (relay.py): loss by Gilbert and Elliott with bursts of two
-packets on average, delays that are spread evenly over the jitter (and put packets out of order), and outages of a
-length at a regular interval.
+It is the same for packets in a recording (`impair`) and on a wire (relay.py): loss by Gilbert and Elliott with bursts of
+two packets on average, delays that are spread evenly over the jitter (and put packets out of order), and outages of a
+certain length at regular intervals.
 """
 import dataclasses
 import random
@@ -33,7 +33,7 @@ class Path:
         self.weather, self.random, self.bad = weather, random.Random(seed), False
 
     def fate(self, at_ms):
-        """How late this packet comes, in ms; None where it never does."""
+        """How late this packet arrives, in ms; None if it is lost."""
         weather = self.weather
         leave = 1 / weather.burst_packets
         enter = weather.loss * leave / (1 - weather.loss)

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""How long the machine itself stood still: for every line of input, the longest in ms by which a thread of the highest
-real-time priority was late on any processor since the line before. No program could have been on time then."""
+"""Reports how long the machine itself stood still. For every line of input it prints by how many ms a thread of the
+highest real-time priority was late, at worst, on any processor since the line before. No program could have been on
+time then."""
 import os
 import sys
 import threading

@@ -5,7 +5,7 @@ mod trial;
 
 use super::client::{self, Daemon};
 use super::output::say;
-use super::{Exit, words};
+use super::{Exit, narrate};
 use crate::control::{EventRecord, Reply, Request};
 use crate::core::{CallState, Direction, Fact, called};
 
@@ -18,7 +18,7 @@ pub(super) async fn last(daemon: &Daemon) -> Exit {
             Some(sentence) => {
                 say!("{sentence}");
                 for event in &events {
-                    say!("  {}  {}", words::time_of(event), event.fact);
+                    say!("  {}  {}", narrate::time_of(event), event.fact);
                 }
                 Exit::Done
             }

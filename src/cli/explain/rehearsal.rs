@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::cli::narrate;
 use crate::cli::output::say;
-use crate::cli::words;
 use crate::config::Config;
 use crate::core::*;
 use crate::signaling::*;
@@ -44,11 +44,11 @@ impl Rehearsal {
         };
         rehearsal.feed(Input::Audio(AudioEvent::Ready));
         if offline {
-            let words = "no network, because of --offline".to_owned();
+            let message = "no network, because of --offline".to_owned();
             // Four failures are enough for the back-off to grow.
             for _ in 0..4 {
                 let failure =
-                    ConnectFailure { kind: ConnectFailureKind::Network, words: words.clone(), retry_after: None };
+                    ConnectFailure { kind: ConnectFailureKind::Network, message: message.clone(), retry_after: None };
                 rehearsal.feed(Input::Socket(SocketEvent::Failed(failure)));
                 rehearsal.pass(30_000);
             }
@@ -161,8 +161,8 @@ impl Rehearsal {
         while let Some(effect) = self.station.poll_effect() {
             if self.told && is_a_decision(&effect) {
                 let after = (self.now_ms - self.pressed_ms) as f64 / 1000.0;
-                if let Some(words) = words::effect(&self.config, &effect) {
-                    say!("  {after:>7.1} s  {words}");
+                if let Some(message) = narrate::effect(&self.config, &effect) {
+                    say!("  {after:>7.1} s  {message}");
                 }
             }
             self.respond(&effect);

@@ -187,15 +187,15 @@ impl<'r> Section<'r> {
 
     /// One of a few words, each of which stands for a value.
     pub(in crate::config) fn choice<T: Copy>(&self, key: &'static str, choices: &[(&str, T)]) -> Option<T> {
-        let words = || choices.iter().map(|(word, _)| *word).collect::<Vec<_>>().join("\", \"");
+        let allowed = || choices.iter().map(|(word, _)| *word).collect::<Vec<_>>().join("\", \"");
         let value = self.value(key)?;
         let ValueKind::String(text) = &value.kind else {
-            self.error(key, format!("{} is not allowed", shown(value)), format!("write one of \"{}\"", words()));
+            self.error(key, format!("{} is not allowed", shown(value)), format!("write one of \"{}\"", allowed()));
             return None;
         };
         let found = choices.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if found.is_none() {
-            self.error(key, format!("{} is not allowed", shown(value)), format!("write one of \"{}\"", words()));
+            self.error(key, format!("{} is not allowed", shown(value)), format!("write one of \"{}\"", allowed()));
         }
         found
     }

@@ -1,37 +1,28 @@
-//! Who or what is behind a press, an opening, a mute or a call.
+//! Who or what caused a press, an opened door, a mute or a call.
 
 use serde::{Deserialize, Serialize};
 
-/// Who or what did it.
+/// Who or what caused it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum By {
-    /// A finger at the door.
-    Finger {
-        /// On this button.
-        button: String,
-    },
-    /// A contact, by the rule of its sensor.
-    Sensor {
-        /// Which.
-        sensor: String,
-    },
+    /// A finger on a button at the door.
+    Finger { button: String },
+    /// The rule of a sensor.
+    Sensor { sensor: String },
     /// A command.
     User {
-        /// Of this user of the machine, or of this account at the panel.
+        /// The user of the machine, or the account at the panel, that gave it.
         user: String,
     },
-    /// A code.
+    /// A door code.
     Code {
-        /// It was typed at this number.
+        /// The number of the far end that typed it.
         number: String,
     },
-    /// The far end.
-    Caller {
-        /// Its number.
-        number: String,
-    },
-    /// The station itself: a limit, a time that is over, a call that was taken up again.
+    /// The far end, which called the station.
+    Caller { number: String },
+    /// The station itself: a limit was reached, a time is over, or a call was taken up again.
     #[default]
     Station,
 }
@@ -42,14 +33,14 @@ impl std::fmt::Display for By {
             Self::Finger { button } => write!(formatter, "by a finger on {button}"),
             Self::Sensor { sensor } => write!(formatter, "by the rule of sensor {sensor}"),
             Self::User { user } => write!(formatter, "by user {user}"),
-            Self::Code { number } => write!(formatter, "by a code of {}", called(number)),
+            Self::Code { number } => write!(formatter, "by a code from {}", called(number)),
             Self::Caller { number } => write!(formatter, "by {}", called(number)),
             Self::Station => formatter.write_str("by the station itself"),
         }
     }
 }
 
-/// A number for people.
+/// The number as people read it. An empty one is "an unknown number".
 pub fn called(number: &str) -> &str {
     if number.is_empty() { "an unknown number" } else { number }
 }

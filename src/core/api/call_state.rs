@@ -1,26 +1,26 @@
-//! The state of a call, for people and programs.
+//! The state and the direction of a call, as people and programs see them.
 
 use serde::{Deserialize, Serialize};
 
-/// State of a call for people and programs (`design.md`, "Words").
+/// The state of a call, as people and programs see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CallState {
-    /// No call.
+    /// There is no call.
     Idle,
-    /// Our call is going out.
+    /// The station calls, and the far end does not ring yet.
     Dialing,
     /// The far end rings.
     Alerting,
-    /// Somebody calls us.
+    /// Somebody calls the station, and nobody has answered yet.
     Incoming,
-    /// Our answer is going out.
+    /// The station has answered, and the server has not confirmed it yet.
     Answering,
-    /// Up.
+    /// The call is up.
     Established,
-    /// Up, and one side holds.
+    /// The call is up, and one side holds it.
     Held,
-    /// Our hangup is going out.
+    /// The station has hung up, and the server has not confirmed it yet.
     Ending,
 }
 
@@ -43,8 +43,6 @@ impl std::fmt::Display for CallState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
-    /// The station.
     Outgoing,
-    /// The far end.
     Incoming,
 }

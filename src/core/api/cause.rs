@@ -1,17 +1,18 @@
-//! Why a call ended, and what the person at the door is told of it.
+//! Why a call ended, and which tone tells it to the person at the door.
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::Sound;
 
-/// The reason for an end: SIP status and words.
+/// Why a call ended: a SIP status and a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Cause {
-    /// SIP status code (RFC 3261, section 21).
+    /// SIP status code (RFC 3261, section 21), or a code of the server (docs/protocol.md, "Responses"); 0 if there is
+    /// none.
     pub code: i64,
-    /// In words.
+    /// The message for people; it may be empty.
     pub text: String,
-    /// Where nobody took a call of ours: why not.
+    /// If it is a call of ours that nobody took: why nobody took it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unanswered: Option<Unanswered>,
 }
@@ -20,13 +21,13 @@ pub struct Cause {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unanswered {
-    /// It rang, and nobody came.
+    /// It rang, and nobody answered.
     NoAnswer,
     /// It never rang: the far end is off, not registered, or cannot be reached.
     NotReachable,
     /// The far end has another call.
     Busy,
-    /// Somebody said no.
+    /// The far end refused the call.
     Declined,
     /// There is no such number.
     NotFound,
@@ -35,9 +36,9 @@ pub enum Unanswered {
 }
 
 impl Unanswered {
-    /// What a SIP status means for a call that nobody took (RFC 3261, section 21); `None` where it was given up here.
+    /// What a SIP status means for a call that nobody took (RFC 3261, section 21); `None` if the station gave it up.
     ///
-    /// 480 and 408 are said of a phone that is off and of one that rang in vain: whether it rang tells them apart.
+    /// A phone that is off and a phone that rang in vain both lead to 480 or 408. Whether it rang tells them apart.
     fn of(code: i64, rang: bool) -> Option<Self> {
         match code {
             200..=299 | 487 => None,
@@ -75,7 +76,7 @@ impl std::fmt::Display for Unanswered {
     }
 }
 
-/// `480 Temporarily Unavailable`, as far as it was said.
+/// For example `480 Temporarily Unavailable`. What is missing is left out.
 impl std::fmt::Display for Cause {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match (self.code, self.text.as_str()) {
@@ -89,21 +90,21 @@ impl std::fmt::Display for Cause {
 
 impl Cause {
     pub(in crate::core) fn new(code: i64, text: impl Into<String>) -> Self {
-        // What is no SIP status says nothing.
+        // Other numbers are not a SIP status.
         let code = if (100..=699).contains(&code) { code } else { 0 };
         Self { code, text: crate::plain_text::shortened(text.into().trim()), unanswered: None }
     }
 
-    /// The same of a call of ours that nobody took.
+    /// The same cause, for a call of ours that nobody took. `rang`: the far end rang.
     pub(in crate::core) fn of_unanswered(mut self, rang: bool) -> Self {
         self.unanswered = self.unanswered.or(Unanswered::of(self.code, rang));
         self
     }
 
-    /// The server itself refused to call: nobody was asked.
+    /// The server itself refused to call, so no far end was asked.
     pub(in crate::core) fn of_the_server(code: i64, text: impl Into<String>) -> Self {
         let mut cause = Self::new(code, text);
-        // Its own numbers begin at 440 (`protocol.md`, "Responses"); 403 is its word for our session.
+        // The codes of the server itself begin at 440; with 403 it refuses our session (docs/protocol.md, "Responses").
         cause.unanswered = (code == 403 || (440..=479).contains(&code)).then_some(Unanswered::Failed);
         cause
     }

@@ -7,64 +7,48 @@ use serde::{Deserialize, Serialize};
 use super::lasting::Lasting;
 use crate::config::{ButtonIndex, Line, OutputChange, OutputIndex};
 
-/// Matches a reply to its command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct CommandId(pub u64);
-
-/// A command with its names resolved.
+/// A command. Its names are already resolved to places in the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
-    /// As if the button was pressed.
-    Press {
-        /// The n-th `[[button]]`.
-        button: ButtonIndex,
-        /// How.
-        gesture: Gesture,
-    },
+    /// Do what a press of this button would do.
+    Press { button: ButtonIndex, gesture: Gesture },
     /// Call a number.
     Call {
-        /// Whom.
         number: String,
-        /// On this line; any idle one where absent.
+        /// `None`: any idle line.
         line: Option<Line>,
     },
     /// Hang up one line or all.
     Hangup {
-        /// Which.
+        /// `None`: all lines.
         line: Option<Line>,
     },
-    /// Answer what rings.
+    /// Answer a call that rings here.
     Answer {
-        /// Which; the one that rings where absent.
+        /// `None`: the line that rings.
         line: Option<Line>,
     },
     /// Hold the call in the foreground.
     Hold,
-    /// Take the held call up again.
+    /// Continue the held call.
     Unhold,
     /// Send digits into the call in the foreground.
     Dtmf(String),
-    /// Silence the microphone, or no longer.
+    /// Switch the microphone off or on.
     Mute {
-        /// Silent.
         muted: bool,
-        /// Until told otherwise, and not only until the end of the call.
+        /// The change lasts until the next one, and not only until the end of the call.
         keep: bool,
     },
-    /// Loudspeaker.
+    /// Set the volume of the loudspeaker.
     Volume {
-        /// 0 to 100.
+        /// From 0 to 100.
         volume: u8,
-        /// Until told otherwise, and not only until the end of the call.
+        /// The change lasts until the next one, and not only until the end of the call.
         keep: bool,
     },
     /// Drive an output.
-    Output {
-        /// Which.
-        output: OutputIndex,
-        /// How.
-        change: OutputChange,
-    },
+    Output { output: OutputIndex, change: OutputChange },
 }
 
 /// How a button was pressed.
@@ -79,20 +63,20 @@ pub enum Gesture {
     Double,
 }
 
-/// What came of a command that was taken.
+/// The result of a command that was accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Done {
     /// It is done.
     Now,
-    /// There is no session: the call is kept for so long, then given up.
+    /// There is no session: the call waits for one at most this long, and is then given up.
     Waits(Duration),
-    /// It is done for a while.
+    /// It is done, and lasts for a while.
     For(Lasting),
-    /// The output is on for less than was asked: `max_on_ms`.
+    /// The output is on for this time, its `max_on_ms`, which is shorter than requested.
     OnFor(Duration),
 }
 
-/// What a person should know of it.
+/// The message for the person who gave the command.
 impl std::fmt::Display for Done {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -104,7 +88,7 @@ impl std::fmt::Display for Done {
             ),
             Self::For(lasting) => lasting.fmt(formatter),
             Self::OnFor(length) => {
-                write!(formatter, "on for {} ms and no longer: max_on_ms of this output", length.as_millis())
+                write!(formatter, "on for {} ms, not longer: this is max_on_ms of this output", length.as_millis())
             }
         }
     }
@@ -113,7 +97,7 @@ impl std::fmt::Display for Done {
 /// Why a command was not carried out: refused by policy or state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// No call can go out now.
+    /// No call can go out now. The text is the state of the session.
     #[error("not registered with the server ({0}); see `callbox status`")]
     NotRegistered(String),
     /// Every line that may be used has a call.
@@ -121,12 +105,7 @@ pub enum Refusal {
     NoFreeLine,
     /// There is no such line.
     #[error("there is no line {line}; this session has lines 0 to {last}")]
-    NoSuchLine {
-        /// The line asked for.
-        line: Line,
-        /// The highest that there is.
-        last: Line,
-    },
+    NoSuchLine { line: Line, last: Line },
     /// No call is in the state that the command needs.
     #[error("no call {0}")]
     NoCall(&'static str),
@@ -136,20 +115,19 @@ pub enum Refusal {
     /// Two outputs exclude each other.
     #[error("{output} stays off: {other} is on, and they exclude each other (exclusive)")]
     Excluded {
-        /// The one asked for.
+        /// The output that was to go on.
         output: String,
-        /// The one that is on.
+        /// The output that is on.
         other: String,
     },
-    /// A relay was on for as long as it may.
-    #[error("{output} was on for its max_on_ms, and rests for {rest_ms} ms")]
+    /// A relay has been on for its `max_on_ms`, and must now be off for a moment.
+    #[error("{output} has been on for its max_on_ms, and stays off for {rest_ms} ms")]
     Rests {
-        /// Its name.
         output: String,
-        /// So much longer, in milliseconds.
+        /// How much longer it stays off, in milliseconds.
         rest_ms: u64,
     },
-    /// Characters that are no DTMF digits.
-    #[error("\"{0}\" has characters that are no DTMF digits (0-9, *, #, A-D)")]
+    /// The text is not a row of DTMF digits, or it is too long.
+    #[error("\"{0}\" has characters that are not DTMF digits (0-9, *, #, A-D)")]
     BadDigits(String),
 }

@@ -1,4 +1,4 @@
-//! Facts: once per change of state, for the log, `callbox events` and the front panel.
+//! Facts: what the station reports to people and programs, in the log, in `callbox events` and at the front panel.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,13 +6,13 @@ use super::by::{By, called};
 use super::call_state::{CallState, Direction};
 use super::cause::Cause;
 use super::command::Gesture;
-use super::input::MicrophoneFault;
+use super::microphone_fault::MicrophoneFault;
 use super::repair::{MissingSound, RepairOutcome, RepairStep};
 use super::session_state::SessionState;
 use crate::config::{Drive, Line};
 
 impl Fact {
-    /// The call that it is about.
+    /// The id of the call that this fact is about.
     pub fn call_id(&self) -> Option<&str> {
         match self {
             Self::Call { call_id, .. }
@@ -26,36 +26,33 @@ impl Fact {
         }
     }
 
-    /// What a person is told in one line about the station has changed with it.
+    /// Whether this fact may change the summary of the station in one line.
     pub fn changes_summary(&self) -> bool {
         matches!(self, Self::Session { .. } | Self::Call { .. } | Self::Audio { .. } | Self::Pin { .. })
     }
 
-    /// A call is over with it.
+    /// Whether this fact is the end of a call.
     pub fn ends_call(&self) -> bool {
         matches!(self, Self::Call { cause: Some(_), .. })
     }
 }
 
-/// Something that happened at the station.
+/// Something that happened at the station, for people and programs. Each change of state is reported once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Fact {
     /// The session with the server changed.
     Session {
-        /// Where it is now.
         state: SessionState,
-        /// In words.
+        /// Why, as a message for people.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
-    /// A button was pressed, or a command said so.
+    /// A button was pressed, by a finger or by a command.
     Press {
         /// The button's name.
         button: String,
-        /// How.
         gesture: Gesture,
-        /// By whom.
         #[serde(default)]
         by: By,
     },
@@ -63,192 +60,150 @@ pub enum Fact {
     Sensor {
         /// The sensor's name.
         sensor: String,
-        /// Its active state: opened.
+        /// The sensor is in its active state.
         opened: bool,
     },
-    /// A pin cannot be used, or a button is stuck; or it is well again.
+    /// A pin cannot be used or a button is stuck, or this is over.
     Pin {
         /// The name of the button, sensor or output.
         name: String,
-        /// What is wrong; nothing any more where absent.
+        /// What is wrong; absent if the pin works again.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         fault: Option<String>,
     },
-    /// A press was not followed by a call.
+    /// A press did not become a call.
     PressRefused {
         /// The button's name.
         button: String,
-        /// Why.
         reason: String,
     },
-    /// An edge of a sensor was not followed by the call that a rule asks for.
+    /// A change of a sensor did not become the call that its rule asks for.
     SensorRefused {
         /// The sensor's name.
         sensor: String,
-        /// Why.
         reason: String,
     },
     /// A call has no telephone events (RFC 4733), so no code can be typed in it.
-    NoTelephoneEvents {
-        /// The call.
-        call_id: String,
-    },
+    NoTelephoneEvents { call_id: String },
     /// A call changed its state.
     Call {
-        /// The call.
         call_id: String,
-        /// Its line.
         line: Line,
-        /// Who started it.
         direction: Direction,
-        /// The far end's number; empty where nobody said it.
+        /// The far end's number; empty if it is unknown.
         number: String,
-        /// By whom.
+        /// Who started the call.
         #[serde(default)]
         by: By,
-        /// Calls of one wish to reach somebody have one number: a list that is called in turn, or at once.
+        /// The hunt of the call. One press or command may call several numbers, in turn or at once; these calls have
+        /// the same value here.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         attempt: Option<u32>,
-        /// Where it is now.
         state: CallState,
-        /// Why it ended.
+        /// Why the call ended; absent while it has not.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cause: Option<Cause>,
     },
     /// ICE and DTLS of a call are up, or lost.
-    Media {
-        /// The call.
-        call_id: String,
-        /// Up or lost.
-        connected: bool,
-    },
-    /// A connected call is silent in a direction, or no longer.
+    Media { call_id: String, connected: bool },
+    /// A connected call has no sound in one or both directions, or has sound again.
     Silence {
-        /// The call.
         call_id: String,
-        /// Which direction; absent: sound flows again.
+        /// The silent direction; absent if there is sound again.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         missing: Option<MissingSound>,
     },
     /// A call without media is being repaired.
-    Repair {
-        /// The call.
-        call_id: String,
-        /// How.
-        step: RepairStep,
-        /// What came of it.
-        outcome: RepairOutcome,
-    },
+    Repair { call_id: String, step: RepairStep, outcome: RepairOutcome },
     /// The server hears us, or no longer does.
     #[serde(rename = "core_hears")]
     ServerHears {
-        /// The call.
         call_id: String,
-        /// Whether it does.
+        /// The server gets our packets.
         receiving: bool,
     },
-    /// The far end's packets get lost.
+    /// Packets of a call get lost between the station and the server.
     SlowLink {
-        /// The line.
         line: Line,
-        /// From us to the server.
+        /// The lost packets are those from us to the server.
         uplink: bool,
-        /// How many packets.
+        /// The number of lost packets.
         lost: i64,
     },
     /// Somebody called while no line was free.
     MissedCall {
-        /// The caller.
+        /// The caller's number.
         caller: String,
     },
     /// The far end's digits matched a rule, or no rule. The digits themselves are a secret.
     Dtmf {
-        /// The call.
         call_id: String,
-        /// The far end that typed them; empty where nobody said it.
+        /// The number of the far end that typed them; empty if it is unknown.
         #[serde(default)]
         number: String,
-        /// A rule matched.
         matched: bool,
-        /// Codes are off now: for the rest of this call, for this far end, or for all of them.
+        /// Codes are off now: for the rest of this call, for this far end, or for all far ends.
         locked: bool,
-        /// From now on for so long, in seconds, over calls and restarts.
+        /// For how many seconds codes are off from now on, over calls and restarts.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         locked_s: Option<u64>,
     },
     /// An output changed.
     Output {
-        /// Its name.
+        /// The output's name.
         output: String,
-        /// What it does now.
         drive: Drive,
-        /// By whom.
         #[serde(default)]
         by: By,
     },
-    /// An output did not go on: one that it excludes is on, or it has just been on for as long as it may.
+    /// An output did not go on: another output that excludes it is on, or it has just been on for its `max_on_ms`.
     OutputRefused {
-        /// Its name.
+        /// The output's name.
         output: String,
-        /// Why.
         reason: String,
-        /// Who wanted it.
+        /// Who wanted it to go on.
         by: By,
     },
-    /// The microphone was silenced, or no longer is.
-    Mute {
-        /// Silent.
-        muted: bool,
-        /// By whom.
-        by: By,
-    },
-    /// The loudspeaker was set.
+    /// The microphone was switched off or on.
+    Mute { muted: bool, by: By },
+    /// The volume of the loudspeaker was set.
     Volume {
-        /// 0 to 100.
+        /// From 0 to 100.
         volume: u8,
-        /// By whom.
         by: By,
     },
-    /// Somebody asked for something that is no press, opening or call of their own.
-    Command {
-        /// What.
-        command: String,
-        /// By whom.
-        by: By,
-    },
-    /// Somebody who called was turned away.
+    /// Somebody gave a command that has no fact of its own, such as `hangup` or `hold`.
+    Command { command: String, by: By },
+    /// A caller was turned away.
     CallRefused {
-        /// The caller's number; empty where nobody said it.
+        /// The caller's number; empty if it is unknown.
         number: String,
-        /// Why.
         reason: String,
     },
-    /// The sound card came or went.
+    /// The sound card works, or no longer does.
     Audio {
-        /// It works.
+        /// The sound card works.
         ready: bool,
-        /// Why not.
+        /// Why it does not work.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
-    /// The microphone does not give what it hears, or does again.
+    /// The microphone does not deliver what it hears, or does so again.
     Microphone {
-        /// What it gives.
+        /// What is wrong; absent if the microphone works again.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         fault: Option<MicrophoneFault>,
     },
     /// Something in the protocol that a developer should see.
-    Protocol {
-        /// What.
-        problem: String,
-    },
+    Protocol { problem: String },
 }
 
-/// What happened, in one line.
+/// The message for people, in one line.
 impl std::fmt::Display for Fact {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let because = |reason: &Option<String>| reason.as_ref().map(|words| format!(": {words}")).unwrap_or_default();
-        let words = match self {
+        let because =
+            |reason: &Option<String>| reason.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
+        let message = match self {
             Self::Session { state, reason } => format!("session {state}{}", because(reason)),
             Self::Press { button, gesture, by } => {
                 format!("button {button}: {}, {by}", format!("{gesture:?}").to_lowercase())
@@ -270,7 +225,7 @@ impl std::fmt::Display for Fact {
                 });
                 let (number, end) = (called(number), end.unwrap_or_default());
                 let state = if cause.is_some() { "call ended".to_owned() } else { state.to_string() };
-                // Said once, when it begins; the caller of an incoming one is its number.
+                // Reported once, when the call begins. Who started an incoming call is its number.
                 let by = if begins { format!(", {by}") } else { String::new() };
                 format!("line {line}: {state} {way} {number}{end}{by}")
             }
@@ -279,22 +234,22 @@ impl std::fmt::Display for Fact {
             Self::Silence { call_id, missing: Some(missing) } => format!("call {call_id}: no sound, {missing}"),
             Self::Silence { call_id, missing: None } => format!("call {call_id}: sound again"),
             Self::Repair { call_id, step, outcome } => {
-                format!("call {call_id}: repair of its media, {step}: {outcome}")
+                format!("call {call_id}: media repair, {step}: {outcome}")
             }
             Self::ServerHears { receiving: true, .. } => "the server hears us".into(),
             Self::ServerHears { receiving: false, .. } => "the server does not hear us".into(),
             Self::SlowLink { line, lost, .. } => format!("line {line}: {lost} packets lost"),
             Self::MissedCall { caller } => format!("missed call from {}", called(caller)),
-            Self::Dtmf { matched: true, number, .. } => format!("code of {} accepted", called(number)),
+            Self::Dtmf { matched: true, number, .. } => format!("code from {} accepted", called(number)),
             Self::Dtmf { locked_s: Some(seconds), number, .. } => {
-                format!("wrong code of {}: codes are off for {seconds} s", called(number))
+                format!("wrong code from {}: codes are off for {seconds} s", called(number))
             }
-            Self::Dtmf { locked: true, number, .. } => format!("wrong code of {}: codes are off", called(number)),
-            Self::Dtmf { number, .. } => format!("wrong code of {}", called(number)),
+            Self::Dtmf { locked: true, number, .. } => format!("wrong code from {}: codes are off", called(number)),
+            Self::Dtmf { number, .. } => format!("wrong code from {}", called(number)),
             Self::Output { output, drive, by } => {
                 format!("output {output} {}, {by}", format!("{drive:?}").to_lowercase())
             }
-            Self::OutputRefused { reason, by, .. } => format!("output: {reason}; asked {by}"),
+            Self::OutputRefused { reason, by, .. } => format!("output: {reason}; requested {by}"),
             Self::Mute { muted: true, by } => format!("microphone off, {by}"),
             Self::Mute { muted: false, by } => format!("microphone on, {by}"),
             Self::Volume { volume, by } => format!("volume {volume}, {by}"),
@@ -306,6 +261,6 @@ impl std::fmt::Display for Fact {
             Self::Microphone { fault: None } => "the microphone works".into(),
             Self::Protocol { problem } => format!("protocol: {problem}"),
         };
-        formatter.write_str(&words)
+        formatter.write_str(&message)
     }
 }

@@ -1,66 +1,61 @@
-//! What the core is told.
+//! Inputs: what the core is told.
 
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
 use super::by::By;
-use super::command::{Command, CommandId};
-use super::effect::MediaId;
+use super::command::Command;
+use super::id::{CommandId, MediaId};
+use super::microphone_fault::MicrophoneFault;
 use crate::config::{ButtonIndex, OutputIndex, SensorIndex};
 use crate::signaling::{Candidate, SocketEvent};
 
-/// One thing that happened, told together with its time.
+/// One thing that happened outside the core. [`crate::core::Station::handle`] takes it together with its time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Input {
-    /// A deadline of [`super::Station::next_deadline`] has come.
+    /// A deadline of [`crate::core::Station::next_deadline`] has come.
     Tick,
     /// A pin changed its level.
     Edge {
-        /// Which.
         pin: Pin,
-        /// The new level, after `active` has been applied.
+        /// The new level, after `active` of the configuration has been applied.
         active: bool,
     },
-    /// A pin was opened, at the start or again, and this is its level: nobody's edge.
+    /// A pin was opened, at the start or again, and this is its level. It is not an edge: nobody has pressed now.
     Level {
-        /// Which.
         pin: Pin,
-        /// The level, after `active` has been applied.
+        /// The level, after `active` of the configuration has been applied.
         active: bool,
         /// The kernel debounces its edges by the configured time.
         debounced: bool,
     },
-    /// A pin cannot be used, or can be again; retried by the adapter.
+    /// A pin cannot be used, or can be used again. The adapter keeps trying.
     PinFault {
-        /// Which.
         pin: AnyPin,
-        /// What is wrong, in words.
+        /// What is wrong, as a message for people; `None` if the pin works again.
         fault: Option<String>,
     },
-    /// Somebody asks for something; answered by one `Effect::Reply`.
+    /// Somebody gives a command; answered by one `Effect::Reply`.
     Command(CommandId, By, Command),
-    /// The session's WebSocket.
+    /// The session's WebSocket reports something.
     Socket(SocketEvent),
     /// The session API's answer to `Effect::ObtainToken`.
     Token(Result<(), TokenError>),
-    /// A peer connection.
+    /// A peer connection reports something.
     Media(MediaId, MediaEvent),
-    /// The sound card.
+    /// The sound card reports something.
     Audio(AudioEvent),
-    /// The usable addresses of the machine, loopback included: at the start and at every change of
-    /// address, link or route.
+    /// The usable addresses of the machine, including loopback. They are sent at the start, and whenever an address, a
+    /// link or a route changes.
     Addresses(Vec<IpAddr>),
-    /// Whether a server answered `Effect::Probe`.
-    Probed {
-        /// It did.
-        answered: bool,
-    },
-    /// The daemon is about to end: hang up everything, outputs to rest.
+    /// Whether the server answered `Effect::Probe`.
+    Probed { answered: bool },
+    /// The daemon is about to stop: hang up all calls, and switch off all outputs.
     Shutdown,
 }
 
-/// An input pin by its place in the configuration.
+/// An input pin, by its place in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Pin {
     /// The n-th `[[button]]`.
@@ -69,7 +64,7 @@ pub enum Pin {
     Sensor(SensorIndex),
 }
 
-/// A pin by its place in the configuration, input or output.
+/// An input or output pin, by its place in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum AnyPin {
     /// A button or a sensor.
@@ -78,7 +73,7 @@ pub enum AnyPin {
     Output(OutputIndex),
 }
 
-/// Why no token could be had.
+/// Why there is no new token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TokenError {
     /// The configuration has nothing to log in with.
@@ -91,7 +86,7 @@ pub enum TokenError {
     NotYetValid(String),
 }
 
-/// What a peer connection did.
+/// What a peer connection reports.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MediaEvent {
     /// Our offer is made.
@@ -103,72 +98,51 @@ pub enum MediaEvent {
     LocalAnswer {
         /// The SDP to send.
         sdp: String,
-        /// The far end sends nothing from now on.
+        /// The far end will send no sound from now on.
         far_end_holds: bool,
     },
     /// A candidate of ours.
     LocalCandidate(Candidate),
-    /// All candidates of ours have been told.
+    /// All candidates of ours have been reported.
     CandidatesComplete,
     /// ICE and DTLS are up.
     Connected,
     /// Nothing at all has come from the far end for 2 s: no RTP, no RTCP, no consent.
     Disconnected,
-    /// DTLS is over: the far end has closed it, or the handshake failed. Nothing passes any more.
+    /// DTLS is over: the far end has closed it, or the handshake failed. No media pass any more.
     Closed,
-    /// Sound has come since the last of these: the first at once, then at most one a second.
+    /// Sound has arrived since the last event of this kind. The first sound is reported at once; after that there is
+    /// at most one such event per second.
     Received,
-    /// The far end pressed a key (RFC 4733).
+    /// A digit of the far end arrived as a telephone event (RFC 4733).
     Digit(char),
-    /// A digit in the far end's sound.
+    /// A digit was heard in the far end's sound.
     Tone(char),
     /// Both descriptions are there: sound can flow as soon as ICE and DTLS are up.
     Negotiated {
-        /// Digits come and go as telephone events (RFC 4733).
+        /// Digits can be sent and received as telephone events (RFC 4733).
         telephone_events: bool,
     },
-    /// So many further candidates of the far end cannot be used and were left out.
+    /// This many more candidates of the far end cannot be used and were left out.
     UnusableCandidates(u32),
-    /// A description of the far end cannot be taken; the connection is as it was before.
+    /// A description of the far end cannot be used. The peer connection stays as it was.
     Refused {
         /// SIP status code (RFC 3261, section 21.4).
         code: i64,
-        /// In words.
-        words: String,
+        /// Why, as a message for people.
+        message: String,
     },
-    /// It cannot go on.
+    /// The peer connection cannot go on. The text is a message for people.
     Failed(String),
 }
 
-/// What the sound card did.
+/// What the sound card reports.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AudioEvent {
     /// Capture and playback run.
     Ready,
-    /// It cannot be used; retried by the adapter.
+    /// The card cannot be used. The adapter keeps trying. The text is a message for people.
     Fault(String),
-    /// The microphone gives something, but not what it hears; `None` when it does again.
+    /// The microphone does not deliver what it hears; `None` if it does so again.
     Microphone(Option<MicrophoneFault>),
-}
-
-/// What a microphone gives in place of what it hears.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum MicrophoneFault {
-    /// The same sample for 5 s.
-    Silent,
-    /// Full scale for 5 s.
-    Overdriven,
-    /// Frames faster or slower than the rate that it says it has.
-    WrongRate,
-}
-
-impl std::fmt::Display for MicrophoneFault {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(match self {
-            Self::Silent => "the microphone gives nothing at all; it may be unplugged, or off in the card's mixer",
-            Self::Overdriven => "the microphone is overdriven; lower audio.capture_gain_db",
-            Self::WrongRate => "the card runs at another rate than it says; try plughw: in place of hw:",
-        })
-    }
 }

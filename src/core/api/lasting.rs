@@ -1,16 +1,16 @@
-//! How long a change by a person lasts.
+//! How long a change of the volume or the microphone lasts.
 
 use serde::{Deserialize, Serialize};
 
-/// How long a change lasts, for people and programs.
+/// How long a change of the volume or the microphone lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Lasting {
-    /// `--keep`.
+    /// Until the next change (`--keep`).
     UntilToldOtherwise,
-    /// As long as the calls that are up.
+    /// Until the calls that exist now are over.
     UntilTheEndOfTheCall,
-    /// There is no call.
+    /// For 60 s, because there is no call.
     ForAMinute,
 }
 

@@ -1,4 +1,4 @@
-//! What outlives the process: the calls that are up, pending hangups, and wrong codes.
+//! What the next process must know: the calls that are up, pending hangups, and the counts of wrong codes.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::config::{CallMode, Line};
 use crate::core::time::Time;
 use crate::signaling::CallId;
 
-/// See [`super::Effect::Remember`].
+/// What outlives the process. [`super::Effect::Remember`] stores it; [`crate::core::Station::recall`] takes it over.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Memory {
     /// Calls that are up.
@@ -18,7 +18,7 @@ pub struct Memory {
     /// Hangups and declines without an `ack`.
     #[serde(alias = "farewells")]
     pub pending_hangups: Vec<PendingHangup>,
-    /// Who has typed wrong codes. This outlives a power cut, too.
+    /// The counts of wrong codes. They survive a power cut as well.
     #[serde(default)]
     pub wrong_codes: Vec<WrongCodes>,
 }
@@ -26,57 +26,55 @@ pub struct Memory {
 /// A call that was up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RememberedCall {
-    /// The call.
     pub call_id: CallId,
-    /// Who started it.
     pub direction: Direction,
     /// The far end's number.
     pub number: String,
-    /// Which directions carry sound.
     pub mode: CallMode,
-    /// The button that started it.
+    /// The name of the button that started the call.
     pub button: Option<String>,
-    /// When it came up, on a clock that outlives the process.
+    /// When the call came up, on a clock that outlives the process.
     pub established_at: Time,
-    /// When its talk time ends, on the same clock.
+    /// When the talk time ends, on the same clock.
     pub talk_ends_at: Time,
-    /// We hold.
+    /// The station holds the call.
     pub held: bool,
-    /// By `second_call`, so that it is taken up again by itself.
+    /// `calls.second_call` holds the call, so it continues by itself when the other call ends.
     pub held_for_other: bool,
-    /// How long it was to ring, where the station called.
+    /// For how long the far end may ring, if the station called.
     pub ring: Option<Duration>,
-    /// Wrong door codes so far.
+    /// The wrong door codes typed so far.
     pub wrong_codes: u32,
-    /// It is the redial of media proof: there is no other.
+    /// The call is the redial after a call without media. It is not redialled again.
     pub redial: bool,
 }
 
-/// A hangup or decline that the server has not acknowledged: sent again first after a reconnect.
+/// A pending hangup: a `hangup` or `decline` that the server has not acknowledged yet.
+///
+/// It outlives the loss of the session and the end of the process. After a reconnect it is sent again before everything
+/// else (docs/protocol.md, "Recovery after a reconnect").
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PendingHangup {
-    /// The call's line.
     pub line: Line,
-    /// The call.
     pub call_id: CallId,
-    /// It never rang through to us: `decline` in place of `hangup`.
+    /// The request is `decline`, because nobody had answered the call here; else it is `hangup`.
     pub decline: bool,
 }
 
-/// What is known of one far end, or of all of them.
+/// The wrong codes of one far end, or of all far ends together.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct WrongCodes {
-    /// The far end's number; `None` for all together.
+    /// The far end's number; `None` for all far ends together.
     pub number: Option<String>,
-    /// When the wrong codes came that count.
+    /// The times of the wrong codes that count for the next lock.
     pub at: VecDeque<Time>,
-    /// How often it was locked out.
+    /// The number of locks so far.
     pub locks: u32,
     /// Codes are off until then.
     pub locked_until: Option<Time>,
-    /// The newest wrong code.
+    /// The time of the newest wrong code.
     pub newest: Time,
-    /// How much of the room for slow errors is taken, as the time until all of it is given back.
+    /// How much of the room for slow guesses is used, as the time until all of it is free again.
     #[serde(default)]
     pub debt: Duration,
 }

@@ -1,5 +1,12 @@
-//! What crosses the border of the core: inputs, effects, facts, commands, identifiers, status, and what outlives the
-//! process.
+//! The types that cross the border of the core.
+//!
+//! - [`Input`] is what the core is told. One kind of input is a [`Command`] of people or programs; [`Done`] or
+//!   [`Refusal`] answers it.
+//! - [`Effect`] is what the core asks the adapters to do.
+//! - [`Fact`] is what the station reports to people and programs. [`By`] says who caused it, and [`Cause`] why a call
+//!   ended.
+//! - [`Status`] is a snapshot of the station.
+//! - [`Memory`] is what the next process must know.
 
 mod by;
 mod call_state;
@@ -7,9 +14,11 @@ mod cause;
 mod command;
 mod effect;
 mod fact;
+mod id;
 mod input;
 mod lasting;
 mod memory;
+mod microphone_fault;
 mod origin;
 mod repair;
 mod session_state;
@@ -18,12 +27,14 @@ mod status;
 pub use by::{By, called};
 pub use call_state::{CallState, Direction};
 pub use cause::{Cause, Unanswered};
-pub use command::{Command, CommandId, Done, Gesture, Refusal};
-pub use effect::{Effect, MediaCommand, MediaId, Scene, SceneCall, ServerIndex};
+pub use command::{Command, Done, Gesture, Refusal};
+pub use effect::{Effect, MediaCommand, Scene, SceneCall};
 pub use fact::Fact;
-pub use input::{AnyPin, AudioEvent, Input, MediaEvent, MicrophoneFault, Pin, TokenError};
+pub use id::{CommandId, MediaId, ServerIndex};
+pub use input::{AnyPin, AudioEvent, Input, MediaEvent, Pin, TokenError};
 pub use lasting::Lasting;
 pub use memory::{Memory, PendingHangup, RememberedCall, WrongCodes};
+pub use microphone_fault::MicrophoneFault;
 pub(super) use origin::{Origin, Source};
 pub use repair::{MissingSound, RepairOutcome, RepairStep};
 pub use session_state::{SessionCounters, SessionState};

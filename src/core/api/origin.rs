@@ -1,20 +1,20 @@
-//! Why there is a call, or an action.
+//! Where a call or an action comes from.
 
 use serde::{Deserialize, Serialize};
 
 use super::by::By;
 use crate::config::{ButtonIndex, SensorIndex};
 
-/// Why there is this call, or this action.
+/// Where a call or an action comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::core) struct Origin {
-    /// What the station goes by.
+    /// The station decides by this.
     pub(in crate::core) source: Source,
-    /// What people are told.
+    /// Facts and logs report this.
     pub(in crate::core) by: By,
 }
 
-/// Where something begins.
+/// What started a call or an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::core) enum Source {
     /// The n-th `[[button]]`.

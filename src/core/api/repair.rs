@@ -19,12 +19,12 @@ impl std::fmt::Display for MissingSound {
         formatter.write_str(match self {
             Self::Downlink => "nothing comes from the far end",
             Self::Uplink => "the server does not hear us",
-            Self::Both => "in neither direction",
+            Self::Both => "in either direction",
         })
     }
 }
 
-/// A step of the repair of a call without media, in their order.
+/// The steps that repair a call without media, in the order in which they are tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RepairStep {
@@ -32,7 +32,7 @@ pub enum RepairStep {
     IceRestart,
     /// A new peer connection by `update`.
     NewPeerConnection,
-    /// Hang up and call once more.
+    /// Hang up, and call once more.
     Redial,
 }
 
@@ -41,16 +41,16 @@ impl std::fmt::Display for RepairStep {
         formatter.write_str(match self {
             Self::IceRestart => "ICE restart",
             Self::NewPeerConnection => "new peer connection",
-            Self::Redial => "another call",
+            Self::Redial => "redial",
         })
     }
 }
 
-/// What came of a step.
+/// The result of a repair step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RepairOutcome {
-    /// It is in work.
+    /// The step is in progress.
     Started,
     /// There is media again.
     Worked,

@@ -1,18 +1,18 @@
-//! The state of the session, for people and programs.
+//! The state of the session, as people and programs see it.
 
 use serde::{Deserialize, Serialize};
 
-/// Where the session stands, for people and programs.
+/// The state of the session with the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SessionState {
     /// Between two attempts.
     Offline,
-    /// An attempt is in work.
+    /// An attempt is in progress.
     Connecting,
     /// A new token is being fetched.
     LoggingIn,
-    /// The clock is not set yet, and no certificate can be judged before it is.
+    /// The clock is not set yet. Certificates cannot be checked before it is.
     WaitingForTime,
     /// The token, the account or the device was refused; a person must act.
     Refused,
@@ -44,11 +44,11 @@ impl std::fmt::Display for SessionState {
 pub struct SessionCounters {
     /// Connections that reached the `state` handshake.
     pub sessions: u64,
-    /// Frames that could not be taken.
+    /// Frames that could not be read.
     pub malformed_frames: u64,
-    /// Events, handshakes and responses of unknown names.
+    /// Events, handshakes and responses with unknown names.
     pub unknown_messages: u64,
-    /// Responses that came after their time-out.
+    /// Responses that arrived after the time-out of their request.
     pub late_responses: u64,
     /// Requests without a response.
     pub timed_out_requests: u64,

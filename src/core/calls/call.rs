@@ -1,4 +1,4 @@
-//! One call: its states, deadlines and what it still has to send.
+//! One call: its phases, its deadlines, and what it still has to send.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -13,47 +13,48 @@ use crate::core::deadline::{Deadline, DeadlineReason};
 use crate::core::time::Time;
 use crate::signaling::{CallId, Jsep, TransactionId, Trickle};
 
-/// Candidates of one call that wait for the `ack`.
+/// The most candidates of one call that wait until the server knows the call.
 pub(super) const MAX_CANDIDATES: usize = 64;
-/// After our hangup the peer connection closes at the `ack`, or this much later.
+/// After our hangup, the peer connection closes at the `ack`, or after this time.
 pub(super) const MEDIA_CLOSE_PATIENCE: Duration = Duration::from_secs(1);
-/// A call that we ended is forgotten this much later, whatever the server says.
+/// A call that we ended is forgotten after this time, even if the server has not confirmed it.
 pub(super) const ENDING_TIMEOUT: Duration = Duration::from_secs(10);
-/// Our answer must be confirmed in this time.
+/// The server must confirm our answer within this time.
 pub(super) const ANSWERING_TIMEOUT: Duration = Duration::from_secs(20);
-/// The talk-time warning sounds so long before the end.
+/// The warning sounds this long before the end of the talk time.
 pub(super) const TALK_WARNING: Duration = Duration::from_secs(10);
 
-/// Names a [`super::hunt::Hunt`].
+/// Identifies a [`super::hunt::Hunt`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct HuntId(pub(super) u32);
 
+/// Where a call stands. Each phase has a deadline, so no call can stay in one for ever.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) enum Phase {
-    /// `outgoing_call` is not yet sent, or not yet followed by a ring.
+    /// `outgoing_call` is not sent yet, or the far end does not ring yet.
     Dialing { sent: bool, deadline: Time },
     /// The far end rings.
     Alerting { early_media: bool, deadline: Time },
-    /// Nobody has answered here yet.
+    /// Somebody calls, and nobody has answered here yet.
     Incoming { offer: Option<String>, answer_at: Option<Time>, deadline: Time },
-    /// `accept` is being made or on its way.
+    /// Our `accept` is being made, or is not confirmed yet.
     Answering { with_offer: bool, sent: bool, deadline: Time },
-    /// Up. `talk_ends_at` is the deadline of this state.
+    /// The call is up. `talk_ends_at` is the deadline of this phase.
     Established { talk_ends_at: Time, warned: bool, liveness: Liveness },
-    /// We hung up.
+    /// We hung up, and the server has not confirmed it yet.
     Ending { cause: Cause, media_closes_at: Option<Time>, deadline: Time },
 }
 
-/// An `update` of our own.
+/// Where our own `update` of the media stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) enum Update {
-    /// None.
+    /// There is no update.
     Idle,
     /// The peer connection makes the offer.
     Preparing,
-    /// The offer is out; the answer comes in `accepted` or `updated`.
+    /// The offer is sent. The answer arrives in `accepted` or `updated`.
     Sent { transaction: TransactionId, deadline: Time },
-    /// It met one of the far end, or failed: again at this time.
+    /// The update met one of the far end, or failed. It may be sent again at this time.
     RetryAt(Time),
 }
 
@@ -62,7 +63,7 @@ pub(super) enum Update {
 pub(in crate::core) enum Hold {
     No,
     ByCommand,
-    /// `second_call` holds it: it is taken up again when the other call ends.
+    /// `calls.second_call` holds it. The call continues when the other one ends.
     ForOtherCall,
 }
 
@@ -76,6 +77,7 @@ impl Hold {
     }
 }
 
+/// One telephone call, from the first request until its line is free.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Call {
     pub(super) id: CallId,
@@ -86,31 +88,32 @@ pub(super) struct Call {
     pub(super) hunt: Option<HuntId>,
     pub(super) phase: Phase,
     pub(super) mode: CallMode,
-    /// The far end sends its digits as telephone events.
+    /// The far end has sent a digit as a telephone event.
     pub(super) has_events: bool,
-    /// Digits can come as telephone events, once that is negotiated.
+    /// Whether digits can arrive as telephone events; `None` until that is negotiated.
     pub(super) telephone_events: Option<bool>,
-    /// Candidates of the far end that were left out.
+    /// The number of candidates of the far end that were left out.
     pub(super) unusable_candidates: u32,
-    /// The last digit that was heard in the sound.
+    /// The last digit that was heard in the sound, and when.
     pub(super) last_tone: Option<(char, Time)>,
-    /// The peer connection, from the moment that one is needed until it is closed.
+    /// The peer connection, from the moment when one is needed until it is closed.
     pub(super) media: Option<MediaId>,
-    /// Our offer, until it is sent.
+    /// Our offer for `outgoing_call`.
     pub(super) offer: Option<String>,
-    /// What `accept` carries: kept until the core confirms, since it may be lost with the socket.
+    /// What `accept` carries. It is kept after sending, because the request may be lost with the socket.
     pub(super) description: Option<Jsep>,
     /// Candidates that wait until the server knows the call.
     pub(super) candidates: VecDeque<Trickle>,
     /// The server knows the call: candidates may go out.
     pub(super) trickle_open: bool,
+    /// The one further attempt after a refused `outgoing_call` has been made.
     pub(super) retried: bool,
-    /// How long it may ring, where the station called.
+    /// For how long the far end may ring, if the station called.
     pub(super) ring: Option<Duration>,
-    /// It is the one redial after a call without media.
+    /// The call is the one redial after a call without media.
     pub(super) redial: bool,
     pub(super) connected: bool,
-    /// The server says whether it hears us (`ice_media`).
+    /// Whether the server gets our packets (`ice_media`); `None` until it has reported.
     pub(super) server_hears_us: Option<bool>,
     pub(super) far_end_holds: bool,
     pub(super) hold: Hold,
@@ -173,7 +176,7 @@ impl Call {
         }
     }
 
-    /// The far end rings, or rang.
+    /// Whether the far end rings.
     pub(super) fn has_rung(&self) -> bool {
         matches!(self.phase, Phase::Alerting { .. })
     }
@@ -182,7 +185,7 @@ impl Call {
         matches!(self.phase, Phase::Established { .. })
     }
 
-    /// What is known of its media, where it is established.
+    /// The media liveness of an established call.
     pub(super) fn liveness(&self) -> Option<&Liveness> {
         match &self.phase {
             Phase::Established { liveness, .. } => Some(liveness),
@@ -190,12 +193,12 @@ impl Call {
         }
     }
 
-    /// We hold.
+    /// Whether we hold the call.
     pub(super) fn is_held(&self) -> bool {
         self.hold != Hold::No
     }
 
-    /// One side holds: nothing need come from the far end.
+    /// Whether one side holds the call. Then silence of the far end is not a fault.
     pub(super) fn is_on_hold(&self) -> bool {
         self.is_held() || self.far_end_holds
     }
@@ -204,12 +207,12 @@ impl Call {
         matches!(self.phase, Phase::Ending { .. })
     }
 
-    /// The server may know the call: ending it takes a request.
+    /// Whether the server may know the call. If so, the end of the call needs a request.
     pub(super) fn is_known_to_server(&self) -> bool {
         !matches!(self.phase, Phase::Dialing { sent: false, .. })
     }
 
-    /// What is due next, and when.
+    /// What will be due, and when.
     pub(super) fn deadlines(&self) -> impl Iterator<Item = Deadline> {
         use DeadlineReason as Why;
         let (first, second) = match &self.phase {

@@ -1,4 +1,4 @@
-//! Codes that the far end enters (`interface.md`, `[[dtmf]]`).
+//! Forms codes from the digits that a far end types (docs/configuration.md, "`[[dtmf]]`").
 
 use std::time::Duration;
 
@@ -6,12 +6,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::time::Time;
 
-/// Digits are forgotten after a pause of this length.
+/// After a pause of this length, digits that do not form a code are a wrong code.
 pub(super) const DIGIT_TIMEOUT: Duration = Duration::from_secs(3);
-/// So many wrong codes in a call, and codes are off for the rest of it, whatever `[access]` says.
+/// After this many wrong codes in a call, codes are off for the rest of it, whatever `[access]` says.
 pub(super) const MAX_WRONG_CODES: u32 = 5;
 
-/// Digits of one call so far.
+/// A code that the far end has entered and may use. The station runs its rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::core) struct AcceptedCode {
+    /// The place of its `[[dtmf]]` in the configuration.
+    pub(in crate::core) rule: usize,
+    pub(in crate::core) number: String,
+}
+
+/// The digits of one call that do not form a code yet.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct CodeEntry {
     digits: String,
@@ -19,18 +27,18 @@ pub(super) struct CodeEntry {
     pub(super) wrong_codes: u32,
 }
 
-/// What a digit led to.
+/// The result of a digit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Entry {
-    /// A code may still come.
+    /// The digits may still become a code.
     Incomplete,
-    /// The n-th of the codes.
+    /// The digits are this one of the codes, by its place.
     Matched(usize),
-    /// There is no such code.
+    /// The digits are a wrong code.
     Wrong,
 }
 
-/// The first of the codes that somebody enters who types these digits without a pause.
+/// The first of `codes` that is entered if somebody types `digits` without a pause, by its place.
 pub fn code_of(digits: &str, codes: &[&str]) -> Option<usize> {
     let mut entry = CodeEntry::default();
     digits.chars().find_map(|digit| match entry.digit(digit, codes, longest(codes), Time::default()) {
@@ -40,7 +48,7 @@ pub fn code_of(digits: &str, codes: &[&str]) -> Option<usize> {
 }
 
 impl CodeEntry {
-    /// Codes are off for the rest of the call.
+    /// Whether codes are off for the rest of the call.
     pub(super) fn is_locked(&self) -> bool {
         self.wrong_codes >= MAX_WRONG_CODES
     }
@@ -50,8 +58,8 @@ impl CodeEntry {
         self.last_at.map(|at| at + DIGIT_TIMEOUT)
     }
 
-    /// Takes a digit; `codes` are those that this far end may use, `longest` is the length at which digits that match
-    /// none are a wrong code. What follows begins a new one: no digit is part of two attempts.
+    /// Takes a digit. `codes` are those that this far end may use. Digits that match none of them are a wrong code when
+    /// there are `longest` of them. The next digit begins a new attempt: no digit is part of two attempts.
     pub(super) fn digit(&mut self, digit: char, codes: &[&str], longest: usize, now: Time) -> Entry {
         self.digits.push(digit);
         self.last_at = Some(now);
@@ -66,7 +74,7 @@ impl CodeEntry {
         Entry::Wrong
     }
 
-    /// Digits that wait for more: no call may take them along to its end.
+    /// The call ends: digits that wait for more are a wrong code.
     pub(super) fn abandon(&mut self) -> Option<Entry> {
         (!self.digits.is_empty()).then(|| {
             self.clear();
@@ -74,7 +82,7 @@ impl CodeEntry {
         })
     }
 
-    /// Forgets digits that nobody completed.
+    /// Digits after which a pause was too long are a wrong code.
     pub(super) fn expire(&mut self, now: Time) -> Option<Entry> {
         self.deadline().is_some_and(|deadline| now >= deadline).then(|| {
             self.clear();
@@ -88,7 +96,7 @@ impl CodeEntry {
     }
 }
 
-/// How many digits a code has at most.
+/// The length of the longest code.
 pub(super) fn longest(codes: &[&str]) -> usize {
     codes.iter().map(|code| code.len()).max().unwrap_or(1)
 }
@@ -111,7 +119,7 @@ mod tests {
     #[test]
     fn a_wrong_code_is_wrong_from_its_first_digit_to_its_length() {
         use Entry::{Incomplete, Matched, Wrong};
-        // Within 9123 and 4123 there is 1234 nowhere.
+        // The attempts are 9123 and 4123, so 1234 is in neither of them.
         let entries = enter("91234123", &["1234"]);
         assert_eq!(entries, [Incomplete, Incomplete, Incomplete, Wrong, Incomplete, Incomplete, Incomplete, Wrong]);
         assert_eq!(enter("99991234", &["1234"]).last(), Some(&Matched(0)));

@@ -1,27 +1,20 @@
-//! Door codes that the far end enters during a call (`[[dtmf]]`).
+//! Door codes that the far end types during a call (docs/configuration.md, "`[[dtmf]]`").
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::call::Call;
-use super::code_entry::{Entry, longest};
+use super::code_entry::{AcceptedCode, Entry, longest};
 use super::control::CallControl;
 use crate::config::{Config, Line};
 use crate::core::api::{Direction, Fact};
 
-/// A gateway may leave a digit in the sound and also send it as an event: both come within this time.
+/// A gateway may leave a digit in the sound and also send it as an event. Both arrive within this time.
 const TONE_AND_EVENT: Duration = Duration::from_millis(500);
 
-/// A code that the far end has entered: its rule may run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::core) struct AcceptedCode {
-    /// The place of its `[[dtmf]]` in the configuration.
-    pub(in crate::core) rule: usize,
-    pub(in crate::core) number: String,
-}
-
 impl CallControl<'_> {
-    /// A telephone event: from now on the sound of this call is not listened to, where the same digit may be heard.
+    /// A digit arrived as a telephone event. From now on, digits in the sound of this call are ignored, because they
+    /// may be the same ones.
     pub(super) fn far_end_event(&mut self, line: Line, digit: char) {
         let now = self.cx.now.at;
         let Some(call) = self.call_mut(line) else { return };
@@ -54,7 +47,7 @@ impl CallControl<'_> {
             return false;
         }
         let codes: Vec<&str> = admitted.iter().map(|(_, rule)| rule.digits.as_str()).collect();
-        // Whoever may use no code is not told so: their attempts are as long as anybody's.
+        // A far end that may use no code must not notice that. So its attempts have the same length as others.
         let all: Vec<&str> = listening().map(|(_, rule)| rule.digits.as_str()).collect();
         let longest = longest(if codes.is_empty() { &all } else { &codes });
         let now = self.cx.now.at;
@@ -90,20 +83,22 @@ impl CallControl<'_> {
         }
     }
 
-    /// The call ends: digits that were typed in it were a guess, or they would be free.
+    /// The call ends. Digits that do not form a code yet count as a wrong code. Otherwise such guesses would cost
+    /// nothing.
     pub(super) fn abandon_digits(&mut self, line: Line) {
         if self.call_mut(line).and_then(|call| call.code_entry.abandon()).is_some() {
             self.wrong_code(line);
         }
     }
 
-    /// Codes of this call's far end are off: for the call, for the far end, or for everybody.
+    /// Whether codes of this call are off: for the call, for its far end, or for everybody.
     fn codes_are_off(&self, line: Line) -> bool {
         let Some(call) = self.call(line) else { return true };
         call.code_entry.is_locked() || self.access.is_locked(&call.number, self.cx.now.at)
     }
 
-    /// What is typed while codes are off looks like any wrong code, and makes nothing worse.
+    /// Reports a wrong code, and counts it unless codes are off. While they are off, even a right code looks like a
+    /// wrong one, and it does not lengthen the lock.
     fn wrong_code(&mut self, line: Line) {
         let off = self.codes_are_off(line);
         let now = self.cx.now.at;
@@ -121,7 +116,7 @@ impl CallControl<'_> {
         self.cx.fact(Fact::Dtmf { call_id, number, matched: false, locked: self.codes_are_off(line), locked_s });
     }
 
-    /// Both ends know now whether digits come as telephone events (RFC 4733).
+    /// The descriptions of both sides now say whether digits come as telephone events (RFC 4733).
     pub(super) fn telephone_events_negotiated(&mut self, line: Line, telephone_events: bool) {
         let Some(call) = self.call_mut(line) else { return };
         let before = call.telephone_events.replace(telephone_events);
@@ -134,13 +129,14 @@ impl CallControl<'_> {
         }
     }
 
-    /// Codes that were accepted since this was asked last.
+    /// Removes and returns the codes that were accepted.
     pub(in crate::core) fn take_accepted_codes(&mut self) -> Vec<AcceptedCode> {
         std::mem::take(&mut self.calls.accepted_codes)
     }
 }
 
-/// Codes are configured, none of them is listened for in the sound, and the call has no telephone events.
+/// Whether no digit of this call can reach the station although codes are configured: the call has no telephone events,
+/// and no code has `in_band`.
 pub(super) fn codes_unreachable(call: &Call, config: &Config) -> bool {
     call.telephone_events == Some(false) && !config.dtmf.is_empty() && !config.dtmf.iter().any(|code| code.in_band)
 }

@@ -1,4 +1,4 @@
-//! Call control: the calls together with what they need to act.
+//! Call control: the calls with what they need to act.
 
 use std::net::IpAddr;
 
@@ -11,7 +11,10 @@ use crate::core::context::Context;
 use crate::core::session::{News, Session};
 use crate::signaling::{CallId, RequestBody, TransactionId};
 
-/// Borrows the calls, the session that carries their requests, the lockout of wrong codes, and the context.
+/// The calls with what they need to act.
+///
+/// It borrows the calls, the session that carries their requests, the lock after wrong codes, and the context. The
+/// station makes one whenever somebody acts on calls. The other files of this folder add the behaviour.
 pub(in crate::core) struct CallControl<'a> {
     pub(super) calls: &'a mut Calls,
     pub(super) session: &'a mut Session,
@@ -29,7 +32,7 @@ impl<'a> CallControl<'a> {
         Self { calls, session, access, cx }
     }
 
-    /// Takes in what the session has learned.
+    /// Handles what the session has reported.
     pub(in crate::core) fn handle_news(&mut self, news: Vec<News>) {
         for item in news {
             match item {
@@ -42,8 +45,8 @@ impl<'a> CallControl<'a> {
         }
     }
 
-    /// The addresses of the machine changed: the offer that is kept ready names addresses that may be gone, and so may
-    /// be the pair of an established call.
+    /// The addresses of the machine have changed. The offer of the warm peer connection names addresses that may be
+    /// gone. The candidate pair of an established call may be dead as well.
     pub(in crate::core) fn network_changed(&mut self, addresses: Vec<IpAddr>) {
         let Some(before) = self.calls.addresses.replace(addresses.clone()) else { return };
         if before == addresses {
@@ -83,7 +86,7 @@ impl<'a> CallControl<'a> {
         self.cx
     }
 
-    // What rules and commands ask before they act.
+    // What rules and commands ask before they act, and what they do with single calls.
 
     pub(in crate::core) fn check_line(&self, line: Line) -> Result<Line, Refusal> {
         let last = Line(u32::try_from(self.calls.lines.len().saturating_sub(1)).unwrap_or(u32::MAX));
@@ -106,7 +109,7 @@ impl<'a> CallControl<'a> {
         self.calls.ringing_line()
     }
 
-    /// A call on this line waits to be answered here.
+    /// Whether a call on this line waits to be answered here.
     pub(in crate::core) fn rings(&self, line: Line) -> bool {
         self.call(line).is_some_and(|call| call.state() == CallState::Incoming)
     }

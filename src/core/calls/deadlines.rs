@@ -1,4 +1,4 @@
-//! What is due on every line.
+//! The deadlines of all lines and hunts.
 
 use super::call::Phase;
 use super::control::CallControl;

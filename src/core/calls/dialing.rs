@@ -1,4 +1,4 @@
-//! Outgoing calls, from a number to the first ring.
+//! Outgoing calls, from the number to the first ring.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::core::session::Rejection;
 use crate::core::time::Time;
 use crate::signaling::{Jsep, RequestBody};
 
-/// A line that answered "wrong state" is left alone for this long.
+/// A line whose call was refused as "wrong state" is left alone for this long (docs/protocol.md, "Edge cases").
 const WRONG_STATE_PAUSE: Duration = Duration::from_millis(500);
 
 impl CallControl<'_> {
@@ -32,7 +32,7 @@ impl CallControl<'_> {
         self.try_dial(line);
     }
 
-    /// Sends `outgoing_call` once the offer is made and the line is clean.
+    /// Sends `outgoing_call`, once the offer is made and the line does not cool any more.
     pub(super) fn try_dial(&mut self, line: Line) {
         if self.calls.lines.is_cooling(line, self.cx.now.at) || !self.session.is_up() {
             return;
@@ -54,8 +54,8 @@ impl CallControl<'_> {
         }
     }
 
-    /// The server refused `outgoing_call`: a line that is still being cleaned is worth a
-    /// second try on another one.
+    /// The server refused `outgoing_call`. If the reason may be a line that is not clean yet, the call is tried once
+    /// more, on another line if there is one.
     pub(super) fn dial_rejected(&mut self, line: Line, rejection: &Rejection) {
         use crate::signaling::response_code::{UNKNOWN, WRONG_STATE, WRONG_WEBRTC_STATE};
         let busy_line = matches!(rejection.code, WRONG_STATE | UNKNOWN | WRONG_WEBRTC_STATE);

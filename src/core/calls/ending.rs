@@ -1,4 +1,4 @@
-//! The end of a call, whoever ends it.
+//! The end of a call, on either side.
 
 use super::call::{Call, ENDING_TIMEOUT, MEDIA_CLOSE_PATIENCE, Phase, Update};
 use super::control::CallControl;
@@ -7,8 +7,8 @@ use crate::core::api::{Cause, Direction, MediaCommand, Source};
 use crate::signaling::{CallId, RequestBody, sip_status};
 
 impl CallControl<'_> {
-    /// Ends a call from our side: the intent is remembered, the request goes out, the peer
-    /// connection closes at its `ack` (`protocol.md`, "Edge cases": hang up in order).
+    /// Ends a call from our side, in this order: the intention is remembered as a pending hangup, the request is sent,
+    /// and the peer connection closes at the `ack` (docs/protocol.md, "Edge cases": "The end of a call").
     pub(super) fn hang_up(&mut self, line: Line, cause: Cause) {
         self.abandon_digits(line);
         let Some(call) = self.call(line) else { return };
@@ -19,7 +19,7 @@ impl CallControl<'_> {
                 self.finish(line, cause);
                 return;
             }
-            // A ringing call takes no hangup: the server would ignore it.
+            // The server ignores the hangup of a call that rings here.
             Phase::Incoming { .. } | Phase::Answering { sent: false, .. } => RequestBody::Decline { refer_id: None },
             _ => RequestBody::Hangup {},
         };
@@ -39,31 +39,31 @@ impl CallControl<'_> {
                 };
             }
         } else {
-            // Offline: the session sends it first after the reconnect.
+            // We are offline. The session sends the request first after the reconnect.
             self.finish(line, cause);
         }
     }
 
-    /// Hangs one line up; the rest of its list is not tried.
-    pub(in crate::core) fn hang_up_line(&mut self, line: Line, words: &str) {
+    /// Hangs up one line. The remaining numbers of its hunt are not called.
+    pub(in crate::core) fn hang_up_line(&mut self, line: Line, message: &str) {
         if let Some(id) = self.call(line).and_then(|call| call.hunt) {
             for hunt in self.calls.hunts.iter_mut().filter(|hunt| hunt.id == id) {
                 hunt.stop();
             }
         }
-        self.hang_up(line, Cause::new(sip_status::OK, words));
+        self.hang_up(line, Cause::new(sip_status::OK, message));
     }
 
-    pub(in crate::core) fn hang_up_all(&mut self, words: &str) {
+    pub(in crate::core) fn hang_up_all(&mut self, message: &str) {
         self.calls.hunts.iter_mut().for_each(|hunt| hunt.stop());
         for line in self.calls.lines.numbers() {
-            self.hang_up(line, Cause::new(sip_status::OK, words));
+            self.hang_up(line, Cause::new(sip_status::OK, message));
         }
         self.calls.hunts.retain(|hunt| hunt.waits_until.is_none());
     }
 
     /// Hangs up every call that this button or sensor has started, and gives up its hunts.
-    pub(in crate::core) fn hang_up_of(&mut self, source: Source, words: &str) {
+    pub(in crate::core) fn hang_up_of(&mut self, source: Source, message: &str) {
         for hunt in self.calls.hunts.iter_mut().filter(|hunt| hunt.origin.source == source) {
             hunt.stop();
         }
@@ -71,11 +71,11 @@ impl CallControl<'_> {
         let calls = self.calls.lines.active().filter(|(_, call)| call.origin.source == source);
         let lines: Vec<Line> = calls.map(|(line, _)| line).collect();
         for line in lines {
-            self.hang_up(line, Cause::new(sip_status::OK, words));
+            self.hang_up(line, Cause::new(sip_status::OK, message));
         }
     }
 
-    /// The peer connection of an ending call has no use any more.
+    /// Closes the peer connection of a call that is ending.
     pub(super) fn close_media(&mut self, line: Line) {
         let media = self.call_mut(line).and_then(|call| call.media.take());
         if let Some(media) = media {
@@ -86,7 +86,7 @@ impl CallControl<'_> {
         }
     }
 
-    /// The call is over: its line is free, its hunt goes on, a held call comes back.
+    /// The call is over. Its line becomes free, its hunt continues, and a call that was held for it comes back.
     pub(super) fn finish(&mut self, line: Line, cause: Cause) {
         self.abandon_digits(line);
         self.close_media(line);
@@ -95,7 +95,7 @@ impl CallControl<'_> {
             Phase::Ending { cause: ours, .. } => (ours.clone(), true),
             phase => (cause, matches!(phase, Phase::Established { .. })),
         };
-        // What ended from our side has its outcome by now.
+        // A call that we ended has its cause already.
         let nobody_took_it = call.direction == Direction::Outgoing && !up;
         let cause = if nobody_took_it { cause.of_unanswered(call.has_rung()) } else { cause };
         self.calls.report_end(line, &call, cause.clone(), self.cx);
@@ -107,14 +107,14 @@ impl CallControl<'_> {
         self.resume_after(line);
     }
 
-    pub(super) fn call_gone(&mut self, call_id: &CallId, words: &str) {
+    pub(super) fn call_gone(&mut self, call_id: &CallId, message: &str) {
         self.session.forget_call(call_id);
         if let Some(line) = self.calls.lines.find(call_id) {
-            self.finish(line, Cause::new(sip_status::NO_SUCH_CALL, words));
+            self.finish(line, Cause::new(sip_status::NO_SUCH_CALL, message));
         }
     }
 
-    /// Calls live on without their session; what waits for a response does not.
+    /// The session is lost. Calls continue without it, but nothing that waits for a response does.
     pub(super) fn session_lost(&mut self) {
         let (now, press_max_age) = (self.cx.now.at, self.cx.config.calls.press_max_age);
         for line in self.calls.lines.numbers() {
@@ -123,11 +123,11 @@ impl CallControl<'_> {
                 call.update = Update::Idle;
             }
             if let Phase::Dialing { sent: false, deadline } = &mut call.phase {
-                // As a press made offline.
+                // It may wait for the session as long as a press that was made offline.
                 *deadline = (*deadline).min(now.max(call.started_at + press_max_age));
             }
             if call.is_ending() {
-                // The session remembers its pending hangup.
+                // The session keeps the pending hangup.
                 self.finish(line, Cause::new(sip_status::OK, "ended while offline"));
             }
         }

@@ -1,4 +1,7 @@
-//! Established calls: the tone at their start, and the talk time.
+//! Established calls: the answer tone at their start, and the talk time.
+//!
+//! The answer tone, also called the sign, is for people near the station. When a call comes up, they hear that somebody
+//! begins to hear them. For this tone the loudspeaker has a least volume for a moment, even if it is turned down.
 
 use std::time::Duration;
 
@@ -11,14 +14,14 @@ use crate::core::time::Time;
 use crate::mutant::{Mutant, mutant};
 use crate::signaling::sip_status;
 
-/// However often a talk is lengthened, it is never longer than this many times `max_talk_s`.
+/// Accepted codes lengthen the talk time, but never beyond this many times `max_talk_s`.
 const MAX_TALKS: u32 = 3;
-/// When the far end begins to hear the place, the loudspeaker has at least the volume of [`Calls::sign_volume`] for this
-/// long: a card takes its time to open.
+/// For this long after a call came up, the loudspeaker has at least the volume of [`Calls::sign_volume`]. The time is
+/// longer than the tone, because a card may take a moment to open.
 const SIGN_LASTS: Duration = Duration::from_secs(3);
-/// Where the far end only listens.
+/// The least volume of the answer tone if the far end only listens.
 const LISTEN_SIGN_VOLUME: u8 = 50;
-/// Where both talk.
+/// The least volume of the answer tone if both sides talk.
 const TALK_SIGN_VOLUME: u8 = 30;
 
 impl CallControl<'_> {
@@ -33,7 +36,7 @@ impl CallControl<'_> {
         call.established_at = Some(now);
         call.phase = Phase::Established {
             talk_ends_at: now + max_talk,
-            // A talk that is shorter than its warning has none.
+            // A talk time that is not longer than the warning has no warning.
             warned: max_talk <= TALK_WARNING,
             liveness: call.new_liveness(now),
         };
@@ -53,20 +56,21 @@ impl CallControl<'_> {
         }
     }
 
-    /// Whoever is there hears that somebody begins to hear them, whatever the volume is.
+    /// Plays the answer tone.
     fn sign(&mut self) {
         self.cx.play(Sound::Answer, false);
         self.calls.sign_until = Some(self.cx.now.at + SIGN_LASTS);
     }
 
-    /// The card has come, and with it the sound of calls that are up: what was signed before was not heard.
+    /// The sound card works now, and with it the sound of the calls that are up. Nobody heard an earlier answer tone,
+    /// so it is played again.
     pub(in crate::core) fn sign_again(&mut self) {
         if self.calls.any_established() {
             self.sign();
         }
     }
 
-    /// A code of the far end was accepted: it lengthens the talk, but not without end.
+    /// A code of the far end was accepted. It starts the talk time anew, up to a limit.
     pub(super) fn extend_talk(&mut self, line: Line) {
         let now = self.cx.now.at;
         let max_talk = self.cx.config.calls.max_talk;
@@ -93,7 +97,7 @@ impl CallControl<'_> {
 }
 
 impl Calls {
-    /// The least volume of the loudspeaker now.
+    /// The least volume of the loudspeaker at this time; 0 if no answer tone needs one.
     pub(in crate::core) fn sign_volume(&self, now: Time) -> u8 {
         if self.sign_until.is_none_or(|until| now >= until) {
             return 0;

@@ -1,4 +1,4 @@
-//! One wish to reach somebody: a press, a command; a number or a list of them.
+//! The hunt: one wish to reach somebody, with its list of numbers.
 
 use std::time::Duration;
 
@@ -9,7 +9,11 @@ use crate::config::{CallAction, LineChoice, Order};
 use crate::core::api::{Cause, Origin, Unanswered};
 use crate::core::time::Time;
 
-/// The numbers of a call action and how far they have been tried.
+/// One wish to reach somebody.
+///
+/// A press, a command or another trigger starts a hunt. It has the list of numbers of its call action, and makes a call
+/// to one number after the other, or to several at once. It ends when somebody answers, when no number is left, or when
+/// it is given up.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Hunt {
     pub(super) id: HuntId,
@@ -19,14 +23,14 @@ pub(super) struct Hunt {
     pub(super) ring: Duration,
     numbers: Vec<String>,
     next: usize,
-    /// Made offline: dialled when registered, given up at this time.
+    /// The hunt waits for the session or for a line, and is given up at this time.
     pub(super) waits_until: Option<Time>,
-    /// It waits for a line, not for the session.
+    /// What the hunt waits for is a line, not the session.
     pub(super) waits_for_line: bool,
-    /// The one redial after a call without media.
+    /// The hunt is the one redial after a call without media.
     pub(super) redial: bool,
     over: bool,
-    /// Why nobody took it: that of the last call, or that it rang somewhere and nobody came.
+    /// Why nobody has answered: the cause of the last call, or of one that rang in vain.
     pub(super) cause: Option<Cause>,
 }
 
@@ -48,7 +52,8 @@ impl Hunt {
         }
     }
 
-    /// A call of it is over. Where it rang somewhere and nobody came, that is what the visitor must know.
+    /// Notes how a call of this hunt ended. If one of them rang in vain, the visitor must learn that, so no other cause
+    /// replaces it.
     pub(super) fn note(&mut self, cause: Cause) {
         let nobody_came = |cause: &Cause| cause.unanswered == Some(Unanswered::NoAnswer);
         if !self.cause.as_ref().is_some_and(nobody_came) {
@@ -56,7 +61,7 @@ impl Hunt {
         }
     }
 
-    /// Nobody else is called: somebody has answered, or it was given up.
+    /// Calls nobody else, because somebody has answered or the hunt was given up.
     pub(super) fn stop(&mut self) {
         self.over = true;
     }
@@ -79,7 +84,7 @@ impl Hunt {
         !self.over && self.next < self.numbers.len()
     }
 
-    /// How many of its calls may ring at a time.
+    /// How many calls of this hunt may exist at a time.
     pub(super) fn width(&self) -> usize {
         match self.order {
             Order::Serial => 1,

@@ -1,4 +1,4 @@
-//! Hunts: whom a press or a command tries to reach, in which order, and what becomes of it.
+//! Runs the hunts: whom a press or a command calls, in which order, and how that ends.
 
 use super::call::{ENDING_TIMEOUT, HuntId};
 use super::control::CallControl;
@@ -8,11 +8,11 @@ use crate::core::api::{Cause, Done, Fact, Origin, Refusal, Source};
 use crate::mutant::{Mutant, mutant};
 use crate::signaling::sip_status;
 
-/// Hunts at a time: more than there are buttons that one hand can press.
+/// The most hunts at a time: more than one hand can start.
 const MAX_HUNTS: usize = 16;
 
 impl CallControl<'_> {
-    /// Starts to reach somebody. The person at the door has a sign when this returns.
+    /// Starts a hunt. When this returns, a sound has told the person at the door that the wish was noticed.
     pub(in crate::core) fn start_hunt(&mut self, origin: &Origin, action: &CallAction) -> Result<Done, Refusal> {
         if self.cx.shutting_down {
             return Err(Refusal::ShuttingDown);
@@ -21,7 +21,7 @@ impl CallControl<'_> {
         if !self.session.is_registered() {
             return self.wait_for_session(hunt);
         }
-        // Nothing is held or ended for a call that has no line to go to.
+        // No other call may be held or ended for a call that has no line.
         let free = self.calls.lines.choose(action.line, self.cx.now.at).is_some() && self.calls.hunts.len() < MAX_HUNTS;
         if !free && self.cx.config.calls.second_call != SecondCall::Replace {
             self.cx.play(Sound::Busy, false);
@@ -33,7 +33,7 @@ impl CallControl<'_> {
         }
         self.cx.play(Sound::Connecting, false);
         let id = hunt.id;
-        // A call that is being replaced leaves its line in a moment.
+        // If there is no free line, another call is being replaced and leaves its line in a moment.
         hunt.waits_for_line = !free;
         hunt.waits_until = (!free).then(|| self.cx.now.at + ENDING_TIMEOUT);
         self.calls.hunts.push(hunt);
@@ -41,7 +41,7 @@ impl CallControl<'_> {
         Ok(Done::Now)
     }
 
-    /// Calls once more after a call without media; waits for its line where there is no other.
+    /// Calls once more after a call without media. If no line is free, this waits for the line of the old call.
     pub(super) fn redial(&mut self, origin: &Origin, action: &CallAction) {
         let mut hunt = Hunt::new(self.calls.new_hunt_id(), origin.clone(), action, self.cx.config.calls.ring_timeout);
         let id = hunt.id;
@@ -52,7 +52,7 @@ impl CallControl<'_> {
         self.advance_hunt(id);
     }
 
-    /// A press made offline is kept for `press_max_age_s`, if there is any hope.
+    /// Without a session, the hunt of a button or sensor waits for `press_max_age_s` if the session may be up in time.
     fn wait_for_session(&mut self, mut hunt: Hunt) -> Result<Done, Refusal> {
         let patience = self.cx.config.calls.press_max_age;
         let from_the_door = matches!(hunt.origin.source, Source::Button(_) | Source::Sensor(_));
@@ -67,11 +67,11 @@ impl CallControl<'_> {
         }
         self.cx.play(Sound::NoConnection, false);
         let state = self.session.state();
-        let words = self.session.reason().map_or_else(|| state.to_string(), |reason| format!("{state}: {reason}"));
-        Err(Refusal::NotRegistered(words))
+        let message = self.session.reason().map_or_else(|| state.to_string(), |reason| format!("{state}: {reason}"));
+        Err(Refusal::NotRegistered(message))
     }
 
-    /// Calls the next number of a hunt where one may ring, and ends the hunt when it is over.
+    /// Calls the next numbers of a hunt, as many as may be called now. Ends the hunt if nothing is left to do.
     pub(super) fn advance_hunt(&mut self, id: HuntId) {
         loop {
             let legs = self.calls.lines.of_hunt(id);
@@ -125,7 +125,7 @@ impl CallControl<'_> {
         }
     }
 
-    /// Presses that waited for the session: dialled, or given up.
+    /// Gives up the hunts that have waited for too long.
     pub(super) fn run_hunt_deadlines(&mut self) {
         let now = self.cx.now.at;
         let given_up: Vec<HuntId> = self
@@ -148,7 +148,7 @@ impl CallControl<'_> {
         self.cx.play(Sound::NoConnection, false);
     }
 
-    /// The session is up: what waited is dialled now, or refused.
+    /// The session is up: each hunt that waited is dialled now, or given up.
     pub(super) fn release_waiting_hunts(&mut self) {
         let waiting: Vec<HuntId> =
             self.calls.hunts.iter().filter(|hunt| hunt.waits_until.is_some()).map(|hunt| hunt.id).collect();
@@ -170,7 +170,7 @@ impl CallControl<'_> {
         }
     }
 
-    /// A hunt that waited for the line of the call that it replaces, or calls once more.
+    /// Continues the hunts that waited for a line and have one now: those that replace another call, and redials.
     pub(super) fn release_replacing_hunts(&mut self) {
         if !self.session.is_registered() {
             return;
@@ -188,7 +188,8 @@ impl CallControl<'_> {
         }
     }
 
-    /// A call of the same button has come back with the session: the visitor who pressed is in it.
+    /// Whether a call of the same button or sensor has come back with the session. Then the visitor who pressed is in
+    /// that call.
     fn has_its_call(&self, id: HuntId) -> bool {
         let pressed = self.calls.hunts.iter().find(|hunt| hunt.id == id && !hunt.redial).map(|hunt| hunt.origin.source);
         pressed.is_some_and(|source| {
@@ -197,7 +198,7 @@ impl CallControl<'_> {
         })
     }
 
-    /// What a hand or an edge at the door asked for was not done, and somebody may want to know why.
+    /// Reports why a press or a sensor did not become a call.
     pub(in crate::core) fn report_no_call(&mut self, source: Source, reason: String) {
         let fact = match source {
             Source::Button(ButtonIndex(index)) => {

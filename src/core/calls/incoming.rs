@@ -1,4 +1,4 @@
-//! Incoming calls: which are taken, and how they are answered.
+//! Incoming calls: which of them are taken, and how they are answered.
 
 use super::call::{ANSWERING_TIMEOUT, Call, Phase};
 use super::control::CallControl;
@@ -9,7 +9,7 @@ use crate::signaling::{CallId, Invitation, RequestBody, sip_status};
 use crate::sip_address::caller;
 
 impl CallControl<'_> {
-    /// `incoming_call`: decides by `[[answer]]`, `hours` and `second_call`.
+    /// Handles `incoming_call`: decides by `[[answer]]`, `hours` and `second_call`.
     pub(super) fn invited(&mut self, line: Line, call_id: CallId, invitation: Invitation) {
         if let Some(known) = self.calls.lines.find(&call_id) {
             self.invited_again(known, line, call_id, invitation);
@@ -21,11 +21,11 @@ impl CallControl<'_> {
             return;
         }
         let Some(rule) = self.answer_rule(&number).cloned() else {
-            self.turn_away(line, call_id, number, "no [[answer]] is for this caller now");
+            self.turn_away(line, call_id, number, "no [[answer]] rule admits this caller now");
             return;
         };
         if rule.action == AnswerAction::Decline {
-            self.turn_away(line, call_id, number, "an [[answer]] declines this caller");
+            self.turn_away(line, call_id, number, "an [[answer]] rule declines this caller");
             return;
         }
         if !self.admits_second_call() {
@@ -51,7 +51,7 @@ impl CallControl<'_> {
     fn invited_again(&mut self, known: Line, line: Line, call_id: CallId, invitation: Invitation) {
         let ours = self.call(known).is_some_and(|call| call.direction == Direction::Outgoing);
         if ours && known != line {
-            // A call to ourselves. The request must not be taken for the end of our own leg.
+            // We call ourselves. The decline is for the new leg, and must not end our outgoing one.
             self.refuse_unknown(line, call_id);
             return;
         }
@@ -62,7 +62,7 @@ impl CallControl<'_> {
         }
     }
 
-    /// Somebody who calls is declined, which is told and counted.
+    /// Declines a call, and reports and counts that.
     fn turn_away(&mut self, line: Line, call_id: CallId, number: String, reason: &str) {
         self.calls.refused_calls = self.calls.refused_calls.saturating_add(1);
         self.cx.fact(Fact::CallRefused { number, reason: reason.to_owned() });
@@ -96,7 +96,7 @@ impl CallControl<'_> {
         }
     }
 
-    /// Our description for the far end's INVITE is made.
+    /// Sends `accept`, once our description for the far end's INVITE is made.
     pub(super) fn send_accept(&mut self, line: Line) {
         let Some(call) = self.call(line) else { return };
         let Phase::Answering { with_offer, deadline, .. } = call.phase else { return };
@@ -110,7 +110,7 @@ impl CallControl<'_> {
         }
     }
 
-    /// The server refused our `accept`: mostly the caller is gone.
+    /// The server refused our `accept`. In most cases the caller has hung up.
     pub(super) fn accept_rejected(&mut self, line: Line, rejection: &Rejection) {
         use crate::signaling::response_code::{NO_SUCH_CALL, UNEXPECTED_ANSWER};
         if matches!(rejection.code, sip_status::GONE | NO_SUCH_CALL | UNEXPECTED_ANSWER) {

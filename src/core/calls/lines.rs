@@ -1,4 +1,4 @@
-//! The lines of the session and which one a new call takes.
+//! The lines of the session, and which of them a new call takes.
 
 use std::time::Duration;
 
@@ -11,15 +11,15 @@ use crate::core::deadline::{Deadline, DeadlineReason};
 use crate::core::time::Time;
 use crate::signaling::CallId;
 
-/// The media server may still be cleaning a line up for so long after a hangup, unless it says
-/// `ice_hangup` before (`protocol.md`, "Order of messages").
+/// For this long after a call, the media server may still be cleaning up the line. It is ready earlier if it sends
+/// `ice_hangup` (docs/protocol.md, "Order of messages").
 const COOLING: Duration = Duration::from_millis(1500);
 
-/// A telephone line of the session.
+/// One line of the session.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Slot {
     call: Option<Call>,
-    /// The media server may still be cleaning up after the last call.
+    /// Until then the media server may still be cleaning up after the last call: the line "cools".
     cooling_until: Option<Time>,
 }
 
@@ -38,7 +38,7 @@ impl Lines {
         Self { last_used: slots.len() - 1, slots, configured }
     }
 
-    /// The server said how many lines there are; lines with a call stay.
+    /// Uses as many lines as the server has, at most the configured number. Lines that have a call stay.
     pub(super) fn resize(&mut self, server_lines: u32) {
         let wanted = usize::try_from(server_lines.min(self.configured)).unwrap_or(0).max(1);
         let busy = self.slots.iter().rposition(|slot| slot.call.is_some()).map_or(0, |last| last + 1);
@@ -82,7 +82,7 @@ impl Lines {
         self.slots.get_mut(line.index())?.call.as_mut()
     }
 
-    /// Calls with their lines.
+    /// All calls, with their lines.
     pub(super) fn calls(&self) -> impl Iterator<Item = (Line, &Call)> {
         self.numbers().zip(&self.slots).filter_map(|(line, slot)| Some((line, slot.call.as_ref()?)))
     }
@@ -99,12 +99,12 @@ impl Lines {
         self.calls().filter(|(_, call)| call.hunt == Some(hunt)).map(|(line, _)| line).collect()
     }
 
-    /// Calls that are neither ending nor gone.
+    /// The calls that are not ending, with their lines.
     pub(super) fn active(&self) -> impl Iterator<Item = (Line, &Call)> {
         self.calls().filter(|(_, call)| !call.is_ending())
     }
 
-    /// An idle line: lines take turns, and one that the media server has cleaned up comes first.
+    /// An idle line. Lines take turns, but a line that cools is the last choice.
     pub(super) fn choose(&self, choice: LineChoice, now: Time) -> Option<Line> {
         let idle = |line: &Line| self.slots.get(line.index()).is_some_and(|slot| slot.call.is_none());
         match choice {
@@ -129,7 +129,7 @@ impl Lines {
         }
     }
 
-    /// Takes the call off its line, which cools down from now on.
+    /// Removes the call from its line. The line cools from now on if the server knew the call.
     pub(super) fn take(&mut self, line: Line, now: Time) -> Option<Call> {
         let slot = self.slots.get_mut(line.index())?;
         let call = slot.call.take()?;
@@ -143,7 +143,7 @@ impl Lines {
         calls.chain(cooling.map(|at| Deadline::new(at, DeadlineReason::LineCooling)))
     }
 
-    /// Ends the cooling of lines whose time is over.
+    /// Ends the cooling of the lines whose time is over.
     pub(super) fn settle(&mut self, now: Time) {
         for slot in &mut self.slots {
             if slot.cooling_until.is_some_and(|until| now >= until) {

@@ -1,9 +1,15 @@
-//! Media liveness: a call that is established is not yet a call that is heard.
+//! Media liveness: whether the sound of an established call really arrives, and what to do if it does not.
 //!
-//! A call is alive while packets of any kind come from the far end, or while ICE has a consented pair (RFC 7675). The
-//! peer connection reports [`crate::core::MediaEvent::Disconnected`] after 2 s without anything at all, and
-//! [`crate::core::MediaEvent::Received`] while sound comes. This machine decides what follows: a dead call is repaired
-//! in steps, each with a deadline; a call that cannot be repaired ends with a cause. [`super::repair`] carries it out.
+//! The media of a call are alive while packets of any kind arrive from the far end, or while ICE has a consented pair
+//! (RFC 7675). The peer connection reports [`crate::core::MediaEvent::Disconnected`] after 2 s without anything, and
+//! [`crate::core::MediaEvent::Received`] while sound arrives.
+//!
+//! [`Liveness`] decides what follows, and [`super::repair`] does it:
+//!
+//! - Dead media are repaired in steps, each with a deadline: first an ICE restart, then a new peer connection, then one
+//!   redial if the station was the caller. A call that no step can repair ends with a cause.
+//! - A call that is connected but silent is renegotiated once. After that the silence is only reported.
+//! - A repair needs the session. If the session is lost, the repair waits for it, but not for ever.
 
 use std::time::Duration;
 
@@ -12,26 +18,28 @@ use serde::{Deserialize, Serialize};
 use crate::core::api::{MissingSound, RepairOutcome, RepairStep};
 use crate::core::time::Time;
 
-/// ICE of a new call has this long before the first repair.
+/// ICE of a new call may take this long before the first repair.
 const SETUP_PATIENCE: Duration = Duration::from_secs(5);
-/// ICE of a call on hold may be lost for this long: nobody misses the sound yet.
+/// During hold, ICE may be lost for this long before a repair, since nobody misses the sound yet.
 const HOLD_PATIENCE: Duration = Duration::from_secs(10);
-/// After DTLS was closed, the hangup that usually follows has this long to arrive.
+/// After DTLS was closed, the hangup that usually follows may take this long to arrive.
 const CLOSED_PATIENCE: Duration = Duration::from_secs(1);
-/// Each step of a repair has this long.
+/// Each step of a repair may take this long.
 const STEP_PATIENCE: Duration = Duration::from_secs(5);
-/// From both descriptions to a new peer connection: DTLS repeats what a bad network loses after a second.
+/// After both descriptions are exchanged, a new peer connection may take this long to connect. It is longer than a
+/// step, because DTLS repeats a lost packet only after a second.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(8);
-/// How many collisions of our update with one of the far end a step survives.
+/// A step survives this many collisions of our update with one of the far end.
 const MAX_COLLISIONS: u32 = 2;
-/// How often a new description gives its step the whole time again: on a bad network signaling takes most of it.
+/// This many times in a step, exchanged descriptions start its time anew. On a bad network, signaling alone takes most
+/// of the time.
 const MAX_NEGOTIATIONS: u32 = 3;
-/// How long a dead call waits for the session, which every repair needs.
+/// A call whose media are dead waits this long for the session, which the repair needs.
 const OFFLINE_PATIENCE: Duration = Duration::from_secs(60);
 /// A connected call without sound in one direction for this long is renegotiated once.
 const SILENCE: Duration = Duration::from_secs(5);
 
-/// What is known of the media of an established call, and where its repair stands.
+/// The media liveness of one established call: what is known of its media, and which step of a repair is in progress.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Liveness {
     step: Step,
@@ -40,29 +48,30 @@ pub(super) struct Liveness {
     was_connected: bool,
     /// When sound last came from the far end.
     sound_at: Time,
-    /// Since when the server has not heard us (`ice_media`).
+    /// Since when the server has got no packets from us (`ice_media`).
     unheard_since: Option<Time>,
     /// Collisions of this step's update with one of the far end.
     collisions: u32,
-    /// Offers and answers exchanged in this step.
+    /// The number of times that descriptions were exchanged in this step.
     negotiations: u32,
     silent_call: SilentCall,
-    /// What was reported last.
+    /// The silence that was reported last.
     missing: Option<MissingSound>,
     /// Drained after each event, and therefore not part of the state.
     #[serde(skip)]
     reports: Vec<Report>,
 }
 
+/// What the machine does now.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 enum Step {
-    /// Nothing to repair, or not yet.
+    /// There is nothing to repair, or its time has not come yet.
     Watching,
-    /// A repair needs the session, which is lost.
+    /// A repair is needed, but the session is lost.
     WaitingForSession {
         until: Time,
     },
-    /// The far end has closed DTLS. Most far ends do so when they hang up, so the server has some time to report it.
+    /// The far end has closed DTLS. Most far ends do so when they hang up, so the server has a moment to report that.
     Closed {
         until: Time,
     },
@@ -75,9 +84,9 @@ enum Step {
 /// The one renegotiation of a call that is connected and silent.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 enum SilentCall {
-    /// It may be sent.
+    /// It has not been sent.
     Unspent,
-    /// It could not be sent: it may be sent from this time on.
+    /// It could not be sent. It may be sent from this time on.
     Postponed(Time),
     Spent,
 }
@@ -85,7 +94,7 @@ enum SilentCall {
 /// What happens to the media of a call.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum LivenessEvent {
-    /// ICE and DTLS are up, again or still.
+    /// ICE and DTLS are up: for the first time, again, or still.
     Connected,
     Lost,
     /// DTLS is over.
@@ -93,22 +102,22 @@ pub(super) enum LivenessEvent {
     /// The peer connection cannot go on.
     Failed,
     SoundReceived,
-    /// `ice_media` of the server.
+    /// The server has reported whether it gets our packets (`ice_media`).
     ServerHears(bool),
-    /// The call comes back from hold: what was known before is out of date. `unheard`: the server does not hear us.
+    /// The call comes back from hold. What was known before is out of date. `unheard`: the server does not hear us.
     Resumed {
         unheard: bool,
     },
-    /// An address of this machine is gone: the pair may be dead before ICE notices.
+    /// An address of this machine is gone. The candidate pair may be dead before ICE notices it.
     AddressLost,
     /// The session is back.
     SessionBack,
-    /// The session is back with an offer of the far end that was lost with the old socket. It has been answered; our
-    /// own offer may follow at `retry_at`.
+    /// The session is back, with an offer of the far end that was lost with the old socket. That offer has been
+    /// answered; our own offer may follow at `retry_at`.
     SessionBackWithOffer {
         retry_at: Time,
     },
-    /// Our update met one of the far end, and is sent again at `retry_at`.
+    /// Our update met one of the far end. It is sent again at `retry_at`.
     Collision {
         retry_at: Time,
     },
@@ -118,7 +127,7 @@ pub(super) enum LivenessEvent {
     },
     /// Our update was refused.
     Refused,
-    /// Both descriptions are exchanged, whoever offered: ICE starts only now.
+    /// Both descriptions are exchanged, so ICE can start now. Either side may have offered.
     Negotiated,
     /// A deadline may have come.
     Due,
@@ -129,33 +138,33 @@ pub(super) enum LivenessEvent {
 pub(super) struct Surroundings {
     /// ICE and DTLS are up.
     pub(super) connected: bool,
-    /// One side holds: the silence of such a call means nothing, its consent does.
+    /// One side holds the call. Then silence means nothing, but a lost ICE consent still does.
     pub(super) on_hold: bool,
     pub(super) session_is_up: bool,
     /// No update of ours is in progress.
     pub(super) may_update: bool,
 }
 
-/// What the calls carry out.
+/// What must be done for the media of the call. [`super::repair`] does it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Repair {
     /// New ICE credentials by `update`.
     RestartIce,
     /// A new peer connection by `update`.
     ReplacePeerConnection,
-    /// Hang up, and call once more where the station was the caller.
+    /// Hang up, and call once more if the station was the caller.
     RedialOrEnd,
     /// Hang up.
     End,
-    /// One renegotiation of a silent call.
+    /// Renegotiate a silent call.
     Renegotiate,
-    /// The update of ours is sent at this time.
+    /// Send our update at this time.
     UpdateAt(Time),
-    /// Nothing can be done before the session is back: the peer connection counts as lost.
+    /// Nothing can be done before the session is back. Until then the peer connection counts as lost.
     AwaitSession,
 }
 
-/// What people are told.
+/// What is reported as a fact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Report {
     Silence(Option<MissingSound>),
@@ -178,7 +187,7 @@ impl Liveness {
         }
     }
 
-    /// Takes in an event; returns what must be done. Reports are drained by [`Self::take_reports`] before that.
+    /// Handles an event; returns what must be done. The caller drains [`Self::take_reports`] before it does that.
     pub(super) fn handle(&mut self, event: LivenessEvent, seen: Surroundings, now: Time) -> Option<Repair> {
         match event {
             LivenessEvent::Connected => self.connected(now),
@@ -210,7 +219,7 @@ impl Liveness {
         None
     }
 
-    /// What people are to be told, in order.
+    /// Removes and returns the reports, in order.
     pub(super) fn take_reports(&mut self) -> Vec<Report> {
         std::mem::take(&mut self.reports)
     }
@@ -227,12 +236,12 @@ impl Liveness {
         }
     }
 
-    /// Which direction of a connected call is silent.
+    /// The silent direction of a connected call, as it was reported last.
     pub(super) fn missing(&self) -> Option<MissingSound> {
         self.missing
     }
 
-    /// The repair in progress.
+    /// The repair step in progress.
     pub(super) fn repairing(&self) -> Option<RepairStep> {
         match self.step {
             Step::Repairing { step, .. } => Some(step),
@@ -283,11 +292,11 @@ impl Liveness {
         if seen.connected && !waits && !interrupted {
             return None;
         }
-        // A call that was set up while the session was lost still has its first patience.
+        // A call that has never been connected still has the patience of its setup.
         (waits || interrupted || self.was_connected).then(|| self.repair(RepairStep::IceRestart, now)).flatten()
     }
 
-    /// The far end's offer comes first; our own follows where that has not helped.
+    /// The far end's offer comes first. Our own offer follows if that does not help.
     fn session_back_with_offer(&mut self, retry_at: Time, seen: Surroundings) -> Option<Repair> {
         if seen.connected && self.step == Step::Watching {
             return None;
@@ -298,7 +307,7 @@ impl Liveness {
         Some(Repair::UpdateAt(retry_at))
     }
 
-    /// The step waits until our update is sent again, but not for ever.
+    /// The step waits until our update is sent again. After too many collisions, the step has failed.
     fn collision(&mut self, retry_at: Time, seen: Surroundings, now: Time) -> Option<Repair> {
         self.collisions += 1;
         let stuck = self.collisions > MAX_COLLISIONS;
@@ -344,7 +353,7 @@ impl Liveness {
             Step::WaitingForSession { .. } if seen.connected => self.step = Step::Watching,
             Step::WaitingForSession { .. } => return Some(Repair::End),
             Step::Closed { .. } => return self.failed(seen, now),
-            // The pair was never lost.
+            // The old candidate pair was never lost, so there is no `Connected` event.
             Step::Repairing { step: RepairStep::IceRestart, .. } if seen.connected => {
                 self.step = Step::Watching;
                 self.reports.push(Report::Repair(RepairStep::IceRestart, RepairOutcome::Worked));
@@ -354,7 +363,8 @@ impl Liveness {
         None
     }
 
-    /// ICE is connected and no sound comes: the far end may be muted. One renegotiation, after that only a report.
+    /// ICE is connected, but a direction is silent. This may only be a far end that is muted. So there is one
+    /// renegotiation; after that the silence is only reported.
     fn silent(&mut self, seen: Surroundings, now: Time) -> Option<Repair> {
         if let SilentCall::Postponed(_) = self.silent_call {
             self.silent_call = SilentCall::Unspent;
@@ -401,7 +411,7 @@ impl Liveness {
         self.step = Step::WaitingForSession { until: now + OFFLINE_PATIENCE };
     }
 
-    /// When silence must be reported, or renegotiated.
+    /// When silence must be reported, or the call renegotiated.
     fn silence_at(&self) -> Option<Time> {
         let down_is_reported = matches!(self.missing, Some(MissingSound::Downlink | MissingSound::Both));
         let up_is_reported = matches!(self.missing, Some(MissingSound::Uplink | MissingSound::Both));

@@ -1,4 +1,4 @@
-//! Events of the peer connections: descriptions, candidates, connection.
+//! Handles the events of the peer connections: descriptions, candidates, connection, digits.
 
 use super::call::{Call, MAX_CANDIDATES, Phase, Update};
 use super::control::CallControl;
@@ -36,14 +36,15 @@ impl CallControl<'_> {
                     call.unusable_candidates = call.unusable_candidates.saturating_add(count);
                 }
             }
-            // No request refuses a re-offer, and silence would leave the far end in doubt: the call ends.
-            MediaEvent::Refused { code, words } => self.hang_up(line, Cause::new(code, words)),
-            MediaEvent::Failed(words) if self.call(line).is_some_and(Call::is_established) => {
-                self.cx.protocol_problem(format!("the peer connection of a call: {words}"));
+            // No request of the protocol refuses a re-offer, and silence would leave the far end in doubt. So the call
+            // ends.
+            MediaEvent::Refused { code, message } => self.hang_up(line, Cause::new(code, message)),
+            MediaEvent::Failed(message) if self.call(line).is_some_and(Call::is_established) => {
+                self.cx.protocol_problem(format!("the peer connection of a call failed: {message}"));
                 self.liveness(line, LivenessEvent::Failed);
             }
-            MediaEvent::Failed(words) => {
-                self.hang_up(line, Cause::new(sip_status::SERVER_INTERNAL_ERROR, format!("media: {words}")))
+            MediaEvent::Failed(message) => {
+                self.hang_up(line, Cause::new(sip_status::SERVER_INTERNAL_ERROR, format!("media: {message}")))
             }
         }
     }
@@ -102,7 +103,7 @@ impl CallControl<'_> {
         }
     }
 
-    /// The server knows the call: what was gathered goes out, in order.
+    /// The server knows the call: the candidates gathered so far are sent, in order.
     pub(super) fn open_trickle(&mut self, line: Line) {
         let Some(call) = self.call_mut(line) else { return };
         call.trickle_open = true;

@@ -1,4 +1,4 @@
-//! What a restarted process knows of the calls of the one before.
+//! What a restarted process knows about the calls of the previous process.
 
 use super::call::{Call, Hold, Phase};
 use super::state::Calls;
@@ -7,18 +7,19 @@ use crate::core::api::{By, Origin, RememberedCall, Source};
 use crate::signaling::CallId;
 
 impl Calls {
-    /// Takes up what the former process remembered, before the first input.
+    /// Takes over what the previous process remembered, before the first input.
     pub(in crate::core) fn recall(&mut self, calls: Vec<RememberedCall>) {
         self.recalled = calls;
     }
 
-    /// What the next process must know. Until the server has said which of them live, the former calls stay.
+    /// What the next process must know. The calls of the previous process are part of it until the server has said
+    /// which of them still exist.
     pub(in crate::core) fn remembered(&self, config: &Config) -> Vec<RememberedCall> {
         let calls = self.lines.calls().filter_map(|(_, call)| remembered(call, config));
         self.recalled.iter().cloned().chain(calls).collect()
     }
 
-    /// Forgets a former call, and returns what was known of it.
+    /// Removes a call of the previous process, and returns what was remembered of it.
     pub(super) fn take_recalled(&mut self, call_id: &CallId) -> Option<RememberedCall> {
         let index = self.recalled.iter().position(|call| call.call_id == *call_id)?;
         Some(self.recalled.swap_remove(index))
@@ -47,14 +48,14 @@ fn remembered(call: &Call, config: &Config) -> Option<RememberedCall> {
     })
 }
 
-/// The origin of a call that this button made, or nobody here.
+/// The origin of a call that was started by the button with this name, if there is one.
 pub(super) fn origin_named(button: Option<&str>, config: &Config) -> Origin {
     let named = |name| config.buttons.iter().position(|button| button.name == name);
     origin_of(button.and_then(named), config)
 }
 
-/// The origin of a call of which nobody remembers who made it: the first button that calls this number, since it is
-/// its visitor who stands at the door.
+/// The origin of an outgoing call if nobody remembers who started it: the first button that calls this number, because
+/// its visitor probably stands at the door.
 pub(super) fn origin_calling(number: &str, config: &Config) -> Origin {
     origin_of(config.buttons.iter().position(|button| button.calls(number)), config)
 }

@@ -1,4 +1,5 @@
-//! After every `state` handshake: the calls of the station and those of the server become the same again.
+//! Recovery after a reconnect: after every `state` handshake, the calls of the station are brought in line with those
+//! of the server. The rules are those of docs/protocol.md, "Recovery after a reconnect".
 
 use super::call::{Call, Hold, Phase, Update};
 use super::control::CallControl;
@@ -36,7 +37,7 @@ impl CallControl<'_> {
                 self.take_up(call);
             }
         }
-        // The server has said which of the former calls live.
+        // The server has said which calls of the previous process still exist.
         self.calls.recalled.clear();
         for line in self.calls.lines.numbers() {
             self.try_dial(line);
@@ -44,9 +45,9 @@ impl CallControl<'_> {
         self.release_waiting_hunts();
     }
 
-    /// Rules 1 and 2.
+    /// Rules 1 and 2: our own calls.
     fn compare_local_calls(&mut self, server: &[ServerCall<'_>]) {
-        // A call that begins on the way is newer than the server's word.
+        // The loop may start new calls. They are newer than what the server said, so it must not judge them.
         let ours: Vec<(Line, CallId)> = self.calls.lines.calls().map(|(line, call)| (line, call.id.clone())).collect();
         for (line, id) in ours {
             let Some(call) = self.call(line).filter(|call| call.id == id) else { continue };
@@ -67,7 +68,7 @@ impl CallControl<'_> {
             self.catch_up(line, theirs);
             let answering = self.call(line).is_some_and(|call| matches!(call.phase, Phase::Answering { .. }));
             if answering && !theirs.is_being_answered() {
-                // Our answer went down with the socket.
+                // Our answer was lost with the socket.
                 self.send_accept(line);
             }
             match theirs.open_offer() {
@@ -79,7 +80,8 @@ impl CallControl<'_> {
         }
     }
 
-    /// A request to call that went down with its socket is sent again, while the press is young.
+    /// Whether our `outgoing_call` was probably lost with its socket, and the press is still young. If so, it will be
+    /// sent again.
     fn never_arrived(&mut self, line: Line) -> bool {
         let (now, press_max_age) = (self.cx.now.at, self.cx.config.calls.press_max_age);
         let Some(call) = self.call_mut(line) else { return false };
@@ -91,7 +93,7 @@ impl CallControl<'_> {
         true
     }
 
-    /// Applies what happened while we were away, oldest first.
+    /// Applies to a call that is being set up what happened while we were away, from the oldest event on.
     fn catch_up(&mut self, line: Line, theirs: &ServerCall<'_>) {
         let setting_up = self.call(line).is_some_and(|call| {
             matches!(call.phase, Phase::Dialing { .. } | Phase::Alerting { .. } | Phase::Answering { .. })
@@ -101,7 +103,7 @@ impl CallControl<'_> {
         }
         let id = self.call(line).map(|call| call.id.clone());
         for event in theirs.history() {
-            // What ends the call may begin another one on its line.
+            // An event that ends the call may start another one on its line.
             if self.call(line).map(|call| &call.id) != id.as_ref() {
                 return;
             }
@@ -111,7 +113,7 @@ impl CallControl<'_> {
         }
     }
 
-    /// Rule 4: a server call that we do not know.
+    /// Rule 4: a call that only the server has.
     fn take_up(&mut self, theirs: &ServerCall<'_>) {
         let invitation = theirs.invitation().cloned();
         let free = self.calls.lines.has(theirs.line) && self.call(theirs.line).is_none();
@@ -128,8 +130,8 @@ impl CallControl<'_> {
         }
     }
 
-    /// Who called whom, and in which mode, as far as the log proves it: a caller that no rule admits,
-    /// and a call of which nobody knows who started it, are not taken up.
+    /// Who called whom, and in which mode, as far as the log proves it. `None` if no rule admits the caller, or if the
+    /// log does not show who called: such a call is not taken up.
     fn former_life(&self, theirs: &ServerCall<'_>, invitation: Option<&Event>) -> Option<FormerLife> {
         if let Some(EventBody::IncomingCall(invitation)) = invitation.map(|event| &event.body) {
             let number = caller(&invitation.caller, &self.cx.config.core.sip_domains);
@@ -140,7 +142,7 @@ impl CallControl<'_> {
         Some(FormerLife::Logged { direction: Direction::Outgoing, mode: CallMode::Talk, number })
     }
 
-    /// A call that is up and whose peer connection is gone: a new one, by `update`.
+    /// Takes up a call that is up on the server. It gets a new peer connection, whose offer is sent as `update`.
     fn restore(&mut self, theirs: &ServerCall<'_>, former: FormerLife) {
         let now = self.cx.now.at;
         let phase = Phase::Answering { with_offer: true, sent: true, deadline: now };
@@ -173,7 +175,7 @@ impl CallControl<'_> {
         let Some(call) = self.call_mut(theirs.line) else { return };
         call.update = Update::Preparing;
         if let (FormerLife::Remembered(known), Phase::Established { talk_ends_at, .. }) = (&former, &mut call.phase) {
-            // The talk time goes on where it was, and never beyond what the configuration allows.
+            // The talk time continues, but never ends later than the configuration allows.
             *talk_ends_at = (*talk_ends_at).min(known.talk_ends_at);
             call.established_at = Some(known.established_at);
             call.hold = Hold::remembered(known.held, known.held_for_other);
@@ -181,10 +183,10 @@ impl CallControl<'_> {
     }
 }
 
-/// What a restored call was.
+/// What is known of a call that is taken up.
 enum FormerLife {
-    /// As this station remembers it.
+    /// The previous process remembered it.
     Remembered(RememberedCall),
-    /// As the server's log proves it.
+    /// The server's log proves it.
     Logged { direction: Direction, mode: CallMode, number: String },
 }

@@ -1,4 +1,4 @@
-//! `update` requests of our own, and re-INVITEs of the far end.
+//! Renegotiation of media: our own `update` requests, and the re-INVITEs of the far end.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::core::api::MediaCommand;
 use crate::core::time::Time;
 use crate::signaling::{TransactionId, sip_status};
 
-/// After two updates met, ours is sent again after a random wait between these (RFC 3261, section 14.1).
+/// If two updates met, ours is sent again after a random wait between these two (RFC 3261, section 14.1).
 const COLLISION_WAIT: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(9));
 
 impl CallControl<'_> {
@@ -25,23 +25,23 @@ impl CallControl<'_> {
         self.media(media, MediaCommand::RestartIce);
     }
 
-    /// re-INVITE of the far end. Ours, if one is out, gives way and comes again.
+    /// Answers a re-INVITE of the far end. If an update of ours is in flight, it gives way and is sent again later.
     pub(super) fn reinvited(&mut self, line: Line, offer: String) {
         let retry = self.after_collision();
         let Some(call) = self.call_mut(line) else { return };
         match &mut call.phase {
-            // Nobody has answered the first one yet: the newer one will be.
+            // Nobody has answered the first offer yet. The newer one replaces it.
             Phase::Incoming { offer: waiting, .. } => {
                 *waiting = Some(offer);
                 return;
             }
             // An event may overtake the confirmation of our answer.
             Phase::Established { .. } | Phase::Answering { sent: true, .. } => {}
-            // UPDATE before the call is up (RFC 3311), once our first offer has its answer.
+            // This is UPDATE before the call is up (RFC 3311). Our first offer has its answer already.
             Phase::Alerting { early_media: true, .. } => {}
-            // Our own offer is still out, or our answer in the making: it has to come again.
+            // Our first offer has no answer yet, or our answer is still being made. The far end has to offer again.
             Phase::Dialing { .. } | Phase::Alerting { .. } | Phase::Answering { .. } => {
-                let problem = "a re-offer came before the first description was answered: it is left out";
+                let problem = "a re-offer came before the first description was answered: it is ignored";
                 self.cx.protocol_problem(problem);
                 return;
             }
@@ -51,7 +51,7 @@ impl CallControl<'_> {
             call.update = Update::RetryAt(retry);
             self.liveness(line, LivenessEvent::Collision { retry_at: retry });
         }
-        // The delay may have been one too many, and the peer connection another one since.
+        // After too many collisions the repair may have replaced the peer connection, so it is looked up again.
         if let Some(media) = self.call(line).and_then(|call| call.media) {
             self.media(media, MediaCommand::AnswerUpdate { offer });
         }
@@ -87,12 +87,12 @@ impl CallControl<'_> {
         self.cx.protocol_problem(format!("update refused with {code}"));
     }
 
-    /// When an update of ours that met one of the far end comes again.
+    /// When an update of ours that met one of the far end may be sent again.
     pub(super) fn after_collision(&mut self) -> Time {
         self.cx.now.at + self.cx.random.between(COLLISION_WAIT.0, COLLISION_WAIT.1)
     }
 
-    /// A renegotiation of our own: when it may be tried again, or has taken too long.
+    /// Retries an update of ours if its time has come, and gives up one that has taken too long.
     pub(super) fn run_update_deadline(&mut self, line: Line) {
         let now = self.cx.now.at;
         let Some(call) = self.call_mut(line) else { return };

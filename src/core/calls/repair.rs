@@ -1,4 +1,4 @@
-//! Carries out what [`super::liveness`] decides.
+//! Does for the media of a call what [`super::liveness`] decides.
 
 use super::call::{Call, Phase, Update};
 use super::control::CallControl;
@@ -10,7 +10,7 @@ use crate::mutant::{Mutant, mutant};
 use crate::signaling::sip_status;
 
 impl CallControl<'_> {
-    /// Tells the machine of an established call what has happened, and does what it decides.
+    /// Passes an event to the media liveness of an established call, reports what follows, and does what it decides.
     pub(super) fn liveness(&mut self, line: Line, event: LivenessEvent) {
         let (now, session_is_up) = (self.cx.now.at, self.session.is_up());
         let Some(call) = self.call_mut(line) else { return };
@@ -52,7 +52,7 @@ impl CallControl<'_> {
         }
     }
 
-    /// ICE and DTLS came up, or went.
+    /// ICE and DTLS are up, or lost.
     pub(super) fn media_connected(&mut self, line: Line, connected: bool) {
         let Some(call) = self.call_mut(line) else { return };
         let changed = std::mem::replace(&mut call.connected, connected) != connected;
@@ -61,14 +61,14 @@ impl CallControl<'_> {
             self.cx.fact(Fact::Media { call_id, connected });
         }
         if connected {
-            // A restart of ICE that never lost the old pair ends here too.
+            // An ICE restart that never lost the old pair ends here as well.
             self.liveness(line, LivenessEvent::Connected);
         } else if changed {
             self.liveness(line, LivenessEvent::Lost);
         }
     }
 
-    /// DTLS of the call is over: no sound passes any more, whatever ICE says.
+    /// DTLS of the call is over. No sound passes any more, whatever ICE reports.
     pub(super) fn media_closed(&mut self, line: Line) {
         let Some(call) = self.call_mut(line) else { return };
         if std::mem::replace(&mut call.connected, false) {
@@ -89,15 +89,15 @@ impl CallControl<'_> {
         self.liveness(line, LivenessEvent::AddressLost);
     }
 
-    /// The far end's offer was lost with the socket: it is answered first, and our own follows where that has not
-    /// helped.
+    /// An offer of the far end was lost with the socket. It is answered first, and our own offer follows if that does
+    /// not help.
     pub(super) fn answer_before_repair(&mut self, line: Line, offer: String) {
         let retry_at = self.after_collision();
         self.reinvited(line, offer);
         self.liveness(line, LivenessEvent::SessionBackWithOffer { retry_at });
     }
 
-    /// A call that is connected and silent is renegotiated.
+    /// Renegotiates a call that is connected but silent.
     fn renegotiate(&mut self, line: Line) {
         let Some(call) = self.call_mut(line) else { return };
         call.update = Update::Preparing;
@@ -106,7 +106,7 @@ impl CallControl<'_> {
         }
     }
 
-    /// A new peer connection in place of the old one.
+    /// Replaces the peer connection of a call by a new one.
     fn replace_media(&mut self, line: Line) {
         let media = self.new_media(MediaCommand::Offer);
         let Some(call) = self.call_mut(line) else { return };
@@ -119,10 +119,10 @@ impl CallControl<'_> {
         }
     }
 
-    /// The last step: hang up, and call once more if the station was the caller.
+    /// The last step: hangs up, and calls once more if the station was the caller.
     fn redial_or_end(&mut self, line: Line) {
         let Some(call) = self.call(line) else { return };
-        // Somebody who is served by another call does not want a second one.
+        // If there is another call, it serves the visitor, who does not need a redial.
         let alone = self.calls.lines.active().all(|(other, _)| other == line);
         let is_first = !call.redial || mutant(Mutant::EndlessRedial);
         let again = call.direction == Direction::Outgoing && is_first && alone && !self.cx.shutting_down;
@@ -131,7 +131,7 @@ impl CallControl<'_> {
             return self.give_up(line);
         }
         self.cx.fact(Fact::Repair { call_id, step: RepairStep::Redial, outcome: RepairOutcome::Started });
-        self.hang_up(line, Cause::new(sip_status::REQUEST_TIMEOUT, "no media, and no repair helped: called once more"));
+        self.hang_up(line, Cause::new(sip_status::REQUEST_TIMEOUT, "no media, and no repair helped: redialling"));
         let action = CallAction { numbers: vec![number], line: LineChoice::Any, ring, order: Order::Serial };
         self.cx.play(Sound::Connecting, false);
         self.redial(&origin, &action);
@@ -150,7 +150,7 @@ impl CallControl<'_> {
 }
 
 impl Call {
-    /// A call that is established now, with what is known of its media.
+    /// The media liveness of a call that is established now.
     pub(super) fn new_liveness(&self, now: Time) -> Liveness {
         Liveness::new(self.connected, now)
     }

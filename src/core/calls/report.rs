@@ -1,26 +1,16 @@
-//! Facts about the lines, once for each change, and their status.
-
-use serde::{Deserialize, Serialize};
+//! What is reported about the lines: a fact for each change, and the status.
 
 use super::call::Call;
 use super::codes::codes_unreachable;
 use super::liveness::Liveness;
-use super::state::Calls;
+use super::state::{Calls, Reported};
 use crate::config::{Config, Line};
 use crate::core::api::{CallState, CallStatus, Cause, EndStatus, Fact, LineStatus};
 use crate::core::context::Context;
 use crate::core::time::Time;
-use crate::signaling::CallId;
-
-/// What was last reported of a line.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Reported {
-    call_id: CallId,
-    state: CallState,
-}
 
 impl Calls {
-    /// Reports every line whose call has changed its state.
+    /// Reports each line whose call has changed its state since the last report.
     pub(in crate::core) fn report(&mut self, cx: &mut Context) {
         self.reported.resize(self.lines.len().max(self.reported.len()), None);
         for (line, reported) in self.lines.numbers().zip(&mut self.reported) {
@@ -42,7 +32,7 @@ impl Calls {
         cx.fact(call_fact(line, call, CallState::Idle, Some(cause)));
     }
 
-    /// Lines in their order.
+    /// The status of all lines, from line 0.
     pub(in crate::core) fn status(&self, config: &Config, now: Time) -> Vec<LineStatus> {
         let lines = self.lines.numbers().map(|line| {
             let call = self.lines.call(line);
@@ -60,12 +50,12 @@ impl Calls {
         Some(EndStatus { call_id: call_id.0.clone(), cause: cause.clone() })
     }
 
-    /// Calls that came while no line was free.
+    /// The number of calls that came while no line was free.
     pub(in crate::core) fn missed(&self) -> u64 {
         self.missed_calls
     }
 
-    /// Incoming calls that were declined.
+    /// The number of incoming calls that were declined.
     pub(in crate::core) fn refused(&self) -> u64 {
         self.refused_calls
     }

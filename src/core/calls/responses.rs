@@ -1,4 +1,4 @@
-//! Responses of the server to our requests.
+//! Handles the responses of the server to our requests.
 
 use super::call::{Call, Hold, Update};
 use super::control::CallControl;
@@ -10,7 +10,7 @@ use crate::signaling::{RequestKind, response_code, sip_status};
 impl CallControl<'_> {
     pub(super) fn answered(&mut self, pending: &Pending, result: Result<(), Rejection>) {
         let Some(line) = self.line_of(pending) else { return };
-        // The decline of a transfer says nothing of the call that goes on.
+        // A `decline` may also refuse a transfer, in a call that continues.
         let ending = self.call(line).is_some_and(Call::is_ending);
         match (pending.kind, result) {
             (RequestKind::OutgoingCall, Ok(())) => self.open_trickle(line),
@@ -23,7 +23,7 @@ impl CallControl<'_> {
             (RequestKind::Update, Err(rejection))
                 if pending.is_offer && rejection.code != response_code::NO_SUCH_CALL =>
             {
-                // One of an earlier step says nothing of the step in progress.
+                // The failure of an older update says nothing about the newest one.
                 let newest = self.call(line).is_some_and(|call| {
                     matches!(&call.update, Update::Sent { transaction, .. } if *transaction == pending.transaction)
                 });
@@ -36,8 +36,8 @@ impl CallControl<'_> {
         }
     }
 
-    /// The line of a request's call, where it is still the same: a call to ourselves has one call id
-    /// on two lines.
+    /// The line of a request, if it still has the same call. It cannot be found by the call id alone, because a call to
+    /// ourselves has one call id on two lines.
     fn line_of(&self, pending: &Pending) -> Option<Line> {
         let line = pending.line?;
         (self.call(line)?.id == *pending.call_id.as_ref()?).then_some(line)
@@ -59,7 +59,8 @@ impl CallControl<'_> {
         self.cx.protocol_problem(problem);
     }
 
-    /// A lost `ack` is not a failed request: the next event or handshake tells.
+    /// A request was not answered in time. That does not mean that it failed: the next event or `state` shows what is
+    /// true. Only a call that we ended is over now.
     pub(super) fn timed_out(&mut self, pending: &Pending) {
         let Some(line) = self.line_of(pending) else { return };
         let ending = self.call(line).is_some_and(Call::is_ending);

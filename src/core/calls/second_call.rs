@@ -1,4 +1,4 @@
-//! What becomes of the calls that are there when another one comes (`calls.second_call`), and hold.
+//! What happens to the existing calls when another one comes (`calls.second_call`), and hold.
 
 use super::call::Hold;
 use super::control::CallControl;
@@ -7,7 +7,7 @@ use crate::core::api::{Cause, Refusal};
 use crate::signaling::{RequestBody, sip_status};
 
 impl CallControl<'_> {
-    /// Applies `calls.second_call` to the calls that are there.
+    /// Applies `calls.second_call` to the existing calls, before the station makes another one.
     pub(super) fn make_way_for_second_call(&mut self) -> Result<(), Refusal> {
         let others: Vec<(Line, bool)> =
             self.calls.lines.active().map(|(line, call)| (line, call.is_established())).collect();
@@ -49,12 +49,12 @@ impl CallControl<'_> {
         }
     }
 
-    /// No hunt is between two numbers, about to take a line.
+    /// Whether no hunt is between two numbers, so that none is about to take a line.
     fn hunts_are_quiet(&self) -> bool {
         self.calls.hunts.iter().all(|hunt| hunt.is_over())
     }
 
-    /// Applies `second_call` for the call on `line`, which is about to be up.
+    /// Applies `calls.second_call` to the other calls, because the call on `line` is being answered.
     pub(super) fn make_room_for(&mut self, line: Line) {
         let others: Vec<Line> =
             self.calls.lines.active().map(|(other, _)| other).filter(|other| *other != line).collect();
@@ -71,7 +71,7 @@ impl CallControl<'_> {
         }
     }
 
-    /// Stops the sound of a call, by command or because another one comes to the foreground.
+    /// Holds a call: its sound stops. Returns whether the call could be held.
     pub(in crate::core) fn hold(&mut self, line: Line, hold: Hold) -> bool {
         let Some(call) = self.call_mut(line) else { return false };
         if !call.is_established() || call.is_held() {
@@ -83,7 +83,7 @@ impl CallControl<'_> {
         true
     }
 
-    /// Takes a held call up again.
+    /// Continues a held call. Returns whether there was one on this line.
     pub(in crate::core) fn unhold(&mut self, line: Line) -> bool {
         let Some(call) = self.call_mut(line) else { return false };
         if !call.is_established() || !call.is_held() {
@@ -96,7 +96,7 @@ impl CallControl<'_> {
         true
     }
 
-    /// A call ended on `line`: a call that waited for it comes back.
+    /// The call on `line` is over. A call that was held for it comes back.
     pub(super) fn resume_after(&mut self, line: Line) {
         let foreground = self.calls.lines.active().any(|(_, call)| !call.is_held());
         if foreground || self.cx.shutting_down {

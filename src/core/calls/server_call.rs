@@ -1,10 +1,10 @@
-//! A call of the server, as its log tells it (docs/protocol.md, "Handshakes").
+//! A call as the server knows it: what its log in the `state` handshake shows (docs/protocol.md, "Handshakes").
 
 use crate::config::Line;
 use crate::core::api::Cause;
 use crate::signaling::{CallId, Event, EventBody, LineState, LogMessage, RequestBody, StateHandshake, sip_status};
 
-/// A server call as its log tells it.
+/// A call as the server knows it.
 pub(super) struct ServerCall<'a> {
     pub(super) line: Line,
     pub(super) call_id: &'a CallId,
@@ -12,7 +12,7 @@ pub(super) struct ServerCall<'a> {
 }
 
 impl<'a> ServerCall<'a> {
-    /// The calls that the server tells of in its `state`.
+    /// All calls in the server's `state`.
     pub(super) fn all(state: &'a StateHandshake) -> Vec<Self> {
         let lines = (0..).map(Line).zip(&state.lines);
         let calls = lines.filter_map(|(line, state)| {
@@ -29,7 +29,7 @@ impl<'a> ServerCall<'a> {
         })
     }
 
-    /// The newest entry is the end of the call.
+    /// The cause of the end, if the newest event of the log is the end of the call.
     pub(super) fn end(&self) -> Option<Cause> {
         match &self.events().next()?.body {
             EventBody::Hangup { code, reason } => Some(Cause::new(*code, reason.clone())),
@@ -38,7 +38,7 @@ impl<'a> ServerCall<'a> {
         }
     }
 
-    /// The far end's re-INVITE that nobody has answered yet.
+    /// The offer of the far end's newest re-INVITE, if nobody has answered it yet.
     pub(super) fn open_offer(&self) -> Option<String> {
         let newest = self.events().find_map(|event| match &event.body {
             EventBody::UpdatingCall(invitation) => Some(invitation.jsep.as_ref()),
@@ -48,7 +48,7 @@ impl<'a> ServerCall<'a> {
         newest.flatten().map(|jsep| jsep.sdp.clone())
     }
 
-    /// An incoming call that nobody has answered.
+    /// Whether it is an incoming call that nobody has answered.
     pub(super) fn rings(&self) -> bool {
         self.invitation().is_some() && !self.has_accepted()
     }
@@ -65,12 +65,12 @@ impl<'a> ServerCall<'a> {
         self.events().rev().find(|event| matches!(event.body, EventBody::IncomingCall(_)))
     }
 
-    /// Everything that happened, oldest first.
+    /// All events of the log, from the oldest to the newest.
     pub(super) fn history(&self) -> Vec<Event> {
         self.events().rev().cloned().collect()
     }
 
-    /// Whom the `outgoing_call` of the log was for.
+    /// The number that the `outgoing_call` of the log called.
     pub(super) fn called_number(&self) -> Option<String> {
         self.state.call_logs.iter().find_map(|entry| match &entry.1 {
             LogMessage::Request(request) => match &request.body {

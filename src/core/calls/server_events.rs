@@ -1,4 +1,4 @@
-//! Events of the server, applied to the calls.
+//! Applies the events of the server to the calls.
 
 use super::call::{Call, Phase, Update};
 use super::control::CallControl;
@@ -41,7 +41,7 @@ impl CallControl<'_> {
                 }
             }
             EventBody::IceHangup { .. } => {
-                // It may speak of the call before the one that is there now.
+                // The event may be about the previous call of this line.
                 self.calls.lines.end_cooling(line);
                 self.try_dial(line);
             }
@@ -75,7 +75,7 @@ impl CallControl<'_> {
         match event.body {
             EventBody::MissedCall { caller, .. } => return self.missed(&caller),
             EventBody::IncomingCall(invitation) => {
-                // A server that names no line leaves the choice to us; line 0 is told where none is free.
+                // A server that names no line leaves the choice to us. If no line is free, we use line 0.
                 let idle = || self.calls.lines.numbers().find(|line| self.call(*line).is_none());
                 let line = line.or_else(idle).unwrap_or_default();
                 self.invited(line, call_id, invitation);
@@ -85,14 +85,15 @@ impl CallControl<'_> {
         }
         let offers = matches!(&event.body, EventBody::UpdatingCall(invitation) if invitation.jsep.is_some());
         match self.calls.lines.find(&call_id) {
-            // The call id names the call, whatever line an offer is told for.
+            // A call is identified by its call id, so an offer counts whatever line it names.
             Some(known) if offers || line.is_none_or(|line| line == known) => self.known_call_event(known, event),
-            // Another leg with this call id: one that we declined.
+            // This is another leg with the same call id, which we declined.
             Some(_) => {}
             None if matches!(event.body, EventBody::Hangup { .. }) => self.session.forget_call(&call_id),
             None if offers => {
-                // As a call that the handshake tells of and that we do not have (docs/protocol.md, "Recovery after a reconnect").
-                self.cx.protocol_problem("a re-offer for a call that is not ours: it is hung up");
+                // The same happens to a call that only the handshake shows (docs/protocol.md, "Recovery after a
+                // reconnect").
+                self.cx.protocol_problem("a re-offer for a call that the station does not have: the call is hung up");
                 self.send(line.unwrap_or_default(), Some(call_id), RequestBody::Hangup {});
             }
             None => {}
@@ -100,7 +101,7 @@ impl CallControl<'_> {
     }
 
     pub(super) fn known_call_event(&mut self, line: Line, event: Event) {
-        // Either the ack or the first event tells that the server knows the call.
+        // The `ack` or the first event shows that the server knows the call, whichever comes first.
         if self.call(line).is_some_and(|call| !call.trickle_open && call.is_known_to_server())
             && !matches!(event.body, EventBody::Hangup { .. } | EventBody::Error { .. })
         {
@@ -136,7 +137,7 @@ impl CallControl<'_> {
         }
     }
 
-    /// `accepted`: the call is up, or an update of ours was taken.
+    /// Handles `accepted`: the call is up, or an update of ours was accepted.
     fn accepted(&mut self, line: Line, transaction: Option<&TransactionId>, answer: Option<String>) {
         let Some(call) = self.call(line) else { return };
         match (&call.phase, call.direction) {

@@ -1,36 +1,37 @@
-//! The state of all calls.
+//! The state of all calls, and what the rest of the core asks about it.
 
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
 use super::call::{Call, HuntId, Phase};
-use super::codes::AcceptedCode;
+use super::code_entry::AcceptedCode;
 use super::hunt::Hunt;
 use super::lines::Lines;
-use super::report::Reported;
-use super::warm::WarmPeer;
+use super::warm_peer::WarmPeer;
 use crate::config::{Line, Sound};
-use crate::core::api::{Cause, MediaId, RememberedCall, SceneCall, Source};
+use crate::core::api::{CallState, Cause, MediaId, RememberedCall, SceneCall, Source};
 use crate::core::deadline::{Deadline, DeadlineReason};
 use crate::core::time::Time;
 use crate::mutant::{Mutant, mutant};
 use crate::signaling::CallId;
 
-/// Lines with their calls, hunts, and the peer connection that is kept ready.
+/// The state of all calls: lines with their calls, hunts, and the warm peer connection.
+///
+/// [`super::CallControl`] acts on it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(in crate::core) struct Calls {
     pub(super) lines: Lines,
     pub(super) hunts: Vec<Hunt>,
     pub(super) warm: WarmPeer,
-    /// Until then the loudspeaker is loud enough for the tone of an answer.
+    /// Until then the loudspeaker is loud enough for the answer tone ("sign", see `established.rs`).
     pub(super) sign_until: Option<Time>,
     pub(super) missed_calls: u64,
     pub(super) refused_calls: u64,
     pub(super) last_end: Option<(CallId, Cause)>,
-    /// Calls of the former process, until the server has said which of them live.
+    /// Calls of the previous process, until the server has said which of them still exist.
     pub(super) recalled: Vec<RememberedCall>,
-    /// Addresses of the machine; `None` until they are known.
+    /// The addresses of the machine; `None` until they are known.
     pub(super) addresses: Option<Vec<IpAddr>>,
     pub(super) reported: Vec<Option<Reported>>,
     next_media: u32,
@@ -38,6 +39,13 @@ pub(in crate::core) struct Calls {
     /// Drained by the station after each input, and therefore not part of the state.
     #[serde(skip)]
     pub(super) accepted_codes: Vec<AcceptedCode>,
+}
+
+/// What was reported last about a line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Reported {
+    pub(super) call_id: CallId,
+    pub(super) state: CallState,
 }
 
 impl Calls {
@@ -70,17 +78,17 @@ impl Calls {
         HuntId(self.next_hunt)
     }
 
-    /// A call is there, or is about to be.
+    /// Whether there is a call that is not ending, or a hunt.
     pub(in crate::core) fn any_active(&self) -> bool {
         self.lines.active().next().is_some() || !self.hunts.is_empty()
     }
 
-    /// No call, not even one that is ending, and no hunt.
+    /// Whether there is no call at all, not even an ending one, and no hunt.
     pub(in crate::core) fn none_at_all(&self) -> bool {
         self.lines.calls().next().is_none() && self.hunts.is_empty()
     }
 
-    /// Every line is free.
+    /// Whether every line is free.
     pub(in crate::core) fn lines_are_free(&self) -> bool {
         self.lines.calls().next().is_none()
     }
@@ -89,18 +97,18 @@ impl Calls {
         self.lines.active().any(|(_, call)| call.is_established())
     }
 
-    /// A call is being set up, either way, or a press waits for the session.
+    /// Whether a call in either direction is being set up, or a hunt waits.
     pub(in crate::core) fn any_being_set_up(&self) -> bool {
         self.lines.active().any(|(_, call)| !call.is_established())
             || self.hunts.iter().any(|hunt| hunt.waits_until.is_some())
     }
 
-    /// How many wishes to call somebody there are.
+    /// The number of hunts.
     pub(in crate::core) fn hunt_count(&self) -> usize {
         self.hunts.len()
     }
 
-    /// A call, or a wish for one, that this button or sensor has started.
+    /// Whether there is a call or a hunt that this button or sensor has started.
     pub(in crate::core) fn has_call_of(&self, source: Source) -> bool {
         self.hunts.iter().any(|hunt| hunt.origin.source == source)
             || self.lines.active().any(|(_, call)| call.origin.source == source)
@@ -111,7 +119,7 @@ impl Calls {
         self.lines.calls().find(|(_, call)| matches!(call.phase, Phase::Incoming { .. })).map(|(line, _)| line)
     }
 
-    /// Calls that carry sound, in the order of their lines. The microphone is open only in established calls.
+    /// The calls that carry sound, in the order of their lines. The microphone is open only in established calls.
     pub(in crate::core) fn scene_calls(&self) -> Vec<SceneCall> {
         self.lines.calls().filter_map(|(_, call)| scene_call(call)).collect()
     }

@@ -1,66 +1,18 @@
-//! The peer connection that is kept ready for the next outgoing call, so that a press only has to send.
+//! Keeps the warm peer connection ready for the next outgoing call.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use super::call::MAX_CANDIDATES;
 use super::control::CallControl;
-use crate::core::api::{MediaCommand, MediaEvent, MediaId};
-use crate::core::deadline::{Deadline, DeadlineReason};
-use crate::core::time::Time;
+use super::warm_peer::{ReadyPeer, WarmPeer};
+use crate::core::api::{MediaCommand, MediaEvent};
 use crate::signaling::Trickle;
 
-/// It is remade after this time, so that its candidates are fresh (docs/protocol.md, "Requests").
+/// The warm peer connection is replaced after this time, because candidates expire (docs/protocol.md, "Requests").
 const LIFETIME: Duration = Duration::from_secs(300);
-/// After a failure it is made again this much later.
+/// If the warm peer connection has failed, another one is made after this time.
 const RETRY: Duration = Duration::from_secs(10);
-
-/// The peer connection of the next outgoing call.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(super) enum WarmPeer {
-    /// There is none: the session is not registered.
-    #[default]
-    None,
-    /// It could not be made.
-    RetryAt(Time),
-    Ready(ReadyPeer),
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct ReadyPeer {
-    pub(super) media: MediaId,
-    pub(super) offer: Option<String>,
-    pub(super) candidates: VecDeque<Trickle>,
-    remake_at: Time,
-}
-
-impl WarmPeer {
-    pub(super) fn is(&self, media: MediaId) -> bool {
-        matches!(self, Self::Ready(ready) if ready.media == media)
-    }
-
-    /// Takes it away, for a call or to be closed.
-    pub(super) fn take(&mut self) -> Option<ReadyPeer> {
-        match std::mem::take(self) {
-            Self::Ready(ready) => Some(ready),
-            other => {
-                *self = other;
-                None
-            }
-        }
-    }
-
-    pub(super) fn next_deadline(&self) -> Option<Deadline> {
-        let at = match self {
-            Self::None => return None,
-            Self::RetryAt(at) => *at,
-            Self::Ready(ready) => ready.remake_at,
-        };
-        Some(Deadline::new(at, DeadlineReason::WarmPeerConnection))
-    }
-}
 
 impl CallControl<'_> {
     pub(super) fn warm_media_event(&mut self, event: MediaEvent) {
@@ -71,8 +23,8 @@ impl CallControl<'_> {
                 ready.candidates.push_back(Trickle::Candidate(candidate));
             }
             MediaEvent::CandidatesComplete => ready.candidates.push_back(Trickle::Completed),
-            MediaEvent::Failed(words) => {
-                self.cx.protocol_problem(format!("no peer connection for the next call: {words}"));
+            MediaEvent::Failed(message) => {
+                self.cx.protocol_problem(format!("no peer connection for the next call: {message}"));
                 self.close_warm();
                 self.calls.warm = WarmPeer::RetryAt(self.cx.now.at + RETRY);
             }
@@ -80,7 +32,7 @@ impl CallControl<'_> {
         }
     }
 
-    /// Keeps a peer connection ready while calls can go out.
+    /// Keeps a warm peer connection while calls can go out.
     pub(in crate::core) fn settle_warm(&mut self) {
         let now = self.cx.now.at;
         match &self.calls.warm {

@@ -1,4 +1,4 @@
-//! Debounce: which level of a pin counts, and how much the contact behind it bounces.
+//! Debounce: when a level of a pin counts, and how often the pin bounces.
 
 use std::time::Duration;
 
@@ -7,39 +7,39 @@ use serde::{Deserialize, Serialize};
 use crate::config::{GpioBackend, GpioConfig, InputPin};
 use crate::core::time::Time;
 
-/// How long a level must last to count.
+/// How long a level must last before it counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Settling {
-    /// Pressed, or open.
+    /// The active level: pressed, or open.
     pub(super) on: Duration,
-    /// Back at rest.
+    /// The level at rest.
     pub(super) off: Duration,
 }
 
-/// A level that counts once it has lasted.
+/// The level of one input pin. A new level counts after it has lasted.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Debounce {
     raw: bool,
     changed_at: Time,
     stable: bool,
     settled_at: Time,
-    /// The level at the opening of the pin is known.
+    /// The pin has been opened once, so its level is known.
     known: bool,
-    /// The kernel debounces, or there is nothing that bounces: what is told has lasted.
+    /// The kernel debounces, or nothing bounces. So each level that is reported has lasted already.
     by_kernel: bool,
     edges: u64,
     bounces: u64,
 }
 
 impl Debounce {
-    /// A pin of this kind, at rest. Simulated ones do not bounce: a page's click of a millisecond counts.
+    /// A pin of this kind, at rest. Simulated pins do not bounce, so even a click of one millisecond on a page counts.
     pub(super) fn of(gpio: &GpioConfig) -> Self {
         Self { by_kernel: gpio.backend == GpioBackend::Simulated, ..Self::default() }
     }
 
     pub(super) fn settling(&self, pin: &InputPin) -> Settling {
         if self.by_kernel {
-            // Both edges come late by the debounce, so a pulse keeps its length.
+            // The kernel reports both edges late by the debounce time, so a pulse keeps its length.
             let spike = if pin.min_pulse > pin.debounce { pin.min_pulse } else { Duration::ZERO };
             return Settling { on: spike, off: Duration::ZERO };
         }
@@ -59,8 +59,8 @@ impl Debounce {
         self.changed_at = now;
     }
 
-    /// The level at the opening of the pin. One that was known before and has changed meanwhile counts
-    /// as a change; the first one does not.
+    /// The pin was opened, and this is its level. If the pin was open before, a different level counts as a change. The
+    /// very first level does not.
     pub(super) fn found(&mut self, active: bool, by_kernel: bool, now: Time) {
         if self.known {
             self.by_kernel = by_kernel;
@@ -70,7 +70,7 @@ impl Debounce {
         }
     }
 
-    /// This is the level, and no change of it.
+    /// Sets the level without a change.
     pub(super) fn start_at(&mut self, active: bool, by_kernel: bool, now: Time) {
         (self.raw, self.stable) = (active, active);
         (self.changed_at, self.settled_at) = (now, now);
@@ -82,7 +82,7 @@ impl Debounce {
         (self.raw != self.stable).then(|| self.changed_at + if self.raw { settling.on } else { settling.off })
     }
 
-    /// The new level, once.
+    /// The new level if it counts from now on; each change is returned once.
     pub(super) fn settle(&mut self, settling: Settling, now: Time) -> Option<bool> {
         let due = self.deadline(settling).is_some_and(|deadline| now >= deadline);
         due.then(|| {
@@ -100,7 +100,7 @@ impl Debounce {
         self.settled_at
     }
 
-    /// Changes of the level, and pulses that did not last.
+    /// The number of changes of the level, and of pulses that did not last.
     pub(super) fn statistics(&self) -> (u64, u64) {
         (self.edges, self.bounces)
     }

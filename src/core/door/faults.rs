@@ -1,4 +1,4 @@
-//! What is wrong with a pin, reported once for each change.
+//! The faults of pins. Each change is reported once.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::core::api::{AnyPin, Fact, Pin};
 use crate::core::context::Context;
 use crate::core::time::Time;
 
-/// What the adapters say of each pin, and what was told of it.
+/// The fault of each pin, as the adapter reported it to us and as we reported it to people.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct PinFaults {
     buttons: Vec<PinFault>,
@@ -42,7 +42,7 @@ impl PinFaults {
         }
     }
 
-    /// As it was told last.
+    /// The fault of a pin, as it was reported last.
     pub(super) fn told(&self, pin: AnyPin) -> Option<String> {
         let fault = match pin {
             AnyPin::Input(Pin::Button(ButtonIndex(index))) => self.buttons.get(index),
@@ -52,7 +52,7 @@ impl PinFaults {
         fault.and_then(|fault| fault.told.clone())
     }
 
-    /// Anything is wrong.
+    /// Whether any pin has a fault.
     pub(super) fn any(&self) -> bool {
         [&self.buttons, &self.sensors, &self.outputs].into_iter().flatten().any(|fault| fault.fault.is_some())
     }
@@ -61,7 +61,7 @@ impl PinFaults {
 impl Door {
     /// An adapter cannot use a pin, or can use it again.
     pub(in crate::core) fn pin_fault(&mut self, pin: AnyPin, fault: Option<String>, now: Time) {
-        // A finger that nobody sees any more has not pressed; the level at the reopening decides anew.
+        // A button that cannot be read is not pressed. When the pin is opened again, its level counts anew.
         if let (AnyPin::Input(Pin::Button(ButtonIndex(index))), true) = (pin, fault.is_some())
             && let Some(input) = self.buttons.get_mut(index)
         {
@@ -73,7 +73,7 @@ impl Door {
         }
     }
 
-    /// A pin is faulty, or a button is stuck.
+    /// Whether a pin has a fault or a button is stuck.
     pub(in crate::core) fn has_fault(&self) -> bool {
         self.faults.any() || self.buttons.iter().any(ButtonInput::is_stuck)
     }
@@ -104,15 +104,15 @@ impl Door {
 }
 
 impl PinFault {
-    /// What must be reported now, if it is another than before.
+    /// The fault that must be reported now, or that it is over; `None` if nothing has changed.
     fn change(&mut self, stuck: bool) -> Option<Option<String>> {
         if self.fault.is_none() && self.told.is_none() && !stuck {
             return None;
         }
         let seconds = STUCK_AFTER.as_secs();
-        let stuck = stuck.then(|| format!("stuck: it is pressed for more than {seconds} s; it calls nobody"));
+        let stuck = stuck.then(|| format!("stuck: it has been pressed for more than {seconds} s; it calls nobody"));
         let now = self.fault.clone().or(stuck);
-        // An attempt that fails for another reason is only in the status.
+        // A fault that only changes its reason is shown in the status, but not reported again.
         let changed = now.is_some() != self.told.is_some();
         self.told.clone_from(&now);
         changed.then_some(now)

@@ -1,4 +1,4 @@
-//! From levels to gestures: press, long press, double press, and a button that is stuck.
+//! Makes gestures of the levels of a button: press, long press, double press; and notices a button that is stuck.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,19 +9,19 @@ use crate::config::GpioConfig;
 use crate::core::api::Gesture;
 use crate::core::time::Time;
 
-/// A button that is down for so long is stuck: a leaf, ice, a cut wire.
+/// A button that is down for this long is stuck, for example because of a leaf, ice or a cut wire.
 pub(super) const STUCK_AFTER: Duration = Duration::from_secs(60);
 
-/// Times and wishes of one button.
+/// The times of the gestures of one button. A gesture that has no action has no time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct GestureTimes {
-    /// Where a long press means something.
+    /// A press that lasts this long is a long press.
     pub(super) long: Option<Duration>,
-    /// Where a double press means something.
+    /// The second press of a double press must begin within this time.
     pub(super) double: Option<Duration>,
 }
 
-/// One button.
+/// The state of one button.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct ButtonInput {
     pub(super) debounce: Debounce,
@@ -33,11 +33,11 @@ pub(super) struct ButtonInput {
 enum Phase {
     #[default]
     Idle,
-    /// Down; what it will be is not known yet.
+    /// The button is down, and it is not known yet which gesture this will be.
     Down { since: Time, second: bool },
-    /// Up after a first press that may become a double.
+    /// The button is up, after a first press that may become a double press.
     Between { until: Time },
-    /// Down, and already counted.
+    /// The button is down, and its gesture has been reported, or it has none.
     Counted,
 }
 
@@ -47,8 +47,8 @@ impl ButtonInput {
         Self { debounce: Debounce::of(gpio), ..Self::default() }
     }
 
-    /// The level at the opening of the pin is nobody's press: a finger that was there before has been
-    /// there for unknown reasons.
+    /// The pin was opened, and this is its level. A button that is down already does not count as pressed, because
+    /// nobody knows why it is down.
     pub(super) fn found(&mut self, active: bool, by_kernel: bool, now: Time) {
         self.debounce.start_at(active, by_kernel, now);
         self.phase = if active { Phase::Counted } else { Phase::Idle };
@@ -72,7 +72,7 @@ impl ButtonInput {
         [gesture, self.debounce.deadline(settling), self.stuck_at()].into_iter().flatten().min()
     }
 
-    /// What has come to an end by now.
+    /// The gesture that is complete by now, if there is one.
     pub(super) fn settle(&mut self, times: GestureTimes, settling: Settling, now: Time) -> Option<Gesture> {
         let expired = match self.phase {
             Phase::Down { since, .. } if times.long.is_some_and(|long| now >= since + long) => {
@@ -94,7 +94,7 @@ impl ButtonInput {
             Some(false) => self.up(times, now),
             None => None,
         };
-        // Both at once only when nobody looked for a long time; the older one is what was meant.
+        // Both can happen in one call only if nobody called for a long time. Then the older one counts.
         expired.or(moved)
     }
 
@@ -145,7 +145,7 @@ mod tests {
         GestureTimes { long: long_ms.map(Duration::from_millis), double: double_ms.map(Duration::from_millis) }
     }
 
-    /// Runs edges in virtual time, millisecond by millisecond, and tells what came and when.
+    /// Runs edges in virtual time, millisecond by millisecond. Returns the gestures and their times.
     fn run(times: GestureTimes, edges: &[(u64, bool)], until: u64) -> Vec<(u64, Gesture)> {
         let mut input = ButtonInput::default();
         let mut seen = Vec::new();

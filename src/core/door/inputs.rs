@@ -25,7 +25,7 @@ impl Door {
         }
     }
 
-    /// An input pin was opened, and this is its level. `by_kernel`: the kernel debounces it.
+    /// An input pin was opened, and this is its level. `by_kernel`: the kernel debounces the pin.
     pub(in crate::core) fn level(&mut self, pin: Pin, active: bool, by_kernel: bool, now: Time) {
         match pin {
             Pin::Button(ButtonIndex(index)) => {
@@ -41,7 +41,7 @@ impl Door {
         }
     }
 
-    /// What has been done at the door by now: levels that have lasted, gestures that are complete.
+    /// What has happened at the door by now: sensors whose level has lasted, and gestures that are complete.
     pub(in crate::core) fn settle_inputs(&mut self, config: &Config, now: Time) -> Vec<DoorEvent> {
         let mut events = Vec::new();
         for ((index, button), input) in config.buttons.iter().enumerate().zip(&mut self.buttons) {
@@ -57,7 +57,7 @@ impl Door {
         events
     }
 
-    /// The sensor is in its active state.
+    /// Whether the sensor is in its active state.
     pub(in crate::core) fn is_open(&self, SensorIndex(index): SensorIndex) -> bool {
         self.sensors.get(index).is_some_and(Debounce::is_active)
     }

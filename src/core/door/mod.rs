@@ -1,6 +1,12 @@
-//! The door: buttons, sensors, relays and LEDs, and what is wrong with their pins.
+//! The door: buttons, sensors, relays and LEDs, and the faults of their pins.
 //!
-//! [`Door`] turns edges into [`DoorEvent`]s, which the rules act on, and changes of outputs into effects.
+//! [`Door`] is the state of all pins. It turns the edges of inputs into [`DoorEvent`]s, for which the station runs
+//! rules, and it drives the outputs by effects.
+//!
+//! - Inputs: `inputs` routes edges to `debounce`, which decides when a level counts. For buttons, `gesture` makes
+//!   presses, long presses and double presses of the levels.
+//! - Outputs: `outputs` decides who may drive them; `output` has the times of one output.
+//! - `faults` reports pins that do not work, `status` describes all pins.
 
 mod debounce;
 mod faults;
@@ -30,17 +36,17 @@ pub(super) struct Door {
     faults: PinFaults,
 }
 
-/// What somebody or something has done at the door.
+/// What has happened at the door.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DoorEvent {
-    /// A finger on a button.
+    /// Somebody pressed a button.
     Gesture(ButtonIndex, Gesture),
-    /// A sensor changed; `true`: opened.
+    /// A sensor changed. `true`: it opened.
     Sensor(SensorIndex, bool),
 }
 
 impl Door {
-    /// All pins at rest.
+    /// The door with all pins at rest.
     pub(super) fn new(config: &Config) -> Self {
         Self {
             buttons: vec![ButtonInput::of(&config.gpio); config.buttons.len()],
@@ -50,7 +56,7 @@ impl Door {
         }
     }
 
-    /// When [`Self::settle_inputs`] or [`Self::settle_outputs`] has something to do.
+    /// When [`Self::settle_inputs`] or [`Self::run_deadlines`] has something to do.
     pub(super) fn next_deadline(&self, config: &Config) -> Option<Deadline> {
         Deadline::earliest(self.input_deadlines(config).chain(self.output_deadlines()))
     }

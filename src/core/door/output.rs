@@ -1,4 +1,4 @@
-//! Relays and LEDs: pulses, the longest time on, and which state a LED shows.
+//! One relay or LED: its pulses, its longest time on, and which state an LED shows.
 
 use std::time::Duration;
 
@@ -9,29 +9,29 @@ use crate::core::api::By;
 use crate::core::time::Time;
 use crate::mutant::{Mutant, mutant};
 
-/// A relay that has been on for as long as it may stays off for so long, and a shorter pause is none: else whoever
-/// insists holds it for ever.
+/// A relay that has been on for its `max_on_ms` stays off for this long. A shorter pause does not count: after it, the
+/// time on is still counted from before it. Otherwise somebody who keeps asking could hold the relay on for ever.
 const REST: Duration = Duration::from_millis(500);
 
 /// One `[[output]]` at run time.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct OutputState {
-    /// Set by an action or a command, until `off_at`.
+    /// An action or a command has switched it on, until `off_at`.
     on_since: Option<Time>,
     off_at: Option<Time>,
-    /// It went off, and had been on since: with the time of its going off.
+    /// The last time on: when it began, and when it ended.
     before: Option<(Time, Time)>,
-    /// It was on for as long as it may, and stays off until then.
+    /// It has been on for its longest time, and stays off until then.
     rests_until: Option<Time>,
     /// Who changed it last.
     by: By,
-    /// What the adapter was told last.
+    /// What the adapter was asked to do last.
     drive: Drive,
 }
 
 impl OutputState {
-    /// Carries out a change. A relay never stays on beyond `max_on`, counted from when it went on; gives for how long
-    /// it still rests after that, where it is to go on.
+    /// Carries out a change. A relay never stays on for longer than `max_on`, counted from when it went on. Fails if a
+    /// relay that must rest is to go on; the error is how long it still rests.
     pub(super) fn change(
         &mut self,
         kind: &OutputKind,
@@ -70,7 +70,7 @@ impl OutputState {
         Ok(())
     }
 
-    /// The longest time on has changed: one that is on is bound by it as well.
+    /// The longest time on may have changed. It also applies to a relay that is on now.
     pub(super) fn limit(&mut self, kind: &OutputKind) {
         if let (OutputKind::Relay { max_on }, Some(since)) = (kind, self.on_since) {
             self.off_at = [self.off_at, Some(since + *max_on)].into_iter().flatten().min();
@@ -81,7 +81,7 @@ impl OutputState {
         self.off_at
     }
 
-    /// Ends what is due.
+    /// Switches the output off if its time is over.
     pub(super) fn settle(&mut self, kind: &OutputKind, now: Time) {
         if self.off_at.is_some_and(|at| now >= at) {
             if self.is_at_its_limit(kind, now) {
@@ -98,13 +98,13 @@ impl OutputState {
         }
     }
 
-    /// At rest from now on: its time is over, or the station ends.
+    /// Switches the output off, because its time is over or the station stops.
     pub(super) fn rest(&mut self, now: Time) {
         self.by = By::Station;
         self.off(now);
     }
 
-    /// Who changed it last.
+    /// Who changed the output last.
     pub(super) fn by(&self) -> By {
         self.by.clone()
     }
@@ -123,7 +123,7 @@ impl OutputState {
         self.drive
     }
 
-    /// The new drive, if it is another than before.
+    /// The drive that the output needs now, if it is not the one from before.
     pub(super) fn update(&mut self, pin: &OutputPin, shown: &[ShownState]) -> Option<Drive> {
         let wanted = match &pin.kind {
             _ if self.is_on() => Drive::On,
@@ -159,7 +159,8 @@ mod tests {
         assert!(!relay.is_on());
     }
 
-    /// Those who ask again at every moment, also in the very step in which it goes off, or put it off themselves.
+    /// Somebody asks for "on" in every millisecond, also in the one in which the relay goes off. With `with_off`, they
+    /// switch it off before each request.
     #[test]
     fn nobody_holds_a_relay_by_insisting() {
         for with_off in [false, true] {

@@ -1,4 +1,4 @@
-//! All relays and LEDs: who may drive them, what they show, and what the adapter is told.
+//! All relays and LEDs: who may drive them, what they show, and what the adapter must do.
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use crate::core::deadline::{Deadline, DeadlineReason};
 use crate::core::time::Time;
 
 impl Door {
-    /// Drives an output. Of two outputs that exclude each other the second one does not go on while the first one is on,
-    /// whoever asks. Returns whether a relay has just gone on.
+    /// Drives an output. If two outputs exclude each other, one of them does not go on while the other is on, whoever
+    /// asks. Returns whether a relay has just gone on.
     pub(in crate::core) fn change_output(
         &mut self,
         OutputIndex(index): OutputIndex,
@@ -41,21 +41,21 @@ impl Door {
         Ok(!was_on && output.is_on() && pin.kind.is_relay())
     }
 
-    /// Ends the outputs whose time is over.
+    /// Switches off the outputs whose time is over.
     pub(in crate::core) fn run_deadlines(&mut self, config: &Config, now: Time) {
         for (output, pin) in self.outputs.iter_mut().zip(&config.outputs) {
             output.settle(&pin.kind, now);
         }
     }
 
-    /// Tells the adapter what has changed. `shown`: the states of the station, most urgent first.
+    /// Queues an effect for each output that has changed. `shown`: the states of the station, most urgent first.
     pub(in crate::core) fn settle_outputs(&mut self, shown: &[ShownState], cx: &mut Context) {
         let config = Arc::clone(&cx.config);
         let mut changes = Vec::new();
         for ((index, pin), output) in config.outputs.iter().enumerate().zip(&mut self.outputs) {
             changes.extend(output.update(pin, shown).map(|drive| (index, pin, drive, output.by())));
         }
-        // What goes off does so before anything goes on: outputs that exclude each other are never on together.
+        // Outputs go off before others go on, so that two that exclude each other are never on together.
         changes.sort_by_key(|(_, _, drive, _)| *drive != Drive::Off);
         for (index, pin, drive, by) in changes {
             cx.push(Effect::Drive(OutputIndex(index), drive));
@@ -65,14 +65,14 @@ impl Door {
         }
     }
 
-    /// The configuration has changed: a relay that is on keeps to its new `max_on_ms`.
+    /// The configuration has changed. The new `max_on_ms` also applies to a relay that is on.
     pub(in crate::core) fn reconfigure(&mut self, config: &Config) {
         for (output, pin) in self.outputs.iter_mut().zip(&config.outputs) {
             output.limit(&pin.kind);
         }
     }
 
-    /// Everything off: the station stops.
+    /// Switches everything off, because the station stops.
     pub(in crate::core) fn rest(&mut self, now: Time) {
         self.outputs.iter_mut().for_each(|output| output.rest(now));
     }
@@ -81,7 +81,7 @@ impl Door {
         self.outputs.iter().any(OutputState::is_on)
     }
 
-    /// A relay is on.
+    /// Whether a relay is on.
     pub(in crate::core) fn is_door_open(&self, config: &Config) -> bool {
         config.outputs.iter().zip(&self.outputs).any(|(pin, output)| pin.kind.is_relay() && output.is_on())
     }

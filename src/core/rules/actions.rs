@@ -1,4 +1,4 @@
-//! Actions: what a rule or a command may do.
+//! Actions: what a rule or a command can do (docs/configuration.md, "Actions").
 
 use std::time::Duration;
 
@@ -9,19 +9,19 @@ use crate::core::context::Context;
 use crate::core::door::Door;
 use crate::core::scene::SceneState;
 
-/// The machines that an action acts on.
+/// The machines that actions and commands act on.
 pub(in crate::core) struct Actions<'a> {
     pub(in crate::core) calls: CallControl<'a>,
     pub(in crate::core) door: &'a mut Door,
     pub(in crate::core) scene: &'a mut SceneState,
 }
 
-/// Whether the steps behind an action run.
+/// Whether the steps after an action are run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::core) enum Flow {
     Continue,
     Stop,
-    /// A call waits for the session, for this long at most.
+    /// They are run. The call of this action waits for the session, at most this long.
     Waits(Duration),
 }
 
@@ -64,19 +64,19 @@ impl Actions<'_> {
         Ok(Flow::Continue)
     }
 
-    /// Another volume for a while; returns for how long, `None` where it is the configured one.
+    /// Sets the volume for a while. Returns for how long; `None` if it is the configured one.
     pub(super) fn change_volume(&mut self, volume: u8, keep: bool, by: &By) -> Option<Lasting> {
         let in_a_call = self.calls.any_active();
         self.scene.change_volume(volume, keep, in_a_call, by, self.calls.context())
     }
 
-    /// The microphone off, or on, for a while; returns for how long, `None` where it is as configured.
+    /// Switches the microphone off or on, for a while. Returns for how long; `None` if it is on, which is the default.
     pub(super) fn change_mute(&mut self, muted: bool, keep: bool, by: &By) -> Option<Lasting> {
         let in_a_call = self.calls.any_active();
         self.scene.change_mute(muted, keep, in_a_call, by, self.calls.context())
     }
 
-    /// Drives an output. A strike that opens is heard on both sides.
+    /// Drives an output. When a relay goes on, both sides of a call hear the sound of an opened door.
     pub(super) fn change_output(&mut self, output: OutputIndex, change: OutputChange, by: &By) -> Result<(), Refusal> {
         if self.door.change_output(output, change, by, self.calls.context())? {
             self.cx().play(Sound::DoorOpen, true);

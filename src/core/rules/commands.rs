@@ -5,11 +5,11 @@ use crate::config::{CallAction, Line, LineChoice, Order, OutputChange, OutputInd
 use crate::core::api::{By, Command, Done, Fact, Origin, Refusal, Source};
 use crate::core::calls::Hold;
 
-/// The longest row of digits that one command sends.
+/// The most digits that one command sends.
 const MAX_DIGITS: usize = 32;
 
 impl Actions<'_> {
-    /// Carries out a command. A press leads to its trigger, which is not done here.
+    /// Carries out a command. A press is handled by the station, because it runs rules.
     pub(in crate::core) fn command(&mut self, by: By, command: Command) -> Result<Done, Refusal> {
         if self.cx().shutting_down {
             return Err(Refusal::ShuttingDown);
@@ -31,7 +31,7 @@ impl Actions<'_> {
         }
     }
 
-    /// A pulse that is longer than the output may be on is cut, and the reply says so.
+    /// Drives an output. A pulse that is longer than `max_on_ms` is cut, and the reply says so.
     fn output_command(&mut self, output: OutputIndex, change: OutputChange, by: &By) -> Result<Done, Refusal> {
         self.change_output(output, change, by)?;
         let kind = self.cx().config.outputs.get(output.0).map(|pin| &pin.kind);
@@ -101,7 +101,8 @@ impl Actions<'_> {
     }
 }
 
-/// What is reported of a command that does not report itself. The digits of `dtmf` may be a code of another system.
+/// The name of a command that causes no fact of its own, for a fact. The digits of `dtmf` are not reported, because
+/// they may be a code for another system.
 fn reported(command: &Command) -> Option<&'static str> {
     match command {
         Command::Hangup { .. } => Some("hangup"),

@@ -1,4 +1,4 @@
-//! What a gesture at a button leads to.
+//! From a press of a button to its trigger.
 
 use std::sync::Arc;
 
@@ -8,7 +8,8 @@ use crate::core::api::{By, Fact, Gesture, Source};
 use crate::mutant::{Mutant, mutant};
 
 impl Actions<'_> {
-    /// A button was pressed, by a finger or by a command; returns the trigger that runs.
+    /// A button was pressed, by a finger or by a command. Returns the trigger that must be run. A press of a button
+    /// that has a call already follows `again` instead.
     pub(in crate::core) fn gesture(&mut self, button: ButtonIndex, gesture: Gesture, by: &By) -> Option<Trigger> {
         let config = Arc::clone(&self.cx().config);
         let ButtonIndex(index) = button;

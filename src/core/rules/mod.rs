@@ -1,6 +1,13 @@
-//! Rules: the one way from something that happens to something that is done.
+//! Rules: what the station does when something happens.
 //!
-//! [`Rules`] chooses the rule of a trigger, and keeps the steps that wait; [`Actions`] carries out one action.
+//! A press, a sensor or a door code has a trigger in the configuration, which is a list of rules with steps. [`Rules`]
+//! chooses the rule that holds now, and keeps the steps that wait. [`Actions`] carries out one action on the calls, the
+//! door or the scene; commands of people use it as well.
+//!
+//! - `gestures`: from a press to its trigger.
+//! - `pending`: rules, and steps with `after_ms`, `for_ms` or `cooldown_s`.
+//! - `actions`: single actions.
+//! - `commands`: the commands of people and programs.
 
 mod actions;
 mod commands;

@@ -1,4 +1,4 @@
-//! Which rule of a trigger runs, and the steps that wait (`after_ms`, `for_ms`, `cooldown_s`).
+//! Which rule of a trigger is run, and which steps wait (`after_ms`, `for_ms`, `cooldown_s`).
 
 use serde::{Deserialize, Serialize};
 
@@ -8,38 +8,38 @@ use crate::core::api::{Done, Origin, Refusal, Source};
 use crate::core::deadline::{Deadline, DeadlineReason};
 use crate::core::time::{Now, Time};
 
-/// Actions that wait.
+/// The most actions that wait at a time.
 const MAX_DELAYED: usize = 64;
 
-/// Steps that wait, and steps of sensors that have run not long ago.
+/// The steps that wait, and the steps of sensors that must not be run again yet.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(in crate::core) struct Rules {
     delayed: Vec<Delayed>,
     cooldowns: Vec<Cooldown>,
 }
 
-/// An action that runs later.
+/// An action that is carried out later.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Delayed {
     at: Time,
     action: Action,
     origin: Origin,
-    /// Only if the sensor that caused it has not changed until then (`for_ms`).
+    /// The action is dropped if the sensor changes before (`for_ms`).
     lasting: bool,
-    /// Begins when it runs.
+    /// This cooldown begins when the action is carried out.
     cooldown: Option<Cooldown>,
 }
 
-/// A step of a sensor's rules.
+/// Identifies a step of a sensor's rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct SensorStep {
     sensor: SensorIndex,
     opened: bool,
-    /// The rule, and the step in it.
+    /// The place of the rule, and the place of the step in it.
     place: (usize, usize),
 }
 
-/// Such a step does not run again before a time (`cooldown_s`).
+/// A step that must not be run again before a time (`cooldown_s`).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Cooldown {
     of: SensorStep,
@@ -47,8 +47,8 @@ struct Cooldown {
 }
 
 impl Rules {
-    /// Runs the first rule whose hours match; returns what came of its calls. `opened` is the state of the sensor whose
-    /// trigger it is; `carry_out` does one action.
+    /// Runs the first rule whose hours hold now. Returns the result of its calls. `opened` is the state of the sensor,
+    /// if it is the trigger of a sensor. `carry_out` does one action.
     pub(in crate::core) fn run(
         &mut self,
         trigger: &Trigger,
@@ -75,7 +75,7 @@ impl Rules {
         outcome
     }
 
-    /// Actions whose time has come.
+    /// Removes and returns the actions whose time has come.
     pub(in crate::core) fn take_due(&mut self, now: Time) -> Vec<(Action, Origin)> {
         let (due, later) = std::mem::take(&mut self.delayed).into_iter().partition(|delayed| delayed.at <= now);
         self.delayed = later;
@@ -87,17 +87,17 @@ impl Rules {
         due.collect()
     }
 
-    /// The sensor has changed: what was to run only while its other state lasts does not run.
+    /// The sensor has changed. Actions that wait for it to stay as it was are dropped.
     pub(in crate::core) fn sensor_changed(&mut self, sensor: SensorIndex) {
         self.delayed.retain(|delayed| !(delayed.lasting && delayed.origin.source == Source::Sensor(sensor)));
     }
 
-    /// Nothing that waits is done any more.
+    /// Drops all actions that wait.
     pub(in crate::core) fn clear(&mut self) {
         self.delayed.clear();
     }
 
-    /// How many actions wait.
+    /// The number of actions that wait.
     pub(in crate::core) fn waiting(&self) -> usize {
         self.delayed.len()
     }
@@ -107,7 +107,7 @@ impl Rules {
         Deadline::earliest(delayed.map(|at| Deadline::new(at, DeadlineReason::DelayedAction)))
     }
 
-    /// Whether the step waits. Its cooldown begins when it runs.
+    /// Whether the step waits; if so, it is put into the queue. Its cooldown begins when it is carried out.
     fn put_off(&mut self, step: &Step, origin: &Origin, of_sensor: Option<SensorStep>, now: Time) -> bool {
         let lasting = !step.lasting.is_zero();
         let wait = if lasting { step.lasting } else { step.after };
@@ -125,14 +125,14 @@ impl Rules {
         true
     }
 
-    /// A sensor's step has run not long ago (`cooldown_s`).
+    /// Whether the cooldown of a sensor's step is not over yet.
     fn cools(&mut self, step: SensorStep, now: Time) -> bool {
         self.cooldowns.retain(|cooldown| cooldown.ends_at > now);
         self.cooldowns.iter().any(|cooldown| cooldown.of == step)
     }
 }
 
-/// A step of a rule of the sensor that has just changed; `place` is its rule and its place in that.
+/// The identity of a step, if its trigger belongs to a sensor.
 fn sensor_step(source: Source, opened: bool, place: (usize, usize)) -> Option<SensorStep> {
     match source {
         Source::Sensor(sensor) => Some(SensorStep { sensor, opened, place }),

@@ -1,4 +1,4 @@
-//! A setting that was changed for a while: the next visitor finds the station as it is configured.
+//! A setting that is changed for a while. After that, the next visitor finds the station as it is configured.
 
 use std::time::Duration;
 
@@ -7,22 +7,21 @@ use serde::{Deserialize, Serialize};
 use crate::core::api::Lasting;
 use crate::core::time::Time;
 
-/// How long a change lasts that is made while there is no call.
+/// A change that is made while there is no call lasts this long.
 const WITHOUT_A_CALL: Duration = Duration::from_secs(60);
 
 /// How long a change lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Until {
-    /// Until somebody says otherwise.
+    /// Until the next change.
     ToldOtherwise,
-    /// As long as the calls that are up.
+    /// Until there is no call any more.
     EndOfCalls,
-    /// This moment.
     At(Time),
 }
 
 impl Until {
-    /// For a change now: as long as it is asked to be kept, as the calls there are, or a minute.
+    /// For a change that is made now. `keep`: it lasts until the next change.
     pub(super) fn new(keep: bool, in_a_call: bool, now: Time) -> Self {
         match (keep, in_a_call) {
             (true, _) => Self::ToldOtherwise,
@@ -31,7 +30,7 @@ impl Until {
         }
     }
 
-    /// For people.
+    /// The same, as people read it.
     pub(super) fn lasting(self) -> Lasting {
         match self {
             Self::ToldOtherwise => Lasting::UntilToldOtherwise,
@@ -41,7 +40,7 @@ impl Until {
     }
 }
 
-/// A value of the configuration, or another one for a while.
+/// A setting: the value of the configuration, or another value for a while.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Setting<T> {
     changed: Option<(T, Until)>,
@@ -52,7 +51,7 @@ impl<T: Copy + PartialEq> Setting<T> {
         self.changed.map_or(configured, |(value, _)| value)
     }
 
-    /// Another value for a while. The configured one is no change.
+    /// Sets another value for a while. The configured value ends the change.
     pub(super) fn change(&mut self, value: T, until: Until, configured: T) {
         self.changed = (value != configured).then_some((value, until));
     }
@@ -61,7 +60,7 @@ impl<T: Copy + PartialEq> Setting<T> {
         self.changed = None;
     }
 
-    /// How long it is not as configured.
+    /// How long the value stays different from the configured one; `None` if it is the configured one.
     pub(super) fn lasting(&self) -> Option<Lasting> {
         self.changed.map(|(_, until)| until.lasting())
     }
@@ -73,7 +72,7 @@ impl<T: Copy + PartialEq> Setting<T> {
         }
     }
 
-    /// Ends what is over.
+    /// Ends the change if its time is over.
     pub(super) fn settle(&mut self, in_a_call: bool, now: Time) {
         let over = match self.changed {
             Some((_, Until::EndOfCalls)) => !in_a_call,

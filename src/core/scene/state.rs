@@ -1,4 +1,4 @@
-//! The sound card, volume and mute, and the scene that the adapter was told last.
+//! The sound card, volume and mute, and the scene that follows from them and from the calls.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use crate::core::context::Context;
 use crate::core::deadline::{Deadline, DeadlineReason};
 use crate::core::time::Time;
 
-/// The state of what is heard.
+/// The sound card, the changed settings, and the last scene.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(in crate::core) struct SceneState {
     card_is_ready: bool,
@@ -21,9 +21,9 @@ pub(in crate::core) struct SceneState {
     told: Scene,
 }
 
-/// What a report of the sound card has changed.
+/// What has changed with a report of the sound card.
 pub(in crate::core) struct CardChange {
-    /// The card has come: what was played before was not heard.
+    /// The card works from now on. Nothing that was played before was heard.
     pub(in crate::core) came: bool,
     pub(in crate::core) fact: Option<Fact>,
 }
@@ -36,12 +36,13 @@ impl SceneState {
             microphone_fault: None,
             volume: Setting::default(),
             muted: Setting::default(),
-            // Differs from every scene in its volume, so that the first one is told.
+            // No real scene has this volume, so the first scene always differs from it.
             told: Scene { volume: u8::MAX, ..Scene::default() },
         }
     }
 
-    /// Takes in a report of the sound card. An attempt that fails for another reason is only in the status.
+    /// Handles a report of the sound card. A fault that only changes its reason is shown in the status, but it is not a
+    /// fact.
     pub(in crate::core) fn audio_event(&mut self, event: AudioEvent) -> CardChange {
         let (ready, fault) = match event {
             AudioEvent::Ready => (true, None),
@@ -59,7 +60,7 @@ impl SceneState {
         CardChange { came, fact: changed.then_some(Fact::Audio { ready, reason: fault }) }
     }
 
-    /// Another volume for a while; returns for how long, `None` where it is the configured one.
+    /// Sets the volume for a while. Returns for how long; `None` if it is the configured one.
     pub(in crate::core) fn change_volume(
         &mut self,
         volume: u8,
@@ -75,7 +76,7 @@ impl SceneState {
         self.volume.lasting()
     }
 
-    /// The microphone off, or on, for a while; returns for how long, `None` where it is as configured.
+    /// Switches the microphone off or on, for a while. Returns for how long; `None` if it is on, which is the default.
     pub(in crate::core) fn change_mute(
         &mut self,
         muted: bool,
@@ -90,7 +91,7 @@ impl SceneState {
         self.muted.lasting()
     }
 
-    /// The configured volume is another one: a change of the old one is over.
+    /// The configured volume has changed. It replaces a volume that was set for a while.
     pub(in crate::core) fn reset_volume(&mut self) {
         self.volume.reset();
     }
@@ -99,13 +100,13 @@ impl SceneState {
         self.card_fault.is_some()
     }
 
-    /// Ends settings whose time is over.
+    /// Ends the changed settings whose time is over.
     pub(in crate::core) fn settle_settings(&mut self, in_a_call: bool, now: Time) {
         self.volume.settle(in_a_call, now);
         self.muted.settle(in_a_call, now);
     }
 
-    /// Tells the adapter the scene, if it is another than before.
+    /// Queues the scene as an effect if it has changed.
     pub(in crate::core) fn settle(&mut self, calls: &Calls, cx: &mut Context) {
         let scene = self.compose(calls, cx);
         if scene != self.told {

@@ -1,4 +1,4 @@
-//! Retry with full jitter (`protocol.md`, "Close codes", below the table).
+//! The back-off of connection attempts, with full jitter (docs/protocol.md, "Close codes", below the table).
 
 use std::time::Duration;
 
@@ -6,30 +6,30 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::random::Random;
 
-/// Upper bound of the first wait.
+/// The ceiling of the wait after one failure. It doubles with each further failure.
 pub(super) const BASE: Duration = Duration::from_secs(1);
-/// Upper bound of every wait.
+/// The ceiling of every wait.
 pub(super) const CAP: Duration = Duration::from_secs(60);
-/// Upper bound of the first wait after a loss: the attempt comes within 500 ms, whatever delays it.
+/// The ceiling of the first wait after a loss. The attempt must come within 500 ms; the rest is room for delays.
 pub(super) const FIRST: Duration = Duration::from_millis(400);
-/// Upper bound of the first wait when the server itself goes down, so that its clients spread.
+/// The ceiling of the first wait if the server itself goes down. It is longer, so that the clients spread.
 pub(super) const FIRST_AFTER_SERVER_RESTART: Duration = Duration::from_secs(5);
-/// A session that has been up for as long is healthy: the next loss starts from the beginning.
+/// A session that has been up for this long is healthy, and its failures are forgotten.
 pub(super) const RESET_AFTER: Duration = Duration::from_secs(30);
 
-/// How many tries have failed in a row.
+/// The back-off: the number of attempts that have failed in a row.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Backoff {
     failures: u32,
 }
 
 impl Backoff {
-    /// The session has been healthy.
+    /// Forgets the failures.
     pub(super) fn reset(&mut self) {
         self.failures = 0;
     }
 
-    /// The wait before the next try, and one failure more.
+    /// Counts one more failure; returns the wait before the next attempt.
     pub(super) fn next_wait(&mut self, server_restarts: bool, random: &mut Random) -> Duration {
         let ceiling = match (self.failures, server_restarts) {
             (0, true) => FIRST_AFTER_SERVER_RESTART,
@@ -40,7 +40,7 @@ impl Backoff {
         random.between(Duration::ZERO, ceiling)
     }
 
-    /// How many tries have failed in a row.
+    /// The number of attempts that have failed in a row.
     pub(super) fn failures(&self) -> u32 {
         self.failures
     }

@@ -1,4 +1,4 @@
-//! What the server says, as far as the session itself is concerned.
+//! Handles the messages of the server, as far as they concern the session itself.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::signaling::{
     StateHandshake,
 };
 
-/// Names of unknown events that have been logged.
+/// The most causes of problems that are remembered, so that each is reported once.
 const MAX_TOLD_CAUSES: usize = 64;
 
 impl Session {
@@ -38,7 +38,7 @@ impl Session {
         let local = match &self.phase {
             Phase::AwaitingState { local, .. } => *local,
             Phase::Up { .. } => {
-                // It comes once in a connection: a second one is older than what we did since.
+                // `state` comes once in a connection. A second one is older than what was done since.
                 let problem = "a second state handshake on one connection".to_owned();
                 cx.protocol_problem(problem);
                 return Vec::new();
@@ -49,7 +49,7 @@ impl Session {
         self.phase = Phase::Up {
             since: now,
             local,
-            // A server that asks for nonsense must not make us flood it or fall silent.
+            // A senseless value must make us neither flood the server nor fall silent.
             keepalive_interval: Duration::from_millis(state.keepalive_interval.clamp(1_000, 3_600_000)),
             last_sent: now,
             keepalive: None,
@@ -67,19 +67,19 @@ impl Session {
         if registration.status == RegistrationStatus::Registered {
             self.set_state(SessionState::Registered, None);
         } else {
-            let words = match (registration.code, registration.reason) {
+            let message = match (registration.code, registration.reason) {
                 (Some(code), Some(reason)) => format!("{code} {reason}"),
                 (Some(code), None) => code.to_string(),
                 (None, Some(reason)) => reason,
                 (None, None) => match registration.status {
-                    RegistrationStatus::Registering => "registration is on its way",
+                    RegistrationStatus::Registering => "registration is in progress",
                     RegistrationStatus::RegistrationFailed => "registration failed",
                     RegistrationStatus::Unregistering => "registration is being withdrawn",
                     RegistrationStatus::Unregistered | RegistrationStatus::Registered => "not registered",
                 }
                 .to_owned(),
             };
-            self.set_state(SessionState::Unregistered, Some(words));
+            self.set_state(SessionState::Unregistered, Some(message));
         }
     }
 
@@ -92,14 +92,14 @@ impl Session {
             }
             EventBody::Registered { .. } => registration(RegistrationStatus::Registered, None, None),
             EventBody::RegistrationFailed { code, reason } => {
-                let said = |words: &String| (!words.is_empty()).then(|| words.clone());
+                let said = |message: &String| (!message.is_empty()).then(|| message.clone());
                 registration(RegistrationStatus::RegistrationFailed, (*code != 0).then_some(*code), said(reason))
             }
             EventBody::Unregistering {} => registration(RegistrationStatus::Unregistering, None, None),
             EventBody::Unregistered {} => registration(RegistrationStatus::Unregistered, None, None),
             _ => return,
         };
-        // A registration that is being refreshed still takes calls.
+        // While a registration is being refreshed, calls are still possible.
         if change.status == RegistrationStatus::Registering && self.registration == RegistrationStatus::Registered {
             return;
         }
@@ -115,7 +115,7 @@ impl Session {
                 ResponseBody::Ack => "an ack".to_owned(),
                 ResponseBody::Error { code, .. } => format!("an error {code}"),
             };
-            let problem = format!("{what} without its request: it came after the time-out");
+            let problem = format!("{what} for a request that is over: it came after the time-out");
             self.tell_once(problem.clone(), problem, cx);
             return Vec::new();
         };
@@ -140,7 +140,7 @@ impl Session {
         self.tell_once(name, error.to_string(), cx);
     }
 
-    /// A problem is told once for each cause.
+    /// Reports a problem once for each cause.
     fn tell_once(&mut self, cause: String, problem: String, cx: &mut Context) {
         if !self.told_causes.contains(&cause) && self.told_causes.len() < MAX_TOLD_CAUSES {
             self.told_causes.push(cause);

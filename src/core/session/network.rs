@@ -1,4 +1,4 @@
-//! When to connect: changes of the network, presses that cannot wait, and the way back to the first server.
+//! When to connect: after changes of the network, for presses that cannot wait, and to return to the first server.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -9,9 +9,10 @@ use crate::core::context::Context;
 use crate::core::time::Time;
 use crate::signaling::CloseCause;
 
-/// And not sooner than this after the last one, however often the kernel rings.
+/// An attempt after a change of the network comes at least this long after the last one, however often the kernel
+/// reports changes.
 const NEW_ADDRESS_REST: Duration = Duration::from_millis(200);
-/// Shortest time between two connection attempts that presses ask for.
+/// The shortest time between two connection attempts that presses cause.
 const HURRY_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Session {
@@ -19,7 +20,7 @@ impl Session {
         let now = cx.now.at;
         self.last_attempt = Some(now);
         self.phase = Phase::Connecting { deadline: now + CONNECT_TIMEOUT };
-        // A fault stays shown until it is over, not only between attempts.
+        // A fault stays in the status until it is over, also during an attempt.
         if matches!(self.state, SessionState::Offline | SessionState::LoggingIn) {
             let reason = self.reason.take();
             self.set_state(SessionState::Connecting, reason);
@@ -27,7 +28,7 @@ impl Session {
         cx.push(Effect::Connect { server: self.servers.current(), force: self.force });
     }
 
-    /// Whether a press now may still be dialled within `patience`.
+    /// Whether the session may be up within `patience`, so that a press may wait for it.
     pub(in crate::core) fn may_be_up_within(&self, patience: Duration, now: Time) -> bool {
         match &self.phase {
             Phase::Up { .. } => self.is_registered(),
@@ -39,14 +40,14 @@ impl Session {
         }
     }
 
-    /// The machine's usable addresses changed: a socket whose own address is gone is dead, one that
-    /// still has it is asked, and a wait for the network is over.
+    /// The usable addresses of the machine have changed. If the address of the socket is gone, so is the session. If it
+    /// is still there, a keepalive tests the link. A wait for the next attempt is shortened.
     pub(in crate::core) fn addresses(&mut self, addresses: Vec<IpAddr>, cx: &mut Context) -> Vec<News> {
         let Some(before) = self.addresses.replace(addresses.clone()) else { return Vec::new() };
         let new = addresses.iter().any(|address| !address.is_loopback() && !before.contains(address));
         let any = addresses.iter().any(|address| !address.is_loopback());
         if new {
-            // What failed before failed on another network.
+            // Earlier failures happened on another network.
             self.backoff.reset();
         }
         let mut news = Vec::new();
@@ -62,19 +63,19 @@ impl Session {
                 }
             }
             Phase::Up { keepalive: None, .. } => self.send_keepalive(cx),
-            // An attempt from the old address may hang for long.
+            // An attempt from the old address may hang for a long time.
             Phase::Connecting { .. } if new => {
                 cx.push(Effect::Disconnect { code: 1000 });
                 self.connect(cx);
             }
-            // A route may come a moment after its address.
+            // The route may come a moment after the address, so also a change without a new address counts.
             Phase::Waiting { .. } if any => self.hasten(cx),
             _ => {}
         }
         news
     }
 
-    /// There is a new way to the server. A wait that the server or a fault asked for stays.
+    /// There may be a new way to the server: shortens the wait. A wait that the server or a fault demands is kept.
     fn hasten(&mut self, cx: &mut Context) {
         let now = cx.now.at;
         let now = self.last_attempt.map_or(now, |last| now.max(last + NEW_ADDRESS_REST));
@@ -83,7 +84,7 @@ impl Session {
         }
     }
 
-    /// A person is waiting: try now rather than at the end of a back-off.
+    /// A person is waiting: ends the wait of a back-off.
     pub(in crate::core) fn hurry(&mut self, now: Time) {
         let rested = self.last_attempt.map_or(now, |last| now.max(last + HURRY_INTERVAL));
         if let Phase::Waiting { until, hurry: true } = &mut self.phase {
@@ -91,7 +92,8 @@ impl Session {
         }
     }
 
-    /// Goes back to the first server where it has been healthy for a while. Only without a call.
+    /// Returns to the first server if that has answered for long enough. The station calls this only while there is no
+    /// call.
     pub(in crate::core) fn return_to_first_server(&mut self, cx: &mut Context) {
         let now = cx.now.at;
         if self.is_up() && self.servers.may_return(now) {
@@ -103,7 +105,7 @@ impl Session {
         }
     }
 
-    /// What came of `Effect::Probe`.
+    /// Handles the result of `Effect::Probe`.
     pub(in crate::core) fn probed(&mut self, answered: bool, now: Time) {
         self.servers.probed(answered, now);
     }

@@ -1,4 +1,4 @@
-//! Requests of the calls, and hangups that the server has not acknowledged yet.
+//! Sends the requests of the calls, and keeps the pending hangups.
 
 use super::state::Session;
 use super::transactions::ServerHas;
@@ -8,8 +8,8 @@ use crate::core::context::Context;
 use crate::signaling::{CallId, ClientMessage, RequestBody, TransactionId};
 
 impl Session {
-    /// Sends a request. Without a session only hangups and declines are remembered, for later.
-    /// Gives the transaction where it was sent.
+    /// Sends a request; returns its transaction, or `None` if it could not be sent. Hangups and declines become pending
+    /// hangups, so they are sent later if there is no session now.
     pub(in crate::core) fn request(
         &mut self,
         line: Option<Line>,
@@ -34,34 +34,35 @@ impl Session {
         Some(transaction)
     }
 
-    /// The call is over on both sides: nothing more is sent for it.
+    /// The call is over on both sides. Its pending hangup is dropped.
     pub(in crate::core) fn forget_call(&mut self, call_id: &CallId) {
         self.transactions.forget_call(call_id);
     }
 
-    /// Whether a hangup or decline of this call still waits for its `ack`.
+    /// Whether this call has a pending hangup.
     pub(in crate::core) fn has_pending_hangup(&self, call_id: &CallId) -> bool {
         self.transactions.has_pending_hangup(call_id)
     }
 
-    /// Goodbyes that the server has not taken yet.
+    /// The pending hangups.
     pub(in crate::core) fn pending_hangups(&self) -> &[PendingHangup] {
         self.transactions.pending_hangups()
     }
 
-    /// A goodbye of a former life of this process.
+    /// Takes over a pending hangup of the previous process.
     pub(in crate::core) fn remember_hangup(&mut self, hangup: PendingHangup) {
         self.transactions.remember_hangup(hangup);
     }
 
-    /// Rule 3: sends unacknowledged hangups again, of those calls that the server still has.
+    /// Sends the pending hangups of calls that the server still has (docs/protocol.md, "Recovery after a reconnect",
+    /// rule 3).
     pub(in crate::core) fn resend_hangups(&mut self, server_has: &[ServerHas], cx: &mut Context) {
         for (hangup, body) in self.transactions.take_hangups(server_has) {
             self.request(Some(hangup.line), Some(hangup.call_id), body, cx);
         }
     }
 
-    /// Requests in flight and goodbyes kept, for those who watch the bounds.
+    /// The number of requests in flight and pending hangups, for tests of the bounds.
     pub(in crate::core) fn queued(&self) -> usize {
         self.transactions.len()
     }

@@ -1,4 +1,4 @@
-//! Which of several servers is used: `core.url` may list them in order of preference.
+//! Which server is used. `core.url` may list several servers, in order of preference.
 
 use std::time::Duration;
 
@@ -7,20 +7,20 @@ use serde::{Deserialize, Serialize};
 use crate::core::api::ServerIndex;
 use crate::core::time::Time;
 
-/// So many failures in a row, and the next server is tried.
+/// After this many failures in a row, the next server is tried.
 const FAILURES: u32 = 3;
-/// The first server is asked so often whether it is there, while another one is used.
+/// While another server is used, the first server is probed this often.
 const PROBE_INTERVAL: Duration = Duration::from_secs(30);
-/// The first server must have answered for so long before the session goes back to it.
+/// The first server must have answered for this long before the session returns to it.
 const HEALTHY_FOR: Duration = Duration::from_secs(300);
 
-/// The servers and where the session is.
+/// The servers, and which of them is used.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Servers {
     count: usize,
     current: usize,
     failures: u32,
-    /// The way back to the first server is being tried: one failure is enough to leave it again.
+    /// The session is returning to the first server. One failure is enough to leave it again.
     returning: bool,
     next_probe: Option<Time>,
     probe_is_out: bool,
@@ -57,13 +57,13 @@ impl Servers {
         }
     }
 
-    /// The session has been up for a while.
+    /// The session has been up for long enough to forget the failures.
     pub(super) fn healthy(&mut self) {
         self.failures = 0;
         self.returning = false;
     }
 
-    /// Whether the first server is to be asked now.
+    /// Whether the first server must be probed now. If so, the next probe is planned.
     pub(super) fn probe_due(&mut self, now: Time) -> bool {
         if self.next_probe.is_none_or(|at| now < at) {
             return false;
@@ -76,7 +76,7 @@ impl Servers {
         true
     }
 
-    /// What came of asking the first server.
+    /// Handles the result of a probe of the first server.
     pub(super) fn probed(&mut self, answered: bool, now: Time) {
         if self.current == 0 || !std::mem::take(&mut self.probe_is_out) {
             return;
@@ -84,7 +84,7 @@ impl Servers {
         self.first_answers_since = answered.then(|| self.first_answers_since.unwrap_or(now));
     }
 
-    /// The first server has been healthy for long enough.
+    /// Whether the first server has answered for long enough.
     pub(super) fn may_return(&self, now: Time) -> bool {
         self.first_answers_since.is_some_and(|since| now.since(since) >= HEALTHY_FOR)
     }

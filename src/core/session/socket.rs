@@ -1,4 +1,4 @@
-//! What the socket and the session API report.
+//! Handles what the socket and the session API report.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use crate::core::context::Context;
 use crate::core::time::Now;
 use crate::signaling::SocketEvent;
 
-/// The server must say `state` within this time of the upgrade.
+/// The server must send `state` within this time after the upgrade.
 const STATE_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Session {
-    /// Takes in what the socket did.
+    /// Handles an event of the socket. Returns what the calls must know.
     pub(in crate::core) fn handle(&mut self, event: SocketEvent, cx: &mut Context) -> Vec<News> {
         let Now { at: now, local: clock } = cx.now;
         match event {
@@ -39,7 +39,7 @@ impl Session {
         }
     }
 
-    /// Takes in the session API's answer.
+    /// Handles the session API's answer to a login.
     pub(in crate::core) fn token(&mut self, result: Result<(), TokenError>, cx: &mut Context) {
         let Now { at: _now, local: clock } = cx.now;
         if !matches!(self.phase, Phase::ObtainingToken { .. }) {
@@ -48,15 +48,15 @@ impl Session {
         match result {
             Ok(()) => self.connect(cx),
             Err(TokenError::NotConfigured) => self.refuse("there is no token, and nothing to log in with", cx),
-            Err(TokenError::Refused(words)) => self.refuse(&format!("login refused: {words}"), cx),
+            Err(TokenError::Refused(message)) => self.refuse(&format!("login refused: {message}"), cx),
             Err(TokenError::NotYetValid(_)) if clock.is_none() => {
                 self.tried_renewal = false;
                 self.wait_for_time(cx);
             }
-            Err(TokenError::Failed(words) | TokenError::NotYetValid(words)) => {
-                // The next attempt has no token either, and logs in again.
+            Err(TokenError::Failed(message) | TokenError::NotYetValid(message)) => {
+                // The next attempt has no token either, so it must be allowed to log in again.
                 self.tried_renewal = false;
-                self.retry_later(false, &format!("login failed: {words}"), cx);
+                self.retry_later(false, &format!("login failed: {message}"), cx);
             }
         }
     }

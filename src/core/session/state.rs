@@ -1,4 +1,4 @@
-//! The state of the session.
+//! The state of the session, and what the rest of the core reads of it.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -15,43 +15,46 @@ use crate::core::context::Context;
 use crate::core::time::Time;
 use crate::signaling::{Event, RegistrationStatus, StateHandshake, TransactionId};
 
-/// Whether the clock is set is looked at so often.
+/// While the session waits for the clock to be set, it checks the clock this often.
 pub(super) const CLOCK_POLL: Duration = Duration::from_secs(1);
-/// A connection attempt that the adapter does not end by itself.
+/// A connection attempt is ended after this time, if the adapter has not ended it before.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
-/// An attempt under a new address comes within this time, so that a street does not come at once.
+/// An attempt with a new address is made within this time, at random, so that the stations of a whole street do not
+/// connect in the same moment.
 pub(super) const NEW_ADDRESS_SPREAD: Duration = Duration::from_millis(250);
 
-/// What the rest of the core must know.
+/// What the session reports to the calls.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::core) enum News {
-    /// The session is up; compare the lines (`protocol.md`, "Recovery").
+    /// The session is up. The calls must be compared with those of the server (docs/protocol.md, "Recovery after a
+    /// reconnect").
     Up(Box<StateHandshake>),
-    /// The session is lost. Calls live on.
+    /// The session is lost. Calls that are up continue without it.
     Down,
     /// A request was answered.
     Answered(Pending, Result<(), Rejection>),
-    /// A request was not answered in time; it may have been carried out all the same.
+    /// A request was not answered in time. The server may have carried it out nevertheless.
     TimedOut(Pending),
-    /// Something happened.
+    /// The server sent an event.
     Event(Box<Event>),
 }
 
-/// An `error` response.
+/// An `error` response of the server to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::core) struct Rejection {
     pub(in crate::core) code: i64,
     pub(in crate::core) reason: String,
 }
 
+/// Where the session stands. Each phase has a deadline.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) enum Phase {
-    /// `hurry`: a press may shorten the wait.
+    /// The session waits for its next attempt. `hurry`: a press may shorten the wait.
     Waiting {
         until: Time,
         hurry: bool,
     },
-    /// As `Waiting`, and the attempt is made as soon as the clock is set.
+    /// As `Waiting`, but the attempt is made earlier if the clock is set.
     WaitingForTime {
         until: Time,
         poll: Time,
@@ -62,7 +65,7 @@ pub(super) enum Phase {
     ObtainingToken {
         deadline: Time,
     },
-    /// `local`: our address on the socket, where it is known.
+    /// The socket is open, and the server has not sent `state` yet. `local`: our address on the socket, if it is known.
     AwaitingState {
         deadline: Time,
         local: Option<IpAddr>,
@@ -76,7 +79,7 @@ pub(super) enum Phase {
     },
 }
 
-/// The session as a state machine.
+/// The session with the server, as a state machine.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(in crate::core) struct Session {
     pub(super) phase: Phase,
@@ -93,9 +96,9 @@ pub(in crate::core) struct Session {
     pub(super) told_causes: Vec<String>,
     pub(super) registration: RegistrationStatus,
     pub(super) server_lines: u32,
-    /// When anything was last heard of the server.
+    /// When something last arrived from the server.
     pub(super) heard_at: Time,
-    /// Usable addresses of the machine; `None` until they have been told.
+    /// The usable addresses of the machine; `None` until they are known.
     pub(super) addresses: Option<Vec<IpAddr>>,
     pub(super) counters: SessionCounters,
     /// What was reported last.
@@ -103,8 +106,8 @@ pub(in crate::core) struct Session {
 }
 
 impl Session {
-    /// A session that connects at its first tick. `transaction_seed` comes from the wall clock, so
-    /// that transactions are unique across restarts.
+    /// Creates a session, which connects at its first tick. `transaction_seed` comes from the wall clock, so that
+    /// transactions are unique across restarts.
     pub(in crate::core) fn new(config: &CoreConfig, transaction_seed: u64, now: Time) -> Self {
         Self {
             phase: Phase::Waiting { until: now, hurry: true },
@@ -144,12 +147,12 @@ impl Session {
         self.is_up() && self.registration == RegistrationStatus::Registered
     }
 
-    /// Which of the servers is used or tried.
+    /// The server that is used or tried.
     pub(in crate::core) fn server(&self) -> ServerIndex {
         self.servers.current()
     }
 
-    /// The session goes to and fro between us and another client.
+    /// Whether another client and we keep taking the session from each other.
     pub(in crate::core) fn is_ping_pong(&self, now: Time) -> bool {
         self.takeovers.is_ping_pong(now)
     }
@@ -158,7 +161,7 @@ impl Session {
         self.counters
     }
 
-    /// Reports the session, once for each change. Attempts that fail for one and the same reason are one fact.
+    /// Reports the session, once for each change. Attempts that fail for the same reason are one fact.
     pub(in crate::core) fn report(&mut self, cx: &mut Context) {
         let now = (self.state, self.reason.clone());
         let connecting = now.0 == SessionState::Connecting;
@@ -172,7 +175,7 @@ impl Session {
         }
     }
 
-    /// Lines of the session, 0 before the first `state`.
+    /// The number of lines that the server has; 0 before the first `state`.
     pub(in crate::core) fn server_lines(&self) -> u32 {
         self.server_lines
     }

@@ -1,4 +1,4 @@
-//! Another client on our session: never fight (`protocol.md`, "Close codes", 4441).
+//! Another client takes over our session: we must not fight for it (docs/protocol.md, "Close codes", 4441).
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,16 +9,16 @@ use crate::config::Takeover;
 use crate::core::random::Random;
 use crate::core::time::Time;
 
-/// Wait after another client took the session over.
+/// The wait after another client took the session over, if we may not use force.
 const WAIT: Duration = Duration::from_secs(60);
-/// Takeovers within this time are one quarrel.
+/// Takeovers within this time count together.
 const PING_PONG_PERIOD: Duration = Duration::from_secs(600);
-/// As many of them are named for what they are.
+/// This many takeovers within the period are reported as a ping-pong.
 const PING_PONG: usize = 2;
-/// Takeovers that are remembered.
+/// The number of takeovers that are remembered.
 const MAX_LOSSES: usize = 16;
 
-/// What happened between us and the other client.
+/// When the session was taken from us, and when we took it back by force.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Takeovers {
     policy: Takeover,
@@ -26,12 +26,12 @@ pub(super) struct Takeovers {
     lost_at: VecDeque<Time>,
 }
 
-/// What to do after a 4441.
+/// What to do after a takeover (4441).
 pub(super) struct Reaction {
     pub(super) wait: Duration,
     pub(super) force: bool,
-    /// What people read.
-    pub(super) words: String,
+    /// The message for people.
+    pub(super) message: String,
 }
 
 impl Takeovers {
@@ -39,8 +39,8 @@ impl Takeovers {
         Self { policy, forced_at: VecDeque::new(), lost_at: VecDeque::new() }
     }
 
-    /// Another client took the session over.
-    pub(super) fn lost(&mut self, words: &str, now: Time, random: &mut Random) -> Reaction {
+    /// Another client took the session over. Returns what to do now.
+    pub(super) fn lost(&mut self, message: &str, now: Time, random: &mut Random) -> Reaction {
         self.lost_at.retain(|at| now.since(*at) < PING_PONG_PERIOD);
         if self.lost_at.len() >= MAX_LOSSES {
             self.lost_at.pop_front();
@@ -59,16 +59,16 @@ impl Takeovers {
         } else {
             WAIT
         };
-        let words = if self.is_ping_pong(now) {
+        let message = if self.is_ping_pong(now) {
             let times = self.lost_at.len();
-            format!("{words}: ping-pong, {times} times in 10 min; two devices use this account, give each its own")
+            format!("{message}: ping-pong, {times} times in 10 min; two devices use this account, give each its own")
         } else {
-            words.to_owned()
+            message.to_owned()
         };
-        Reaction { wait, force, words }
+        Reaction { wait, force, message }
     }
 
-    /// The session goes to and fro between two clients.
+    /// Whether two clients keep taking the session from each other.
     pub(super) fn is_ping_pong(&self, now: Time) -> bool {
         self.lost_at.iter().filter(|at| now.since(**at) < PING_PONG_PERIOD).count() >= PING_PONG
     }

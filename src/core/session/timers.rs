@@ -1,4 +1,4 @@
-//! What the session does when a deadline has come.
+//! The deadlines of the session, and what is done when one has come.
 
 use super::backoff::RESET_AFTER;
 use super::state::{CLOCK_POLL, News, Phase, Session};
@@ -11,7 +11,7 @@ use crate::mutant::{Mutant, mutant};
 use crate::signaling::{ClientMessage, CloseCause};
 
 impl Session {
-    /// When [`Session::tick`] has something to do, and what.
+    /// When [`Session::tick`] next has something to do, and what.
     pub(in crate::core) fn next_deadline(&self) -> Option<Deadline> {
         use DeadlineReason as Why;
         let (first, second) = match &self.phase {
@@ -36,7 +36,7 @@ impl Session {
         Deadline::earliest([Some(first), second, response, probe].into_iter().flatten())
     }
 
-    /// Does what is due.
+    /// Does what is due. Returns what the calls must know.
     pub(in crate::core) fn tick(&mut self, cx: &mut Context) -> Vec<News> {
         let Now { at: now, local } = cx.now;
         if self.is_up() && self.transactions.link_is_dead(self.heard_at, now) {
@@ -62,7 +62,7 @@ impl Session {
             }
             Phase::AwaitingState { deadline, .. } if now >= *deadline => {
                 cx.push(Effect::Disconnect { code: 1000 });
-                self.retry_later(false, "the server did not say state within 10 s", cx);
+                self.retry_later(false, "the server did not send its state within 10 s", cx);
             }
             Phase::Up { since, keepalive_interval, last_sent, keepalive, .. } => match keepalive {
                 Some((_, deadline)) if now >= *deadline => {

@@ -1,4 +1,4 @@
-//! Requests in flight, and the goodbyes that must not get lost.
+//! The requests in flight, and the pending hangups, which must not get lost.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,14 +10,14 @@ use crate::core::api::PendingHangup;
 use crate::core::time::Time;
 use crate::signaling::{CallId, Request, RequestBody, RequestKind, TransactionId};
 
-/// A request without a response for so long is over (`protocol.md`, "Requests").
+/// A request that gets no response within this time has timed out (docs/protocol.md, "Requests").
 pub(in crate::core) const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
-/// A request that meets silence for so long went into a dead link: there is time to reconnect and to
-/// dial again before a press is too old. A new connection costs nothing where the link was only slow.
+/// If nothing arrives for this long after a request, the link counts as dead. So there is time to reconnect and to dial
+/// again before a press is too old. If the link was only slow, little is lost by a new connection.
 const SILENCE_PATIENCE: Duration = Duration::from_secs(3);
-/// Requests in flight; the core has two lines and so needs far fewer.
+/// The most requests in flight. The station has few lines and needs far fewer.
 const MAX_TRANSACTIONS: usize = 64;
-/// Hangups remembered while offline.
+/// The most pending hangups. If there are more, the oldest one is dropped.
 const MAX_PENDING_HANGUPS: usize = 16;
 
 /// A request in flight.
@@ -27,7 +27,7 @@ pub(in crate::core) struct Pending {
     pub(in crate::core) kind: RequestKind,
     pub(in crate::core) line: Option<Line>,
     pub(in crate::core) call_id: Option<CallId>,
-    /// An `update` of ours that carried an offer.
+    /// The request is an `update` that carries an offer.
     pub(in crate::core) is_offer: bool,
     sent_at: Time,
 }
@@ -37,7 +37,7 @@ impl Pending {
         self.sent_at + TRANSACTION_TIMEOUT
     }
 
-    /// When silence of the server means that the link is dead.
+    /// If nothing has arrived from the server since the request, the link counts as dead at this time.
     fn suspicious_at(&self) -> Time {
         self.sent_at + SILENCE_PATIENCE
     }
@@ -47,20 +47,20 @@ fn body_of(hangup: &PendingHangup) -> RequestBody {
     if hangup.decline { RequestBody::Decline { refer_id: None } } else { RequestBody::Hangup {} }
 }
 
-/// A call that the server has, for the choice of its goodbye.
+/// A call that the server has. It decides which pending hangup is sent again, and in which form.
 pub(in crate::core) struct ServerHas {
     pub(in crate::core) call_id: CallId,
     /// It is an incoming call that nobody has answered.
     pub(in crate::core) rings: bool,
 }
 
-/// Requests in flight and hangups.
+/// The requests in flight, and the pending hangups.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Transactions {
     next: u64,
     pending: BTreeMap<TransactionId, Pending>,
     pending_hangups: Vec<PendingHangup>,
-    /// The newest request, for close codes that blame it.
+    /// The kind of the newest request, for the log if a close code blames a request.
     pub(super) last: Option<RequestKind>,
 }
 
@@ -70,13 +70,14 @@ impl Transactions {
         Self { next: seed, pending: BTreeMap::new(), pending_hangups: Vec::new(), last: None }
     }
 
-    /// A transaction of its own: digits only (`protocol.md`, "Requests").
+    /// A new transaction. It ends with digits only (docs/protocol.md, "Requests").
     pub(super) fn next_id(&mut self) -> TransactionId {
         self.next = self.next.wrapping_add(1);
         TransactionId(format!("transaction-{}", self.next))
     }
 
-    /// Whether this request may go out now. Candidates must not keep a goodbye from going out.
+    /// Whether this request may be sent now. Hangups have the most room, candidates the least: candidates must not keep
+    /// a hangup from being sent.
     pub(super) fn has_room_for(&self, body: &RequestBody) -> bool {
         self.pending.len()
             < match body {
@@ -86,7 +87,7 @@ impl Transactions {
             }
     }
 
-    /// A request that is about to be sent.
+    /// Makes a request that is about to be sent, and remembers it as in flight.
     pub(super) fn open(
         &mut self,
         line: Option<Line>,
@@ -108,7 +109,7 @@ impl Transactions {
         Request { transaction, line, call_id, body }
     }
 
-    /// The request that a response answers.
+    /// Removes and returns the request that a response answers. If it ended a call, its pending hangup is done.
     pub(super) fn close(&mut self, transaction: &TransactionId) -> Option<Pending> {
         let pending = self.pending.remove(transaction)?;
         if pending.kind.ends_call()
@@ -119,7 +120,7 @@ impl Transactions {
         Some(pending)
     }
 
-    /// Requests that were not answered in time.
+    /// Removes and returns the requests that were not answered in time.
     pub(super) fn expire(&mut self, now: Time) -> Vec<Pending> {
         if self.pending.values().all(|of| now < of.deadline()) {
             return Vec::new();
@@ -130,13 +131,13 @@ impl Transactions {
         late.into_values().collect()
     }
 
-    /// The connection is gone: everything in flight is void, hangups are kept.
+    /// The connection is gone. The requests in flight are forgotten, the pending hangups are kept.
     pub(super) fn void(&mut self) {
         self.pending.clear();
         self.last = None;
     }
 
-    /// A request is out for so long that a server of which nothing at all was heard since is not there.
+    /// Whether the link counts as dead: nothing has arrived since a request was sent, and its patience is over.
     pub(super) fn link_is_dead(&self, heard_at: Time, now: Time) -> bool {
         self.pending.values().any(|of| heard_at < of.sent_at && now >= of.suspicious_at())
     }
@@ -145,7 +146,7 @@ impl Transactions {
         self.pending.values().map(|of| if heard_at < of.sent_at { of.suspicious_at() } else { of.deadline() }).min()
     }
 
-    /// Remembers a goodbye until the server has taken it.
+    /// Remembers a pending hangup until the server has acknowledged it.
     pub(super) fn remember_hangup(&mut self, hangup: PendingHangup) {
         if !self.has_pending_hangup(&hangup.call_id) {
             if self.pending_hangups.len() >= MAX_PENDING_HANGUPS {
@@ -155,7 +156,7 @@ impl Transactions {
         }
     }
 
-    /// Whether a hangup or decline of this call still waits for its `ack`.
+    /// Whether this call has a pending hangup.
     pub(super) fn has_pending_hangup(&self, call_id: &CallId) -> bool {
         self.pending_hangups.iter().any(|hangup| hangup.call_id == *call_id)
     }
@@ -164,8 +165,8 @@ impl Transactions {
         &self.pending_hangups
     }
 
-    /// Takes the goodbyes to say again, of those calls that the server still has.
-    /// A call that still rings is declined, whatever it was for us: a hangup would be ignored.
+    /// Removes all pending hangups, and returns those of calls that the server still has, with the request that must be
+    /// sent. A call that still rings gets `decline`, because the server would ignore `hangup`.
     pub(super) fn take_hangups(&mut self, server_has: &[ServerHas]) -> Vec<(PendingHangup, RequestBody)> {
         let hangups = std::mem::take(&mut self.pending_hangups).into_iter();
         hangups
@@ -177,7 +178,7 @@ impl Transactions {
             .collect()
     }
 
-    /// The call is over on both sides: nothing more is sent for it.
+    /// The call is over on both sides. Its pending hangup is dropped.
     pub(super) fn forget_call(&mut self, call_id: &CallId) {
         self.pending_hangups.retain(|hangup| hangup.call_id != *call_id);
     }

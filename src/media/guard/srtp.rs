@@ -158,9 +158,9 @@ impl Streams {
 
     fn check_rtcp(&mut self, packet: &[u8], protection: Protection, now: Instant) -> Result<bool, Reason> {
         // The header is in the clear and holds the length of the first report.
-        let words = usize::from(u16_at(packet, 2).ok_or(Reason::RtpMalformed)?);
+        let message = usize::from(u16_at(packet, 2).ok_or(Reason::RtpMalformed)?);
         let trailer = protection.shortest_srtcp() - 8;
-        if packet.len() < protection.shortest_srtcp() || (words + 1) * 4 + trailer > packet.len() {
+        if packet.len() < protection.shortest_srtcp() || (message + 1) * 4 + trailer > packet.len() {
             return Err(Reason::RtpMalformed);
         }
         let index = packet.len().checked_sub(protection.behind_index() + 4).ok_or(Reason::RtpMalformed)?;

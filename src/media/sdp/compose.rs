@@ -6,7 +6,8 @@
 //! of sent packets are written by [`super::super::wire_types`].
 
 use super::payload::{Payload, PayloadMap};
-use super::remote::{MediaLine, Remote};
+use super::remote::Remote;
+use super::sections::{MediaLine, Sections};
 use super::{SdpDirection, Setup};
 use crate::config::Codec;
 
@@ -78,8 +79,15 @@ impl Remote {
 const PROFILE: &str = "UDP/TLS/RTP/SAVPF";
 
 /// Returns the session part of a description that has no sound.
-pub(crate) fn head(origin: &mut Origin) -> String {
+fn head(origin: &mut Origin) -> String {
     format!("v=0\r\n{}\r\ns=-\r\nt=0 0\r\n", origin.next())
+}
+
+/// Returns the answer that refuses every media line of an offer (RFC 3264, section 6). The call stays, without sound.
+pub(crate) fn refuse_all(sdp: &str, origin: &mut Origin) -> Option<String> {
+    let lines = Sections::cut(sdp).ok()?.lines();
+    let refused: String = lines.iter().map(refused).collect();
+    Some(head(origin) + &refused)
 }
 
 /// Returns our offer as it is sent.
@@ -154,7 +162,7 @@ fn library_format((number, payload): (u8, Payload)) -> [String; 2] {
 }
 
 /// Returns the section that refuses a media line: its port is 0 (RFC 3264, section 6).
-pub(super) fn refused(line: &MediaLine) -> String {
+fn refused(line: &MediaLine) -> String {
     let mut lines = vec![format!("m={} 0 {}", line.kind, line.rest)];
     lines.extend(line.mid.as_ref().map(|mid| format!("a=mid:{mid}")));
     lines.push(SdpDirection::Inactive.line().to_owned());

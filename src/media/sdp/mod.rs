@@ -5,11 +5,13 @@ pub(super) mod candidate;
 mod compose;
 mod payload;
 mod remote;
+mod sections;
 
-pub(crate) use compose::{Origin, offer_to_send};
+pub(crate) use compose::{Origin, offer_to_send, refuse_all};
 pub(crate) use payload::{EVENT_RATE_HZ, Payload, PayloadMap, ReceiveMap, clock_rate_hz};
-pub use remote::DescriptionError;
-pub(crate) use remote::{Fingerprint, Remote, refuse_all, wants_no_audio};
+pub(crate) use remote::{Fingerprint, Remote};
+pub use sections::DescriptionError;
+pub(crate) use sections::wants_no_audio;
 
 /// Direction of a media line, as its writer sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,85 +1,16 @@
 //! Reads a session description of the far end. It is strict about what callbox needs, and lenient about the rest.
 
-use super::compose::{self, Origin};
 use super::payload::{Payload, PayloadMap};
+use super::sections::{DescriptionError, MediaLine, Sections, attribute, attributes};
 use super::{SdpDirection, Setup, candidate};
 use crate::config::Codec;
 
-/// Number of lines of a description that are read. The longest description ever seen had some 200 lines.
-const MAX_LINES: usize = 2_000;
 /// Number of candidates that are taken from one description.
 const MAX_CANDIDATES: usize = 64;
-
-/// Why a description cannot be accepted. The messages use the terms of SIP and WebRTC.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum DescriptionError {
-    /// The body is of another kind, or empty.
-    #[error("the far end's description is not SDP")]
-    NotSdp,
-    #[error("the far end's SDP has no media line")]
-    NoMedia,
-    /// There is no audio line, or it is switched off (port 0).
-    #[error("the far end offers no audio")]
-    NoAudio,
-    /// A phone without WebRTC. Holds the profile of its audio line.
-    #[error(
-        "the far end wants plain RTP, without encryption ({0}); callbox accepts only DTLS-SRTP (UDP/TLS/RTP/SAVPF)"
-    )]
-    NoEncryption(String),
-    /// SRTP with the older key exchange SDES. Holds the profile of the audio line.
-    #[error(
-        "the far end wants SRTP with keys in the SDP (SDES, {0}); callbox accepts only DTLS-SRTP (UDP/TLS/RTP/SAVPF)"
-    )]
-    KeysInSdp(String),
-    /// The profile is right, but the fingerprint is missing.
-    #[error("the far end's SDP has no DTLS fingerprint")]
-    NoFingerprint,
-    /// The fingerprint has another hash function, or cannot be read. Holds the name of the hash function.
-    #[error("the DTLS fingerprint of the far end ({0}) cannot be used; callbox accepts sha-256, sha-384 and sha-512")]
-    BadFingerprint(String),
-    /// The ICE credentials are missing or too short (RFC 8839, section 5.4).
-    #[error("the far end's SDP has no usable ICE credentials (ice-ufrag, ice-pwd)")]
-    NoIce,
-    #[error("no codec that both sides know: the far end has {theirs}, media.codecs has {ours}")]
-    NoCodec {
-        /// The names of the far end's codecs.
-        theirs: String,
-        /// The names of the codecs that the configuration allows.
-        ours: String,
-    },
-}
-
-impl DescriptionError {
-    /// The SIP status code with which the description is refused (RFC 3261, section 21.4).
-    pub fn sip_code(&self) -> i64 {
-        match self {
-            // Unsupported Media Type: the body is of another kind.
-            Self::NotSdp => 415,
-            // Bad Request: the SDP has no media line.
-            Self::NoMedia => 400,
-            // Not Acceptable Here.
-            _ => 488,
-        }
-    }
-}
 
 /// A DTLS fingerprint (RFC 8122), in a normalised form in which two of them can be compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fingerprint(pub(super) String);
-
-/// A media line of a description, with what is needed to refuse it in an answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct MediaLine {
-    pub(super) kind: String,
-    pub(super) rest: String,
-    pub(super) mid: Option<String>,
-}
-
-impl MediaLine {
-    pub(super) fn profile(&self) -> &str {
-        self.rest.split_whitespace().next().unwrap_or_default()
-    }
-}
 
 /// What callbox needs from a description.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,76 +34,6 @@ pub(crate) struct Remote {
     pub(super) unusable_candidates: u32,
     /// The names of the far end's codecs, for error messages.
     codec_names: String,
-}
-
-/// A description, cut into its sections.
-struct Sections<'a> {
-    session: Vec<&'a str>,
-    media: Vec<Vec<&'a str>>,
-}
-
-impl<'a> Sections<'a> {
-    fn cut(sdp: &'a str) -> Result<Self, DescriptionError> {
-        let mut session = Vec::new();
-        let mut media: Vec<Vec<&str>> = Vec::new();
-        let is_line = |line: &&str| line.as_bytes().get(1) == Some(&b'=');
-        for line in sdp.split(['\r', '\n']).map(str::trim).filter(is_line).take(MAX_LINES) {
-            if line.starts_with("m=") {
-                media.push(vec![line]);
-            } else {
-                media.last_mut().unwrap_or(&mut session).push(line);
-            }
-        }
-        match (media.is_empty(), session.is_empty()) {
-            (true, true) => Err(DescriptionError::NotSdp),
-            (true, false) => Err(DescriptionError::NoMedia),
-            _ => Ok(Self { session, media }),
-        }
-    }
-
-    fn lines(&self) -> Vec<MediaLine> {
-        let line = |section: &Vec<&str>| {
-            let mut parts = section.first().copied().unwrap_or_default().splitn(3, ' ');
-            let kind = parts.next().unwrap_or_default().trim_start_matches("m=").to_owned();
-            let rest = parts.nth(1).unwrap_or_default().trim().to_owned();
-            let mid = attribute(section, "mid").map(str::to_owned);
-            MediaLine { kind, rest, mid }
-        };
-        self.media.iter().map(line).collect()
-    }
-
-    /// The index of the first audio line that is not switched off.
-    fn audio(&self) -> Option<usize> {
-        self.media.iter().position(|section| {
-            let mut parts = section.first().copied().unwrap_or_default().split_whitespace();
-            parts.next() == Some("m=audio") && parts.next().is_some_and(|port| port.split('/').next() != Some("0"))
-        })
-    }
-}
-
-/// The value of the first line that has the attribute.
-fn attribute<'a>(section: &[&'a str], name: &str) -> Option<&'a str> {
-    attributes(section, name).next()
-}
-
-fn attributes<'a>(section: &[&'a str], name: &str) -> impl Iterator<Item = &'a str> {
-    section.iter().filter_map(move |line| {
-        let (key, value) = line.strip_prefix("a=")?.split_once(':')?;
-        key.eq_ignore_ascii_case(name).then(|| value.trim())
-    })
-}
-
-/// Whether a description has media lines but no active audio line. Such a description is valid: its sender wants no
-/// sound.
-pub(crate) fn wants_no_audio(sdp: &str) -> bool {
-    Sections::cut(sdp).is_ok_and(|sections| sections.audio().is_none())
-}
-
-/// Returns the answer that refuses every media line of an offer (RFC 3264, section 6). The call stays, without sound.
-pub(crate) fn refuse_all(sdp: &str, origin: &mut Origin) -> Option<String> {
-    let lines = Sections::cut(sdp).ok()?.lines();
-    let refused: String = lines.iter().map(compose::refused).collect();
-    Some(compose::head(origin) + &refused)
 }
 
 impl Remote {

@@ -62,8 +62,8 @@ impl Exchange {
     pub(super) fn transfer_answered(&mut self, seat: Seat, code: i64, reason: &str) {
         if let Some(index) = self.transfers.iter().position(|transfer| transfer.dialled == Some(seat)) {
             let transfer = self.transfers.swap_remove(index);
-            let words = format!("SIP/2.0 {code} {reason}");
-            self.notify(transfer.asker, &transfer.asker_call, &words, SubscriptionState::Terminated);
+            let message = format!("SIP/2.0 {code} {reason}");
+            self.notify(transfer.asker, &transfer.asker_call, &message, SubscriptionState::Terminated);
         }
         // When a call ends, the transfers that it asked for end as well.
         let call_id = self.leg(seat).map(|leg| leg.call_id.clone());
@@ -82,10 +82,10 @@ impl Exchange {
         }
     }
 
-    fn notify(&mut self, asker: Seat, call: &CallId, words: &str, state: SubscriptionState) {
+    fn notify(&mut self, asker: Seat, call: &CallId, message: &str, state: SubscriptionState) {
         if self.leg(asker).is_some_and(|leg| leg.call_id == *call) {
             let body = EventBody::Notify {
-                content: format!("{words}\r\n"),
+                content: format!("{message}\r\n"),
                 notify: Some("refer".into()),
                 subscription_state: Some(state),
                 content_type: Some("message/sipfrag".into()),

@@ -1,4 +1,4 @@
-//! The starts that are remembered in `$RUNTIME_DIRECTORY/starts.json`, which outlives a process and not the boot.
+//! The starts that are remembered in `$RUNTIME_DIRECTORY/starts.json`, which outlives the process, but not the boot.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,14 +8,14 @@ use crate::core::{Random, RestartBackoff};
 
 const FILE: &str = "starts.json";
 
-/// Notes a start; gives how long to wait before anything is done.
+/// Notes a start; returns how long to wait before anything else is done.
 pub fn note_start(folder: &Path) -> Duration {
     let path = folder.join(FILE);
     let read = || serde_json::from_str(&std::fs::read_to_string(&path).ok()?).ok();
     let mut starts: RestartBackoff = read().unwrap_or_default();
     let now = Clock::new().now().at;
     let wait = starts.begin(now, &mut Random::new(now.0));
-    // What cannot be remembered is not waited for.
+    // If the start cannot be remembered, there is no wait either.
     let text = serde_json::to_string(&starts).unwrap_or_default();
     match std::fs::write(&path, text) {
         Ok(()) => wait,
@@ -26,7 +26,7 @@ pub fn note_start(folder: &Path) -> Duration {
     }
 }
 
-/// The process ends because it was asked to: its starts count no more.
+/// The process ends because it was asked to: its starts no longer count.
 pub fn forget_starts(folder: &Path) {
     // There may be none.
     let _ = std::fs::remove_file(folder.join(FILE));

@@ -1,5 +1,5 @@
-//! What systemd is told (sd_notify(3)): the watchdog is fed while everything makes progress, and the status
-//! is one line in words.
+//! What systemd is told (sd_notify(3)): the watchdog is fed while everything makes progress, and the status is one
+//! line.
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
@@ -15,17 +15,17 @@ use tokio::io::unix::AsyncFd;
 use crate::audio::Meters;
 use crate::core::{AudioProgress, Status, Time, Watchdog};
 
-/// Progress is looked at so often, where the watchdog allows more.
+/// How often progress is checked, where the watchdog allows more.
 const LOOK: Duration = Duration::from_millis(2500);
 
-/// Where systemd has asked for it, in `WATCHDOG_USEC`.
-pub(super) struct Feeder {
+/// Feeds systemd's watchdog, where systemd has asked for it in `WATCHDOG_USEC`.
+pub(super) struct WatchdogTimer {
     watchdog: Watchdog,
     timer: Timer,
 }
 
-impl Feeder {
-    /// Fed at half the limit, as sd_watchdog_enabled(3) has it. `None` where nobody watches.
+impl WatchdogTimer {
+    /// The watchdog is fed at half its limit, as sd_watchdog_enabled(3) recommends. `None` where nobody watches.
     pub(super) fn new(now: Time) -> Option<Self> {
         let every = (sd_notify::watchdog_enabled()? / 2).min(LOOK);
         match Timer::new(every) {
@@ -37,13 +37,13 @@ impl Feeder {
         }
     }
 
-    /// Returns when it is time to look.
+    /// Returns when it is time to check.
     pub(super) async fn due(&self) {
         self.timer.tick().await;
     }
 
-    /// Called by the event loop, which therefore runs; looks whether the audio thread and the session do.
-    pub(super) fn look(&mut self, meters: &Meters, session_due: Option<Time>, now: Time) {
+    /// Called by the event loop, which therefore runs; checks whether the audio thread and the session run too.
+    pub(super) fn check(&mut self, meters: &Meters, session_due: Option<Time>, now: Time) {
         let audio = AudioProgress {
             beats: meters.beats.load(Ordering::Relaxed),
             opening: meters.opening.load(Ordering::Relaxed),
@@ -55,12 +55,12 @@ impl Feeder {
     }
 }
 
-/// A timer of the kernel's (timerfd_create(2)) that returns. It wakes the process once a turn, where a wait of
-/// seconds in the runtime's wheel of timers takes two or three.
+/// A repeating timer of the kernel (timerfd_create(2)). It wakes the process once a period; a wait of seconds in the timer
+/// wheel of the runtime takes two or three wake-ups.
 struct Timer(AsyncFd<OwnedFd>);
 
 impl Timer {
-    #[allow(unsafe_code, reason = "the descriptor's owner must vouch for it")]
+    #[allow(unsafe_code, reason = "the owner of the descriptor must vouch for it")]
     fn new(every: Duration) -> std::io::Result<Self> {
         let fd = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
         let every = Timespec::try_from(every).map_err(std::io::Error::other)?;

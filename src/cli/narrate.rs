@@ -43,9 +43,9 @@ pub(super) fn input(input: &Input) -> String {
         Input::PinFault { pin, fault: None } => format!("{pin:?} works"),
         Input::Command(_, by, command) => format!("command {by}: {command:?}"),
         Input::Socket(SocketEvent::Opened { .. }) => "the socket is open".into(),
-        Input::Socket(SocketEvent::Failed(failure)) => format!("no connection: {}", failure.words),
+        Input::Socket(SocketEvent::Failed(failure)) => format!("no connection: {}", failure.message),
         Input::Socket(SocketEvent::BadFrame(error)) => format!("a bad frame: {error}"),
-        Input::Socket(SocketEvent::Closed(cause)) => format!("socket closed: {} ({})", cause.words(), cause.code()),
+        Input::Socket(SocketEvent::Closed(cause)) => format!("socket closed: {} ({})", cause.message(), cause.code()),
         Input::Socket(SocketEvent::Message(message)) => server_message(message),
         Input::Token(result) => format!("login: {result:?}"),
         Input::Media(media, event) => format!("media {}: {}", media.0, media_event(event)),
@@ -99,8 +99,8 @@ fn media_event(event: &MediaEvent) -> String {
         MediaEvent::Negotiated { telephone_events: true } => "negotiated".into(),
         MediaEvent::Negotiated { telephone_events: false } => "negotiated, without telephone events".into(),
         MediaEvent::UnusableCandidates(count) => format!("{count} candidates of the far end cannot be used"),
-        MediaEvent::Refused { code, words } => format!("the far end's description is refused with {code}: {words}"),
-        MediaEvent::Failed(words) => format!("failed: {words}"),
+        MediaEvent::Refused { code, message } => format!("the far end's description is refused with {code}: {message}"),
+        MediaEvent::Failed(message) => format!("failed: {message}"),
     }
 }
 

@@ -1,0 +1,178 @@
+//! The settings of the WebRTC library: codecs, addresses, ICE and DTLS.
+//!
+//! The workarounds are explained in docs/workarounds.md, "The media library: session descriptions" and "The media
+//! library: connections".
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::time::Duration;
+
+use rtc::dtls::extension::extension_use_srtp::SrtpProtectionProfile;
+use rtc::ice::mdns::MulticastDnsMode;
+use rtc::media_stream::MediaStreamTrack;
+use rtc::peer_connection::configuration::media_engine::{
+    MIME_TYPE_OPUS, MIME_TYPE_PCMA, MIME_TYPE_PCMU, MIME_TYPE_TELEPHONE_EVENT,
+};
+use rtc::peer_connection::transport::RTCDtlsRole;
+use rtc::rtp_transceiver::rtp_sender::{
+    RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind,
+};
+use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
+use webrtc::peer_connection::{MediaEngine, RTCIceServer, SettingEngine, SettingEngineBuilder};
+
+use super::sdp::{EVENT_RATE_HZ, Payload, Setup};
+use super::{MediaContext, MediaError};
+use crate::config::{Codec, IceServer};
+
+/// Interval of connectivity checks (RFC 8445, section 14.2, "Ta", allows 5 ms). The library's 200 ms can be heard as a
+/// late start of every call.
+const ICE_CHECK_INTERVAL: Duration = Duration::from_millis(20);
+/// Checks of a candidate pair before it is given up: 10 s, since the far end may answer late.
+const ICE_CHECKS: u16 = 500;
+/// A pair counts as lost when nothing at all has come from the far end for this long
+/// (`core::MediaEvent::Disconnected`).
+const ICE_DISCONNECTED: Duration = Duration::from_secs(2);
+/// A lost pair is kept for this much longer, because it may recover.
+const ICE_FAILED: Duration = Duration::from_secs(60);
+/// Interval of consent checks (RFC 7675). It is short, so that several answers may be lost.
+const ICE_CONSENT_INTERVAL: Duration = Duration::from_millis(400);
+/// Time limit for the name resolution of a STUN or TURN server.
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(3);
+/// The SRTP profiles that authenticate every packet with a tag of full length, the strongest first.
+const PROTECTION: [SrtpProtectionProfile; 3] = [
+    SrtpProtectionProfile::Srtp_Aead_Aes_256_Gcm,
+    SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm,
+    SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80,
+];
+/// The payload type of Opus in our offers.
+pub(crate) const OPUS_TYPE: u8 = 111;
+
+/// ICE and DTLS of a peer connection. `offer_setup` is the DTLS role that the far end takes in the offer, if there is an
+/// offer to answer.
+pub(super) fn settings(offer_setup: Option<Setup>) -> SettingEngine {
+    // Waiting for the handshake is faster with this library. So we begin it only if the far end waits.
+    let answering = match offer_setup {
+        Some(Setup::Passive) => RTCDtlsRole::Client,
+        _ => RTCDtlsRole::Server,
+    };
+    SettingEngineBuilder::new()
+        .with_multicast_dns_mode(MulticastDnsMode::Disabled)
+        .with_answering_dtls_role(answering)
+        .with_srtp_protection_profiles(PROTECTION.to_vec())
+        .with_discard_local_candidates_during_ice_restart(true)
+        .with_ice_timeouts(Some(ICE_DISCONNECTED), Some(ICE_FAILED), Some(ICE_CONSENT_INTERVAL))
+        .with_ice_connection_attempts(Some(ICE_CHECK_INTERVAL), Some(ICE_CHECKS))
+        .build()
+}
+
+/// The track that our packets are written to.
+pub(super) fn local_track(ssrc: u32) -> TrackLocalStaticRTP {
+    TrackLocalStaticRTP::new(MediaStreamTrack::new(
+        "callbox".to_owned(),
+        "audio".to_owned(),
+        "audio".to_owned(),
+        RtpCodecKind::Audio,
+        // With an empty codec, all of our codecs are offered (docs/workarounds.md, "webrtc: a track with one codec
+        // offers that codec alone").
+        vec![RTCRtpEncodingParameters {
+            rtp_coding_parameters: RTCRtpCodingParameters { ssrc: Some(ssrc), ..Default::default() },
+            codec: RTCRtpCodec::default(),
+            ..Default::default()
+        }],
+    ))
+}
+
+/// What we offer, with the payload types of a first offer.
+pub(super) fn payload_list(codecs: &[Codec]) -> Vec<(u8, Payload)> {
+    let number = |codec: &Codec| match codec {
+        Codec::Opus => OPUS_TYPE,
+        Codec::Pcma => 8,
+        Codec::Pcmu => 0,
+    };
+    let speech = codecs.iter().map(|codec| (number(codec), Payload::Speech(*codec)));
+    speech.chain([(101, Payload::TelephoneEvent { rate_hz: EVENT_RATE_HZ })]).collect()
+}
+
+/// Registers all of our codecs with the library. The descriptions that are sent decide which of them a call may use.
+pub(super) fn media_engine() -> Result<MediaEngine, MediaError> {
+    let mut engine = MediaEngine::default();
+    for (payload_type, payload) in payload_list(&Codec::ALL) {
+        let (mime_type, clock_rate, channels, fmtp) = match payload {
+            // With an fmtp line here, the library drops Opus where an offer has other parameters (docs/workarounds.md,
+            // "webrtc: opus is dropped when parameters conflict").
+            Payload::Speech(Codec::Opus) => (MIME_TYPE_OPUS, 48_000, 2, ""),
+            Payload::Speech(Codec::Pcma) => (MIME_TYPE_PCMA, 8_000, 0, ""),
+            Payload::Speech(Codec::Pcmu) => (MIME_TYPE_PCMU, 8_000, 0, ""),
+            Payload::TelephoneEvent { rate_hz } => (MIME_TYPE_TELEPHONE_EVENT, rate_hz, 0, "0-15"),
+        };
+        let codec = RTCRtpCodecParameters {
+            rtp_codec: RTCRtpCodec {
+                mime_type: mime_type.to_owned(),
+                clock_rate,
+                channels,
+                sdp_fmtp_line: fmtp.to_owned(),
+                rtcp_feedback: Vec::new(),
+            },
+            payload_type,
+        };
+        engine.register_codec(codec, RtpCodecKind::Audio).map_err(MediaError::library("register a codec"))?;
+    }
+    Ok(engine)
+}
+
+/// The addresses to gather candidates from: those of `media.bind`, or the wildcard address of each family that has a
+/// route.
+pub(super) fn addresses(context: &MediaContext) -> Vec<SocketAddr> {
+    let mut addresses: Vec<SocketAddr> =
+        context.config.bind.iter().map(|address| SocketAddr::new(*address, 0)).collect();
+    if addresses.is_empty() {
+        // Documentation addresses (RFC 5737, RFC 3849): only the route is looked up, nothing is sent.
+        if has_route(Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::new(192, 0, 2, 1).into()) {
+            addresses.push(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0));
+        }
+        if has_route(Ipv6Addr::UNSPECIFIED.into(), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into()) {
+            addresses.push(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0));
+        }
+    }
+    addresses.extend(&context.extra_addresses);
+    if addresses.is_empty() {
+        addresses.push(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0));
+    }
+    addresses
+}
+
+fn has_route(from: IpAddr, to: IpAddr) -> bool {
+    UdpSocket::bind((from, 0)).and_then(|socket| socket.connect((to, 9))).is_ok()
+}
+
+/// Resolves the names of STUN and TURN servers. The library would resolve them inside its driver and stop media
+/// meanwhile (docs/workarounds.md, "webrtc: names are resolved inside the driver").
+pub(super) async fn resolve(servers: &[IceServer]) -> Vec<RTCIceServer> {
+    let mut resolved = Vec::new();
+    for server in servers {
+        let mut urls = Vec::new();
+        for url in &server.urls {
+            let Some((scheme, rest)) = url.split_once(':') else { continue };
+            let (host, query) = rest.split_once('?').map_or((rest, None), |(host, query)| (host, Some(query)));
+            let target = if host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
+                host.to_owned()
+            } else {
+                format!("{host}:3478")
+            };
+            let lookup = tokio::time::timeout(RESOLVE_TIMEOUT, tokio::net::lookup_host(target)).await;
+            let Ok(Ok(found)) = lookup else { continue };
+            let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+            // One address of each family: only the sockets know which family can be reached.
+            let found: Vec<SocketAddr> = found.collect();
+            let of_each = [found.iter().find(|one| one.is_ipv4()), found.iter().find(|one| one.is_ipv6())];
+            urls.extend(of_each.into_iter().flatten().map(|address| format!("{scheme}:{address}{query}")));
+        }
+        if !urls.is_empty() {
+            resolved.push(RTCIceServer {
+                urls,
+                username: server.username.clone(),
+                credential: server.credential.clone(),
+            });
+        }
+    }
+    resolved
+}

@@ -1,0 +1,66 @@
+//! Facts in the log, once each.
+
+use crate::core::Fact;
+
+/// Writes a fact to the log, at the level of its importance: a message for people, and fields for programs. The names of
+/// the fields begin with `fact.`; a terminal does not show them.
+pub(super) fn log(fact: &Fact) {
+    match fact {
+        Fact::Session { state, .. } => tracing::info!(fact.state = %state, "{fact}"),
+        Fact::Press { button, gesture, by } => {
+            tracing::info!(fact.button = button, fact.gesture = ?gesture, fact.by = %by, "{fact}");
+        }
+        Fact::Sensor { sensor, opened } => tracing::info!(fact.sensor = sensor, fact.opened = opened, "{fact}"),
+        Fact::Pin { name, fault: Some(_) } => tracing::warn!(fact.pin = name, "{fact}"),
+        Fact::Pin { name, fault: None } => tracing::info!(fact.pin = name, "{fact}"),
+        Fact::PressRefused { button, .. } => tracing::warn!(fact.button = button, "{fact}"),
+        Fact::SensorRefused { sensor, .. } => tracing::warn!(fact.sensor = sensor, "{fact}"),
+        Fact::NoTelephoneEvents { call_id } => tracing::warn!(fact.call_id = call_id, "{fact}"),
+        Fact::Call { call_id, line, direction, number, state, cause, by, .. } => {
+            let code = cause.as_ref().map_or(0, |cause| cause.code);
+            tracing::info!(fact.call_id = call_id, fact.line = line.0, fact.direction = ?direction, fact.number = number, fact.state = ?state, fact.code = code, fact.by = %by, "{fact}");
+        }
+        Fact::Media { call_id, connected } => {
+            tracing::info!(fact.call_id = call_id, fact.connected = connected, "{fact}")
+        }
+        Fact::Silence { call_id, missing: Some(missing) } => {
+            tracing::warn!(fact.call_id = call_id, fact.missing = ?missing, "{fact}")
+        }
+        Fact::Silence { call_id, missing: None } => tracing::info!(fact.call_id = call_id, "{fact}"),
+        Fact::Repair { call_id, step, outcome } => {
+            tracing::warn!(fact.call_id = call_id, fact.step = ?step, fact.outcome = ?outcome, "{fact}");
+        }
+        Fact::ServerHears { call_id, receiving } => {
+            tracing::info!(fact.call_id = call_id, fact.receiving = receiving, "{fact}")
+        }
+        Fact::SlowLink { line, uplink, lost } => {
+            tracing::warn!(fact.line = line.0, fact.uplink = uplink, fact.lost = lost, "{fact}")
+        }
+        Fact::MissedCall { caller } => tracing::info!(fact.caller = caller, "{fact}"),
+        Fact::Dtmf { call_id, number, matched: true, .. } => {
+            tracing::info!(fact.call_id = call_id, fact.number = number, fact.matched = true, "{fact}")
+        }
+        Fact::Dtmf { call_id, number, matched: false, locked, .. } => {
+            tracing::warn!(
+                fact.call_id = call_id,
+                fact.number = number,
+                fact.matched = false,
+                fact.locked = locked,
+                "{fact}"
+            )
+        }
+        Fact::Output { output, drive, by } => {
+            tracing::info!(fact.output = output, fact.drive = ?drive, fact.by = %by, "{fact}");
+        }
+        Fact::OutputRefused { output, by, .. } => tracing::warn!(fact.output = output, fact.by = %by, "{fact}"),
+        Fact::Mute { muted, by } => tracing::info!(fact.muted = muted, fact.by = %by, "{fact}"),
+        Fact::Volume { volume, by } => tracing::info!(fact.volume = volume, fact.by = %by, "{fact}"),
+        Fact::Command { command, by } => tracing::info!(fact.command = command, fact.by = %by, "{fact}"),
+        Fact::CallRefused { number, .. } => tracing::info!(fact.number = number, "{fact}"),
+        Fact::Audio { ready: true, .. } => tracing::info!(fact.ready = true, "{fact}"),
+        Fact::Microphone { fault: Some(_) } => tracing::warn!("{fact}"),
+        Fact::Microphone { fault: None } => tracing::info!("{fact}"),
+        Fact::Audio { ready: false, .. } => tracing::warn!(fact.ready = false, "{fact}"),
+        Fact::Protocol { .. } => tracing::warn!(fact.protocol = true, "{fact}"),
+    }
+}

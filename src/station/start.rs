@@ -1,0 +1,184 @@
+//! Starts a station: its adapters, its core, and the event loop between them.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use super::clock::{Clock, wall_clock_ms};
+use super::event_loop::{EventLoop, Queues, Reports, Results};
+use super::handle::StationHandle;
+use super::history::History;
+use super::memory::{self, Keeper};
+use crate::audio::{Audio, AudioStartError, CardChoice, SoundBank, SoundError};
+use crate::blackbox::Recorder;
+use crate::config::Config;
+use crate::core::{By, ServerIndex, Station};
+use crate::gpio::{OutputPlayer, take_pins};
+use crate::media::guard::DropCounters;
+use crate::media::rtpdump::CallPacket;
+use crate::media::{MediaAdapter, MediaContext};
+use crate::network;
+use crate::signaling::{Endpoint, TlsError, TokenStore, client_config};
+
+/// Reports of one kind that wait for the loop.
+const QUEUE: usize = 256;
+/// Results of one kind that wait for the loop: one task at a time sends them.
+const RESULTS: usize = 4;
+/// Events that a slow follower may be behind.
+const EVENTS: usize = 512;
+/// Packets of calls that a slow recorder may be behind.
+const PACKETS: usize = 256;
+
+/// What a station is started with.
+pub struct StationOptions {
+    pub config: Config,
+    /// Where sound comes from.
+    pub card: CardChoice,
+    /// Addresses to gather candidates from, beside those of `media.bind`.
+    pub extra_addresses: Vec<SocketAddr>,
+    /// `$STATE_DIRECTORY` and `$RUNTIME_DIRECTORY`, as far as they are set.
+    pub token_folders: Vec<PathBuf>,
+    /// `$RUNTIME_DIRECTORY`: where calls are remembered over a restart.
+    pub memory_folder: Option<PathBuf>,
+    /// `$STATE_DIRECTORY`: where wrong codes are remembered over a power cut.
+    pub state_folder: Option<PathBuf>,
+    /// Device id.
+    pub identifier: String,
+}
+
+/// Why a station cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A CA or client certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// A sound file.
+    #[error(transparent)]
+    Sound(#[from] SoundError),
+    /// The audio thread.
+    #[error(transparent)]
+    Audio(#[from] AudioStartError),
+    #[error("the system provides no random numbers: {0}")]
+    Random(String),
+}
+
+/// A station that runs until it is stopped.
+pub struct RunningStation {
+    /// Talks to it.
+    pub handle: StationHandle,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl RunningStation {
+    /// Starts the adapters and the loop.
+    ///
+    /// # Errors
+    ///
+    /// A file that the configuration names cannot be used, or the audio thread cannot be started.
+    pub fn start(options: StationOptions) -> Result<Self, StartError> {
+        let config = Arc::new(options.config.clone());
+        let (asks, ask_queue) = mpsc::channel(QUEUE);
+        let (pin_reports, pin_queue) = mpsc::channel(QUEUE);
+        let handle = StationHandle {
+            by: By::Station,
+            asks,
+            events: broadcast::channel(EVENTS).0,
+            packets: broadcast::channel(PACKETS).0,
+            pins: take_pins(&config, pin_reports),
+            config: Arc::clone(&config),
+        };
+        let (event_loop, reports) = make_loop(options, config, &handle)?;
+        let queues = Queues { reports, pins: pin_queue, asks: ask_queue };
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(event_loop.run(queues, stopped));
+        Ok(Self { handle, stop, task })
+    }
+
+    /// Hangs up, puts outputs to rest, and ends.
+    pub async fn stop(self) {
+        let _ = self.stop.send(());
+        let _ = self.task.await;
+    }
+}
+
+/// The adapters, the core, and where their reports arrive.
+fn make_loop(
+    options: StationOptions,
+    config: Arc<Config>,
+    handle: &StationHandle,
+) -> Result<(EventLoop, Reports), StartError> {
+    let StationOptions { card, extra_addresses, token_folders, memory_folder, state_folder, identifier, .. } = options;
+    let tls = client_config(config.core.ca_file.as_deref(), config.core.client_certificate.as_ref())?;
+    let sounds = SoundBank::new(config.audio.rate_hz, &config.sounds)?;
+    let (audio_events, audio) = mpsc::channel(QUEUE);
+    let card = Arc::new(Audio::start(&config.audio, sounds, card, audio_events)?);
+    let (media_events, media) = mpsc::channel(QUEUE);
+    let dropped = Arc::new(DropCounters::default());
+    let context = media_context(&config, extra_addresses, &card, &dropped, handle.packets.clone());
+    let (address_changes, addresses) = mpsc::channel(RESULTS);
+    let network_watcher = network::watch(address_changes).map_err(|error| tracing::warn!(%error, "network")).ok();
+    let (socket_reports, sockets) = mpsc::channel(QUEUE);
+    let (token_results, tokens) = mpsc::channel(RESULTS);
+    let (probe_results, probes) = mpsc::channel(RESULTS);
+    let clock = Clock::new();
+    let transaction_seed = wall_clock_ms().saturating_mul(1000);
+    let mut station = Station::new(Arc::clone(&config), seed()?, transaction_seed, clock.now());
+    station.recall(memory::recall(memory_folder.as_deref(), state_folder.as_deref(), clock.now().at));
+    let endpoint = |url: &url::Url| Endpoint::new(url.clone(), config.core.tenant.clone());
+    let event_loop = EventLoop {
+        endpoints: config.core.urls.iter().map(endpoint).collect(),
+        server: ServerIndex(0),
+        keeper: Keeper::new(memory_folder, state_folder, clock),
+        network_watcher,
+        tls,
+        tokens: Arc::new(TokenStore::new(config.core.credentials.clone(), token_folders)),
+        identifier,
+        clock,
+        station,
+        audio: card,
+        media: MediaAdapter::new(context, media_events),
+        dropped,
+        pins: Arc::clone(&handle.pins),
+        player: OutputPlayer::new(Arc::clone(&handle.pins), config.outputs.len()),
+        socket: None,
+        generation: 0,
+        replies: Vec::new(),
+        next_command: 0,
+        events: handle.events.clone(),
+        results: Results { sockets: socket_reports, tokens: token_results, probes: probe_results },
+        recorder: Recorder::default(),
+        history: History::default(),
+        told_summary: String::new(),
+        config,
+    };
+    Ok((event_loop, Reports { sockets, tokens, addresses, probes, media, audio }))
+}
+
+fn media_context(
+    config: &Config,
+    extra_addresses: Vec<SocketAddr>,
+    card: &Arc<Audio>,
+    dropped: &Arc<DropCounters>,
+    packets: broadcast::Sender<CallPacket>,
+) -> MediaContext {
+    let attached = Arc::clone(card);
+    MediaContext {
+        config: config.media.clone(),
+        extra_addresses,
+        rate_hz: config.audio.rate_hz,
+        in_band: config.dtmf.iter().any(|rule| rule.in_band),
+        dropped: Arc::clone(dropped),
+        packets,
+        attach: Box::new(move |media, sound| attached.attach(media, sound)),
+    }
+}
+
+fn seed() -> Result<u64, StartError> {
+    let mut bytes = [0_u8; 8];
+    getrandom::fill(&mut bytes).map_err(|error| StartError::Random(error.to_string()))?;
+    Ok(u64::from_ne_bytes(bytes))
+}

@@ -1,0 +1,41 @@
+//! The status of the whole station: that of the core, and what the adapters know.
+
+use std::sync::atomic::Ordering;
+
+use super::event_loop::EventLoop;
+use crate::audio::{CardControls, CardTiming, Meters};
+use crate::control::{FullStatus, SoundStatus};
+
+impl EventLoop {
+    pub(super) fn status(&self) -> FullStatus {
+        FullStatus {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            server: self.server_address(),
+            identifier: self.identifier.clone(),
+            gpio_backend: self.pins.backend().to_owned(),
+            uptime_s: self.clock.uptime_s(),
+            dropped_datagrams: self.dropped.read(),
+            sound: sound_status(&self.audio.meters),
+            station: self.station.status(),
+        }
+    }
+}
+
+fn sound_status(meters: &Meters) -> SoundStatus {
+    let CardControls { playback, capture } = meters.controls().clone();
+    let CardTiming { capture_period_ms, playback_period_ms, lead_ms } = meters.card_timing();
+    SoundStatus {
+        microphone_dbfs: meters.microphone_dbfs(),
+        loudspeaker_dbfs: meters.loudspeaker_dbfs(),
+        xruns: meters.xruns.load(Ordering::Relaxed),
+        synthetic: meters.synthetic.load(Ordering::Relaxed),
+        realtime: meters.realtime.load(Ordering::Relaxed),
+        longest_frame_us: meters.longest_frame_us.load(Ordering::Relaxed),
+        longest_frame_wall_us: meters.longest_frame_wall_us.load(Ordering::Relaxed),
+        capture_period_ms,
+        playback_period_ms,
+        lead_ms,
+        playback_control: playback,
+        capture_control: capture,
+    }
+}
