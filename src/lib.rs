@@ -21,6 +21,7 @@ pub mod network;
 mod plain_text;
 #[cfg(feature = "daemon")]
 pub mod sandbox;
+pub mod secret;
 pub mod signaling;
 mod sip_address;
 #[cfg(feature = "daemon")]

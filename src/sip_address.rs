@@ -1,5 +1,6 @@
 //! Finds out who calls from the address that a server reports.
 
+use crate::secret::PhoneNumber;
 use percent_encoding::percent_decode_str;
 
 /// The longest number, in octets.
@@ -13,13 +14,13 @@ const SCHEMES: [&str; 3] = ["sip", "sips", "tel"];
 /// (`core.sip_domains`), otherwise the number with its domain. Examples: `100`, `100@elsewhere.example`.
 ///
 /// Empty if the address names nobody. Then the caller is unknown.
-pub(crate) fn caller(text: &str, domains: &[String]) -> String {
-    let Some(Address { number, host, context }) = Address::read(text) else { return String::new() };
+pub(crate) fn caller(text: &str, domains: &[String]) -> PhoneNumber {
+    let Some(Address { number, host, context }) = Address::read(text) else { return PhoneNumber::default() };
     let is_ours = |domain: &String| domains.iter().any(|ours| canonical(ours) == *domain);
     // A caller from elsewhere may claim any context, so the host counts first.
     match [host, context].into_iter().flatten().find(|domain| !is_ours(domain)) {
-        Some(domain) => format!("{number}@{domain}"),
-        None => number,
+        Some(domain) => format!("{number}@{domain}").into(),
+        None => number.into(),
     }
 }
 

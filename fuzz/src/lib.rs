@@ -390,7 +390,7 @@ fn step(door: &mut Door, choices: &mut Choices<'_>, calls: &mut Vec<(u32, CallId
         12 => media(choices, MediaEvent::Failed("no".into())),
         13 => {
             let digit = char::from(b"0123456789*#"[usize::from(choices.below(12))]);
-            media(choices, MediaEvent::Digit(digit))
+            media(choices, MediaEvent::Digit(callbox::secret::DtmfDigit(digit)))
         }
         14 => Input::Command(CommandId(1), By::Station, command(choices)),
         15 => Input::Addresses(vec![[192, 0, 2, choices.below(3)].into()]),

@@ -5,5 +5,6 @@
 
 mod recorder;
 mod redact;
+mod redactor;
 
 pub use recorder::{Dump, Entry, Recorder};

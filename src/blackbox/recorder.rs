@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::redact::{Redaction, drop_tokens};
-use crate::core::{Input, LocalTime, Now, Random, Station, Time};
+use super::redact::Redaction;
+use super::redactor::Redactor;
+use crate::core::{Input, LocalTime, Now, Station, Time};
 
 /// How far back it reaches.
 const REACH: Duration = Duration::from_secs(600);
@@ -126,15 +127,9 @@ impl Dump {
     ///
     /// What serde_json says; no input leads there.
     pub fn to_text(&self, seed: Option<u64>) -> Result<String, serde_json::Error> {
-        let mut value = serde_json::to_value(self)?;
-        // Nobody needs these, whoever asks.
-        drop_tokens(&mut value);
-        if let Some(seed) = seed {
-            Redaction::new(&mut Random::new(seed)).apply(&mut value);
-            if let Some(redacted) = value.get_mut("redacted") {
-                *redacted = true.into();
-            }
-        }
+        let redaction = seed.map_or(Redaction::Credentials, Redaction::all);
+        let dump = Self { redacted: seed.is_some(), ..self.clone() };
+        let value = dump.serialize(Redactor { redaction: &redaction, field: "" })?;
         serde_json::to_string(&value)
     }
 

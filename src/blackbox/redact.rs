@@ -1,26 +1,169 @@
-//! Takes secrets out of a recording without changing what the station decides.
+//! What is replaced in a recording, and by what.
+//!
+//! What is secret is known by its type ([`crate::secret`]), and replaced so that the station decides the same. Any other
+//! text is kept only in a field that is known to be harmless: a new field cannot leak.
 
 use serde_json::Value;
 
 use crate::core::Random;
+use crate::secret::{Credential, DoorCode, DtmfDigit, MessageBody, PersonName, PhoneNumber, Sdp};
 
-/// Fields that hold telephone numbers, or patterns of them.
-const NUMBERS: [&str; 8] = ["number", "numbers", "from", "caller", "callee", "login", "refer_to", "referred_by"];
-/// Fields that hold door codes, or digits of them.
-const CODES: [&str; 4] = ["digits", "Digit", "Tone", "Dtmf"];
-/// Fields that hold names of people.
-const NAMES: [&str; 4] = ["display_name", "caller_display_name", "identifier", "user"];
-/// Fields that hold session descriptions and candidates.
-const DESCRIPTIONS: [&str; 5] = ["sdp", "offer", "candidate", "username", "content"];
-/// Fields that hold what opens a session or a relay.
-const TOKENS: [&str; 2] = ["credential", "Token"];
-/// Digits of a number that have a substitution of their own; the rest shares the last.
+/// Types whose texts are not secret: identifiers of the protocol.
+const HARMLESS_TYPES: [&str; 2] = ["CallId", "TransactionId"];
+/// Fields and variants whose texts are not secret.
+const HARMLESS: &[&str] = &[
+    // The kind of a message, and of whatever is behind a fact.
+    "event",
+    "handshake",
+    "kind",
+    "media",
+    "notify",
+    "request",
+    "response",
+    "type",
+    // Names and files in the configuration.
+    "Alsa",
+    "ConfigTokenFile",
+    "Name",
+    "TokenFile",
+    "Usb",
+    "button",
+    "ca_file",
+    "chip",
+    "client_certificate",
+    "exclusive",
+    "level",
+    "name",
+    "output",
+    "password_file",
+    "pin",
+    "sensor",
+    "serial",
+    "sip_domains",
+    "socket",
+    "sounds",
+    "tenant",
+    "urls",
+    // Messages of the station and of the server.
+    "Failed",
+    "Fault",
+    "NotYetValid",
+    "Refused",
+    "card_fault",
+    "fault",
+    "message",
+    "phrase",
+    "reason",
+    "reported",
+    "text",
+    "told",
+    "told_causes",
+    // Addresses of the station itself.
+    "Addresses",
+    "addresses",
+    "bind",
+    "local",
+    // Identifiers, and values of the protocol.
+    "call_id",
+    "content_type",
+    "mid",
+    "refer_id",
+    "replace_call_id",
+    "replaces",
+    "sdpMid",
+    "sdp_mid",
+    "status",
+    "version",
+];
+/// Digits of a number that have a substitution of their own; the rest shares the last one.
 const PLACES: usize = 32;
 
+/// How much is replaced.
+pub(super) enum Redaction {
+    /// Only what nobody needs: tokens and passwords.
+    Credentials,
+    /// Everything that is secret.
+    All(Substitution),
+}
+
 /// One substitution of digits for each place in a number: `2*` still matches what it matched.
-pub(super) struct Redaction {
+pub(super) struct Substitution {
     numbers: Vec<[char; 10]>,
     codes: [char; 10],
+}
+
+/// What is done with the text of a secret.
+pub(super) enum Rule<'a> {
+    Keep,
+    Drop,
+    Number(&'a Substitution),
+    Code(&'a Substitution),
+    Name,
+    Length,
+}
+
+impl Redaction {
+    /// `seed` decides which digit stands for which, and must be forgotten.
+    pub(super) fn all(seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let numbers = (0..PLACES).map(|_| shuffled(&mut random)).collect();
+        Self::All(Substitution { numbers, codes: shuffled(&mut random) })
+    }
+
+    /// What is done with a value of this type; `None` where it is no secret.
+    pub(super) fn rule(&self, type_name: &str) -> Option<Rule<'_>> {
+        if HARMLESS_TYPES.contains(&type_name) {
+            return Some(Rule::Keep);
+        }
+        match (self, type_name) {
+            (_, Credential::TYPE) => Some(Rule::Drop),
+            (Self::Credentials, _) => None,
+            (Self::All(substitution), PhoneNumber::TYPE) => Some(Rule::Number(substitution)),
+            (Self::All(substitution), DoorCode::TYPE | DtmfDigit::TYPE) => Some(Rule::Code(substitution)),
+            (Self::All(_), PersonName::TYPE) => Some(Rule::Name),
+            (Self::All(_), Sdp::TYPE | MessageBody::TYPE) => Some(Rule::Length),
+            (Self::All(_), _) => None,
+        }
+    }
+
+    /// A text of no particular type in a field.
+    pub(super) fn plain(&self, field: &str, text: &str) -> String {
+        match self {
+            Self::All(_) if !HARMLESS.contains(&field) => of_length(text),
+            Self::All(_) | Self::Credentials => text.to_owned(),
+        }
+    }
+}
+
+impl Rule<'_> {
+    pub(super) fn apply(&self, value: Value) -> Value {
+        let Value::String(text) = value else { return value };
+        Value::String(match self {
+            Self::Keep => text,
+            Self::Drop => "redacted".to_owned(),
+            Self::Number(substitution) => substitution.number(&text),
+            Self::Code(substitution) => text.chars().map(|digit| substitute(&substitution.codes, digit)).collect(),
+            Self::Name => "somebody".to_owned(),
+            Self::Length => of_length(&text),
+        })
+    }
+}
+
+impl Substitution {
+    /// A number, whatever stands around it: `sip:` and the host stay as they are.
+    fn number(&self, text: &str) -> String {
+        let scheme = ["<sip:", "<sips:", "sip:", "sips:"].into_iter().find(|scheme| text.starts_with(scheme));
+        let (head, rest) = text.split_at(scheme.map_or(0, str::len));
+        let end = rest.find(['@', ';', '>']).unwrap_or(rest.len());
+        let (number, tail) = rest.split_at(end);
+        let places = self.numbers.iter().chain(std::iter::repeat(self.numbers.last().unwrap_or(&self.codes)));
+        let replaced: String = number.chars().zip(places).map(|(digit, digits)| substitute(digits, digit)).collect();
+        format!("{head}{replaced}{tail}")
+    }
+}
+
+fn of_length(text: &str) -> String {
+    format!("redacted, {} bytes", text.len())
 }
 
 fn shuffled(random: &mut Random) -> [char; 10] {
@@ -37,81 +180,50 @@ fn substitute(digits: &[char; 10], digit: char) -> char {
     place.and_then(|place| digits.get(place)).copied().unwrap_or(digit)
 }
 
-impl Redaction {
-    pub(super) fn new(random: &mut Random) -> Self {
-        Self { numbers: (0..PLACES).map(|_| shuffled(random)).collect(), codes: shuffled(random) }
+#[cfg(test)]
+mod tests {
+    use serde::Serialize;
+    use serde_json::json;
+
+    use super::super::redactor::Redactor;
+    use super::*;
+
+    /// What somebody adds tomorrow: secrets in fields of any name, and a text of no type.
+    #[derive(Serialize)]
+    struct Tomorrow {
+        whoever: PhoneNumber,
+        opens: Vec<DoorCode>,
+        note: String,
+        key: Option<Credential>,
+        reason: String,
     }
 
-    /// Replaces what is secret in the whole tree.
-    pub(super) fn apply(&self, value: &mut Value) {
-        match value {
-            Value::Object(fields) => {
-                for (name, field) in fields {
-                    self.field(name, field);
-                }
-            }
-            Value::Array(items) => items.iter_mut().for_each(|item| self.apply(item)),
-            _ => {}
+    fn redacted(redaction: &Redaction) -> Value {
+        let tomorrow = Tomorrow {
+            whoever: "2041".into(),
+            opens: vec!["7391".into()],
+            note: "call Anna at 2041".into(),
+            key: Some("t0ken".into()),
+            reason: "Busy Here".into(),
+        };
+        tomorrow.serialize(Redactor { redaction, field: "" }).unwrap()
+    }
+
+    #[test]
+    fn a_new_field_does_not_leak() {
+        let value = redacted(&Redaction::all(7));
+        let text = value.to_string();
+        for secret in ["2041", "7391", "t0ken", "Anna"] {
+            assert!(!text.contains(secret), "{secret}: {text}");
         }
+        assert_eq!(value.get("note"), Some(&json!("redacted, 17 bytes")));
+        assert_eq!(value.get("reason"), Some(&json!("Busy Here")));
     }
 
-    fn field(&self, name: &str, value: &mut Value) {
-        if NUMBERS.contains(&name) {
-            each_text(value, &mut |text| self.number(text));
-        } else if CODES.contains(&name) {
-            each_text(value, &mut |text| text.chars().map(|digit| substitute(&self.codes, digit)).collect());
-        } else if NAMES.contains(&name) {
-            each_text(value, &mut |_| "somebody".to_owned());
-        } else if DESCRIPTIONS.contains(&name) {
-            self.apply(value);
-            each_text(value, &mut |text| format!("redacted, {} bytes", text.len()));
-        } else {
-            self.apply(value);
-        }
-    }
-
-    /// A number, whatever stands around it: `sip:` and the host stay as they are.
-    fn number(&self, text: &str) -> String {
-        let scheme = ["<sip:", "<sips:", "sip:", "sips:"].into_iter().find(|scheme| text.starts_with(scheme));
-        let (head, rest) = text.split_at(scheme.map_or(0, str::len));
-        let end = rest.find(['@', ';', '>']).unwrap_or(rest.len());
-        let (number, tail) = rest.split_at(end);
-        let mut place = 0;
-        let replaced: String = number
-            .chars()
-            .map(|digit| {
-                let digits = self.numbers.get(place.min(PLACES - 1));
-                place += 1;
-                digits.map_or(digit, |digits| substitute(digits, digit))
-            })
-            .collect();
-        format!("{head}{replaced}{tail}")
-    }
-}
-
-/// Takes tokens and passwords out of the whole tree.
-pub(super) fn drop_tokens(value: &mut Value) {
-    match value {
-        Value::Object(fields) => {
-            for (name, field) in fields {
-                if TOKENS.contains(&name.as_str()) && field.is_string() {
-                    *field = "redacted".into();
-                } else {
-                    drop_tokens(field);
-                }
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(drop_tokens),
-        _ => {}
-    }
-}
-
-/// Changes a text, the texts of a list, or those inside an object.
-fn each_text(value: &mut Value, change: &mut impl FnMut(&str) -> String) {
-    match value {
-        Value::String(text) => *text = change(text),
-        Value::Array(items) => items.iter_mut().for_each(|item| each_text(item, change)),
-        Value::Object(fields) => fields.iter_mut().for_each(|(_, field)| each_text(field, change)),
-        _ => {}
+    #[test]
+    fn a_recording_that_is_not_redacted_still_has_no_credential() {
+        let value = redacted(&Redaction::Credentials);
+        assert_eq!(value.get("key"), Some(&json!("redacted")));
+        assert_eq!(value.get("whoever"), Some(&json!("2041")));
     }
 }

@@ -13,6 +13,7 @@ use crate::config::{
 };
 use crate::core::OutputChange;
 use crate::gpio::{self, PinError};
+use crate::secret::PhoneNumber;
 use crate::signaling::{Endpoint, client_config};
 
 /// The longest time until systemd has killed a daemon that hangs: `WatchdogSec=` plus `TimeoutAbortSec=` of
@@ -231,7 +232,7 @@ fn action(config: &Config, action: &Action) -> String {
     match action {
         Action::Call(CallAction { numbers, ring, order, .. }) => {
             let at_once = usize::try_from(config.core.lines).unwrap_or(usize::MAX);
-            let all = |numbers: &[String]| numbers.join(", ");
+            let all = |numbers: &[PhoneNumber]| numbers.iter().map(PhoneNumber::as_str).collect::<Vec<_>>().join(", ");
             let who = match (numbers.split_at_checked(at_once), order) {
                 _ if numbers.len() == 1 => all(numbers),
                 (_, Order::Serial) => format!("{} in turn", all(numbers)),

@@ -26,7 +26,7 @@ pub(super) async fn run(path: &Path) -> Exit {
     };
     logging::start(&config.log.level);
     let socket = config.control.socket.clone();
-    let identifier = config.core.identifier.clone().unwrap_or_else(machine_identifier);
+    let identifier = config.core.identifier.clone().map_or_else(machine_identifier, Into::into);
     let memory_folder = first_folder("RUNTIME_DIRECTORY");
     if !wait_after_starts(memory_folder.as_deref()).await {
         return Exit::Done;

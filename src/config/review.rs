@@ -70,11 +70,15 @@ fn review_codes(config: &Config, reader: &Reader) {
                 "is also the code of an earlier rule: for far ends that may use both, only the earlier rule runs",
             );
         }
-        if earlier().any(|other| rule.digits.len() > other.digits.len() && rule.digits.starts_with(&other.digits)) {
+        if earlier()
+            .any(|other| rule.digits.len() > other.digits.len() && rule.digits.starts_with(other.digits.as_str()))
+        {
             reader
                 .warning(&path, "begins with the code of an earlier rule, which runs first: this one is never reached");
         }
-        if earlier().any(|other| other.digits.len() > rule.digits.len() && other.digits.starts_with(&rule.digits)) {
+        if earlier()
+            .any(|other| other.digits.len() > rule.digits.len() && other.digits.starts_with(rule.digits.as_str()))
+        {
             reader.warning(
                 &path,
                 "is the beginning of an earlier rule's longer code: this one runs first, and that one is never reached",

@@ -97,7 +97,7 @@ impl Access {
                 oldest.map(|index| self.far_ends.remove(index));
             }
             if self.far_ends.len() < MAX_FAR_ENDS {
-                let number = Some(number.to_owned());
+                let number = Some(number.into());
                 self.far_ends.push(WrongCodes { number, newest: now, ..WrongCodes::default() });
             }
         }

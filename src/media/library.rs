@@ -169,8 +169,8 @@ pub(super) async fn resolve(servers: &[IceServer]) -> Vec<RTCIceServer> {
         if !urls.is_empty() {
             resolved.push(RTCIceServer {
                 urls,
-                username: server.username.clone(),
-                credential: server.credential.clone(),
+                username: server.username.clone().into(),
+                credential: server.credential.clone().into(),
             });
         }
     }

@@ -32,7 +32,7 @@ impl PeerConnectionEventHandler for Handler {
             // The library leaves the mid empty (docs/workarounds.md, "webrtc: local candidates have an empty mid").
             let mid = init.sdp_mid.filter(|mid| !mid.is_empty()).unwrap_or_else(|| "0".into());
             let candidate = Candidate {
-                candidate: init.candidate,
+                candidate: init.candidate.into(),
                 sdp_mid: Some(mid),
                 sdp_m_line_index: Some(init.sdp_mline_index.unwrap_or(0)),
             };

@@ -16,6 +16,7 @@ use super::sdp::{Payload, ReceiveMap, clock_rate_hz};
 use super::telephone_events::{DigitReceiver, EventPacket};
 use crate::config::Codec;
 use crate::core::{MediaEvent, MediaId};
+use crate::secret::DtmfDigit;
 
 /// Shortest time between two reports that sound arrives.
 const RECEIVED_INTERVAL: Duration = Duration::from_secs(1);
@@ -69,7 +70,7 @@ impl Reader {
                 if let Some(digit) = EventPacket::new(header, &packet.payload, rate_hz, arrival_ms)
                     .and_then(|event| self.digits.packet(event))
                 {
-                    self.reporter.report(MediaEvent::Digit(digit)).await;
+                    self.reporter.report(MediaEvent::Digit(DtmfDigit(digit))).await;
                 }
             }
             Some(Payload::Speech(codec)) => {

@@ -175,11 +175,11 @@ impl CallMedia {
         match command {
             MediaCommand::Offer => {
                 let sdp = self.peer.offer().await?;
-                self.reporter.report(MediaEvent::LocalOffer { sdp }).await;
+                self.reporter.report(MediaEvent::LocalOffer { sdp: sdp.into() }).await;
             }
             MediaCommand::RestartIce => {
                 let sdp = self.peer.restart().await?;
-                self.reporter.report(MediaEvent::LocalOffer { sdp }).await;
+                self.reporter.report(MediaEvent::LocalOffer { sdp: sdp.into() }).await;
             }
             MediaCommand::Answer { offer } => self.answer(&offer, false).await?,
             MediaCommand::AnswerUpdate { offer } => self.answer(&offer, true).await?,
@@ -206,7 +206,7 @@ impl CallMedia {
             // This is a fax, or a far end that wants silence. The call stays.
             let refusal = sdp::refuse_all(offer, &mut self.peer.origin);
             let sdp = refusal.ok_or(MediaError::Description(DescriptionError::NotSdp))?;
-            self.reporter.report(MediaEvent::LocalAnswer { sdp, far_end_holds: true }).await;
+            self.reporter.report(MediaEvent::LocalAnswer { sdp: sdp.into(), far_end_holds: true }).await;
             return Ok(());
         }
         let remote = Remote::parse(offer)?;
@@ -225,7 +225,7 @@ impl CallMedia {
         self.fingerprint = Some(remote.fingerprint().clone());
         self.tell_unusable(remote.unusable_candidates()).await;
         self.negotiated(answered.negotiated).await;
-        let event = MediaEvent::LocalAnswer { sdp: answered.sdp, far_end_holds: answered.far_end_holds };
+        let event = MediaEvent::LocalAnswer { sdp: answered.sdp.into(), far_end_holds: answered.far_end_holds };
         self.reporter.report(event).await;
         Ok(())
     }

@@ -8,6 +8,7 @@ use webrtc::media_stream::track_local::TrackLocal;
 use super::send::Encoded;
 use super::task::CallMedia;
 use crate::core::MediaEvent;
+use crate::secret::DtmfDigit;
 
 /// For this long after a digit of ours, tones in the sound are ignored. A gateway may play the digits that we send as
 /// tones, and its line sends an echo of them (docs/workarounds.md, "gateways: digits that we send come back as tones").
@@ -19,7 +20,7 @@ impl CallMedia {
         let deaf = self.digit_sent.is_some_and(|at| at.elapsed() < DEAF_AFTER_DIGIT);
         while let Ok(digit) = self.tones.pop() {
             if !deaf {
-                self.reporter.report(MediaEvent::Tone(digit)).await;
+                self.reporter.report(MediaEvent::Tone(DtmfDigit(digit))).await;
             }
         }
         while let Ok(encoded) = self.encoded.pop() {

@@ -24,7 +24,7 @@ pub fn default_station(accounts: &[Account]) -> Result<Config, ConfigErrors> {
             if let Action::Call(call) = &mut step.action
                 && !numbers.is_empty()
             {
-                call.numbers.clone_from(&numbers);
+                call.numbers = numbers.iter().map(|number| number.as_str().into()).collect();
             }
         }
         for rule in &mut config.dtmf {

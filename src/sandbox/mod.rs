@@ -186,13 +186,13 @@ fn start_station(
     config.core.tenant = None;
     config.core.ca_file = None;
     config.core.client_certificate = None;
-    config.core.credentials = Credentials::Token(token);
+    config.core.credentials = Credentials::Token(token.into());
     let extra_addresses = if loopback { vec![SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 0)] } else { Vec::new() };
     // `auto` means simulated pins here, which the front panel moves: a desk has no door. Real pins must be configured.
     if config.gpio.backend == GpioBackend::Auto {
         config.gpio.backend = GpioBackend::Simulated;
     }
-    let identifier = config.core.identifier.clone().unwrap_or_else(machine_identifier);
+    let identifier = config.core.identifier.clone().map_or_else(machine_identifier, Into::into);
     RunningStation::start(StationOptions {
         config,
         card,

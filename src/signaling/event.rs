@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::id::{CallId, LineNumber, ReferId, TransactionId};
 use super::jsep::Jsep;
 use super::trickle::Trickle;
+use crate::secret::{MessageBody, PersonName, PhoneNumber};
 
 /// An event with its address. It is of the session, a line or a call, depending on which of the fields `line` and
 /// `call_id` it has.
@@ -66,15 +67,15 @@ impl Event {
 pub struct Invitation {
     /// The called number.
     #[serde(default)]
-    pub callee: String,
+    pub callee: PhoneNumber,
     /// The caller's number; empty if it is not known.
     #[serde(default)]
-    pub caller: String,
+    pub caller: PhoneNumber,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub caller_display_name: Option<String>,
+    pub caller_display_name: Option<PersonName>,
     /// Who transferred the caller to us.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub referred_by: Option<String>,
+    pub referred_by: Option<PhoneNumber>,
     /// The call that this one replaces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replace_call_id: Option<CallId>,
@@ -152,10 +153,10 @@ pub enum EventBody {
         refer_id: ReferId,
         /// The number to call.
         #[serde(default)]
-        refer_to: String,
+        refer_to: PhoneNumber,
         /// Who asks for the transfer.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        referred_by: Option<String>,
+        referred_by: Option<PhoneNumber>,
         /// The call to replace, in an attended transfer.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         replace_call_id: Option<CallId>,
@@ -182,7 +183,7 @@ pub enum EventBody {
     Progress {
         /// The called number.
         #[serde(default)]
-        callee: Option<String>,
+        callee: Option<PhoneNumber>,
         /// The answer to our offer.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         jsep: Option<Jsep>,
@@ -197,7 +198,7 @@ pub enum EventBody {
         jsep: Option<Jsep>,
         /// The called number.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        callee: Option<String>,
+        callee: Option<PhoneNumber>,
         /// Whether the far end is a conference.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         is_focus: Option<bool>,
@@ -210,12 +211,12 @@ pub enum EventBody {
     MissedCall {
         /// The called number.
         #[serde(default)]
-        callee: String,
+        callee: PhoneNumber,
         /// The caller's number; empty if it is not known.
         #[serde(default)]
-        caller: String,
+        caller: PhoneNumber,
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        caller_display_name: Option<String>,
+        caller_display_name: Option<PersonName>,
     },
     /// Our `decline` is in progress.
     Declining {
@@ -264,7 +265,7 @@ pub enum EventBody {
     Notify {
         /// The body of the NOTIFY.
         #[serde(default)]
-        content: String,
+        content: MessageBody,
         /// The event package.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         notify: Option<String>,
@@ -297,4 +298,22 @@ pub enum SubscriptionState {
     /// A state that this version does not know.
     #[serde(other)]
     Unknown,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// serde names every variant when it meets a name that it does not know.
+    #[test]
+    fn the_list_of_names_has_every_event() {
+        let unknown = serde_json::from_str::<EventBody>(r#"{"event":"unheard_of"}"#).unwrap_err().to_string();
+        let expected = unknown.split("expected one of ").nth(1).unwrap_or_default();
+        let names: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
+        let mut listed = Event::NAMES.to_vec();
+        listed.sort_unstable();
+        let mut found = names.clone();
+        found.sort_unstable();
+        assert_eq!(found, listed);
+    }
 }

@@ -6,7 +6,6 @@ use crate::config::Line;
 
 /// Identifies a call on both sides: 24 letters and digits, chosen by the side that starts the call.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
 pub struct CallId(pub String);
 
 impl std::fmt::Display for CallId {
@@ -23,7 +22,6 @@ impl From<&str> for CallId {
 
 /// Matches a response, or an event, to its request: `transaction-<digits>`, unique also across restarts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
-#[serde(transparent)]
 pub struct TransactionId(pub String);
 
 impl std::fmt::Display for TransactionId {

@@ -1,5 +1,6 @@
 //! Session descriptions as they travel in requests and events.
 
+use crate::secret::Sdp;
 use serde::{Deserialize, Serialize};
 
 /// A session description with its role in the offer/answer exchange (RFC 8829).
@@ -8,17 +9,17 @@ pub struct Jsep {
     #[serde(rename = "type")]
     pub kind: JsepKind,
     /// The SDP text (RFC 8866).
-    pub sdp: String,
+    pub sdp: Sdp,
 }
 
 impl Jsep {
     /// An offer with this SDP.
-    pub fn offer(sdp: impl Into<String>) -> Self {
+    pub fn offer(sdp: impl Into<Sdp>) -> Self {
         Self { kind: JsepKind::Offer, sdp: sdp.into() }
     }
 
     /// An answer with this SDP.
-    pub fn answer(sdp: impl Into<String>) -> Self {
+    pub fn answer(sdp: impl Into<Sdp>) -> Self {
         Self { kind: JsepKind::Answer, sdp: sdp.into() }
     }
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::id::{CallId, LineNumber, ReferId, TransactionId};
 use super::jsep::Jsep;
 use super::trickle::Trickle;
+use crate::secret::PhoneNumber;
 
 /// A request with its address. The server answers it with one response, which has the same transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,12 +85,12 @@ pub enum RequestBody {
     /// A SIP INVITE.
     OutgoingCall {
         /// The number to call.
-        number: String,
+        number: PhoneNumber,
         /// Our offer.
         jsep: Jsep,
         /// The caller's number, for the guest line only.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        from: Option<String>,
+        from: Option<PhoneNumber>,
         /// The transfer that asked for this call.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         refer_id: Option<ReferId>,
@@ -121,7 +122,7 @@ pub enum RequestBody {
     /// A SIP REFER.
     Transfer {
         /// The number to which the far end is transferred.
-        number: String,
+        number: PhoneNumber,
         /// The call to replace, in an attended transfer.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         replace_call_id: Option<CallId>,

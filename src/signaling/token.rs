@@ -40,7 +40,7 @@ impl TokenStore {
             candidates.extend(read_secret(&folder.join("token")).await);
         }
         let configured = match &self.credentials {
-            Credentials::Token(token) => Some(token.clone()),
+            Credentials::Token(token) => Some(token.clone().into()),
             Credentials::TokenFile(path) => read_secret(path).await,
             Credentials::Login { .. } | Credentials::ConfigTokenFile(_) => None,
         };

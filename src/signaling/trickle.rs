@@ -1,5 +1,6 @@
 //! ICE candidates as they travel in `ice_trickle` (RFC 8838).
 
+use crate::secret::Sdp;
 use serde::{Deserialize, Serialize};
 
 /// An ICE candidate, or the end of candidates (RFC 8838).
@@ -17,7 +18,7 @@ pub enum Trickle {
 #[serde(rename_all = "camelCase")]
 pub struct Candidate {
     /// The candidate attribute without `a=`.
-    pub candidate: String,
+    pub candidate: Sdp,
     /// The identification of the m-line; media servers leave it out.
     pub sdp_mid: Option<String>,
     /// The index of the m-line.
@@ -29,7 +30,7 @@ pub struct Candidate {
 #[serde(rename_all = "camelCase")]
 struct CandidateFields {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    candidate: Option<String>,
+    candidate: Option<Sdp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sdp_mid: Option<String>,
     #[serde(default, rename = "sdpMLineIndex", skip_serializing_if = "Option::is_none")]

@@ -18,7 +18,7 @@ pub(super) fn log(fact: &Fact) {
         Fact::NoTelephoneEvents { call_id } => tracing::warn!(fact.call_id = call_id, "{fact}"),
         Fact::Call { call_id, line, direction, number, state, cause, by, .. } => {
             let code = cause.as_ref().map_or(0, |cause| cause.code);
-            tracing::info!(fact.call_id = call_id, fact.line = line.0, fact.direction = ?direction, fact.number = number, fact.state = ?state, fact.code = code, fact.by = %by, "{fact}");
+            tracing::info!(fact.call_id = call_id, fact.line = line.0, fact.direction = ?direction, fact.number = number.as_str(), fact.state = ?state, fact.code = code, fact.by = %by, "{fact}");
         }
         Fact::Media { call_id, connected } => {
             tracing::info!(fact.call_id = call_id, fact.connected = connected, "{fact}")
@@ -36,14 +36,14 @@ pub(super) fn log(fact: &Fact) {
         Fact::SlowLink { line, uplink, lost } => {
             tracing::warn!(fact.line = line.0, fact.uplink = uplink, fact.lost = lost, "{fact}")
         }
-        Fact::MissedCall { caller } => tracing::info!(fact.caller = caller, "{fact}"),
+        Fact::MissedCall { caller } => tracing::info!(fact.caller = caller.as_str(), "{fact}"),
         Fact::Dtmf { call_id, number, matched: true, .. } => {
-            tracing::info!(fact.call_id = call_id, fact.number = number, fact.matched = true, "{fact}")
+            tracing::info!(fact.call_id = call_id, fact.number = number.as_str(), fact.matched = true, "{fact}")
         }
         Fact::Dtmf { call_id, number, matched: false, locked, .. } => {
             tracing::warn!(
                 fact.call_id = call_id,
-                fact.number = number,
+                fact.number = number.as_str(),
                 fact.matched = false,
                 fact.locked = locked,
                 "{fact}"
@@ -56,7 +56,7 @@ pub(super) fn log(fact: &Fact) {
         Fact::Mute { muted, by } => tracing::info!(fact.muted = muted, fact.by = %by, "{fact}"),
         Fact::Volume { volume, by } => tracing::info!(fact.volume = volume, fact.by = %by, "{fact}"),
         Fact::Command { command, by } => tracing::info!(fact.command = command, fact.by = %by, "{fact}"),
-        Fact::CallRefused { number, .. } => tracing::info!(fact.number = number, "{fact}"),
+        Fact::CallRefused { number, .. } => tracing::info!(fact.number = number.as_str(), "{fact}"),
         Fact::Audio { ready: true, .. } => tracing::info!(fact.ready = true, "{fact}"),
         Fact::Microphone { fault: Some(_) } => tracing::warn!("{fact}"),
         Fact::Microphone { fault: None } => tracing::info!("{fact}"),

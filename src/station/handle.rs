@@ -160,7 +160,7 @@ pub fn command_of(config: &Config, request: Request) -> Result<Command, Reply> {
     Ok(match request {
         Request::Press { name, gesture } => Command::Press { button: button(config, &name)?, gesture },
         Request::Call { number, line } if crate::config::is_number(&number) => {
-            Command::Call { number, line: line.map(Line) }
+            Command::Call { number: number.into(), line: line.map(Line) }
         }
         Request::Call { number, .. } => {
             return Err(error(ErrorKind::Usage, format!("\"{number}\" is no number; digits and + * # - _ . are")));
@@ -169,7 +169,7 @@ pub fn command_of(config: &Config, request: Request) -> Result<Command, Reply> {
         Request::Answer { line } => Command::Answer { line: line.map(Line) },
         Request::Hold => Command::Hold,
         Request::Unhold => Command::Unhold,
-        Request::Dtmf { digits } => Command::Dtmf(digits),
+        Request::Dtmf { digits } => Command::Dtmf(digits.into()),
         Request::Mute { keep } => Command::Mute { muted: true, keep },
         Request::Unmute => Command::Mute { muted: false, keep: false },
         Request::Volume { volume, .. } if volume > 100 => {
@@ -206,7 +206,7 @@ fn stopped() -> Reply {
 
 impl Controlled for StationHandle {
     fn of_user(&self, user: String) -> Self {
-        Self { by: By::User { user }, ..self.clone() }
+        Self { by: By::User { user: user.into() }, ..self.clone() }
     }
 
     async fn request(&self, request: Request) -> Reply {

@@ -28,7 +28,7 @@ pub(super) async fn log_in(
     };
     match credentials {
         Credentials::Login { login, password_file } => {
-            request.login = Some(login);
+            request.login = Some(login.into());
             request.password = Some(secret(password_file).await?);
         }
         Credentials::ConfigTokenFile(path) => request.config_token = Some(secret(path).await?),

@@ -75,7 +75,7 @@ fn moved(candidate: &Candidate, to: SocketAddr) -> MediaCommand {
     let mut parts: Vec<String> = candidate.candidate.split(' ').map(str::to_owned).collect();
     parts[4] = to.ip().to_string();
     parts[5] = to.port().to_string();
-    MediaCommand::AddCandidate(Candidate { candidate: parts.join(" "), ..candidate.clone() })
+    MediaCommand::AddCandidate(Candidate { candidate: parts.join(" ").into(), ..candidate.clone() })
 }
 
 /// Makes a call through a wire, and waits until it is up.
@@ -91,13 +91,13 @@ async fn set_up(station: &mut End, far: &mut End, attack: impl FnOnce(&Wire)) ->
     station.command(MediaCommand::Offer);
     let offer = station.offer().await;
     let ours = station.candidates().await;
-    far.command(MediaCommand::Answer { offer });
+    far.command(MediaCommand::Answer { offer: offer.into() });
     let answer = far.answer().await;
     let theirs = far.candidates().await;
     let (ours, theirs) = (&ours[0], &theirs[0]);
     let wire = Wire::new(address(ours), address(theirs)).await;
     attack(&wire);
-    station.command(MediaCommand::ApplyAnswer { answer });
+    station.command(MediaCommand::ApplyAnswer { answer: answer.into() });
     station.command(moved(theirs, wire.station_side()));
     far.command(moved(ours, wire.far_side));
     wire

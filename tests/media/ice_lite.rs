@@ -75,7 +75,7 @@ async fn a_call_over_an_ice_lite_server_connects() {
     assert_eq!(gathered, Some(Word::Gathered));
     let answer = server.local_description().await.unwrap().sdp;
     assert!(answer.contains("a=ice-lite") && answer.contains("a=candidate"), "{answer}");
-    station.command(MediaCommand::ApplyAnswer { answer });
+    station.command(MediaCommand::ApplyAnswer { answer: answer.into() });
     station.connected().await;
     assert_eq!(tokio::time::timeout(PATIENCE, said.recv()).await.unwrap(), Some(Word::Connected));
     station.command(MediaCommand::Close);

@@ -94,7 +94,7 @@ impl End {
 
     pub async fn offer(&mut self) -> String {
         self.event("an offer", |event| match event {
-            MediaEvent::LocalOffer { sdp } => Some(sdp.clone()),
+            MediaEvent::LocalOffer { sdp } => Some(sdp.to_string()),
             _ => None,
         })
         .await
@@ -102,7 +102,7 @@ impl End {
 
     pub async fn answer(&mut self) -> String {
         self.event("an answer", |event| match event {
-            MediaEvent::LocalAnswer { sdp, .. } => Some(sdp.clone()),
+            MediaEvent::LocalAnswer { sdp, .. } => Some(sdp.to_string()),
             _ => None,
         })
         .await

@@ -63,8 +63,10 @@ async fn talk_over_a_re_offer(one: &mut End, other: &mut End, change: impl Fn(&s
         }
         while let Ok((_, event)) = one.events.try_recv() {
             match event {
-                MediaEvent::LocalOffer { sdp } => other.command(MediaCommand::AnswerUpdate { offer: change(&sdp) }),
-                MediaEvent::Digit(digit) => heard.digits[0].push(digit),
+                MediaEvent::LocalOffer { sdp } => {
+                    other.command(MediaCommand::AnswerUpdate { offer: change(&sdp).into() })
+                }
+                MediaEvent::Digit(digit) => heard.digits[0].push(digit.0),
                 MediaEvent::Failed(message) | MediaEvent::Refused { message, .. } => panic!("one: {message}"),
                 _ => {}
             }
@@ -72,10 +74,10 @@ async fn talk_over_a_re_offer(one: &mut End, other: &mut End, change: impl Fn(&s
         while let Ok((_, event)) = other.events.try_recv() {
             match event {
                 MediaEvent::LocalAnswer { sdp, .. } => {
-                    heard.answers.push(sdp.clone());
+                    heard.answers.push(sdp.clone().into());
                     one.command(MediaCommand::ApplyAnswer { answer: sdp });
                 }
-                MediaEvent::Digit(digit) => heard.digits[1].push(digit),
+                MediaEvent::Digit(digit) => heard.digits[1].push(digit.0),
                 MediaEvent::Failed(message) | MediaEvent::Refused { message, .. } => panic!("other: {message}"),
                 _ => {}
             }
@@ -137,16 +139,16 @@ async fn opus_is_taken_however_its_name_is_written_in_offers_answers_and_holds()
         let odd = |sdp: &str| sdp.replace("opus/48000/2", name);
         let offer = odd(&one.offer().await);
         let ours = one.candidates().await;
-        other.command(MediaCommand::Answer { offer: offer.clone() });
+        other.command(MediaCommand::Answer { offer: offer.clone().into() });
         let answer = odd(&other.answer().await);
-        one.command(MediaCommand::ApplyAnswer { answer });
+        one.command(MediaCommand::ApplyAnswer { answer: answer.into() });
         for candidate in ours {
             other.command(MediaCommand::AddCandidate(candidate));
         }
         one.connected().await;
         other.connected().await;
         assert_both_hear(&mut one, &mut other).await;
-        other.command(MediaCommand::AnswerUpdate { offer: offer.replace("a=sendrecv", "a=sendonly") });
+        other.command(MediaCommand::AnswerUpdate { offer: offer.replace("a=sendrecv", "a=sendonly").into() });
         assert!(other.answer().await.contains("a=recvonly"), "{name}");
         for end in [&mut one, &mut other] {
             end.command(MediaCommand::Close);
@@ -164,9 +166,9 @@ async fn digits_with(events: &str) -> (String, String) {
     one.command(MediaCommand::Offer);
     let offer = with_events(&one.offer().await);
     let ours = one.candidates().await;
-    other.command(MediaCommand::Answer { offer });
+    other.command(MediaCommand::Answer { offer: offer.into() });
     let answer = other.answer().await;
-    one.command(MediaCommand::ApplyAnswer { answer: answer.clone() });
+    one.command(MediaCommand::ApplyAnswer { answer: answer.clone().into() });
     for candidate in ours {
         other.command(MediaCommand::AddCandidate(candidate));
     }
@@ -206,10 +208,10 @@ async fn an_offer_that_waits_for_us_in_dtls_is_answered_active_and_connects() {
     one.command(MediaCommand::Offer);
     let offer = one.offer().await.replace("a=setup:actpass", "a=setup:passive");
     let ours = one.candidates().await;
-    other.command(MediaCommand::Answer { offer: offer.clone() });
+    other.command(MediaCommand::Answer { offer: offer.clone().into() });
     let answer = other.answer().await;
     assert!(answer.contains("a=setup:active\r\n"), "{answer}");
-    one.command(MediaCommand::ApplyAnswer { answer });
+    one.command(MediaCommand::ApplyAnswer { answer: answer.into() });
     for candidate in ours {
         other.command(MediaCommand::AddCandidate(candidate));
     }
@@ -218,7 +220,9 @@ async fn an_offer_that_waits_for_us_in_dtls_is_answered_active_and_connects() {
     assert_both_hear(&mut one, &mut other).await;
     // DTLS stays as it is, whatever a re-offer says; the answer only names a role that fits the offer.
     for (setup, answered) in [("actpass", "active"), ("passive", "active"), ("active", "passive")] {
-        other.command(MediaCommand::AnswerUpdate { offer: offer.replace("setup:passive", &format!("setup:{setup}")) });
+        other.command(MediaCommand::AnswerUpdate {
+            offer: offer.replace("setup:passive", &format!("setup:{setup}")).into(),
+        });
         assert!(other.answer().await.contains(&format!("a=setup:{answered}\r\n")), "{setup}");
     }
     assert_both_hear(&mut one, &mut other).await;
@@ -248,7 +252,7 @@ async fn candidates_that_cannot_be_used_are_counted_and_cost_the_good_one_nothin
     let offer = one.offer().await + &lines;
     let ours = one.candidates().await;
     let good: String = ours.iter().map(|candidate| format!("a={}\r\n", candidate.candidate)).collect();
-    other.command(MediaCommand::Answer { offer: offer.clone() + &good });
+    other.command(MediaCommand::Answer { offer: (offer.clone() + &good).into() });
     let mut counted = 0;
     let answer = other
         .event("an answer", |event| match event {
@@ -261,7 +265,7 @@ async fn candidates_that_cannot_be_used_are_counted_and_cost_the_good_one_nothin
         })
         .await;
     assert_eq!(counted, 6);
-    one.command(MediaCommand::ApplyAnswer { answer: answer + &lines });
+    one.command(MediaCommand::ApplyAnswer { answer: format!("{answer}{lines}").into() });
     for line in UNUSABLE {
         let candidate = callbox::signaling::Candidate {
             candidate: line.into(),
@@ -281,7 +285,7 @@ async fn candidates_that_cannot_be_used_are_counted_and_cost_the_good_one_nothin
     })
     .await;
     assert_both_hear(&mut one, &mut other).await;
-    other.command(MediaCommand::AnswerUpdate { offer: offer + &good });
+    other.command(MediaCommand::AnswerUpdate { offer: (offer + &good).into() });
     other.answer().await;
     assert_eq!(unusable(&mut other), 0, "they were reported before the answer");
     assert_both_hear(&mut one, &mut other).await;
@@ -298,7 +302,7 @@ async fn a_description_that_cannot_be_taken_is_refused_in_words_of_the_field() {
         (offer.replace("m=audio", "m=video"), 488, "no audio"),
         (offer.replace("a=ice-ufrag", "a=x"), 488, "ICE"),
         (offer.replace("a=fingerprint", "a=x"), 488, "fingerprint"),
-        ("rubbish".into(), 415, "no SDP"),
+        ("rubbish".into(), 415, "not SDP"),
         (
             offer.replace("UDP/TLS/RTP/SAVPF 111 8 0 101", "UDP/TLS/RTP/SAVPF 9").replace("a=rtpmap", "a=x"),
             488,
@@ -307,7 +311,7 @@ async fn a_description_that_cannot_be_taken_is_refused_in_words_of_the_field() {
     ];
     for (offer, code, message) in cases {
         let mut other = End::new(&ALL, Vec::new());
-        other.command(MediaCommand::Answer { offer: offer.clone() });
+        other.command(MediaCommand::Answer { offer: offer.clone().into() });
         let refused = other
             .event("a refusal", |event| match event {
                 MediaEvent::Refused { code, message } => Some((*code, message.clone())),

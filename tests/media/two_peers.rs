@@ -16,7 +16,7 @@ pub async fn call(one: &mut End, other: &mut End, trickle: Trickle) {
     assert!(!offer.contains("a=candidate"), "candidates are trickled");
     let ours = one.candidates().await;
     assert!(!ours.is_empty());
-    other.command(MediaCommand::Answer { offer });
+    other.command(MediaCommand::Answer { offer: offer.into() });
     let answer = other.answer().await;
     let theirs = other.candidates().await;
     for candidate in ours {
@@ -28,7 +28,7 @@ pub async fn call(one: &mut End, other: &mut End, trickle: Trickle) {
             // As Janus does: candidates in the description, no trickle.
             let lines: String =
                 theirs.iter().map(|candidate| format!("a={}\r\n", prefixed(&candidate.candidate))).collect();
-            one.command(MediaCommand::ApplyAnswer { answer: format!("{answer}{lines}a=end-of-candidates\r\n") });
+            one.command(MediaCommand::ApplyAnswer { answer: format!("{answer}{lines}a=end-of-candidates\r\n").into() });
         }
         Trickle::BeforeTheAnswer => {
             // As Janus does in full-trickle mode: without sdpMid, and before its answer.
@@ -36,10 +36,10 @@ pub async fn call(one: &mut End, other: &mut End, trickle: Trickle) {
                 candidate.sdp_mid = None;
                 one.command(MediaCommand::AddCandidate(candidate));
             }
-            one.command(MediaCommand::ApplyAnswer { answer });
+            one.command(MediaCommand::ApplyAnswer { answer: answer.into() });
         }
         Trickle::AfterTheAnswer => {
-            one.command(MediaCommand::ApplyAnswer { answer });
+            one.command(MediaCommand::ApplyAnswer { answer: answer.into() });
             for candidate in theirs {
                 one.command(MediaCommand::AddCandidate(candidate));
             }
@@ -98,7 +98,7 @@ async fn digits_arrive_once_and_in_order() {
         let mut digits = String::new();
         while let Ok((_, event)) = other.events.try_recv() {
             if let MediaEvent::Digit(digit) = event {
-                digits.push(digit);
+                digits.push(digit.0);
             }
         }
         assert_eq!(digits, "5511#");
@@ -130,7 +130,7 @@ async fn digits_in_the_sound_survive_every_codec() {
         }
         let events = std::iter::from_fn(|| other.events.try_recv().ok());
         let heard =
-            events.filter_map(|(_, event)| if let MediaEvent::Tone(digit) = event { Some(digit) } else { None });
+            events.filter_map(|(_, event)| if let MediaEvent::Tone(digit) = event { Some(digit.0) } else { None });
         assert_eq!(heard.collect::<String>(), "5#", "{codecs:?}");
         one.command(MediaCommand::Close);
         other.command(MediaCommand::Close);
@@ -173,7 +173,7 @@ async fn digits_that_a_visitor_plays_and_the_phone_sends_back_are_none() {
         }
         let events = std::iter::from_fn(|| door.events.try_recv().ok());
         let heard =
-            events.filter_map(|(_, event)| if let MediaEvent::Tone(digit) = event { Some(digit) } else { None });
+            events.filter_map(|(_, event)| if let MediaEvent::Tone(digit) = event { Some(digit.0) } else { None });
         assert_eq!(heard.collect::<String>(), "5#", "{codecs:?}: only what the resident sent");
         assert!(loudest > 0.01, "the phone sent an echo: {loudest}");
         phone.command(MediaCommand::Close);
@@ -189,10 +189,10 @@ async fn an_ice_restart_keeps_the_sound() {
     one.command(MediaCommand::RestartIce);
     let offer = one.offer().await;
     let ours = one.candidates().await;
-    other.command(MediaCommand::AnswerUpdate { offer });
+    other.command(MediaCommand::AnswerUpdate { offer: offer.into() });
     let answer = other.answer().await;
     let theirs = other.candidates().await;
-    one.command(MediaCommand::ApplyAnswer { answer });
+    one.command(MediaCommand::ApplyAnswer { answer: answer.into() });
     for candidate in theirs {
         one.command(MediaCommand::AddCandidate(candidate));
     }
@@ -212,7 +212,7 @@ async fn a_far_end_that_started_again_is_heard_and_one_that_could_not_changes_no
     again.command(MediaCommand::Offer);
     let offer = again.offer().await;
     let ours = again.candidates().await;
-    other.command(MediaCommand::AnswerUpdate { offer: offer.replace("a=ice-ufrag", "a=nothing") });
+    other.command(MediaCommand::AnswerUpdate { offer: offer.replace("a=ice-ufrag", "a=nothing").into() });
     other
         .event("the refusal", |event| match event {
             MediaEvent::Refused { code: 488, message } if message.contains("ICE") => Some(()),
@@ -221,10 +221,10 @@ async fn a_far_end_that_started_again_is_heard_and_one_that_could_not_changes_no
         })
         .await;
     assert_both_hear(&mut one, &mut other).await;
-    other.command(MediaCommand::AnswerUpdate { offer });
+    other.command(MediaCommand::AnswerUpdate { offer: offer.into() });
     let answer = other.answer().await;
     let theirs = other.candidates().await;
-    again.command(MediaCommand::ApplyAnswer { answer });
+    again.command(MediaCommand::ApplyAnswer { answer: answer.into() });
     for candidate in ours {
         other.command(MediaCommand::AddCandidate(candidate));
     }
@@ -243,9 +243,9 @@ async fn a_far_end_that_answers_as_another_endpoint_is_told_of_at_once() {
     let mut again = End::new(&ALL, Vec::new());
     one.command(MediaCommand::RestartIce);
     let offer = one.offer().await;
-    again.command(MediaCommand::Answer { offer });
+    again.command(MediaCommand::Answer { offer: offer.into() });
     let answer = again.answer().await;
-    one.command(MediaCommand::ApplyAnswer { answer });
+    one.command(MediaCommand::ApplyAnswer { answer: answer.into() });
     let message = one
         .event("the end of the peer connection", |event| match event {
             MediaEvent::Failed(message) => Some(message.clone()),
@@ -261,9 +261,9 @@ async fn after_a_hold_and_a_resume_the_sound_is_back() {
     one.command(MediaCommand::Offer);
     let offer = one.offer().await;
     let ours = one.candidates().await;
-    other.command(MediaCommand::Answer { offer: offer.clone() });
+    other.command(MediaCommand::Answer { offer: offer.clone().into() });
     let answer = other.answer().await;
-    one.command(MediaCommand::ApplyAnswer { answer });
+    one.command(MediaCommand::ApplyAnswer { answer: answer.into() });
     for candidate in ours {
         other.command(MediaCommand::AddCandidate(candidate));
     }
@@ -271,7 +271,7 @@ async fn after_a_hold_and_a_resume_the_sound_is_back() {
     other.connected().await;
     for direction in ["inactive", "sendonly", "sendrecv"] {
         let again = offer.replace("a=sendrecv", &format!("a={direction}"));
-        other.command(MediaCommand::AnswerUpdate { offer: again });
+        other.command(MediaCommand::AnswerUpdate { offer: again.into() });
         let answer = other.answer().await;
         let expected = if direction == "sendonly" { "recvonly" } else { direction };
         assert!(answer.contains(&format!("a={expected}")), "{direction}: {answer}");

@@ -23,7 +23,7 @@ async fn live(number: usize, endpoint: Endpoint, token: String, registered: mpsc
     let now = || Now { at: Time(u64::try_from(start.elapsed().as_millis()).unwrap()), local: None };
     let mut station = Station::new(config, number as u64 * 7919, number as u64 * 1_000_000, now());
     let tls = client_config(None, None).unwrap();
-    let tokens = Arc::new(TokenStore::new(Credentials::Token(token), Vec::new()));
+    let tokens = Arc::new(TokenStore::new(Credentials::Token(token.into()), Vec::new()));
     let (reports, mut queue) = mpsc::channel(64);
     let (mut socket, mut generation) = (None, 0);
     let mut input = Input::Tick;

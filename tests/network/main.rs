@@ -61,7 +61,7 @@ pub async fn station(server: SocketAddr, ways: &[url::Url]) -> RunningStation {
     let rest = "[media]\nbind = [\"127.0.0.1\"]\n[[button]]\nname = \"bell\"\npin = 1\npress = { call = \"door\" }\n";
     let mut config = parse_without_core("station.toml", rest, &Default::default()).unwrap();
     config.core.urls = ways.to_vec();
-    config.core.credentials = Credentials::Token(token(server, "100").await);
+    config.core.credentials = Credentials::Token(token(server, "100").await.into());
     RunningStation::start(StationOptions {
         config,
         card: CardChoice::Synthetic,

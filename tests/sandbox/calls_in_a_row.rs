@@ -51,7 +51,7 @@ async fn caller(sandbox: &Sandbox) -> RunningStation {
     let mut config =
         parse_without_core("caller.toml", "[media]\nbind = [\"127.0.0.1\"]\n", &Default::default()).unwrap();
     config.core.urls = vec![url::Url::parse(&format!("http://{address}")).unwrap()];
-    config.core.credentials = callbox::config::Credentials::Token(token);
+    config.core.credentials = callbox::config::Credentials::Token(token.into());
     RunningStation::start(StationOptions {
         config,
         card: CardChoice::Synthetic,

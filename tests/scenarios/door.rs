@@ -362,7 +362,7 @@ impl Door {
     pub fn digits(&mut self, digits: &str) {
         let media = self.scene.calls.last().expect("a call in the scene").media;
         for digit in digits.chars() {
-            self.input(Input::Media(media, MediaEvent::Digit(digit)));
+            self.input(Input::Media(media, MediaEvent::Digit(callbox::secret::DtmfDigit(digit))));
         }
     }
 

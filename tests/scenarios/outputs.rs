@@ -247,7 +247,7 @@ fn digits_before_the_answer_open_nothing() {
     door.ringing_call();
     let media = door.media[0].0;
     for digit in "5#".chars() {
-        door.input(Input::Media(media, MediaEvent::Digit(digit)));
+        door.input(Input::Media(media, MediaEvent::Digit(callbox::secret::DtmfDigit(digit))));
     }
     assert_eq!(strike(&door), Drive::Off);
 }
@@ -256,7 +256,7 @@ fn digits_before_the_answer_open_nothing() {
 fn tones(door: &mut Door, digits: &str) {
     let media = door.scene.calls.last().expect("a call in the scene").media;
     for digit in digits.chars() {
-        door.input(Input::Media(media, MediaEvent::Tone(digit)));
+        door.input(Input::Media(media, MediaEvent::Tone(callbox::secret::DtmfDigit(digit))));
     }
 }
 

@@ -126,7 +126,7 @@ impl Checks {
             Input::Audio(event) => self.card = *event == AudioEvent::Ready,
             Input::Socket(SocketEvent::Message(message)) => self.told(message),
             Input::Media(media, MediaEvent::Digit(digit)) => {
-                self.typed.entry(media.0).or_default().push((*digit, now));
+                self.typed.entry(media.0).or_default().push((digit.0, now));
                 self.digit_now = Some(media.0);
                 if let Some(call) = self.bound.get(&media.0) {
                     self.last_digit.insert(call.clone(), now);
@@ -180,7 +180,7 @@ impl Checks {
                 self.told_up.remove(call_id);
             }
             EventBody::IncomingCall(invitation) => {
-                self.callers.insert(call_id.clone(), invitation.caller.clone());
+                self.callers.insert(call_id.clone(), invitation.caller.clone().into());
             }
             _ => {}
         }
@@ -213,7 +213,7 @@ impl Checks {
             match &request.body {
                 RequestBody::OutgoingCall { jsep, number, .. } => {
                     if let Some(first) = self.first_number.take_if(|_| !self.redial_announced)
-                        && first != number
+                        && *number != first
                     {
                         self.fail("hours", format!("{number} is called, though {first} is on duty"));
                     }

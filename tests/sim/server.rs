@@ -243,7 +243,7 @@ impl Server {
         match body {
             RequestBody::OutgoingCall { number, jsep, .. } => {
                 let Some(call_id) = call_id else { return self.refuse(&answer, 456) };
-                self.outgoing(now, answer, call_id, number, jsep, random);
+                self.outgoing(now, answer, call_id, number.into(), jsep, random);
             }
             RequestBody::IceTrickle { .. } => {
                 let known = self.lines[line].leg.is_some();
@@ -315,7 +315,7 @@ impl Server {
                 line: None,
                 call_id: None,
                 body: RequestBody::OutgoingCall {
-                    number: number.clone(),
+                    number: number.clone().into(),
                     jsep: jsep.clone(),
                     from: None,
                     refer_id: None,
@@ -330,7 +330,7 @@ impl Server {
             state: LegState::Calling,
             log,
             transaction: Some(answer.transaction.clone()),
-            description: Some(jsep.sdp),
+            description: Some(jsep.sdp.into()),
             station_holds: false,
             far_end_holds: false,
             offered_until: 0,
@@ -367,7 +367,7 @@ impl Server {
         match (body, state) {
             (RequestBody::Accept { jsep }, LegState::Inviting) => {
                 leg.state = LegState::Up;
-                leg.description = Some(jsep.sdp.clone());
+                leg.description = Some(jsep.sdp.clone().into());
                 let offers = jsep.kind == JsepKind::Offer;
                 if offers != leg.answers_offerless {
                     self.complaint = Some("accept has a jsep of the wrong kind".into());
@@ -413,7 +413,7 @@ impl Server {
                 if random.below(12) == 0 {
                     return self.refuse(&answer, 447);
                 }
-                leg.description = Some(jsep.sdp.clone());
+                leg.description = Some(jsep.sdp.clone().into());
                 self.ack_and_event(&answer, &call_id, EventBody::Updating {}, random);
                 let jsep = Some(Jsep::answer(format!("far answer to {}", jsep.sdp)));
                 let accepted = EventBody::Accepted { jsep, callee: None, is_focus: None };
@@ -421,7 +421,7 @@ impl Server {
                 self.act(30, Doing::Media(serial));
             }
             (RequestBody::Update { jsep }, LegState::Up) => {
-                leg.description = Some(jsep.sdp);
+                leg.description = Some(jsep.sdp.into());
                 leg.offered_until = 0;
                 self.ack_and_event(&answer, &call_id, EventBody::Updated { jsep: None }, random);
                 self.act(30, Doing::Media(serial));
@@ -515,7 +515,7 @@ impl Server {
                 let direction = if holds { "sendonly" } else { "sendrecv" };
                 let invitation = Invitation {
                     callee: "door".into(),
-                    caller: number,
+                    caller: number.into(),
                     caller_display_name: None,
                     referred_by: None,
                     replace_call_id: None,

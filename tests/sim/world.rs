@@ -589,7 +589,7 @@ impl World {
                 let peer = self.peers.entry(media).or_default();
                 peer.theirs = false;
                 let sdp = described(peer, life, "offer", addresses);
-                self.media_after(pause, media, MediaEvent::LocalOffer { sdp });
+                self.media_after(pause, media, MediaEvent::LocalOffer { sdp: sdp.into() });
                 let candidate = Candidate { candidate: "candidate:1".into(), sdp_mid: None, sdp_m_line_index: None };
                 self.media_after(pause + 5, media, MediaEvent::LocalCandidate(candidate));
                 self.media_after(pause + 9, media, MediaEvent::CandidatesComplete);
@@ -599,7 +599,7 @@ impl World {
                 peer.theirs = true;
                 let sdp = described(peer, life, "answer", addresses);
                 let far_end_holds = offer.ends_with("sendonly");
-                self.media_after(pause, media, MediaEvent::LocalAnswer { sdp, far_end_holds });
+                self.media_after(pause, media, MediaEvent::LocalAnswer { sdp: sdp.into(), far_end_holds });
             }
             MediaCommand::ApplyAnswer { answer } => {
                 let Some(peer) = self.peers.get_mut(&media) else {
@@ -817,7 +817,11 @@ impl World {
                 let Some(media) = described.and_then(|description| self.peer_of(&description)) else { return };
                 if self.peers.get(&media).is_some_and(|peer| peer.connected) && self.media_path_is_good() {
                     for (index, key) in keys.chars().enumerate() {
-                        self.media_after(150 * (index as u64 + 1), media, MediaEvent::Digit(key));
+                        self.media_after(
+                            150 * (index as u64 + 1),
+                            media,
+                            MediaEvent::Digit(callbox::secret::DtmfDigit(key)),
+                        );
                     }
                 }
             }

@@ -95,8 +95,8 @@ impl Rehearsal {
 
     pub(super) fn invitation(&mut self, from: &str) -> Input {
         self.event(EventBody::IncomingCall(Invitation {
-            callee: String::new(),
-            caller: from.to_owned(),
+            callee: Default::default(),
+            caller: from.into(),
             caller_display_name: None,
             referred_by: None,
             replace_call_id: None,
@@ -109,7 +109,7 @@ impl Rehearsal {
     pub(super) fn connect_to(&mut self, number: &str, direction: Direction) -> bool {
         match direction {
             Direction::Outgoing => {
-                let command = Command::Call { number: number.to_owned(), line: None };
+                let command = Command::Call { number: number.into(), line: None };
                 self.answering = true;
                 self.feed(Input::Command(CommandId(1), By::Station, command));
                 self.pass(2_000);

@@ -11,6 +11,7 @@ use crate::core::{
     ButtonIndex, By, Command, CommandId, Direction, Gesture, Input, LocalTime, MediaEvent, Pin, SensorIndex, Weekday,
     called, code_of,
 };
+use crate::secret::DtmfDigit;
 use crate::sip_address::caller;
 
 /// Something that may happen, to be rehearsed.
@@ -153,7 +154,8 @@ fn type_code(
             say!("  but no [[answer]] rule accepts their call now: it is declined");
             continue;
         }
-        let typed = digits.chars().map(|digit| Input::Media(rehearsal.media, MediaEvent::Digit(digit))).collect();
+        let typed =
+            digits.chars().map(|digit| Input::Media(rehearsal.media, MediaEvent::Digit(DtmfDigit(digit)))).collect();
         rehearsal.run_for(typed, 15_000);
     }
     Ok(Exit::Done)

@@ -8,6 +8,7 @@ use super::hours::Hours;
 use super::index::{Line, OutputIndex};
 use super::output::OutputChange;
 use super::sound::Sound;
+use crate::secret::PhoneNumber;
 
 /// What a press, an edge or a code leads to: rules, of which the first that matches runs.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -59,7 +60,7 @@ pub enum Action {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CallAction {
     /// At least one number.
-    pub numbers: Vec<String>,
+    pub numbers: Vec<PhoneNumber>,
     pub line: LineChoice,
     /// `ring_s`: how long each number rings. `None`: `calls.ring_timeout_s`.
     pub ring: Option<Duration>,

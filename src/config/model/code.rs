@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::action::Trigger;
 use super::number::NumberPattern;
 use crate::mutant::{Mutant, mutant};
+use crate::secret::DoorCode;
 
 impl DtmfRule {
     /// Whether a far end may use this code: it matches `from`, or, without `from`, the station called it.
@@ -22,7 +23,7 @@ impl DtmfRule {
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct DtmfRule {
     /// The code, which is a secret.
-    pub digits: String,
+    pub digits: DoorCode,
     /// Far ends that may use the code. `None`: any far end that the station called.
     pub from: Option<Vec<NumberPattern>>,
     pub run: Trigger,

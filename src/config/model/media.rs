@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::secret::Credential;
 use serde::{Deserialize, Serialize};
 
 /// The table `[media]` (docs/configuration.md, "`[media]`").
@@ -46,9 +47,9 @@ pub struct IceServer {
     /// Addresses that begin with `stun:` or `turn:`.
     pub urls: Vec<String>,
     /// The user name for TURN.
-    pub username: String,
+    pub username: Credential,
     /// The password for TURN, read from `credential_file`.
-    pub credential: String,
+    pub credential: Credential,
 }
 
 impl std::fmt::Debug for IceServer {

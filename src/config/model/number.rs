@@ -1,11 +1,12 @@
 //! Patterns of telephone numbers in `from`.
 
+use crate::secret::PhoneNumber;
 use serde::{Deserialize, Serialize};
 
 /// A number, or the beginning of numbers (`2*`). It is of the account's own SIP domains, unless it names another domain
 /// (`100@example.com`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "String", into = "String")]
+#[serde(from = "String", into = "PhoneNumber")]
 pub enum NumberPattern {
     /// This number only.
     Exact(String),
@@ -67,7 +68,10 @@ impl NumberPattern {
 
     /// The pattern as it is written in the configuration.
     pub fn text(&self) -> String {
-        self.clone().into()
+        match self {
+            Self::Exact(exact) => exact.clone(),
+            Self::Prefix(prefix) => format!("{prefix}*"),
+        }
     }
 }
 
@@ -77,12 +81,9 @@ impl From<String> for NumberPattern {
     }
 }
 
-impl From<NumberPattern> for String {
+impl From<NumberPattern> for PhoneNumber {
     fn from(pattern: NumberPattern) -> Self {
-        match pattern {
-            NumberPattern::Exact(exact) => exact,
-            NumberPattern::Prefix(prefix) => format!("{prefix}*"),
-        }
+        pattern.text().into()
     }
 }
 

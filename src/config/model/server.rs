@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::secret::{Credential, PersonName};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -22,7 +23,7 @@ pub struct CoreConfig {
     pub client_certificate: Option<(PathBuf, PathBuf)>,
     pub takeover: Takeover,
     /// Stable device id. `None`: it is made from the machine.
-    pub identifier: Option<String>,
+    pub identifier: Option<PersonName>,
     /// How many lines of the session to use, 1 or 2.
     pub lines: u32,
 }
@@ -31,11 +32,11 @@ pub struct CoreConfig {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Credentials {
     /// The token itself, in the configuration (for a lab).
-    Token(String),
+    Token(Credential),
     TokenFile(PathBuf),
     /// A login with a user name and a password.
     Login {
-        login: String,
+        login: PersonName,
         password_file: PathBuf,
     },
     /// A file with a one-time token for provisioning.

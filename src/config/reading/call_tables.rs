@@ -113,7 +113,7 @@ pub(in crate::config) fn read_dtmf(section: Section<'_>, context: RuleContext<'_
     }
     let in_band = section.boolean("in_band").unwrap_or(false);
     section.finish();
-    Some(DtmfRule { digits: digits?, from, run: run.unwrap_or_default(), in_band })
+    Some(DtmfRule { digits: digits?.into(), from, run: run.unwrap_or_default(), in_band })
 }
 
 pub(in crate::config) fn read_access(section: Section<'_>) -> AccessConfig {

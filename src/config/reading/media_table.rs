@@ -98,7 +98,7 @@ fn read_ice_server(section: Section<'_>, context: &Context<'_>) -> Option<IceSer
         section.error("urls", "TURN needs a user name and a password", "set username and credential_file");
     }
     section.finish();
-    Some(IceServer { urls, username, credential })
+    Some(IceServer { urls, username: username.into(), credential: credential.into() })
 }
 
 pub(in crate::config) fn read_audio(section: Section<'_>) -> AudioConfig {

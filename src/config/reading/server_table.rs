@@ -56,7 +56,7 @@ pub(in crate::config) fn read_core(section: &Section<'_>, context: &Context<'_>)
         ca_file,
         client_certificate,
         takeover,
-        identifier,
+        identifier: identifier.map(Into::into),
         lines: u32::try_from(lines).unwrap_or(2),
     })
 }
@@ -168,7 +168,7 @@ fn read_credentials(section: &Section<'_>, context: &Context<'_>) -> Option<Cred
         return None;
     }
     if let Some(token) = token {
-        return Some(Credentials::Token(token));
+        return Some(Credentials::Token(token.into()));
     }
     if let Some(login) = login {
         let Some(password_file) = password_file else {
@@ -177,7 +177,7 @@ fn read_credentials(section: &Section<'_>, context: &Context<'_>) -> Option<Cred
         };
         let password_file = readable(section, "password_file", context.secret(&password_file));
         section.review_secret("password_file", &password_file);
-        return Some(Credentials::Login { login, password_file });
+        return Some(Credentials::Login { login: login.into(), password_file });
     }
     if let Some(file) = config_token_file {
         let file = readable(section, "config_token_file", context.secret(&file));

@@ -224,7 +224,12 @@ fn read_call(table: &Section<'_>, lines: u32) -> Option<CallAction> {
             ),
         );
     }
-    good.then_some(CallAction { numbers, line: line.unwrap_or(LineChoice::Any), ring, order })
+    good.then_some(CallAction {
+        numbers: numbers.into_iter().map(Into::into).collect(),
+        line: line.unwrap_or(LineChoice::Any),
+        ring,
+        order,
+    })
 }
 
 /// Whether the station can call this text: 1 to 64 letters, digits and `+*#-_.`, which may all be in the user part of a

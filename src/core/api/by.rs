@@ -1,5 +1,6 @@
 //! Who or what caused a press, an opened door, a mute or a call.
 
+use crate::secret::{PersonName, PhoneNumber};
 use serde::{Deserialize, Serialize};
 
 /// Who or what caused it.
@@ -13,15 +14,15 @@ pub enum By {
     /// A command.
     User {
         /// The user of the machine, or the account at the panel, that gave it.
-        user: String,
+        user: PersonName,
     },
     /// A door code.
     Code {
         /// The number of the far end that typed it.
-        number: String,
+        number: PhoneNumber,
     },
     /// The far end, which called the station.
-    Caller { number: String },
+    Caller { number: PhoneNumber },
     /// The station itself: a limit was reached, a time is over, or a call was taken up again.
     #[default]
     Station,

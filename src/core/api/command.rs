@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::lasting::Lasting;
 use crate::config::{ButtonIndex, Line, OutputChange, OutputIndex};
+use crate::secret::{DoorCode, PhoneNumber};
 
 /// A command. Its names are already resolved to places in the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,7 +15,7 @@ pub enum Command {
     Press { button: ButtonIndex, gesture: Gesture },
     /// Call a number.
     Call {
-        number: String,
+        number: PhoneNumber,
         /// `None`: any idle line.
         line: Option<Line>,
     },
@@ -33,7 +34,7 @@ pub enum Command {
     /// Continue the held call.
     Unhold,
     /// Send digits into the call in the foreground.
-    Dtmf(String),
+    Dtmf(DoorCode),
     /// Switch the microphone off or on.
     Mute {
         muted: bool,

@@ -8,6 +8,7 @@ use super::id::{CommandId, MediaId, ServerIndex};
 use super::memory::Memory;
 use crate::config::{CallMode, Drive, OutputIndex, Sound};
 use crate::mutant::{Mutant, mutant};
+use crate::secret::{DoorCode, Sdp};
 use crate::signaling::{Candidate, ClientMessage};
 
 /// One thing that the core asks an adapter to do. The driver of the core drains all effects, in order, before the next
@@ -61,24 +62,24 @@ pub enum MediaCommand {
     /// Make the peer connection with this offer of the far end; answered by `LocalAnswer` or `Refused`.
     Answer {
         /// The far end's SDP.
-        offer: String,
+        offer: Sdp,
     },
     /// Apply the far end's answer to our offer; ignored in any other state.
     ApplyAnswer {
         /// The far end's SDP.
-        answer: String,
+        answer: Sdp,
     },
     /// Answer a re-offer of the far end, and roll back an offer of our own; answered by `LocalAnswer` or `Refused`.
     AnswerUpdate {
         /// The far end's SDP.
-        offer: String,
+        offer: Sdp,
     },
     /// Add a candidate of the far end.
     AddCandidate(Candidate),
     /// Offer again with new ICE credentials; answered by `LocalOffer`.
     RestartIce,
     /// Send digits as RFC 4733 events.
-    SendDigits(String),
+    SendDigits(DoorCode),
     /// Close the peer connection and forget it. Its id is never used again.
     Close,
 }

@@ -10,6 +10,7 @@ use super::microphone_fault::MicrophoneFault;
 use super::repair::{MissingSound, RepairOutcome, RepairStep};
 use super::session_state::SessionState;
 use crate::config::{Drive, Line};
+use crate::secret::PhoneNumber;
 
 impl Fact {
     /// The id of the call that this fact is about.
@@ -91,7 +92,7 @@ pub enum Fact {
         line: Line,
         direction: Direction,
         /// The far end's number; empty if it is unknown.
-        number: String,
+        number: PhoneNumber,
         /// Who started the call.
         #[serde(default)]
         by: By,
@@ -133,14 +134,14 @@ pub enum Fact {
     /// Somebody called while no line was free.
     MissedCall {
         /// The caller's number.
-        caller: String,
+        caller: PhoneNumber,
     },
     /// The far end's digits matched a rule, or no rule. The digits themselves are a secret.
     Dtmf {
         call_id: String,
         /// The number of the far end that typed them; empty if it is unknown.
         #[serde(default)]
-        number: String,
+        number: PhoneNumber,
         matched: bool,
         /// Codes are off now: for the rest of this call, for this far end, or for all far ends.
         locked: bool,
@@ -177,7 +178,7 @@ pub enum Fact {
     /// A caller was turned away.
     CallRefused {
         /// The caller's number; empty if it is unknown.
-        number: String,
+        number: PhoneNumber,
         reason: String,
     },
     /// The sound card works, or no longer does.

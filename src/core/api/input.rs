@@ -9,6 +9,7 @@ use super::command::Command;
 use super::id::{CommandId, MediaId};
 use super::microphone_fault::MicrophoneFault;
 use crate::config::{ButtonIndex, OutputIndex, SensorIndex};
+use crate::secret::{DtmfDigit, Sdp};
 use crate::signaling::{Candidate, SocketEvent};
 
 /// One thing that happened outside the core. [`crate::core::Station::handle`] takes it together with its time.
@@ -92,12 +93,12 @@ pub enum MediaEvent {
     /// Our offer is made.
     LocalOffer {
         /// The SDP to send.
-        sdp: String,
+        sdp: Sdp,
     },
     /// Our answer is made.
     LocalAnswer {
         /// The SDP to send.
-        sdp: String,
+        sdp: Sdp,
         /// The far end will send no sound from now on.
         far_end_holds: bool,
     },
@@ -115,9 +116,9 @@ pub enum MediaEvent {
     /// at most one such event per second.
     Received,
     /// A digit of the far end arrived as a telephone event (RFC 4733).
-    Digit(char),
+    Digit(DtmfDigit),
     /// A digit was heard in the far end's sound.
-    Tone(char),
+    Tone(DtmfDigit),
     /// Both descriptions are there: sound can flow as soon as ICE and DTLS are up.
     Negotiated {
         /// Digits can be sent and received as telephone events (RFC 4733).

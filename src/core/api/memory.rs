@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::call_state::Direction;
 use crate::config::{CallMode, Line};
 use crate::core::time::Time;
+use crate::secret::PhoneNumber;
 use crate::signaling::CallId;
 
 /// What outlives the process. [`super::Effect::Remember`] stores it; [`crate::core::Station::recall`] takes it over.
@@ -29,7 +30,7 @@ pub struct RememberedCall {
     pub call_id: CallId,
     pub direction: Direction,
     /// The far end's number.
-    pub number: String,
+    pub number: PhoneNumber,
     pub mode: CallMode,
     /// The name of the button that started the call.
     pub button: Option<String>,
@@ -65,7 +66,7 @@ pub struct PendingHangup {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct WrongCodes {
     /// The far end's number; `None` for all far ends together.
-    pub number: Option<String>,
+    pub number: Option<PhoneNumber>,
     /// The times of the wrong codes that count for the next lock.
     pub at: VecDeque<Time>,
     /// The number of locks so far.

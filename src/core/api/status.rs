@@ -8,6 +8,7 @@ use super::lasting::Lasting;
 use super::repair::{MissingSound, RepairStep};
 use super::session_state::{SessionCounters, SessionState};
 use crate::config::{Drive, Line};
+use crate::secret::{PersonName, PhoneNumber};
 
 /// A snapshot of the station: what a person asks first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -69,10 +70,10 @@ pub struct CallStatus {
     pub call_id: String,
     pub direction: Direction,
     /// The far end's number.
-    pub number: String,
+    pub number: PhoneNumber,
     /// The far end's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
+    pub name: Option<PersonName>,
     /// Seconds since the call began.
     pub age_s: u64,
     /// Seconds since the call came up.

@@ -11,6 +11,7 @@ use crate::config::CallMode;
 use crate::core::api::{CallState, Cause, Direction, MediaId, Origin};
 use crate::core::deadline::{Deadline, DeadlineReason};
 use crate::core::time::Time;
+use crate::secret::{DtmfDigit, PersonName, PhoneNumber, Sdp};
 use crate::signaling::{CallId, Jsep, TransactionId, Trickle};
 
 /// The most candidates of one call that wait until the server knows the call.
@@ -36,7 +37,7 @@ pub(super) enum Phase {
     /// The far end rings.
     Alerting { early_media: bool, deadline: Time },
     /// Somebody calls, and nobody has answered here yet.
-    Incoming { offer: Option<String>, answer_at: Option<Time>, deadline: Time },
+    Incoming { offer: Option<Sdp>, answer_at: Option<Time>, deadline: Time },
     /// Our `accept` is being made, or is not confirmed yet.
     Answering { with_offer: bool, sent: bool, deadline: Time },
     /// The call is up. `talk_ends_at` is the deadline of this phase.
@@ -82,8 +83,8 @@ impl Hold {
 pub(super) struct Call {
     pub(super) id: CallId,
     pub(super) direction: Direction,
-    pub(super) number: String,
-    pub(super) display_name: Option<String>,
+    pub(super) number: PhoneNumber,
+    pub(super) display_name: Option<PersonName>,
     pub(super) origin: Origin,
     pub(super) hunt: Option<HuntId>,
     pub(super) phase: Phase,
@@ -95,11 +96,11 @@ pub(super) struct Call {
     /// The number of candidates of the far end that were left out.
     pub(super) unusable_candidates: u32,
     /// The last digit that was heard in the sound, and when.
-    pub(super) last_tone: Option<(char, Time)>,
+    pub(super) last_tone: Option<(DtmfDigit, Time)>,
     /// The peer connection, from the moment when one is needed until it is closed.
     pub(super) media: Option<MediaId>,
     /// Our offer for `outgoing_call`.
-    pub(super) offer: Option<String>,
+    pub(super) offer: Option<Sdp>,
     /// What `accept` carries. It is kept after sending, because the request may be lost with the socket.
     pub(super) description: Option<Jsep>,
     /// Candidates that wait until the server knows the call.
@@ -127,7 +128,7 @@ impl Call {
     pub(super) fn new(
         id: CallId,
         direction: Direction,
-        number: String,
+        number: PhoneNumber,
         origin: Origin,
         phase: Phase,
         now: Time,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::core::time::Time;
+use crate::secret::{DoorCode, DtmfDigit, PhoneNumber};
 
 /// After a pause of this length, digits that do not form a code are a wrong code.
 pub(super) const DIGIT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -16,13 +17,13 @@ pub(super) const MAX_WRONG_CODES: u32 = 5;
 pub(in crate::core) struct AcceptedCode {
     /// The place of its `[[dtmf]]` in the configuration.
     pub(in crate::core) rule: usize,
-    pub(in crate::core) number: String,
+    pub(in crate::core) number: PhoneNumber,
 }
 
 /// The digits of one call that do not form a code yet.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct CodeEntry {
-    digits: String,
+    digits: DoorCode,
     last_at: Option<Time>,
     pub(super) wrong_codes: u32,
 }
@@ -41,7 +42,7 @@ pub(super) enum Entry {
 /// The first of `codes` that is entered if somebody types `digits` without a pause, by its place.
 pub fn code_of(digits: &str, codes: &[&str]) -> Option<usize> {
     let mut entry = CodeEntry::default();
-    digits.chars().find_map(|digit| match entry.digit(digit, codes, longest(codes), Time::default()) {
+    digits.chars().map(DtmfDigit).find_map(|digit| match entry.digit(digit, codes, longest(codes), Time::default()) {
         Entry::Matched(index) => Some(index),
         _ => None,
     })
@@ -60,7 +61,7 @@ impl CodeEntry {
 
     /// Takes a digit. `codes` are those that this far end may use. Digits that match none of them are a wrong code when
     /// there are `longest` of them. The next digit begins a new attempt: no digit is part of two attempts.
-    pub(super) fn digit(&mut self, digit: char, codes: &[&str], longest: usize, now: Time) -> Entry {
+    pub(super) fn digit(&mut self, digit: DtmfDigit, codes: &[&str], longest: usize, now: Time) -> Entry {
         self.digits.push(digit);
         self.last_at = Some(now);
         if let Some(index) = codes.iter().position(|code| *code == self.digits) {
@@ -107,7 +108,7 @@ mod tests {
 
     fn enter(digits: &str, codes: &[&str]) -> Vec<Entry> {
         let mut entry = CodeEntry::default();
-        digits.chars().map(|digit| entry.digit(digit, codes, longest(codes), Time(0))).collect()
+        digits.chars().map(|digit| entry.digit(DtmfDigit(digit), codes, longest(codes), Time(0))).collect()
     }
 
     #[test]
@@ -129,10 +130,10 @@ mod tests {
     #[test]
     fn half_a_code_is_wrong_after_three_seconds() {
         let mut entry = CodeEntry::default();
-        entry.digit('5', &["5#"], 2, Time(0));
+        entry.digit(DtmfDigit('5'), &["5#"], 2, Time(0));
         assert_eq!(entry.expire(Time(2_999)), None);
         assert_eq!(entry.expire(Time(3_000)), Some(Entry::Wrong));
         assert_eq!(entry.expire(Time(9_000)), None);
-        assert_eq!(entry.digit('#', &["5#"], 2, Time(9_001)), Entry::Incomplete);
+        assert_eq!(entry.digit(DtmfDigit('#'), &["5#"], 2, Time(9_001)), Entry::Incomplete);
     }
 }

@@ -8,6 +8,7 @@ use super::code_entry::{AcceptedCode, Entry, longest};
 use super::control::CallControl;
 use crate::config::{Config, Line};
 use crate::core::api::{Direction, Fact};
+use crate::secret::DtmfDigit;
 
 /// A gateway may leave a digit in the sound and also send it as an event. Both arrive within this time.
 const TONE_AND_EVENT: Duration = Duration::from_millis(500);
@@ -15,7 +16,7 @@ const TONE_AND_EVENT: Duration = Duration::from_millis(500);
 impl CallControl<'_> {
     /// A digit arrived as a telephone event. From now on, digits in the sound of this call are ignored, because they
     /// may be the same ones.
-    pub(super) fn far_end_event(&mut self, line: Line, digit: char) {
+    pub(super) fn far_end_event(&mut self, line: Line, digit: DtmfDigit) {
         let now = self.cx.now.at;
         let Some(call) = self.call_mut(line) else { return };
         call.has_events = true;
@@ -25,7 +26,7 @@ impl CallControl<'_> {
         }
     }
 
-    pub(super) fn far_end_tone(&mut self, line: Line, digit: char) {
+    pub(super) fn far_end_tone(&mut self, line: Line, digit: DtmfDigit) {
         let now = self.cx.now.at;
         let listening = self.call(line).is_some_and(|call| !call.has_events);
         if listening
@@ -37,7 +38,7 @@ impl CallControl<'_> {
     }
 
     /// Returns whether the digit counts for any code.
-    fn far_end_digit(&mut self, line: Line, digit: char, in_band: bool) -> bool {
+    fn far_end_digit(&mut self, line: Line, digit: DtmfDigit, in_band: bool) -> bool {
         let Some(call) = self.call(line).filter(|call| call.is_established()) else { return false };
         let (number, outgoing) = (call.number.clone(), call.direction == Direction::Outgoing);
         let config = Arc::clone(&self.cx.config);

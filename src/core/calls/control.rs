@@ -9,6 +9,7 @@ use crate::core::access::Access;
 use crate::core::api::{CallState, Effect, MediaCommand, MediaId, Refusal, Source};
 use crate::core::context::Context;
 use crate::core::session::{News, Session};
+use crate::secret::DoorCode;
 use crate::signaling::{CallId, RequestBody, TransactionId};
 
 /// The calls with what they need to act.
@@ -124,7 +125,7 @@ impl<'a> CallControl<'a> {
     }
 
     /// Sends digits as telephone events; `None` where the call has no peer connection.
-    pub(in crate::core) fn send_digits(&mut self, line: Line, digits: String) -> Option<()> {
+    pub(in crate::core) fn send_digits(&mut self, line: Line, digits: DoorCode) -> Option<()> {
         let media = self.call(line)?.media?;
         self.media(media, MediaCommand::SendDigits(digits));
         Some(())

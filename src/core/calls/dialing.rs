@@ -8,13 +8,21 @@ use crate::config::{Line, LineChoice};
 use crate::core::api::{Cause, Direction, MediaCommand, Origin};
 use crate::core::session::Rejection;
 use crate::core::time::Time;
+use crate::secret::{PhoneNumber, Sdp};
 use crate::signaling::{Jsep, RequestBody};
 
 /// A line whose call was refused as "wrong state" is left alone for this long (docs/protocol.md, "Edge cases").
 const WRONG_STATE_PAUSE: Duration = Duration::from_millis(500);
 
 impl CallControl<'_> {
-    pub(super) fn dial(&mut self, line: Line, number: String, origin: Origin, hunt: Option<HuntId>, deadline: Time) {
+    pub(super) fn dial(
+        &mut self,
+        line: Line,
+        number: PhoneNumber,
+        origin: Origin,
+        hunt: Option<HuntId>,
+        deadline: Time,
+    ) {
         let id = self.cx.random.call_id();
         let phase = Phase::Dialing { sent: false, deadline };
         let mut call = Call::new(id, Direction::Outgoing, number, origin, phase, self.cx.now.at);
@@ -83,7 +91,7 @@ impl CallControl<'_> {
         self.try_dial(line);
     }
 
-    pub(super) fn alerting(&mut self, line: Line, answer: Option<String>) {
+    pub(super) fn alerting(&mut self, line: Line, answer: Option<Sdp>) {
         let Some(call) = self.call_mut(line) else { return };
         let (Phase::Dialing { deadline, .. } | Phase::Alerting { deadline, .. }) = call.phase else { return };
         let before = matches!(call.phase, Phase::Alerting { early_media: true, .. });

@@ -8,6 +8,7 @@ use super::call::HuntId;
 use crate::config::{CallAction, LineChoice, Order};
 use crate::core::api::{Cause, Origin, Unanswered};
 use crate::core::time::Time;
+use crate::secret::PhoneNumber;
 
 /// One wish to reach somebody.
 ///
@@ -21,7 +22,7 @@ pub(super) struct Hunt {
     pub(super) line: LineChoice,
     pub(super) order: Order,
     pub(super) ring: Duration,
-    numbers: Vec<String>,
+    numbers: Vec<PhoneNumber>,
     next: usize,
     /// The hunt waits for the session or for a line, and is given up at this time.
     pub(super) waits_until: Option<Time>,
@@ -71,7 +72,7 @@ impl Hunt {
     }
 
     /// The next number to call.
-    pub(super) fn take_number(&mut self) -> Option<String> {
+    pub(super) fn take_number(&mut self) -> Option<PhoneNumber> {
         if self.over {
             return None;
         }

@@ -5,6 +5,7 @@ use super::control::CallControl;
 use crate::config::{AnswerAction, AnswerRule, Hours, Line};
 use crate::core::api::{By, Cause, Direction, Fact, MediaCommand, Origin, Source};
 use crate::core::session::Rejection;
+use crate::secret::PhoneNumber;
 use crate::signaling::{CallId, Invitation, RequestBody, sip_status};
 use crate::sip_address::caller;
 
@@ -63,7 +64,7 @@ impl CallControl<'_> {
     }
 
     /// Declines a call, and reports and counts that.
-    fn turn_away(&mut self, line: Line, call_id: CallId, number: String, reason: &str) {
+    fn turn_away(&mut self, line: Line, call_id: CallId, number: PhoneNumber, reason: &str) {
         self.calls.refused_calls = self.calls.refused_calls.saturating_add(1);
         self.cx.fact(Fact::CallRefused { number, reason: reason.to_owned() });
         self.refuse_unknown(line, call_id);

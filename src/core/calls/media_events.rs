@@ -6,6 +6,7 @@ use super::liveness::LivenessEvent;
 use crate::config::Line;
 use crate::core::api::{Cause, MediaEvent, MediaId};
 use crate::core::session::TRANSACTION_TIMEOUT;
+use crate::secret::Sdp;
 use crate::signaling::{Jsep, RequestBody, Trickle, sip_status};
 
 impl CallControl<'_> {
@@ -49,7 +50,7 @@ impl CallControl<'_> {
         }
     }
 
-    fn local_offer(&mut self, line: Line, sdp: String) {
+    fn local_offer(&mut self, line: Line, sdp: Sdp) {
         let Some(call) = self.call_mut(line) else { return };
         match call.phase {
             Phase::Dialing { .. } => {
@@ -73,7 +74,7 @@ impl CallControl<'_> {
         }
     }
 
-    fn local_answer(&mut self, line: Line, sdp: String, far_end_holds: bool) {
+    fn local_answer(&mut self, line: Line, sdp: Sdp, far_end_holds: bool) {
         let Some(call) = self.call_mut(line) else { return };
         let resumed = std::mem::replace(&mut call.far_end_holds, far_end_holds) && !far_end_holds;
         match call.phase {

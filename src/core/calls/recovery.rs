@@ -10,6 +10,7 @@ use crate::config::{AnswerAction, CallMode, Line};
 use crate::core::api::{By, Cause, Direction, MediaCommand, Origin, RememberedCall, Source};
 use crate::core::session::ServerHas;
 use crate::mutant::{Mutant, mutant};
+use crate::secret::PhoneNumber;
 use crate::signaling::{CallId, Event, EventBody, RequestBody, StateHandshake, sip_status};
 use crate::sip_address::caller;
 
@@ -188,5 +189,5 @@ enum FormerLife {
     /// The previous process remembered it.
     Remembered(RememberedCall),
     /// The server's log proves it.
-    Logged { direction: Direction, mode: CallMode, number: String },
+    Logged { direction: Direction, mode: CallMode, number: PhoneNumber },
 }

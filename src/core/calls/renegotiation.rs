@@ -8,6 +8,7 @@ use super::liveness::LivenessEvent;
 use crate::config::Line;
 use crate::core::api::MediaCommand;
 use crate::core::time::Time;
+use crate::secret::Sdp;
 use crate::signaling::{TransactionId, sip_status};
 
 /// If two updates met, ours is sent again after a random wait between these two (RFC 3261, section 14.1).
@@ -26,7 +27,7 @@ impl CallControl<'_> {
     }
 
     /// Answers a re-INVITE of the far end. If an update of ours is in flight, it gives way and is sent again later.
-    pub(super) fn reinvited(&mut self, line: Line, offer: String) {
+    pub(super) fn reinvited(&mut self, line: Line, offer: Sdp) {
         let retry = self.after_collision();
         let Some(call) = self.call_mut(line) else { return };
         match &mut call.phase {
@@ -57,7 +58,7 @@ impl CallControl<'_> {
         }
     }
 
-    pub(super) fn update_answered(&mut self, line: Line, transaction: Option<&TransactionId>, answer: Option<String>) {
+    pub(super) fn update_answered(&mut self, line: Line, transaction: Option<&TransactionId>, answer: Option<Sdp>) {
         let Some(call) = self.call_mut(line) else { return };
         let ours = match &call.update {
             Update::Sent { transaction: sent, .. } => transaction.is_none_or(|transaction| transaction == sent),

@@ -7,6 +7,7 @@ use crate::config::{CallAction, Line, LineChoice, Order, Sound};
 use crate::core::api::{Cause, Direction, Fact, MediaCommand, RepairOutcome, RepairStep};
 use crate::core::time::Time;
 use crate::mutant::{Mutant, mutant};
+use crate::secret::Sdp;
 use crate::signaling::sip_status;
 
 impl CallControl<'_> {
@@ -91,7 +92,7 @@ impl CallControl<'_> {
 
     /// An offer of the far end was lost with the socket. It is answered first, and our own offer follows if that does
     /// not help.
-    pub(super) fn answer_before_repair(&mut self, line: Line, offer: String) {
+    pub(super) fn answer_before_repair(&mut self, line: Line, offer: Sdp) {
         let retry_at = self.after_collision();
         self.reinvited(line, offer);
         self.liveness(line, LivenessEvent::SessionBackWithOffer { retry_at });

@@ -2,6 +2,7 @@
 
 use crate::config::Line;
 use crate::core::api::Cause;
+use crate::secret::{PhoneNumber, Sdp};
 use crate::signaling::{CallId, Event, EventBody, LineState, LogMessage, RequestBody, StateHandshake, sip_status};
 
 /// A call as the server knows it.
@@ -39,7 +40,7 @@ impl<'a> ServerCall<'a> {
     }
 
     /// The offer of the far end's newest re-INVITE, if nobody has answered it yet.
-    pub(super) fn open_offer(&self) -> Option<String> {
+    pub(super) fn open_offer(&self) -> Option<Sdp> {
         let newest = self.events().find_map(|event| match &event.body {
             EventBody::UpdatingCall(invitation) => Some(invitation.jsep.as_ref()),
             EventBody::Updated { .. } | EventBody::Accepted { .. } => Some(None),
@@ -71,7 +72,7 @@ impl<'a> ServerCall<'a> {
     }
 
     /// The number that the `outgoing_call` of the log called.
-    pub(super) fn called_number(&self) -> Option<String> {
+    pub(super) fn called_number(&self) -> Option<PhoneNumber> {
         self.state.call_logs.iter().find_map(|entry| match &entry.1 {
             LogMessage::Request(request) => match &request.body {
                 RequestBody::OutgoingCall { number, .. } => Some(number.clone()),

@@ -6,6 +6,7 @@ use super::liveness::LivenessEvent;
 use crate::config::Line;
 use crate::core::api::{Cause, Direction, Fact, MediaCommand};
 use crate::core::session::Rejection;
+use crate::secret::Sdp;
 use crate::signaling::{CallId, Event, EventBody, RequestBody, TransactionId, Trickle, response_code, sip_status};
 use crate::sip_address::caller;
 
@@ -138,7 +139,7 @@ impl CallControl<'_> {
     }
 
     /// Handles `accepted`: the call is up, or an update of ours was accepted.
-    fn accepted(&mut self, line: Line, transaction: Option<&TransactionId>, answer: Option<String>) {
+    fn accepted(&mut self, line: Line, transaction: Option<&TransactionId>, answer: Option<Sdp>) {
         let Some(call) = self.call(line) else { return };
         match (&call.phase, call.direction) {
             (Phase::Established { .. }, _) => self.update_answered(line, transaction, answer),

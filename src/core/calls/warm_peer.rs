@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::core::api::MediaId;
 use crate::core::deadline::{Deadline, DeadlineReason};
 use crate::core::time::Time;
+use crate::secret::Sdp;
 use crate::signaling::Trickle;
 
 /// The warm peer connection: a peer connection that is made before anybody presses a button.
@@ -27,7 +28,7 @@ pub(super) enum WarmPeer {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct ReadyPeer {
     pub(super) media: MediaId,
-    pub(super) offer: Option<String>,
+    pub(super) offer: Option<Sdp>,
     pub(super) candidates: VecDeque<Trickle>,
     pub(super) remake_at: Time,
 }

@@ -4,6 +4,7 @@ use super::actions::Actions;
 use crate::config::{CallAction, Line, LineChoice, Order, OutputChange, OutputIndex, OutputKind};
 use crate::core::api::{By, Command, Done, Fact, Origin, Refusal, Source};
 use crate::core::calls::Hold;
+use crate::secret::{DoorCode, PhoneNumber};
 
 /// The most digits that one command sends.
 const MAX_DIGITS: usize = 32;
@@ -43,7 +44,7 @@ impl Actions<'_> {
         })
     }
 
-    fn call_command(&mut self, number: String, line: Option<Line>, by: By) -> Result<Done, Refusal> {
+    fn call_command(&mut self, number: PhoneNumber, line: Option<Line>, by: By) -> Result<Done, Refusal> {
         let line = match line {
             Some(line) => LineChoice::Number(self.calls.check_line(line)?),
             None => LineChoice::Any,
@@ -90,14 +91,14 @@ impl Actions<'_> {
         Ok(())
     }
 
-    fn dtmf_command(&mut self, digits: String) -> Result<(), Refusal> {
+    fn dtmf_command(&mut self, digits: DoorCode) -> Result<(), Refusal> {
         let digits = digits.to_ascii_uppercase();
         let is_digit = |digit: char| "0123456789*#ABCD".contains(digit);
         if digits.is_empty() || digits.len() > MAX_DIGITS || !digits.chars().all(is_digit) {
             return Err(Refusal::BadDigits(digits));
         }
         let line = self.calls.foreground_line().ok_or(Refusal::NoCall("is up"))?;
-        self.calls.send_digits(line, digits).ok_or(Refusal::NoCall("is up"))
+        self.calls.send_digits(line, digits.into()).ok_or(Refusal::NoCall("is up"))
     }
 }
 

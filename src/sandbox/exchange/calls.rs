@@ -24,11 +24,11 @@ impl Exchange {
         self.acknowledge(answer);
         let transaction = answer.transaction.clone();
         // The far seat is set when it is known. Until then it is this side's own seat.
-        let mut leg = Leg::new(call_id.clone(), Direction::Outgoing, seat, Some(wish.jsep.sdp.clone()));
+        let mut leg = Leg::new(call_id.clone(), Direction::Outgoing, seat, Some(wish.jsep.sdp.clone().into()));
         leg.transaction = Some(transaction.clone());
         leg.replaces = wish.replaces.clone().map(CallId);
         let logged = RequestBody::OutgoingCall {
-            number: wish.number.clone(),
+            number: wish.number.clone().into(),
             jsep: wish.jsep.clone(),
             from: None,
             refer_id: wish.refer_id.clone(),
@@ -56,9 +56,13 @@ impl Exchange {
         let line = (0..LINES).find(|line| called.lines.get(*line).is_some_and(Option::is_none));
         let Some(line) = line else {
             let missed = EventBody::MissedCall {
-                callee: wish.number.clone(),
-                caller: self.number(seat.account),
-                caller_display_name: self.accounts.get(seat.account).map(|account| account.name.clone()),
+                callee: wish.number.clone().into(),
+                caller: self.number(seat.account).into(),
+                caller_display_name: self
+                    .accounts
+                    .get(seat.account)
+                    .map(|account| account.name.clone())
+                    .map(Into::into),
             };
             self.tell_missed(account, call_id.clone(), missed);
             return Err((486, "Busy Here"));
@@ -83,10 +87,10 @@ impl Exchange {
         }
         self.put(far, Some(Leg::new(call_id, Direction::Incoming, seat, None)));
         let invitation = Invitation {
-            callee: wish.number,
-            caller,
-            caller_display_name: name,
-            referred_by,
+            callee: wish.number.into(),
+            caller: caller.into(),
+            caller_display_name: name.map(Into::into),
+            referred_by: referred_by.map(Into::into),
             replace_call_id: wish.replaces.map(CallId),
             is_focus: None,
             jsep: Some(wish.jsep),
@@ -102,11 +106,11 @@ impl Exchange {
             return self.refuse(answer, response_code::WRONG_WEBRTC_STATE, "the call is not ringing");
         }
         leg.state = LegState::Up;
-        leg.sdp = Some(jsep.sdp.clone());
+        leg.sdp = Some(jsep.sdp.clone().into());
         let far = leg.far;
         self.acknowledge(answer);
         let callee = self.number(seat.account);
-        let accepted = |jsep| EventBody::Accepted { jsep, callee: Some(callee.clone()), is_focus: None };
+        let accepted = |jsep| EventBody::Accepted { jsep, callee: Some(callee.clone().into()), is_focus: None };
         self.tell(seat, Some(&answer.transaction), accepted(None));
         let (mut transaction, mut replaces) = (None, None);
         if let Some(leg) = self.leg_mut(far) {

@@ -225,7 +225,12 @@ impl Exchange {
 
     fn call_request(&mut self, seat: Seat, call_id: CallId, answer: Answer, body: RequestBody) {
         if let RequestBody::OutgoingCall { number, jsep, refer_id, replaces, .. } = body {
-            return self.outgoing_call(seat, call_id, &answer, calls::Wish { number, jsep, refer_id, replaces });
+            return self.outgoing_call(
+                seat,
+                call_id,
+                &answer,
+                calls::Wish { number: number.into(), jsep, refer_id, replaces },
+            );
         }
         if self.leg(seat).is_none_or(|leg| leg.call_id != call_id) {
             return self.refuse(&answer, response_code::NO_SUCH_CALL, "no such call");
@@ -239,7 +244,9 @@ impl Exchange {
             RequestBody::Hold { direction } => self.hold(seat, &answer, direction),
             RequestBody::Unhold {} => self.unhold(seat, &answer),
             RequestBody::Update { jsep } => self.update(seat, &answer, jsep),
-            RequestBody::Transfer { number, replace_call_id } => self.transfer(seat, &answer, number, replace_call_id),
+            RequestBody::Transfer { number, replace_call_id } => {
+                self.transfer(seat, &answer, number.into(), replace_call_id)
+            }
             RequestBody::OutgoingCall { .. } | RequestBody::IceTrickle { .. } => {}
         }
     }

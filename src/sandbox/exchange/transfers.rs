@@ -38,7 +38,15 @@ impl Exchange {
             dialled: None,
         });
         let referred_by = Some(asker_number);
-        self.tell_line(far, EventBody::Transfer { refer_id, refer_to: number, referred_by, replace_call_id: replaces });
+        self.tell_line(
+            far,
+            EventBody::Transfer {
+                refer_id,
+                refer_to: number.into(),
+                referred_by: referred_by.map(Into::into),
+                replace_call_id: replaces,
+            },
+        );
     }
 
     /// The number of the account that asked for this transfer.
@@ -85,7 +93,7 @@ impl Exchange {
     fn notify(&mut self, asker: Seat, call: &CallId, message: &str, state: SubscriptionState) {
         if self.leg(asker).is_some_and(|leg| leg.call_id == *call) {
             let body = EventBody::Notify {
-                content: format!("{message}\r\n"),
+                content: format!("{message}\r\n").into(),
                 notify: Some("refer".into()),
                 subscription_state: Some(state),
                 content_type: Some("message/sipfrag".into()),

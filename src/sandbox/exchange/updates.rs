@@ -48,7 +48,7 @@ impl Exchange {
             JsepKind::Offer => {
                 self.acknowledge(answer);
                 self.tell(seat, Some(&answer.transaction), EventBody::Updating {});
-                self.send_offer(seat, answer, jsep.sdp, true);
+                self.send_offer(seat, answer, jsep.sdp.into(), true);
             }
             JsepKind::Answer => self.update_answered(seat, answer, jsep),
         }
@@ -69,8 +69,8 @@ impl Exchange {
             leg.update = Some(PendingUpdate { transaction: answer.transaction.clone(), wants_answer, until });
         }
         let invitation = Invitation {
-            callee,
-            caller,
+            callee: callee.into(),
+            caller: caller.into(),
             caller_display_name: None,
             referred_by: None,
             replace_call_id: None,
@@ -105,12 +105,12 @@ impl Exchange {
         };
         self.acknowledge(answer);
         if let Some(leg) = self.leg_mut(seat) {
-            leg.sdp = Some(jsep.sdp.clone());
+            leg.sdp = Some(jsep.sdp.clone().into());
         }
         self.tell(seat, Some(&answer.transaction), EventBody::Updated { jsep: None });
         if update.wants_answer {
             let callee = Some(self.number(seat.account));
-            let body = EventBody::Accepted { jsep: Some(jsep), callee, is_focus: None };
+            let body = EventBody::Accepted { jsep: Some(jsep), callee: callee.map(Into::into), is_focus: None };
             self.tell(far, Some(&update.transaction), body);
         }
         self.tell(far, Some(&update.transaction), EventBody::Updated { jsep: None });
