@@ -80,6 +80,14 @@ fn check_pins(config: &Config) -> Exit {
 
 fn print_summary(path: &Path, config: &Config) {
     say!("{}: valid", path.display());
+    print_session(config);
+    print_sound(config);
+    print_inputs(config);
+    config.outputs.iter().for_each(|output| print_output(config, output));
+    print_calls(config);
+}
+
+fn print_session(config: &Config) {
     let endpoints: Vec<Endpoint> =
         config.core.urls.iter().map(|url| Endpoint::new(url.clone(), config.core.tenant.clone())).collect();
     let servers: Vec<String> = endpoints.iter().map(Endpoint::shown).collect();
@@ -95,6 +103,9 @@ fn print_summary(path: &Path, config: &Config) {
         say!("          NOT ENCRYPTED: everybody on the network can listen");
     }
     say!("          callers of {} are identified by their number alone", config.core.sip_domains.join(", "));
+}
+
+fn print_sound(config: &Config) {
     let audio = &config.audio;
     say!("sound     capture {}, playback {}, {} Hz", audio.capture, audio.playback, audio.rate_hz);
     match audio::probe(&audio.capture, &audio.playback, audio.rate_hz) {
@@ -106,6 +117,9 @@ fn print_summary(path: &Path, config: &Config) {
         }
         Err(error) => say!("          not available now: {error} (the station keeps trying)"),
     }
+}
+
+fn print_inputs(config: &Config) {
     for button in &config.buttons {
         say!("button    {}: {}", button.name, trigger(config, &button.press));
         for (what, found) in [("long", &button.long_press), ("double", &button.double_press)] {
@@ -118,31 +132,27 @@ fn print_summary(path: &Path, config: &Config) {
         }
     }
     for sensor in &config.sensors {
-        say!(
-            "sensor    {}: opened: {}; closed: {}",
-            sensor.name,
-            trigger(config, &sensor.opened),
-            trigger(config, &sensor.closed)
-        );
+        let (opened, closed) = (trigger(config, &sensor.opened), trigger(config, &sensor.closed));
+        say!("sensor    {}: opened: {opened}; closed: {closed}", sensor.name);
     }
-    for output in &config.outputs {
-        match &output.kind {
-            OutputKind::Relay { max_on } => {
-                say!("relay     {}: on for {} ms at most", output.name, max_on.as_millis());
-                let others = config.outputs.iter().filter(|other| other.name != output.name && output.excludes(other));
-                let others: Vec<&str> = others.map(|other| other.name.as_str()).collect();
-                if !others.is_empty() {
-                    say!("          stays off while {} is on, whatever asks for it", others.join(" or "));
-                }
-                if *max_on < HANG_TO_REST {
-                    let (seconds, name) = (HANG_TO_REST.as_secs(), &output.name);
-                    say!("          a daemon that hangs is killed after {seconds} s: {name} may stay on until then");
-                }
-            }
-            OutputKind::Led { show } => say!("led       {}: shows {} states", output.name, show.len()),
-        }
+}
+
+fn print_output(config: &Config, output: &OutputPin) {
+    let name = &output.name;
+    let max_on = match &output.kind {
+        OutputKind::Relay { max_on } => *max_on,
+        OutputKind::Led { show } => return say!("led       {name}: shows {} states", show.len()),
+    };
+    say!("relay     {name}: on for {} ms at most", max_on.as_millis());
+    let others = config.outputs.iter().filter(|other| other.name != *name && output.excludes(other));
+    let others: Vec<&str> = others.map(|other| other.name.as_str()).collect();
+    if !others.is_empty() {
+        say!("          stays off while {} is on, whatever asks for it", others.join(" or "));
     }
-    print_calls(config);
+    if max_on < HANG_TO_REST {
+        let seconds = HANG_TO_REST.as_secs();
+        say!("          a daemon that hangs is killed after {seconds} s: {name} may stay on until then");
+    }
 }
 
 fn print_calls(config: &Config) {

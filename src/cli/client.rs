@@ -6,12 +6,9 @@ use std::time::Duration;
 pub(super) use super::Daemon;
 use super::output::{self, say};
 use super::{Exit, complain, narrate};
-use crate::audio::{CardControl, CardTiming};
 use crate::control::usual_sockets;
-use crate::control::{
-    ClientError, ControlClient, ErrorKind, EventRecord, FullStatus, OutputRequest, Reply, Request, SoundStatus,
-};
-use crate::core::{CallState, Direction, called};
+use crate::control::{ClientError, ControlClient, ErrorKind, EventRecord, OutputRequest, Reply, Request};
+use crate::core::CallState;
 
 /// How often `wait-idle` asks whether a call is up.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
@@ -135,97 +132,9 @@ pub(super) async fn status(daemon: &Daemon, json: bool) -> Exit {
             }
         }
     } else {
-        print_status(&status);
+        super::status::print_status(&status);
     }
     Exit::Done
-}
-
-fn print_status(status: &FullStatus) {
-    let station = &status.station;
-    let reason = |reason: &Option<String>| reason.as_ref().map(|message| format!(" ({message})")).unwrap_or_default();
-    say!("callbox   {}, up {}", status.version, duration(status.uptime_s));
-    say!("server    {}", status.server);
-    say!("session   {}{}", station.session.state, reason(&station.session.reason));
-    for line in &station.lines {
-        match &line.call {
-            None => say!("line {}    {}", line.line, line.state),
-            Some(call) => {
-                let way = if call.direction == Direction::Outgoing { "to" } else { "from" };
-                let name = call.name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
-                let talk = call.talk_s.map(|talk| format!(", {}", duration(talk))).unwrap_or_default();
-                let media = narrate::media(call);
-                say!("line {}    {} {way} {}{name}{talk}{media}", line.line, line.state, called(&call.number));
-                if call.codes_unreachable {
-                    say!("          the far end has no telephone events: no code can be typed in this call");
-                }
-                if call.unusable_candidates > 0 {
-                    say!("          {} candidates of the far end cannot be used", call.unusable_candidates);
-                }
-            }
-        }
-    }
-    let source = if status.sound.synthetic { "built-in microphone: there is no sound card" } else { "ready" };
-    match &station.audio.fault {
-        Some(fault) => say!("sound     fault: {fault}"),
-        None if !station.audio.ready => say!("sound     starting"),
-        None => {
-            let sound = &status.sound;
-            // There are no levels between calls, because the card is stopped.
-            let levels = station.lines.iter().any(|line| line.call.is_some()).then(|| {
-                format!(", microphone {} dBFS, loudspeaker {} dBFS", sound.microphone_dbfs, sound.loudspeaker_dbfs)
-            });
-            let control = |control: &CardControl| format!(", {} {:.1} dB", control.name, control.db);
-            let controls = [&sound.playback_control, &sound.capture_control].into_iter().flatten().map(control);
-            say!(
-                "sound     {source}{}, volume {}{}{}",
-                levels.unwrap_or_default(),
-                station.audio.volume,
-                controls.collect::<String>(),
-                if station.audio.muted { ", muted" } else { "" }
-            );
-            let SoundStatus { capture_period_ms, playback_period_ms, lead_ms, .. } = *sound;
-            if let Some(remark) = (CardTiming { capture_period_ms, playback_period_ms, lead_ms }).remark() {
-                say!("          {lead_ms} ms of sound wait in the card: {remark}");
-            }
-        }
-    }
-    if let Some(lasting) = station.audio.volume_changed {
-        say!("          the volume is not as configured, {lasting}");
-    }
-    if let Some(lasting) = station.audio.mute_changed {
-        say!("          the microphone is off, {lasting}");
-    }
-    if let Some(fault) = &station.audio.microphone_fault {
-        say!("          {fault}");
-    }
-    say!("pins      {}", status.gpio_backend);
-    for output in &station.outputs {
-        say!("{:<9} {}: {}", output.kind, output.name, format!("{:?}", output.drive).to_lowercase());
-    }
-    for pin in station.buttons.iter().filter(|pin| pin.active) {
-        say!("button    {}: down", pin.name);
-    }
-    for pin in &station.sensors {
-        say!("sensor    {}: {}", pin.name, if pin.active { "open" } else { "closed" });
-    }
-    let dropped = &status.dropped_datagrams;
-    if dropped.sum() > 0 {
-        let named = dropped.named().into_iter().filter(|(_, count)| *count > 0);
-        let reasons: Vec<String> = named.map(|(name, count)| format!("{name} {count}")).collect();
-        say!("network   {} datagrams at the media port dropped: {}", dropped.sum(), reasons.join(", "));
-    }
-    if let Some(end) = &station.last_end {
-        let why = end.cause.unanswered.map(|why| format!("{why}, ")).unwrap_or_default();
-        say!("last call ended: {why}{}", end.cause);
-    }
-}
-
-fn duration(seconds: u64) -> String {
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
-    }
 }
 
 pub(super) async fn events(daemon: &Daemon, json: bool) -> Exit {

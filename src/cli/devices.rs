@@ -40,8 +40,18 @@ pub(super) async fn devices(json: bool) -> Exit {
             }
         };
     }
+    print_cards(&devices.cards);
+    print_pcms(&devices.pcms);
+    print_chips(&devices.gpio_chips);
+    if let Some(model) = gpio::raspberry_pi_model() {
+        say!("This is a {model}: pins may be written as BCM numbers or as \"GPIO17\"");
+    }
+    Exit::Done
+}
+
+fn print_cards(cards: &[CardDescription]) {
     say!("Sound cards");
-    for card in &devices.cards {
+    for card in cards {
         let usb = card.usb.as_ref().map(|usb| format!("  {usb}")).unwrap_or_default();
         say!("  plughw:CARD={}{usb}  {}", card.id, card.name);
         let controls = [("loudspeaker", &card.playback_control), ("microphone", &card.capture_control)];
@@ -51,11 +61,14 @@ pub(super) async fn devices(json: bool) -> Exit {
             say!("    levels are set with {controls}");
         }
     }
-    if devices.cards.is_empty() {
+    if cards.is_empty() {
         say!("  none");
     }
+}
+
+fn print_pcms(pcms: &[PcmDescription]) {
     say!("PCM names");
-    for pcm in &devices.pcms {
+    for pcm in pcms {
         let what = match (pcm.capture, pcm.playback) {
             (true, true) => "capture, playback",
             (true, false) => "capture",
@@ -71,11 +84,14 @@ pub(super) async fn devices(json: bool) -> Exit {
             Some(problem) => say!("  {}  ({what}) does not work now: {problem}", pcm.name),
         }
     }
-    if devices.pcms.is_empty() {
+    if pcms.is_empty() {
         say!("  none");
     }
+}
+
+fn print_chips(chips: &[ChipDescription]) {
     say!("GPIO chips");
-    for chip in &devices.gpio_chips {
+    for chip in chips {
         match &chip.problem {
             Some(problem) => say!("  {}  {problem}", chip.name),
             None => say!("  {} [{}]  {} lines", chip.name, chip.label, chip.lines.len()),
@@ -85,13 +101,9 @@ pub(super) async fn devices(json: bool) -> Exit {
             say!("    {:>3}  {}{held}", line.offset, line.name);
         }
     }
-    if devices.gpio_chips.is_empty() {
+    if chips.is_empty() {
         say!("  none");
     }
-    if let Some(model) = gpio::raspberry_pi_model() {
-        say!("This is a {model}: pins may be written as BCM numbers or as \"GPIO17\"");
-    }
-    Exit::Done
 }
 
 /// Tries the directions of a PCM until one works, and returns the remark about that one.

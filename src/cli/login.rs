@@ -42,66 +42,57 @@ pub(super) struct LoginArgs {
 }
 
 pub(super) async fn login(args: LoginArgs) -> Exit {
+    match obtain(args).await {
+        Ok(file) => {
+            say!("The token is in {}", file.display());
+            Exit::Done
+        }
+        Err((exit, message)) => {
+            complain(message);
+            exit
+        }
+    }
+}
+
+/// Logs in and writes the token to its file; returns the file.
+async fn obtain(args: LoginArgs) -> Result<PathBuf, (Exit, String)> {
     let mut url = args.url;
-    let secure = matches!(url.scheme(), "https" | "wss");
-    // A connection that does not leave the machine needs no encryption.
+    if !args.allow_insecure && !is_private(&url) {
+        let message = format!("{url} is not encrypted; write https://, or add --allow-insecure for a lab");
+        return Err((Exit::Usage, message));
+    }
+    let path = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&path);
+    let secret = |file: Option<PathBuf>| file.map(|file| read_secret(&file)).transpose();
+    let usage = |message: String| (Exit::Usage, message);
+    let request = LoginRequest {
+        bundle_id: None,
+        kind: "linux".into(),
+        identifier: args.identifier.unwrap_or_else(machine_identifier),
+        login: args.user,
+        password: secret(args.password_file).map_err(usage)?,
+        config_token: secret(args.config_token_file).map_err(usage)?,
+    };
+    let tls = client_config(args.ca_file.as_deref(), None).map_err(|error| usage(error.to_string()))?;
+    let api = SessionApi::new(Endpoint::new(url, args.tenant), tls);
+    let answer = api.login(&request).await.map_err(|error| {
+        let exit = if matches!(error, SessionApiError::Refused(_)) { Exit::Refused } else { Exit::Failed };
+        (exit, error.to_string())
+    })?;
+    let written = write_secret(&args.token_file, &answer.token).await;
+    written.map_err(|error| (Exit::Failed, format!("{} cannot be written: {error}", args.token_file.display())))?;
+    Ok(args.token_file)
+}
+
+/// The connection is encrypted, or does not leave the machine.
+fn is_private(url: &Url) -> bool {
     let local = match url.host() {
         Some(url::Host::Domain(name)) => name == "localhost",
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
         None => false,
     };
-    if !secure && !local && !args.allow_insecure {
-        complain(format!("{url} is not encrypted; write https://, or add --allow-insecure for a lab"));
-        return Exit::Usage;
-    }
-    let path = url.path().trim_end_matches('/').to_owned();
-    url.set_path(&path);
-    let mut request = LoginRequest {
-        bundle_id: None,
-        kind: "linux".into(),
-        identifier: args.identifier.unwrap_or_else(machine_identifier),
-        login: args.user,
-        password: None,
-        config_token: None,
-    };
-    let secrets = [(&args.password_file, &mut request.password), (&args.config_token_file, &mut request.config_token)];
-    for (file, secret) in secrets {
-        if let Some(file) = file {
-            match read_secret(file) {
-                Ok(text) => *secret = Some(text),
-                Err(error) => {
-                    complain(error);
-                    return Exit::Usage;
-                }
-            }
-        }
-    }
-    let tls = match client_config(args.ca_file.as_deref(), None) {
-        Ok(tls) => tls,
-        Err(error) => {
-            complain(error);
-            return Exit::Usage;
-        }
-    };
-    let api = SessionApi::new(Endpoint::new(url, args.tenant), tls);
-    let token = match api.login(&request).await {
-        Ok(response) => response.token,
-        Err(error @ SessionApiError::Refused(_)) => {
-            complain(error);
-            return Exit::Refused;
-        }
-        Err(error) => {
-            complain(error);
-            return Exit::Failed;
-        }
-    };
-    if let Err(error) = write_secret(&args.token_file, &token).await {
-        complain(format!("{} cannot be written: {error}", args.token_file.display()));
-        return Exit::Failed;
-    }
-    say!("The token is in {}", args.token_file.display());
-    Exit::Done
+    local || matches!(url.scheme(), "https" | "wss")
 }
 
 fn read_secret(path: &Path) -> Result<String, String> {

@@ -17,6 +17,7 @@ mod output;
 mod outputs_off;
 mod run;
 mod sandbox;
+mod status;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,5 @@
 //! The black box: a replay of what it holds makes the decisions that the station made at the door.
 
-use callbox::core::Line;
-
 use crate::door::*;
 use callbox::blackbox::Dump;
 use callbox::core::*;
@@ -125,4 +123,73 @@ fn a_flood_does_not_fill_the_memory() {
         door.input(Input::Socket(SocketEvent::BadFrame(FrameError::NotAnObject)));
     }
     assert!(door.recorder.len() < 30_000);
+}
+
+/// Names, files, addresses and hours of a configuration survive: what is not secret stays readable.
+#[test]
+fn a_redacted_recording_of_a_rich_configuration_can_be_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("secret"), "topsecret").unwrap();
+    let text = r#"
+[core]
+url = ["https://one.example.com", "https://two.example.com:8443/base"]
+tenant = "house"
+login = "2041"
+password_file = "secret"
+identifier = "Anna's door"
+sip_domains = ["one.example.com"]
+[media]
+bind = ["192.0.2.7", "2001:db8::7"]
+ice_servers = [{ urls = ["turn:turn.example.com:3478"], username = "u", credential_file = "secret" }]
+[audio]
+capture = "usb:0d8c:0014"
+playback = "plughw:CARD=Device"
+[gpio]
+backend = "cdev"
+chip = "gpiochip4"
+[[button]]
+name = "bell"
+pin = "GPIO17"
+press = [{ hours = "Mo-Fr 07:00-19:00", call = ["2041", "2042"] }, { call = "2043" }]
+[[sensor]]
+name = "door"
+pin = 27
+opened = { play = "connecting", for_ms = 500, cooldown_s = 60 }
+[[output]]
+name = "strike"
+kind = "relay"
+pin = 23
+max_on_ms = 8000
+exclusive = "lock"
+[[output]]
+name = "gate"
+kind = "relay"
+pin = 24
+max_on_ms = 8000
+exclusive = "lock"
+[[answer]]
+from = ["2041", "20*"]
+action = "answer"
+hours = "22:00-06:30"
+[[dtmf]]
+digits = "7391"
+from = ["2041"]
+run = { output = "strike", pulse_ms = 3000 }
+"#;
+    let file = folder.path().join("callbox.toml");
+    let config = callbox::config::parse(&file.display().to_string(), text, &Default::default())
+        .unwrap_or_else(|errors| panic!("{errors}"));
+    let now = Now { at: Time(0), local: None };
+    let station = Station::new(std::sync::Arc::new(config), 1, 1, now);
+    let mut recorder = callbox::blackbox::Recorder::default();
+    recorder.record(&station, now, &Input::Addresses(vec!["192.0.2.7".parse().unwrap()]));
+    let dump = recorder.dump().unwrap().to_text(Some(42)).unwrap();
+    for secret in ["2041", "7391", "Anna", "topsecret"] {
+        assert!(!dump.contains(secret), "{secret}: {dump}");
+    }
+    let read = Dump::from_text(&dump).unwrap_or_else(|error| panic!("{error}: {dump}"));
+    let config = read.station.config();
+    assert_eq!(config.buttons[0].name, "bell");
+    assert!(config.outputs[0].excludes(&config.outputs[1]));
+    assert_eq!(config.media.bind.len(), 2);
 }

@@ -1,6 +1,5 @@
 use crate::door::*;
 use callbox::config::Sound;
-use callbox::core::Line;
 use callbox::core::*;
 use callbox::signaling::*;
 

@@ -1,5 +1,4 @@
 use crate::door::*;
-use callbox::core::Line;
 use callbox::core::*;
 use callbox::signaling::*;
 

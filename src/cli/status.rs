@@ -1,0 +1,101 @@
+//! `callbox status`: the station on one screen.
+
+use super::narrate;
+use super::output::say;
+use crate::audio::CardTiming;
+use crate::control::{FullStatus, SoundStatus};
+use crate::core::{Direction, LineStatus, Status, called};
+
+pub(super) fn print_status(status: &FullStatus) {
+    let station = &status.station;
+    let reason = station.session.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    say!("callbox   {}, up {}", status.version, duration(status.uptime_s));
+    say!("server    {}", status.server);
+    say!("session   {}{reason}", station.session.state);
+    station.lines.iter().for_each(print_line);
+    print_sound(station, &status.sound);
+    print_pins(station, &status.gpio_backend);
+    let dropped = &status.dropped_datagrams;
+    if dropped.sum() > 0 {
+        let named = dropped.named().into_iter().filter(|(_, count)| *count > 0);
+        let reasons: Vec<String> = named.map(|(name, count)| format!("{name} {count}")).collect();
+        say!("network   {} datagrams at the media port dropped: {}", dropped.sum(), reasons.join(", "));
+    }
+    if let Some(end) = &station.last_end {
+        let why = end.cause.unanswered.map(|why| format!("{why}, ")).unwrap_or_default();
+        say!("last call ended: {why}{}", end.cause);
+    }
+}
+
+fn print_line(line: &LineStatus) {
+    let Some(call) = &line.call else { return say!("line {}    {}", line.line, line.state) };
+    let way = if call.direction == Direction::Outgoing { "to" } else { "from" };
+    let name = call.name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+    let talk = call.talk_s.map(|talk| format!(", {}", duration(talk))).unwrap_or_default();
+    let media = narrate::media(call);
+    say!("line {}    {} {way} {}{name}{talk}{media}", line.line, line.state, called(&call.number));
+    if call.codes_unreachable {
+        say!("          the far end has no telephone events: no code can be typed in this call");
+    }
+    if call.unusable_candidates > 0 {
+        say!("          {} candidates of the far end cannot be used", call.unusable_candidates);
+    }
+}
+
+fn print_sound(station: &Status, sound: &SoundStatus) {
+    match &station.audio.fault {
+        Some(fault) => say!("sound     fault: {fault}"),
+        None if !station.audio.ready => say!("sound     starting"),
+        None => print_card(station, sound),
+    }
+    if let Some(lasting) = station.audio.volume_changed {
+        say!("          the volume is not as configured, {lasting}");
+    }
+    if let Some(lasting) = station.audio.mute_changed {
+        say!("          the microphone is off, {lasting}");
+    }
+    if let Some(fault) = &station.audio.microphone_fault {
+        say!("          {fault}");
+    }
+}
+
+/// A card that works.
+fn print_card(station: &Status, sound: &SoundStatus) {
+    let source = if sound.synthetic { "built-in microphone: there is no sound card" } else { "ready" };
+    // There are no levels between calls, because the card is stopped.
+    let in_a_call = station.lines.iter().any(|line| line.call.is_some());
+    let levels = if in_a_call {
+        format!(", microphone {} dBFS, loudspeaker {} dBFS", sound.microphone_dbfs, sound.loudspeaker_dbfs)
+    } else {
+        String::new()
+    };
+    let controls = [&sound.playback_control, &sound.capture_control].into_iter().flatten();
+    let controls: String = controls.map(|control| format!(", {} {:.1} dB", control.name, control.db)).collect();
+    let muted = if station.audio.muted { ", muted" } else { "" };
+    say!("sound     {source}{levels}, volume {}{controls}{muted}", station.audio.volume);
+    let SoundStatus { capture_period_ms, playback_period_ms, lead_ms, .. } = *sound;
+    if let Some(remark) = (CardTiming { capture_period_ms, playback_period_ms, lead_ms }).remark() {
+        say!("          {lead_ms} ms of sound wait in the card: {remark}");
+    }
+}
+
+fn print_pins(station: &Status, gpio_backend: &str) {
+    say!("pins      {gpio_backend}");
+    for output in &station.outputs {
+        say!("{:<9} {}: {}", output.kind, output.name, format!("{:?}", output.drive).to_lowercase());
+    }
+    for pin in station.buttons.iter().filter(|pin| pin.active) {
+        say!("button    {}: down", pin.name);
+    }
+    for pin in &station.sensors {
+        say!("sensor    {}: {}", pin.name, if pin.active { "open" } else { "closed" });
+    }
+}
+
+fn duration(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
