@@ -5,7 +5,7 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 VIRTCARD := $(TARGET)/virtcard/libasound_module_pcm_virtcard.so
 
-.PHONY: deny advisories demo-test demo test ci bench bench-arm bench-echo bench-sound test-speech sim mutants fuzz soak test-sim test-sim-century test-device test-arm test-cross test-arm-system arm64 armhf deb lint-unit lint-deb tools packages-demo packages-test lint test-rust test-npm test-browser test-lan doc clean
+.PHONY: ci-fast ci-peers ci-long deny advisories demo-test demo test ci bench bench-arm bench-echo bench-sound test-speech sim mutants fuzz soak test-sim test-sim-century test-device test-arm test-cross test-arm-system arm64 armhf deb lint-unit lint-deb tools packages-demo packages-test lint test-rust test-npm test-browser test-lan doc clean
 
 ## Start a telephony server, a web phone and a station on this machine
 demo: packages-demo
@@ -17,7 +17,19 @@ test: packages-test lint test-rust test-sim test-npm test-browser test-lan
 	@echo "All tests passed. Pictures of both pages: $(TARGET)/artifacts/"
 
 ## Everything that must pass before a change is merged
-ci: test test-speech doc deny demo-test test-sim-century mutants lint-unit test-device test-arm test-cross lint-deb
+ci:
+	scripts/ci $(CI_FAST) $(CI_PEERS) $(CI_LONG)
+
+# Tiers, the fast one first: what is most often broken is found in the first ten minutes.
+CI_FAST := packages-test lint doc deny lint-unit test-rust test-sim mutants
+CI_PEERS := test-npm test-browser test-lan test-speech demo-test
+CI_LONG := test-sim-century test-device test-arm test-cross lint-deb
+ci-fast:
+	scripts/ci $(CI_FAST)
+ci-peers:
+	scripts/ci $(CI_PEERS)
+ci-long:
+	scripts/ci $(CI_LONG)
 
 lint:
 	$(CARGO) fmt --all --check
@@ -55,7 +67,7 @@ sim:
 
 ## Put ten bugs into copies of the core; the simulator must find each of them
 mutants:
-	MUTANTS_DIR=$(HOME)/.cache/callbox-mutants $(SIM) --nocapture --ignored
+	$(CARGO) test --no-default-features --features mutants --profile sim --test sim -- --nocapture --ignored
 
 ## Fuzz each target for two minutes; inputs that fail are written to fuzz/artifacts
 FUZZ_TARGETS := signaling sdp configuration rtp control core guard stun dtls srtp
