@@ -273,7 +273,8 @@ async fn the_token_is_in_no_status_and_no_event() {
     session.close(1011).await;
     drop(server);
     until(&station, "the loss", |status| status.station.session.state != SessionState::Registered).await;
-    tokio::time::sleep(Duration::from_millis(700)).await;
+    let refused = |reason: &String| reason.to_lowercase().contains("refused");
+    until(&station, "an attempt to fail", |status| status.station.session.reason.as_ref().is_some_and(refused)).await;
     let mut text = serde_json::to_string(&status(&station).await).unwrap();
     while let Ok(event) = events.try_recv() {
         text.push_str(&serde_json::to_string(&event).unwrap());

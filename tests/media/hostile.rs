@@ -2,13 +2,14 @@
 //! during and after set-up: the call comes up, both hear each other, and no false event is reported.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use callbox::core::{MediaCommand, MediaEvent};
 use callbox::signaling::Candidate;
 use tokio::net::UdpSocket;
+use tokio::time::timeout;
 
 use crate::two_peers::{ALL, assert_both_hear};
 use crate::{End, amplitude, talk};
@@ -22,6 +23,7 @@ struct Wire {
     /// What the far end has sent: one datagram of each kind and length.
     seen: Arc<Mutex<Vec<Vec<u8>>>>,
     /// Whether DTLS of the far end gets lost.
+    lost_dtls: Arc<AtomicU32>,
     deaf: Arc<AtomicBool>,
 }
 
@@ -34,10 +36,13 @@ impl Wire {
         let (from, to, kept) = (Arc::clone(&far), Arc::clone(&station_side), Arc::clone(&seen));
         let deaf = Arc::<AtomicBool>::default();
         let without_dtls = Arc::clone(&deaf);
+        let lost_dtls = Arc::<AtomicU32>::default();
+        let lost = Arc::clone(&lost_dtls);
         tokio::spawn(async move {
             let mut buffer = [0; 2048];
             while let Ok((length, _)) = from.recv_from(&mut buffer).await {
                 if without_dtls.load(Ordering::Relaxed) && (20..64).contains(&buffer[0]) {
+                    lost.fetch_add(1, Ordering::Relaxed);
                     continue;
                 }
                 keep(&mut kept.lock().unwrap(), &buffer[..length]);
@@ -51,7 +56,7 @@ impl Wire {
                 let _ = to.send_to(&buffer[..length], far_end).await;
             }
         });
-        Self { station_side, far_side, station, seen, deaf }
+        Self { station_side, far_side, station, seen, lost_dtls, deaf }
     }
 
     fn station_side(&self) -> SocketAddr {
@@ -384,7 +389,13 @@ async fn a_dtls_that_the_far_end_closes_is_told() {
 async fn connected_is_said_when_there_are_keys_and_not_before() {
     let (mut station, mut far) = (End::new(&ALL, Vec::new()), End::new(&ALL, Vec::new()));
     let wire = set_up(&mut station, &mut far, |wire| wire.deaf.store(true, Ordering::Relaxed)).await;
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    // The handshake has been tried three times, so ICE has been connected for seconds.
+    let tried = async {
+        while wire.lost_dtls.load(Ordering::Relaxed) < 3 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(crate::PATIENCE, tried).await.expect("DTLS is repeated");
     let told: Vec<MediaEvent> = std::iter::from_fn(|| station.events.try_recv().ok()).map(|(_, event)| event).collect();
     assert!(!told.contains(&MediaEvent::Connected), "{told:?}");
     let checks = wire.seen.lock().unwrap().iter().filter(|datagram| datagram[0] < 4).count();

@@ -199,7 +199,8 @@ async fn an_ice_restart_keeps_the_sound() {
     for candidate in ours {
         other.command(MediaCommand::AddCandidate(candidate));
     }
-    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    one.connected().await;
+    other.connected().await;
     assert_both_hear(&mut one, &mut other).await;
 }
 
