@@ -11,6 +11,7 @@
 mod black_box;
 mod check;
 mod daemon;
+mod documents;
 mod dsp;
 mod generated;
 mod pipes;
