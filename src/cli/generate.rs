@@ -38,21 +38,115 @@ pub(super) fn man() -> Exit {
     }
 }
 
-/// One page: the command, then each subcommand with its options.
+/// One page: the command, each subcommand with its options, and what all of them share.
 fn render_man(page: &mut Vec<u8>) -> std::io::Result<()> {
     let mut command = Cli::command();
     command.build();
-    clap_mangen::Man::new(command.clone()).render(page)?;
-    for subcommand in command.get_subcommands().filter(|subcommand| subcommand.get_name() != "help") {
-        let name = subcommand.get_name().to_owned();
-        writeln!(page, ".SH \"CALLBOX {}\"", name.to_uppercase())?;
+    let man = clap_mangen::Man::new(command.clone());
+    man.render_title(page)?;
+    man.render_name_section(page)?;
+    writeln!(page, ".SH SYNOPSIS\n.B callbox\n.I COMMAND\n[\n.I OPTION\n.RI ... ]")?;
+    man.render_description_section(page)?;
+    render_commands("CALLBOX", &command, page)?;
+    page.write_all(SHARED_SECTIONS.as_bytes())
+}
+
+/// The subcommands of a command, and theirs.
+fn render_commands(path: &str, command: &clap::Command, page: &mut Vec<u8>) -> std::io::Result<()> {
+    let shown = |command: &&clap::Command| command.get_name() != "help" && !command.is_hide_set();
+    for subcommand in command.get_subcommands().filter(shown) {
+        let path = format!("{path} {}", subcommand.get_name().to_uppercase());
+        writeln!(page, ".SH \"{path}\"")?;
         let man = clap_mangen::Man::new(subcommand.clone());
         man.render_synopsis_section(page)?;
         man.render_description_section(page)?;
         man.render_options_section(page)?;
+        render_commands(&path, subcommand, page)?;
     }
     Ok(())
 }
+
+/// What belongs to no single command, in roff (man(7)).
+const SHARED_SECTIONS: &str = r#".SH "EXIT STATUS"
+.TP
+.B 0
+Done.
+.TP
+.B 1
+Failed.
+.TP
+.B 2
+Wrong usage, or a wrong configuration.
+.TP
+.B 3
+The daemon cannot be reached.
+.TP
+.B 4
+Refused: by a rule, or because the station cannot do it now.
+.PP
+A reader of the output that goes away early, as in
+.BR "callbox check | head -1" ,
+ends a command quietly.
+.SH ENVIRONMENT
+.TP
+.B CALLBOX_SECTION__KEY
+Overrides a key of the configuration:
+.B CALLBOX_CORE__URL
+is
+.B url
+in
+.BR [core] .
+An unknown variable is an error.
+.TP
+.B CALLBOX_CONTROL__SOCKET
+The control socket, for the daemon and for the commands that talk to it.
+.TP
+.B CREDENTIALS_DIRECTORY
+Files with secrets are looked for here first, then in the folder of the configuration.
+.TP
+.B STATE_DIRECTORY
+A renewed token and the counts of wrong codes are kept here.
+.TP
+.B RUNTIME_DIRECTORY
+Calls, pending hangups and starts are remembered here over a restart of the daemon.
+.SH FILES
+.TP
+.I /etc/callbox/callbox.toml
+The configuration.
+.TP
+.I /run/callbox/control.sock
+The control socket, unless
+.B control.socket
+names another one. A command tries the socket of
+.BR --socket ,
+of the environment, of the configuration, and then the usual ones.
+.SH SIGNALS
+.TP
+.B SIGHUP
+The daemon reads its configuration again. Calls go on; keys that need a restart are named in the log.
+.TP
+.B SIGTERM, SIGINT
+The daemon hangs up, switches its outputs to rest, and ends.
+.SH NOTES
+The output of
+.B --json
+is stable. Its schemas are printed by
+.B callbox schema status
+and
+.BR "callbox schema events" .
+.PP
+Without a file of accounts, and on loopback only, the sandbox has the accounts 100 to 109 with the password
+.BR callbox ,
+and its own station is the account
+.BR door .
+On any other address it serves https only, and needs
+.BR --accounts .
+.SH "SEE ALSO"
+.BR systemctl (1),
+.BR journalctl (1),
+.BR aplay (1),
+.BR gpioinfo (1)
+"#;
 
 pub(super) fn schema(of: SchemaOf) -> Exit {
     let schema = match of {

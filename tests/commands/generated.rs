@@ -27,6 +27,18 @@ fn completions_and_man_page_know_every_command() {
 }
 
 #[test]
+fn the_man_page_has_what_belongs_to_no_single_command() {
+    let (_, man, _) = run(&here(), &["man"]);
+    for section in ["\"EXIT STATUS\"", "ENVIRONMENT", "FILES", "SIGNALS", "\"CALLBOX DSP ECHO\"", "\"SEE ALSO\""] {
+        assert!(man.contains(&format!(".SH {section}")), "{section}");
+    }
+    assert!(!man.contains("TRY-PCM"), "a command that people never type");
+    for status in 0..=4 {
+        assert!(man.contains(&format!(".B {status}\n")), "{status}");
+    }
+}
+
+#[test]
 fn the_documented_schemas_are_those_of_the_program() {
     for of in ["status", "events"] {
         let (code, text, _) = run(&here(), &["schema", of]);
