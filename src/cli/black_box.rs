@@ -12,6 +12,7 @@ use super::output::say;
 use super::{Exit, complain};
 use crate::blackbox::Dump;
 use crate::control::{Reply, Request};
+use crate::core::Input;
 use crate::media::rtpdump::{self, CallPacket};
 use crate::signaling::{write_private, write_secret};
 
@@ -105,13 +106,15 @@ pub(super) fn replay(file: &Path) -> Exit {
     let config = station.config();
     for entry in dump.inputs {
         let at = (entry.at.0 - first.min(entry.at.0)) as f64 / 1000.0;
-        let message = narrate::input(&entry.input);
+        let is_deadline = matches!(entry.input, Input::Tick);
+        let due = station.next_deadline().filter(|deadline| deadline.at <= entry.at);
+        let message = narrate::input(&entry.input, due);
         station.handle(entry.now(), entry.input);
         let decided: Vec<String> = std::iter::from_fn(|| station.poll_effect())
             .filter_map(|effect| narrate::effect(&config, &effect))
             .collect();
         // Most deadlines lead to no decision.
-        if decided.is_empty() && message == "a deadline" {
+        if decided.is_empty() && is_deadline {
             continue;
         }
         say!("{at:>9.3} s  {message}");

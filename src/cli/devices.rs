@@ -106,7 +106,8 @@ fn print_chips(chips: &[ChipDescription]) {
     }
 }
 
-/// Tries the directions of a PCM until one works, and returns the remark about that one.
+/// Tries the directions of a PCM until one works, and returns the remark about that one. Each attempt has a process of
+/// its own (docs/workarounds.md, "alsa: plug-ins can crash the process").
 ///
 /// # Errors
 ///

@@ -10,8 +10,9 @@ use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Log levels of libraries. The WebRTC library logs each packet that it cannot send; callbox reports the states that
-/// matter as facts of its own.
+/// Log levels of libraries. The WebRTC library logs each packet that it cannot send (docs/workarounds.md, "webrtc: it
+/// logs every packet that it cannot send"); callbox reports the states that matter as facts of its own. The verifier
+/// warns of roots that do not matter (docs/workarounds.md, "rustls-platform-verifier: it logs roots that it ignores").
 const LIBRARIES: [(&str, LevelFilter); 5] = [
     ("webrtc", LevelFilter::OFF),
     ("rtc", LevelFilter::OFF),
@@ -25,8 +26,11 @@ const LIBRARIES: [(&str, LevelFilter); 5] = [
 pub(crate) fn start(level: &str) {
     let filter = level.parse::<Targets>().unwrap_or_default().with_targets(LIBRARIES);
     let registry = tracing_subscriber::registry().with(filter);
-    // The journal also shows the standard error of a service, so only one of the two is used.
+    // The journal also shows the standard error of a service, so only one of the two is used (docs/workarounds.md,
+    // "systemd: standard error is in the journal too").
     let journal = std::env::var_os("JOURNAL_STREAM").and_then(|_| tracing_journald::layer().ok());
+    // Without a prefix, the fields have their documented names (docs/workarounds.md, "tracing-journald: fields get a
+    // prefix").
     let _ = match journal {
         Some(journal) => registry.with(journal.with_field_prefix(None)).try_init(),
         None => {

@@ -348,7 +348,7 @@ pub(crate) struct Daemon {
 }
 
 /// The most threads for blocking work: files, name resolution, sound cards. It must stay below `TasksMax=` of
-/// systemd/callbox.service.
+/// systemd/callbox.service (docs/workarounds.md, "tokio: the blocking pool may grow beyond the unit").
 const MAX_BLOCKING_THREADS: usize = 16;
 
 /// Parses the arguments, runs the subcommand and returns its exit code.
@@ -367,6 +367,7 @@ pub fn main() -> ExitCode {
         }
     };
     let exit = runtime.block_on(dispatch(cli.command));
+    // docs/workarounds.md, "tokio: the runtime waits for blocking work at its end".
     runtime.shutdown_timeout(std::time::Duration::from_millis(500));
     exit.into()
 }

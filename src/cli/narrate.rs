@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::control::EventRecord;
 use crate::core::{
-    CallStatus, Done, Drive, Effect, Input, Line, MediaCommand, MediaEvent, MissingSound, RepairStep, SocketEvent,
+    CallStatus, Deadline, Done, Drive, Effect, Input, Line, MediaCommand, MediaEvent, MissingSound, RepairStep, SocketEvent,
 };
 use crate::signaling::{ClientMessage, ServerMessage};
 
@@ -31,10 +31,10 @@ pub(super) fn time_of(event: &EventRecord) -> String {
         .unwrap_or_default()
 }
 
-/// An input, in one line.
-pub(super) fn input(input: &Input) -> String {
+/// An input, in one line. `deadline` is the next deadline of the station before it takes the input.
+pub(super) fn input(input: &Input, deadline: Option<Deadline>) -> String {
     match input {
-        Input::Tick => "a deadline".into(),
+        Input::Tick => deadline.map_or_else(|| "a deadline".into(), |deadline| format!("deadline: {deadline}")),
         Input::Edge { pin, active } => format!("{pin:?} {}", if *active { "active" } else { "at rest" }),
         Input::Level { pin, active, .. } => {
             format!("{pin:?} is opened and {}", if *active { "active" } else { "at rest" })

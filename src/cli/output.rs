@@ -1,5 +1,6 @@
 //! What a command prints. When the reader closes the pipe (`callbox check | head -1`), nothing more is printed, but the
-//! command still runs to its end, because its exit code still reports the result.
+//! command still runs to its end, because its exit code still reports the result (docs/workarounds.md, "std: println
+//! panics on a closed pipe").
 
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};

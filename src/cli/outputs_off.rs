@@ -1,7 +1,8 @@
 //! `callbox outputs-off`: switches every relay and LED to rest, without help from a running daemon.
 //!
 //! Kernels differ in what happens to a GPIO line whose holder died: some make it an input again, and a Raspberry Pi's
-//! keeps driving it. So systemd runs this command before the daemon starts and after it has stopped for any reason.
+//! keeps driving it (docs/workarounds.md, "kernel: a released line may keep its level"). So systemd runs this command
+//! before the daemon starts and after it has stopped for any reason.
 
 use std::path::Path;
 

@@ -77,12 +77,13 @@ pub(super) async fn run(path: &Path) -> Exit {
     Exit::Done
 }
 
-/// Waits if several daemons before this one have stopped by themselves. Returns whether to start: `false` if a signal
-/// asked the daemon to stop meanwhile.
+/// Waits if several daemons before this one have stopped by themselves (docs/workarounds.md, "systemd: restart steps
+/// need version 254"). Returns whether to start: `false` if a signal asked the daemon to stop meanwhile.
 async fn wait_after_starts(folder: Option<&Path>) -> bool {
     let Some(wait) = folder.map(note_start).filter(|wait| !wait.is_zero()) else { return true };
     let message = format!("waits {} s: it has stopped by itself several times", wait.as_secs_f32().round());
     tracing::warn!("{message}");
+    // docs/workarounds.md, "systemd: the wait counts as a start".
     let patience = u32::try_from((wait + START_PATIENCE).as_micros()).unwrap_or(u32::MAX);
     // Without systemd there is nobody to notify.
     let _ = sd_notify::notify(&[NotifyState::ExtendTimeoutUsec(patience), NotifyState::Status(&message)]);

@@ -37,7 +37,8 @@ fn a_press_is_explained_without_being_made() {
 fn an_offline_press_is_explained_to_its_end() {
     let (code, out, _) = explain(&["--press", "bell", "--offline"]);
     assert_eq!(code, 0);
-    assert!(out.contains("5.0 s  play no_connection"), "{out}");
+    let why = out.find("5.0 s  deadline: a press has waited for too long").expect(&out);
+    assert!(out.find("5.0 s  play no_connection").is_some_and(|what| what > why), "{out}");
     assert!(!out.contains("send outgoing_call"), "{out}");
 }
 
@@ -72,6 +73,7 @@ fn the_black_box_is_written_for_its_owner_only_and_runs_again() {
         "{out}"
     );
     assert!(out.contains("connect to http://127.0.0.1:9/"), "{out}");
+    assert!(out.contains("s  deadline: time to connect\n"), "{out}");
     // With --unredacted, nothing is replaced.
     assert_eq!(daemon.command(&["dump", "whole.json", "--unredacted"]).0, 0);
     let whole = std::fs::read_to_string(daemon.folder.path().join("whole.json")).unwrap();

@@ -157,13 +157,18 @@ impl Rehearsal {
     }
 
     pub(super) fn feed(&mut self, input: Input) {
+        // Where time alone leads to a decision, people want to know which deadline it was.
+        let mut deadline = self.station.next_deadline().filter(|_| matches!(input, Input::Tick));
         self.station.handle(Now { at: Time(self.now_ms), local: self.local }, input);
         while let Some(effect) = self.station.poll_effect() {
-            if self.told && is_a_decision(&effect) {
+            if self.told && is_a_decision(&effect)
+                && let Some(message) = narrate::effect(&self.config, &effect)
+            {
                 let after = (self.now_ms - self.pressed_ms) as f64 / 1000.0;
-                if let Some(message) = narrate::effect(&self.config, &effect) {
-                    say!("  {after:>7.1} s  {message}");
+                if let Some(deadline) = deadline.take() {
+                    say!("  {after:>7.1} s  deadline: {deadline}");
                 }
+                say!("  {after:>7.1} s  {message}");
             }
             self.respond(&effect);
         }
