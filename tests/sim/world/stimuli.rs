@@ -1,0 +1,61 @@
+//! What people do.
+
+use callbox::core::*;
+
+use super::World;
+use super::agenda::Happening;
+use crate::plan::{Planned, Stimulus};
+use crate::server::LegState;
+
+impl World {
+    pub(super) fn stimulus(&mut self, index: usize) {
+        let Planned { seed, what, .. } = self.plan[index].clone();
+        self.tell(|| format!("** {what:?}"));
+        self.random = Random::new(seed);
+        match what {
+            Stimulus::Press { bounces, held_ms } => {
+                let pin = Pin::Button(ButtonIndex(0));
+                self.hands += 1;
+                if self.station.is_some() && self.now > self.button_down_until + 500 {
+                    let (life, before, hands) = (self.life, self.figures.presses, self.hands);
+                    self.after(bounces * 3 + 60, Happening::PressCounted { life, before, hands });
+                }
+                self.button_down_until = self.button_down_until.max(self.now + bounces * 3 + held_ms + 100);
+                for bounce in 0..bounces {
+                    self.input_after(bounce * 3, Input::Edge { pin, active: true });
+                    self.input_after(bounce * 3 + 1, Input::Edge { pin, active: false });
+                }
+                self.input_after(bounces * 3, Input::Edge { pin, active: true });
+                self.input_after(bounces * 3 + held_ms, Input::Edge { pin, active: false });
+            }
+            Stimulus::Call { from, gives_up_ms, offerless } => {
+                let mut random = Random::new(self.random.next_u64());
+                let quiet = self.state == SessionState::Registered && self.now > self.well_by();
+                let idle = self.checks.is_idle() && self.held.is_some();
+                let serial = self.server.invite(from, gives_up_ms, offerless, &mut random);
+                if let (Some(serial), true, "100", true) = (serial, quiet && idle, from, gives_up_ms > 5_000) {
+                    let faults = self.faults;
+                    self.after(3_000, Happening::MustAnswer(serial, faults));
+                }
+            }
+            Stimulus::Fault(fault) => self.fault(fault),
+        }
+        self.serve();
+    }
+
+    /// A call that a rule answers must not ring for long at an idle station.
+    pub(super) fn must_answer(&mut self, serial: u64, faults: u64) {
+        let rings = self.server.leg(serial).is_some_and(|leg| leg.state == LegState::Inviting);
+        if rings && faults == self.faults {
+            self.checks.fail("can be called", "a call that a rule answers rings for 3 s at an idle station");
+        }
+    }
+
+    pub(super) fn press_counted(&mut self, before: u64, hands: u64) {
+        let told = self.figures.presses - before;
+        // Another press may have come in between.
+        if self.station.is_some() && (told == 0 || (hands == self.hands && told != 1)) {
+            self.checks.fail("one press, one call", format!("one press was reported {told} times"));
+        }
+    }
+}
