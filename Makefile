@@ -73,6 +73,7 @@ mutants:
 FUZZ_TARGETS := signaling sdp configuration rtp control core guard stun dtls srtp
 FUZZ_SECONDS ?= 120
 fuzz: export CARGO_TARGET_DIR := $(HOME)/.cache/callbox-fuzz
+# docs/workarounds.md, "build: libfuzzer wants a nightly compiler".
 fuzz: export RUSTC_BOOTSTRAP := 1
 fuzz: packages-demo
 	cargo_fuzz=$$(scripts/install-tool cargo-fuzz) || exit 1; for target in $(FUZZ_TARGETS); do \

@@ -160,8 +160,8 @@ impl Wav {
     }
 }
 
-/// The number of the format, and a WAV file that holds only the format and the sound, with their real sizes; `None` if
-/// one of them is missing.
+/// The number of the format, and a WAV file that holds only the format and the sound, with their real sizes
+/// (docs/workarounds.md, "hound: sizes of a pipe are refused"); `None` if one of them is missing.
 fn plain(bytes: &[u8]) -> Option<(u16, Vec<u8>)> {
     let mut format: &[u8] = &[];
     // The first chunk comes after "RIFF", the size of the file and "WAVE".

@@ -288,7 +288,10 @@ export async function startSandbox(t, { args = [], env = {} } = {}) {
 
 // ---- browser ----
 
-/** Headless Chromium with a tone as its microphone. */
+/**
+ * Headless Chromium with a tone as its microphone (docs/workarounds.md, "tests: chromium needs a set of flags"). The
+ * last two flags show local addresses (docs/workarounds.md, "tests: chromium hides local addresses").
+ */
 export async function startBrowser(t, { toneWav, args = [] }) {
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
@@ -311,6 +314,7 @@ export async function openPhone(browser, url, number, { codec, password = 'callb
   page.problems = [];
   page.on('pageerror', (error) => page.problems.push(error.message));
   page.on('console', (message) => { if (message.type() === 'error') page.problems.push(message.text()); });
+  // docs/workarounds.md, "tests: chromium processes its microphone".
   await page.addInitScript((only) => { window.rawAudio = true; window.onlyCodec = only; }, codec ?? null);
   await page.goto(`${url}/`);
   await page.fill('#number', number);

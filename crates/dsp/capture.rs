@@ -1,4 +1,5 @@
-//! The path of the microphone's signal from the card to the calls: echo, noise, gain.
+//! The path of the microphone's signal from the card to the calls: echo, noise, gain. It is our own
+//! (docs/workarounds.md, "echo cancellers: the near end is silenced in double talk").
 
 use crate::bands::{Bands, WIDE_HOP};
 use crate::gain::GainControl;
@@ -10,7 +11,8 @@ use crate::{HOP, RATE_HZ, power};
 /// There is only rumble and hum below this, no speech.
 const RUMBLE_HZ: f32 = 80.0;
 
-/// Noise of -120 dBFS. Without it, averages over digital silence would become denormal numbers, which are slow.
+/// Noise of -120 dBFS. Without it, averages over digital silence would become denormal numbers, which are slow
+/// (docs/workarounds.md, "processors: denormal numbers are slow").
 const DITHER: f32 = 1e-6;
 
 /// The stages of a capture path.

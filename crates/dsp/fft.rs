@@ -42,7 +42,8 @@ impl Fft {
     /// The samples of the bins that `fill` writes, scaled so that [`Self::forward`] and back is the identity.
     pub(super) fn inverse(&mut self, fill: impl FnOnce(&mut [Complex32])) -> &[f32] {
         fill(&mut self.bins);
-        // The first and the last bin of a real signal are real; `realfft` rejects an imaginary part there.
+        // The first and the last bin of a real signal are real; `realfft` rejects an imaginary part there
+        // (docs/workarounds.md, "realfft: the inverse rejects imaginary ends").
         if let [first, .., last] = self.bins.as_mut_slice() {
             first.im = 0.0;
             last.im = 0.0;

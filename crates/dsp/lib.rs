@@ -4,7 +4,7 @@
 //! the acoustics of a place. The rest is the capture path.
 //!
 //! [`CapturePath`] is made for one loudspeaker a hand's width away from one microphone. Its modules, in the order of
-//! the signal: `delay` finds the delay of the echo, `loudspeaker` models the driver, `kalman` predicts the echo and
+//! the signal: `echo_delay` finds the delay of the echo, `loudspeaker` models the driver, `kalman` predicts the echo and
 //! subtracts it, `suppressor` removes what is left (gently while the near end talks) and, where it is wanted, steady
 //! noise, and `gain` brings speech to one level. All of them work at 16 kHz; at 48 kHz, `bands` lets the band above 8
 //! kHz follow. Nothing allocates after the start, because the path runs on the audio thread.

@@ -351,22 +351,11 @@ pub fn core(data: &[u8]) {
 }
 
 fn step(door: &mut Door, choices: &mut Choices<'_>, calls: &mut Vec<(u32, CallId, String)>) {
-    let media = |choices: &mut Choices<'_>, event| Input::Media(MediaId(u32::from(choices.below(12))), event);
     let input = match choices.below(24) {
         0 => return door.pass(u64::from(choices.byte()) * 7),
         1 => return door.pass(u64::from(choices.byte()) * 997),
         2 => Input::Edge { pin: Pin::Button(ButtonIndex(0)), active: choices.below(2) == 0 },
-        3 => {
-            let pin = [Pin::Button(ButtonIndex(0)), Pin::Sensor(SensorIndex(0))][usize::from(choices.below(2))];
-            match choices.below(6) {
-                way @ 0..2 => Input::Edge { pin, active: way == 0 },
-                way @ 2..4 => Input::Level { pin, active: way == 2, debounced: choices.below(2) == 0 },
-                way => {
-                    let fault = (way == 4).then(|| "held".to_owned());
-                    Input::PinFault { pin: AnyPin::Input(pin), fault }
-                }
-            }
-        }
+        3 => pin(choices),
         4 => Input::Socket(SocketEvent::Opened { local: None }),
         5 => {
             let code = [1000, 1001, 1006, 4201, 4402, 4410, 4431, 4441, 4502, 4600, 4610, 4999];
@@ -379,87 +368,20 @@ fn step(door: &mut Door, choices: &mut Choices<'_>, calls: &mut Vec<(u32, CallId
             let kind = kinds[usize::from(choices.below(7))];
             Input::Socket(SocketEvent::Failed(ConnectFailure { kind, message: "no".into(), retry_after: None }))
         }
-        7 => media(choices, MediaEvent::LocalOffer { sdp: "offer".into() }),
-        8 => {
-            let far_end_holds = choices.below(2) == 0;
-            media(choices, MediaEvent::LocalAnswer { sdp: "answer".into(), far_end_holds })
-        }
-        9 => media(choices, MediaEvent::Connected),
-        10 => media(choices, MediaEvent::Disconnected),
-        11 => media(choices, MediaEvent::Received),
-        12 => media(choices, MediaEvent::Failed("no".into())),
-        13 => {
-            let digit = char::from(b"0123456789*#"[usize::from(choices.below(12))]);
-            media(choices, MediaEvent::Digit(callbox::secret::DtmfDigit(digit)))
-        }
+        kind @ 7..=13 => media(kind, choices),
         14 => Input::Command(CommandId(1), By::Station, command(choices)),
         15 => Input::Addresses(vec![[192, 0, 2, choices.below(3)].into()]),
         16 => Input::Token(Ok(())),
         17 => Input::Probed { answered: choices.below(2) == 0 },
-        18 => {
-            let known = calls.last().cloned();
-            let line = |choices: &mut Choices<'_>| {
-                (choices.below(2) == 0).then(|| known.clone()).flatten().map(|(_, call_id, _)| LineState {
-                    call_id: (choices.below(4) != 0).then_some(call_id),
-                    call_logs: vec![CallLogEntry(
-                        0,
-                        LogMessage::Event(Box::new(Event {
-                            transaction: None,
-                            line: None,
-                            call_id: None,
-                            body: body(choices),
-                        })),
-                    )],
-                })
-            };
-            let lines = vec![line(choices), line(choices)];
-            let status =
-                [RegistrationStatus::Registered, RegistrationStatus::Unregistered][usize::from(choices.below(2))];
-            message(ServerMessage::State(Box::new(StateHandshake {
-                keepalive_interval: u64::from(choices.byte()) * 1000,
-                timestamp: 0,
-                registration: Registration { status, code: None, reason: None },
-                lines,
-                guest_line: None,
-            })))
-        }
-        19 | 20 => {
-            let (line, call_id, transaction) = pick(choices, calls);
-            let (line, call_id) = (Some(line), (choices.below(5) != 0).then_some(call_id));
-            message(ServerMessage::Event(Box::new(Event {
-                transaction: Some(TransactionId(transaction)),
-                line: line.map(Line),
-                call_id,
-                body: body(choices),
-            })))
-        }
-        21 => {
-            let (line, call_id, transaction) = pick(choices, calls);
-            let body = match choices.below(3) {
-                0 => ResponseBody::Error {
-                    code: [447, 454, 469, 490, 491][usize::from(choices.below(5))],
-                    reason: String::new(),
-                },
-                _ => ResponseBody::Ack,
-            };
-            message(ServerMessage::Response(Response {
-                transaction: Some(TransactionId(transaction)),
-                line: Some(Line(line)),
-                call_id: Some(call_id),
-                body,
-            }))
-        }
+        18 => state(choices, calls),
+        19 | 20 => call_event(choices, calls),
+        21 => response(choices, calls),
         22 => {
             let call_id = CallId(format!("in{}", choices.below(4)));
             let line = u32::from(choices.below(3));
             calls.push((line, call_id.clone(), "transaction-0".into()));
             let body = EventBody::IncomingCall(invitation(choices));
-            message(ServerMessage::Event(Box::new(Event {
-                transaction: None,
-                line: Some(Line(line)),
-                call_id: Some(call_id),
-                body,
-            })))
+            event(None, Some(Line(line)), Some(call_id), body)
         }
         _ => {
             // Later inputs may be about calls that the station has made, too.
@@ -473,6 +395,91 @@ fn step(door: &mut Door, choices: &mut Choices<'_>, calls: &mut Vec<(u32, CallId
         }
     };
     door.input(input);
+}
+
+fn pin(choices: &mut Choices<'_>) -> Input {
+    let pin = [Pin::Button(ButtonIndex(0)), Pin::Sensor(SensorIndex(0))][usize::from(choices.below(2))];
+    match choices.below(6) {
+        way @ 0..2 => Input::Edge { pin, active: way == 0 },
+        way @ 2..4 => Input::Level { pin, active: way == 2, debounced: choices.below(2) == 0 },
+        way => {
+            let fault = (way == 4).then(|| "held".to_owned());
+            Input::PinFault { pin: AnyPin::Input(pin), fault }
+        }
+    }
+}
+
+fn media(kind: u8, choices: &mut Choices<'_>) -> Input {
+    let event = match kind {
+        7 => MediaEvent::LocalOffer { sdp: "offer".into() },
+        8 => MediaEvent::LocalAnswer { sdp: "answer".into(), far_end_holds: choices.below(2) == 0 },
+        9 => MediaEvent::Connected,
+        10 => MediaEvent::Disconnected,
+        11 => MediaEvent::Received,
+        12 => MediaEvent::Failed("no".into()),
+        _ => {
+            let digit = char::from(b"0123456789*#"[usize::from(choices.below(12))]);
+            MediaEvent::Digit(callbox::secret::DtmfDigit(digit))
+        }
+    };
+    Input::Media(MediaId(u32::from(choices.below(12))), event)
+}
+
+/// The server's state, with lines on which a known call may be up.
+fn state(choices: &mut Choices<'_>, calls: &[(u32, CallId, String)]) -> Input {
+    let known = calls.last().cloned();
+    let line = |choices: &mut Choices<'_>| {
+        (choices.below(2) == 0).then(|| known.clone()).flatten().map(|(_, call_id, _)| LineState {
+            call_id: (choices.below(4) != 0).then_some(call_id),
+            call_logs: vec![CallLogEntry(
+                0,
+                LogMessage::Event(Box::new(Event {
+                    transaction: None,
+                    line: None,
+                    call_id: None,
+                    body: body(choices),
+                })),
+            )],
+        })
+    };
+    let lines = vec![line(choices), line(choices)];
+    let status = [RegistrationStatus::Registered, RegistrationStatus::Unregistered][usize::from(choices.below(2))];
+    message(ServerMessage::State(Box::new(StateHandshake {
+        keepalive_interval: u64::from(choices.byte()) * 1000,
+        timestamp: 0,
+        registration: Registration { status, code: None, reason: None },
+        lines,
+        guest_line: None,
+    })))
+}
+
+/// Anything that may happen to a call.
+fn call_event(choices: &mut Choices<'_>, calls: &[(u32, CallId, String)]) -> Input {
+    let (line, call_id, transaction) = pick(choices, calls);
+    let call_id = (choices.below(5) != 0).then_some(call_id);
+    event(Some(transaction), Some(Line(line)), call_id, body(choices))
+}
+
+fn event(transaction: Option<String>, line: Option<Line>, call_id: Option<CallId>, body: EventBody) -> Input {
+    let transaction = transaction.map(TransactionId);
+    message(ServerMessage::Event(Box::new(Event { transaction, line, call_id, body })))
+}
+
+fn response(choices: &mut Choices<'_>, calls: &[(u32, CallId, String)]) -> Input {
+    let (line, call_id, transaction) = pick(choices, calls);
+    let body = match choices.below(3) {
+        0 => ResponseBody::Error {
+            code: [447, 454, 469, 490, 491][usize::from(choices.below(5))],
+            reason: String::new(),
+        },
+        _ => ResponseBody::Ack,
+    };
+    message(ServerMessage::Response(Response {
+        transaction: Some(TransactionId(transaction)),
+        line: Some(Line(line)),
+        call_id: Some(call_id),
+        body,
+    }))
 }
 
 fn message(message: ServerMessage) -> Input {

@@ -18,7 +18,8 @@ use crate::sound::{FRAME_MS, Resampler, frame_samples};
 const FALLBACK_RATES_HZ: [u32; 5] = [48_000, 44_100, 32_000, 16_000, 8_000];
 /// Periods in the card's buffer.
 const BUFFER_PERIODS: Frames = 8;
-/// A card that delivers nothing for this long is gone.
+/// A card that delivers nothing for this long is gone (docs/workarounds.md, "alsa: a card that stands returns no
+/// error").
 const STALL_MS: u32 = 1000;
 /// Playback that has had no room for this many periods, a quarter of a second, has stopped.
 pub(super) const REFUSED_PERIODS: u32 = 25;
@@ -57,15 +58,20 @@ pub(super) struct AlsaCard {
     started: bool,
 }
 
-/// ALSA counts in C's `long`, which has 32 bits on 32-bit boards.
+/// ALSA counts in C's `long`, which has 32 bits on 32-bit boards (docs/workarounds.md, "alsa: frame counts have 32 bits
+/// on 32-bit boards").
 fn card_frames(count: impl TryInto<Frames>) -> Frames {
     count.try_into().unwrap_or(Frames::MAX)
 }
 
 fn failed(name: &str, what: &str, error: &alsa::Error) -> CardError {
-    // The text of `alsa::Error` names the C function; people need the reason.
-    let reason = std::io::Error::from_raw_os_error(error.errno().abs());
-    CardError(format!("{name}: {what}: {reason}"))
+    CardError(format!("{name}: {what}: {}", reason(error)))
+}
+
+/// The text of `alsa::Error` names the C function; people need the reason (docs/workarounds.md, "alsa: error texts
+/// name c functions").
+pub(super) fn reason(error: &alsa::Error) -> std::io::Error {
+    std::io::Error::from_raw_os_error(error.errno().abs())
 }
 
 impl Stream {
@@ -100,6 +106,7 @@ impl Stream {
             let bursts = 2 * card_frames(burst_ms) * period / card_frames(FRAME_MS);
             params.set_buffer_size_near(card_period.max(period) * BUFFER_PERIODS + bursts).map_err(error)?;
             pcm.hw_params(&params).map_err(error)?;
+            // docs/workarounds.md, "alsa: the buffer is not the one that was asked for".
             let buffer = params.get_buffer_size().map_err(error)?;
             (rate, channels, format, card_period, buffer)
         };
@@ -165,7 +172,7 @@ impl AlsaCard {
     pub(super) fn open(capture: &PcmName, playback: &PcmName, rate_hz: u32) -> Result<Self, CardError> {
         let (capture, playback) = (alsa_name(capture)?, alsa_name(playback)?);
         // alsa-lib writes to standard error by itself; our own error says what matters. The handler is installed anew
-        // at each attempt, because its buffer only grows.
+        // at each attempt, because its buffer only grows (docs/workarounds.md, "alsa: errors go to standard error").
         let _ = alsa::Output::local_error_handler();
         let capture = Stream::open(&capture, Direction::Capture, rate_hz, 0)?;
         let burst_ms = if capture.coarse_period > 0 { capture.period_ms() } else { 0 };
@@ -227,7 +234,8 @@ impl AlsaCard {
         capture.pcm.start().map_err(|error| capture.error(&error))
     }
 
-    /// A card that has stalled takes nothing, but reports no error.
+    /// A card that has stalled takes nothing, but reports no error (docs/workarounds.md, "alsa: a card that stands
+    /// returns no error").
     fn refused(&mut self) -> Result<(), CardError> {
         self.refused += 1;
         if self.refused < REFUSED_PERIODS {
@@ -278,6 +286,7 @@ impl AlsaCard {
 
 /// Checks that a PCM delivers or takes sound for a tenth of a second, and returns its period: for `callbox devices`.
 pub(super) fn try_for_100_ms(name: &str, direction: Direction) -> Result<CardTiming, String> {
+    // docs/workarounds.md, "alsa: errors go to standard error".
     let _ = alsa::Output::local_error_handler();
     let message = |error: CardError| error.to_string();
     let mut stream = Stream::open(name, direction, FALLBACK_RATES_HZ[0], 0).map_err(message)?;
@@ -334,7 +343,8 @@ impl Card for AlsaCard {
 
     fn write(&mut self, frame: &[f32]) -> Result<(), CardError> {
         let (playback, lead) = (&mut self.playback, &mut self.lead);
-        // `delay` is not used: after an underrun it may still return the lead from before.
+        // `delay` is not used: after an underrun it may still return the lead from before (docs/workarounds.md, "alsa:
+        // the delay is wrong after an underrun").
         let room = match playback.pcm.avail_update() {
             Ok(room) => room,
             Err(error) => return self.recover_playback(error),
@@ -366,6 +376,7 @@ impl Card for AlsaCard {
 
     fn look(&mut self) -> Result<(), CardError> {
         for stream in [&self.playback, &self.capture] {
+            // `state` may panic (docs/workarounds.md, "alsa: reading the state can panic").
             if stream.pcm.state_raw() == State::Disconnected as i32 {
                 return Err(CardError(format!("{}: {}: the card is gone", stream.name, stream.what)));
             }

@@ -23,7 +23,7 @@ const SURPLUS_PERIODS: Frames = 3;
 pub(super) const SPARE: usize = 8;
 
 /// The steps in which a pointer of the card moves. A late thread sees a long step now and then; on a card with long
-/// periods, all steps are long.
+/// periods, all steps are long, whatever period it reports (docs/workarounds.md, "alsa: a card may hide its period").
 #[derive(Debug, Default)]
 pub(super) struct Steps {
     last: [Frames; 4],
@@ -105,7 +105,7 @@ impl Lead {
 
     /// Notes that the lead was too short. A single underrun right after a start is ignored, because the thread's first
     /// frames wait for memory. `burst` is how much comes at once as it was observed: some cards report a period that
-    /// they do not have.
+    /// they do not have (docs/workarounds.md, "alsa: a card may hide its period").
     pub(super) fn underrun(&mut self, burst: Frames) {
         if burst > 2 * self.period {
             self.burst = self.burst.max(burst);

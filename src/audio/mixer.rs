@@ -8,9 +8,11 @@ use alsa::Round;
 use alsa::mixer::{Mixer, Selem};
 
 use super::Meters;
+use super::alsa_card::reason;
 use super::levels::{CardNumbers, Levels, Millibel, volume_level};
 
-/// Names of the loudspeaker's control in drivers, best first.
+/// Names of the loudspeaker's control in drivers, best first (docs/workarounds.md, "alsa: mixer controls have no fixed
+/// names").
 const PLAYBACK_NAMES: [&str; 10] =
     ["speaker", "master", "pcm", "headphone", "headset", "digital", "playback", "line out", "lineout", "dac"];
 /// Names of the microphone's control in drivers, best first.
@@ -35,7 +37,7 @@ pub struct CardControl {
 
 /// Why a control could not be set.
 #[derive(Debug, thiserror::Error)]
-#[error("the mixer of card {card}: {error}")]
+#[error("the mixer of card {card}: {}", reason(error))]
 struct MixerError {
     card: i32,
     error: alsa::Error,
@@ -104,7 +106,8 @@ fn set_playback(card: i32, volume: u8) -> Result<Option<(CardControl, Millibel)>
 }
 
 /// Sets the microphone's control to the nearest step that is not above the wanted level. If the card itself feeds the
-/// microphone to the loudspeaker (side tone), this is switched off, because it would howl.
+/// microphone to the loudspeaker (side tone), this is switched off, because it would howl (docs/workarounds.md, "alsa:
+/// the side tone is a switch of the microphone").
 fn set_capture(card: i32, wanted: Millibel) -> Result<Option<(CardControl, Millibel)>, MixerError> {
     let failed = |error| MixerError { card, error };
     let mixer = Mixer::new(&format!("hw:{card}"), false).map_err(failed)?;
@@ -127,7 +130,8 @@ pub(super) fn controls(card: i32) -> (Option<String>, Option<String>) {
     (name(Direction::Playback), name(Direction::Capture))
 }
 
-/// The control of a direction with the best name. Only controls that know their decibels are used.
+/// The control of a direction with the best name. Only controls that know their decibels are used (docs/workarounds.md,
+/// "alsa: mixer controls have no fixed names").
 fn find(mixer: &Mixer, direction: Direction) -> Option<(String, Selem<'_>)> {
     let controls = mixer.iter().filter_map(Selem::new).filter(|control| match direction {
         Direction::Playback => {

@@ -67,7 +67,7 @@ pub struct Meters {
     /// Signs of life of the audio thread: frames of 10 ms, attempts to open a card, and checks of a resting card.
     pub beats: AtomicU64,
     /// A card is being opened. This may take long: a USB device that does not answer has 5 s for each request of the
-    /// kernel.
+    /// kernel (docs/workarounds.md, "kernel: a usb device may block for five seconds").
     pub opening: AtomicBool,
     /// The built-in microphone is in use.
     pub synthetic: AtomicBool,

@@ -3,7 +3,8 @@
 use alsa::pcm::Format;
 
 /// The range of samples in a period below which a channel carries no sound: an I2S microphone drives one of the two
-/// channels of its bus, and the other one stays constant. -108 dBFS, which is less than the noise of any microphone.
+/// channels of its bus, and the other one stays constant (docs/workarounds.md, "alsa: one of two channels may be
+/// dead"). -108 dBFS, which is less than the noise of any microphone.
 const DEAD_SPAN: f32 = 4e-6;
 /// Periods of 10 ms after which a channel that has become constant counts as dead again. A microphone may be muted for
 /// a while, and the level of the others must not jump at each pause.
@@ -49,7 +50,7 @@ impl SampleFormat {
         match (self, bytes) {
             (Self::S16, [low, high]) => f32::from(i16::from_le_bytes([*low, *high])) / 32_768.0,
             (Self::S32, [a, b, c, d]) => i32::from_le_bytes([*a, *b, *c, *d]) as f32 / 2_147_483_648.0,
-            // The driver may leave anything in the fourth byte of S24.
+            // docs/workarounds.md, "alsa: the fourth byte of s24 is undefined".
             (Self::S24Packed, [a, b, c]) | (Self::S24, [a, b, c, _]) => {
                 i32::from_le_bytes([0, *a, *b, *c]) as f32 / 2_147_483_648.0
             }

@@ -17,7 +17,7 @@ pub(super) struct Plugged {
 }
 
 /// The current ALSA name of a PCM. It is looked up at every opening, because it belongs to the card and not to the USB
-/// socket.
+/// socket (docs/workarounds.md, "kernel: card numbers change").
 pub(super) fn alsa_name(name: &PcmName) -> Result<String, CardError> {
     match name {
         PcmName::Alsa(name) => Ok(name.clone()),

@@ -3,7 +3,8 @@
 use crate::config::Config;
 use crate::control::EventRecord;
 use crate::core::{
-    CallStatus, Deadline, Done, Drive, Effect, Input, Line, MediaCommand, MediaEvent, MissingSound, RepairStep, SocketEvent,
+    CallStatus, Deadline, Done, Drive, Effect, Input, Line, MediaCommand, MediaEvent, MissingSound, RepairStep,
+    SocketEvent,
 };
 use crate::signaling::{ClientMessage, ServerMessage};
 

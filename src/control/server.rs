@@ -168,7 +168,8 @@ fn user_named(users: &str, uid: u32) -> Option<String> {
 /// Tells a client at once that too many clients are connected.
 async fn turn_away(stream: UnixStream) {
     let (mut reader, mut writer) = stream.into_split();
-    // The request is read first: a client that cannot send its request does not read the reply.
+    // The request is read first: a client that cannot send its request does not read the reply (docs/workarounds.md,
+    // "kernel: a closed socket loses the answer").
     let _ = timeout(Duration::from_millis(500), reader.read(&mut [0; 1024])).await;
     let message = format!(
         "too many clients are connected (limits: {MAX_CLIENTS_OF_ONE} per user, {MAX_CLIENTS} in all); end some of them"

@@ -25,7 +25,8 @@ impl Watchdog {
     /// this has stopped as well.
     pub const PATIENCE: Duration = Duration::from_secs(10);
     /// The patience while a card is being opened. A USB device that does not answer may take 5 s for each request of
-    /// the kernel, and a restart would only send it the same requests again.
+    /// the kernel, and a restart would only send it the same requests again (docs/workarounds.md, "kernel: a usb device
+    /// may block for five seconds").
     pub const PATIENCE_WITH_CARD: Duration = Duration::from_secs(60);
 
     /// Creates a watchdog; everything counts as running at `now`.

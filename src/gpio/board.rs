@@ -2,10 +2,11 @@
 
 use rppal::system::DeviceInfo;
 
-/// The labels of the chips behind a Raspberry Pi's header. The numbers of the chips may change, their labels do not.
+/// The labels of the chips behind a Raspberry Pi's header. The numbers of the chips may change, their labels do not
+/// (docs/workarounds.md, "kernel: gpio chip numbers change").
 const HEADER_CHIPS: [&str; 4] = ["pinctrl-bcm2835", "pinctrl-bcm2711", "pinctrl-rp1", "pinctrl-bcm2712"];
 
-/// The model of the board, if it is a Raspberry Pi.
+/// The model of the board, if it is a Raspberry Pi (docs/workarounds.md, "rppal: the model is read from proc cpuinfo").
 pub fn raspberry_pi_model() -> Option<String> {
     DeviceInfo::new().ok().map(|info| info.model().to_string())
 }
@@ -15,7 +16,8 @@ pub(super) fn is_header_chip(label: &str) -> bool {
     HEADER_CHIPS.contains(&label)
 }
 
-/// The BCM number in a name such as `GPIO17` or `BCM17`. Older kernels do not know these as names of lines.
+/// The BCM number in a name such as `GPIO17` or `BCM17`. Older kernels do not know these as names of lines
+/// (docs/workarounds.md, "kernel: older kernels do not name the header's lines").
 pub(super) fn bcm_number(name: &str) -> Option<u32> {
     let number = name.strip_prefix("GPIO").or_else(|| name.strip_prefix("BCM"))?;
     number.parse().ok()

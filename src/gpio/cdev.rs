@@ -1,7 +1,8 @@
 //! The Linux GPIO character device (gpio-v2 uAPI, `linux/gpio.h`), through `gpiocdev`. It works on every board.
 //!
 //! Each pin has its own request and its own task. If another process holds a pin, or its chip goes away, this is a
-//! fault of that pin only. The kernel wakes a waiting request when its chip goes away.
+//! fault of that pin only. The kernel wakes a waiting request when its chip goes away, from version 6.7 on
+//! (docs/workarounds.md, "kernel: a vanished gpio chip wakes nobody before 6.7").
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -24,7 +25,8 @@ use crate::core::{AnyPin, Pin};
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
 /// The time between two reads of an input whose chip has no interrupts.
 const POLL: Duration = Duration::from_millis(5);
-/// How often a quiet line is checked: kernels before 6.7 do not report that a chip went away.
+/// How often a quiet line is checked: kernels before 6.7 do not report that a chip went away (docs/workarounds.md,
+/// "kernel: a vanished gpio chip wakes nobody before 6.7").
 const LOOK: Duration = Duration::from_secs(60);
 
 /// Pins of character devices.
@@ -82,7 +84,8 @@ impl Pins for CdevPins {
 impl Drop for CdevPins {
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
-        // Each line goes to rest before it is released: what a released line does is the kernel's choice.
+        // Each line goes to rest before it is released: what a released line does is the kernel's choice
+        // (docs/workarounds.md, "kernel: a released line may keep its level").
         for line in &self.outputs {
             line.set(false);
             line.driven.lock().unwrap_or_else(PoisonError::into_inner).request = None;
@@ -129,9 +132,11 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
-/// Watches a request. It becomes readable when an event comes, and when its chip goes away.
+/// Watches a request. It becomes readable when an event comes, and when its chip goes away. The tokio wrapper of
+/// gpiocdev cannot do this (docs/workarounds.md, "gpiocdev: its tokio wrapper panics").
 #[allow(unsafe_code, reason = "the caller must guarantee that the descriptor stays valid")]
 fn watch(request: Arc<Request>, place: &Place) -> Result<AsyncFd<Arc<Request>>, PinError> {
+    // docs/workarounds.md, "tokio: registering a descriptor is unsafe".
     // SAFETY: a request owns its file and never replaces it. The `AsyncFd` owns an `Arc` of the request, so the request
     // lives at least as long.
     let watched = unsafe { AsyncFd::register_with_interest(request, Interest::READABLE) };
@@ -250,7 +255,8 @@ impl InputLine {
                 let at = Duration::from_nanos(edge.timestamp_ns);
                 let _ = reports.send(PinReport::edge(self.pin, level, Some(at))).await;
             }
-            // Edges are lost when the kernel's queue is full, but the level is not.
+            // Edges are lost when the kernel's queue is full, but the level is not (docs/workarounds.md, "kernel: edges
+            // are lost when the queue is full").
             match line.lone_value() {
                 Ok(value) if (value == Value::Active) != level => {
                     level = !level;
@@ -272,7 +278,8 @@ enum Watching {
     Polled,
 }
 
-/// Takes an input in the best way that its chip supports.
+/// Takes an input in the best way that its chip supports (docs/workarounds.md, "kernel: not every chip has
+/// interrupts").
 fn request_input(place: &Place, consumer: &str, wiring: &InputPin) -> Result<(Request, Watching), PinError> {
     let debounces = !wiring.debounce.is_zero();
     let ways = [
@@ -438,8 +445,9 @@ fn request_output(place: &Place, consumer: &str, wiring: &OutputPin, active: boo
     builder.as_output(value(active)).request()
 }
 
-/// Drives every output to rest and releases it, for kernels that keep the level of a line whose holder died. Returns
-/// the name of each output with its result.
+/// Drives every output to rest and releases it, for kernels that keep the level of a line whose holder died
+/// (docs/workarounds.md, "kernel: a released line may keep its level"). Returns the name of each output with its
+/// result.
 pub fn put_outputs_to_rest(gpio: &GpioConfig, outputs: &[OutputPin]) -> Vec<(String, Result<(), PinError>)> {
     let rest = |output: &OutputPin| {
         let place = find(gpio, &output.pin)?;

@@ -120,7 +120,8 @@ fn describe(path: &Path) -> ChipDescription {
 }
 
 fn open(path: &Path) -> Result<Chip, PinError> {
-    // The error of the library does not distinguish a missing permission from other problems.
+    // The error of the library does not distinguish a missing permission from other problems (docs/workarounds.md,
+    // "gpiocdev: a refused permission is not told apart").
     if let Err(error) = std::fs::File::open(path)
         && error.kind() == ErrorKind::PermissionDenied
     {
@@ -151,6 +152,7 @@ fn find_chip(gpio: &GpioConfig) -> Result<PathBuf, PinError> {
         }
     }
     let named = all.iter().find(|path| file_name(path) == wanted);
+    // docs/workarounds.md, "kernel: gpio chip numbers change".
     let labelled = || all.iter().find(|path| label(path).is_some_and(|label| label == wanted));
     named.or_else(labelled).cloned().ok_or_else(|| no_chip(&all, wanted))
 }

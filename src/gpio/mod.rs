@@ -48,13 +48,14 @@ pub fn take_pins(config: &Arc<Config>, reports: mpsc::Sender<PinReport>) -> Arc<
     match config.gpio.backend {
         GpioBackend::Simulated => Arc::new(SimulatedPins::new(config.outputs.len(), reports)),
         GpioBackend::Rppal => Arc::new(raspberry::RaspberryPins::take(Arc::clone(config), reports)),
+        // Also on a Raspberry Pi (docs/workarounds.md, "rppal: registers do not say who holds a pin").
         GpioBackend::Auto | GpioBackend::Cdev => Arc::new(cdev::CdevPins::take(Arc::clone(config), reports)),
     }
 }
 
 /// The consumer label for the line of an input or an output.
 fn consumer(name: &str) -> String {
-    // The kernel keeps only 31 bytes.
+    // docs/workarounds.md, "kernel: consumer names have 31 bytes".
     let mut consumer: String = format!("{CONSUMER}:{name}");
     while consumer.len() > 31 {
         consumer.pop();

@@ -1,4 +1,5 @@
-//! Tells the guard which streams belong to the far end: those of which the library has found a packet authentic.
+//! Tells the guard which streams belong to the far end: those of which the library has found a packet authentic
+//! (docs/workarounds.md, "rtc-srtp: each ssrc gets state before authentication").
 
 use std::sync::Arc;
 

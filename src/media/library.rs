@@ -24,12 +24,12 @@ use super::{MediaContext, MediaError};
 use crate::config::{Codec, IceServer};
 
 /// Interval of connectivity checks (RFC 8445, section 14.2, "Ta", allows 5 ms). The library's 200 ms can be heard as a
-/// late start of every call.
+/// late start of every call (docs/workarounds.md, "webrtc: connectivity checks are slow").
 const ICE_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 /// Checks of a candidate pair before it is given up: 10 s, since the far end may answer late.
 const ICE_CHECKS: u16 = 500;
 /// A pair counts as lost when nothing at all has come from the far end for this long
-/// (`core::MediaEvent::Disconnected`).
+/// (`core::MediaEvent::Disconnected`; docs/workarounds.md, "webrtc: a vanished peer is never closed").
 const ICE_DISCONNECTED: Duration = Duration::from_secs(2);
 /// A lost pair is kept for this much longer, because it may recover.
 const ICE_FAILED: Duration = Duration::from_secs(60);
@@ -37,7 +37,8 @@ const ICE_FAILED: Duration = Duration::from_secs(60);
 const ICE_CONSENT_INTERVAL: Duration = Duration::from_millis(400);
 /// Time limit for the name resolution of a STUN or TURN server.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(3);
-/// The SRTP profiles that authenticate every packet with a tag of full length, the strongest first.
+/// The SRTP profiles that authenticate every packet with a tag of full length, the strongest first. The guard knows
+/// where each of them has the E bit (docs/workarounds.md, "rtc-srtp: unencrypted srtcp is not authenticated").
 const PROTECTION: [SrtpProtectionProfile; 3] = [
     SrtpProtectionProfile::Srtp_Aead_Aes_256_Gcm,
     SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm,
@@ -49,11 +50,13 @@ pub(crate) const OPUS_TYPE: u8 = 111;
 /// ICE and DTLS of a peer connection. `offer_setup` is the DTLS role that the far end takes in the offer, if there is an
 /// offer to answer.
 pub(super) fn settings(offer_setup: Option<Setup>) -> SettingEngine {
-    // Waiting for the handshake is faster with this library. So we begin it only if the far end waits.
+    // Waiting for the handshake is faster with this library. So we begin it only if the far end waits
+    // (docs/workarounds.md, "webrtc: an active answer stalls dtls").
     let answering = match offer_setup {
         Some(Setup::Passive) => RTCDtlsRole::Client,
         _ => RTCDtlsRole::Server,
     };
+    // docs/workarounds.md, "webrtc: mdns queries are on by default" and "webrtc: an ice restart keeps the old sockets".
     SettingEngineBuilder::new()
         .with_multicast_dns_mode(MulticastDnsMode::Disabled)
         .with_answering_dtls_role(answering)
@@ -93,6 +96,8 @@ pub(super) fn payload_list(codecs: &[Codec]) -> Vec<(u8, Payload)> {
 }
 
 /// Registers all of our codecs with the library. The descriptions that are sent decide which of them a call may use.
+/// The library's own list has no telephone events (docs/workarounds.md, "webrtc: the default codecs lack telephone
+/// events").
 pub(super) fn media_engine() -> Result<MediaEngine, MediaError> {
     let mut engine = MediaEngine::default();
     for (payload_type, payload) in payload_list(&Codec::ALL) {
@@ -120,7 +125,7 @@ pub(super) fn media_engine() -> Result<MediaEngine, MediaError> {
 }
 
 /// The addresses to gather candidates from: those of `media.bind`, or the wildcard address of each family that has a
-/// route.
+/// route (docs/workarounds.md, "webrtc: a wildcard candidate may be useless").
 pub(super) fn addresses(context: &MediaContext) -> Vec<SocketAddr> {
     let mut addresses: Vec<SocketAddr> =
         context.config.bind.iter().map(|address| SocketAddr::new(*address, 0)).collect();
@@ -133,6 +138,7 @@ pub(super) fn addresses(context: &MediaContext) -> Vec<SocketAddr> {
             addresses.push(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0));
         }
     }
+    // docs/workarounds.md, "webrtc: wildcard addresses skip loopback and link-local".
     addresses.extend(&context.extra_addresses);
     if addresses.is_empty() {
         addresses.push(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0));

@@ -80,7 +80,8 @@ impl MediaError {
         Self::System(error.to_string())
     }
 
-    /// The library's own message is meant for its authors, and may quote data from outside. So it goes only to the log.
+    /// The library's own message is meant for its authors, and may quote data from outside. So it goes only to the log
+    /// (docs/workarounds.md, "webrtc: errors quote whole packets" and "libraries: error texts are for programmers").
     fn library<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> Self {
         move |error| {
             let error = crate::plain_text::shortened(&error.to_string());

@@ -105,6 +105,7 @@ impl Peer {
             .with_handler(Arc::new(Handler(events)))
             .with_udp_addrs(addresses(context))
             .build();
+        // docs/workarounds.md, "webrtc: its futures are large".
         let connection = Box::pin(building).await.map_err(MediaError::library("make a peer connection"))?;
         let connection: Arc<dyn PeerConnection> = Arc::new(connection);
         let track = Arc::new(local_track(ssrc));
@@ -125,6 +126,7 @@ impl Peer {
             role: None,
         };
         if let Err(error) = peer.connection.add_track(local).await {
+            // docs/workarounds.md, "webrtc: a dropped connection leaks".
             peer.close().await;
             return Err(MediaError::library("add the microphone's track")(error));
         }
@@ -148,6 +150,7 @@ impl Peer {
         self.offered = self.theirs.accepted(&self.codecs).completed(&payload_list(&self.codecs));
         let sent = sdp::offer_to_send(&offer.sdp, &self.offered, &mut self.origin);
         self.tell_guard_of_us(&offer.sdp);
+        // docs/workarounds.md, "webrtc: only its own description can be applied".
         self.connection.set_local_description(offer).await.map_err(MediaError::library("apply our offer"))?;
         self.offering = true;
         Ok(sent)
@@ -184,7 +187,9 @@ impl Peer {
         }
     }
 
-    /// The payload types that the library is given, which are always the first ones.
+    /// The payload types that the library is given, which are always the first ones (docs/workarounds.md, "webrtc:
+    /// payload types freeze at the first description"). There are no more of them than needed (docs/workarounds.md,
+    /// "webrtc: a long list of formats is slow").
     fn formats(&mut self, theirs: &PayloadMap) -> PayloadMap {
         self.formats.get_or_insert_with(|| theirs.completed(&payload_list(&Codec::ALL))).clone()
     }
@@ -229,6 +234,7 @@ impl Peer {
         let description =
             RTCSessionDescription::offer(text).map_err(MediaError::library("read the far end's offer"))?;
         if let Err(error) = self.connection.set_remote_description(description).await {
+            // docs/workarounds.md, "webrtc: its reader of descriptions is strict".
             if let Ok(back) = RTCSessionDescription::rollback(None) {
                 let _ = self.connection.set_remote_description(back).await;
             }
@@ -244,6 +250,7 @@ impl Peer {
         let said = remote.setup().filter(|setup| *setup != Setup::ActPass).map_or(role, Setup::opposite);
         let sdp = remote.answer_to_send(&answer.sdp, &ours, said, &mut self.origin);
         self.tell_guard_of_us(&answer.sdp);
+        // docs/workarounds.md, "webrtc: only its own description can be applied".
         self.connection.set_local_description(answer).await.map_err(MediaError::library("apply our answer"))?;
         self.take_numbers(theirs.clone(), codec);
         Ok(Answered { sdp, far_end_holds: direction.is_hold(), negotiated: Negotiated { codec, theirs, ours } })
@@ -274,6 +281,7 @@ impl Peer {
         }
         let init = RTCIceCandidateInit {
             candidate: usable,
+            // docs/workarounds.md, "janus: candidates come without a mid".
             sdp_mid: Some(candidate.sdp_mid.filter(|mid| !mid.is_empty()).unwrap_or_else(|| self.mid.clone())),
             sdp_mline_index: candidate.sdp_m_line_index.or(Some(0)),
             ..Default::default()
@@ -286,7 +294,8 @@ impl Peer {
     }
 
     /// Returns how SRTP is protected, or `None` before there are keys. The library reports "connected" in other states
-    /// too.
+    /// too (docs/workarounds.md, "rtc: a closed dtls counts as connected"). Nothing else is taken from its statistics
+    /// (docs/workarounds.md, "webrtc: statistics of loss and jitter are wrong").
     pub(super) async fn protection(&self) -> Option<Protection> {
         let stats = self.connection.get_stats(Instant::now(), StatsSelector::None).await;
         let cipher = stats.transport().map(|transport| transport.srtp_cipher.as_str()).unwrap_or_default();
@@ -319,6 +328,7 @@ impl Peer {
         });
     }
 
+    /// Closes the connection. Every way out must call this (docs/workarounds.md, "webrtc: a dropped connection leaks").
     pub(super) async fn close(&self) {
         let _ = self.connection.close().await;
     }

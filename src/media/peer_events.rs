@@ -23,7 +23,8 @@ pub(super) enum PeerEvent {
 
 pub(super) struct Handler(pub(super) mpsc::Sender<PeerEvent>);
 
-// Handlers run inside the driver of the connection, which also moves media. So they only queue an event and never wait.
+// Handlers run inside the driver of the connection, which also moves media (docs/workarounds.md, "webrtc: handlers run
+// inside the driver"). So they only queue an event and never wait.
 #[async_trait::async_trait]
 impl PeerConnectionEventHandler for Handler {
     async fn on_ice_candidate(&self, event: RTCPeerConnectionIceEvent) {
@@ -62,7 +63,8 @@ impl PeerConnectionEventHandler for Handler {
 }
 
 /// Whether a local candidate may be reachable. A wildcard socket of an address family without an interface produces a
-/// candidate that nobody can reach.
+/// candidate that nobody can reach (docs/workarounds.md, "webrtc: a wildcard candidate may be useless"). mDNS is off
+/// (docs/workarounds.md, "webrtc: mdns queries are on by default"), so nobody would answer for a `.local` name.
 fn is_usable(candidate: &str) -> bool {
     let address = candidate.split(' ').nth(4).unwrap_or_default();
     !candidate.contains(".local") && address.parse::<IpAddr>().is_ok_and(|address| !address.is_unspecified())

@@ -49,6 +49,7 @@ pub(super) struct Reader {
 impl Reader {
     pub(super) async fn run(mut self, track: Arc<dyn TrackRemote>) {
         while let Some(event) = track.poll().await {
+            // Other events mean nothing here (docs/workarounds.md, "webrtc: a track says again that it opens").
             if let TrackRemoteEvent::OnRtpPacket(packet) = event {
                 self.packet(&packet).await;
             }
@@ -89,7 +90,7 @@ impl Reader {
         }
     }
 
-    /// Passes a packet to the recorders. It gets the payload type of a recording (`peer::payload_list`), whatever was
+    /// Passes a packet to the recorders. It gets the payload type of a recording (`library::payload_list`), whatever was
     /// negotiated.
     fn record(&self, packet: &rtc::rtp::Packet, payload: Payload) {
         let mut packet = packet.clone();

@@ -1,5 +1,5 @@
 //! The receive path of a call: a ring of received packets, a buffer that puts them into order, a decoder and a clock
-//! control.
+//! control. It is our own (docs/workarounds.md, "webrtc: the jitter buffer only reorders").
 //!
 //! Every packet is played at a target delay. Delays are counted from the time at which the packet would have arrived
 //! with the fastest recent transit. If the delay is off its target by more than can be ignored, pitch periods of the

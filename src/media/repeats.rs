@@ -1,4 +1,5 @@
-//! Sends speech twice while the far end reports that much of it is lost.
+//! Sends speech twice while the far end reports that much of it is lost (docs/workarounds.md, "webrtc: nothing repairs
+//! lost speech").
 //!
 //! The second copy is the same packet. It is sent late enough that a usual burst of loss has passed. A receiver takes
 //! the first copy that arrives: SRTP drops a packet that has been received before (RFC 3711, section 3.3.2), and so

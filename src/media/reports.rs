@@ -1,4 +1,5 @@
-//! What the far end reports about our packets (RTCP sender and receiver reports, RFC 3550, section 6.4).
+//! What the far end reports about our packets (RTCP sender and receiver reports, RFC 3550, section 6.4). The library's
+//! own statistics do not tell it (docs/workarounds.md, "webrtc: statistics of loss and jitter are wrong").
 
 use std::sync::Arc;
 

@@ -30,7 +30,8 @@ const DROWNS_PERCENT: u32 = 35;
 /// Every packet is sent twice for at least this many reports: the share that misses both copies says little about the
 /// loss of single packets.
 const TWICE_REPORTS: u8 = 20;
-/// A smaller loss is left to the concealment of the far end: redundancy costs quality where nothing is lost.
+/// A smaller loss is left to the concealment of the far end (docs/workarounds.md, "opus: redundancy costs quality where
+/// nothing is lost").
 const WORTH_REDUNDANCY_PERCENT: u8 = 1;
 /// A higher complexity can hardly be heard. The 32-bit boards are the slow ones: there, anything above 5 costs more
 /// than it is worth.
@@ -180,7 +181,8 @@ impl Sender {
         Ok(sender)
     }
 
-    /// Sets up redundancy (in-band FEC) and the bitrate for a loss.
+    /// Sets up redundancy (in-band FEC) and the bitrate for a loss (docs/workarounds.md, "webrtc: nothing repairs lost
+    /// speech").
     fn expect_loss(&mut self, percent: u8, twice: bool) -> Result<(), opus::Error> {
         self.expected = (percent, twice);
         self.opus.set_inband_fec(percent >= WORTH_REDUNDANCY_PERCENT)?;

@@ -24,7 +24,8 @@ use super::{MediaContext, MediaError};
 use crate::core::{MediaCommand, MediaEvent, MediaId};
 use crate::signaling::Candidate;
 
-/// Number of the far end's candidates that can wait for its description.
+/// Number of the far end's candidates that can wait for its description (docs/workarounds.md, "webrtc: candidates
+/// before the description fail").
 const MAX_EARLY_CANDIDATES: usize = 64;
 /// Number of the far end's candidates in one peer connection; those beyond are dropped.
 const MAX_CANDIDATES: usize = 256;
@@ -43,7 +44,7 @@ pub(super) async fn run(
     setup: Option<Setup>,
 ) {
     let reporter = Reporter { media, events };
-    // On the heap: the library's futures are large.
+    // On the heap (docs/workarounds.md, "webrtc: its futures are large").
     let made = Box::pin(CallMedia::new(media, Arc::clone(&context), &identity, reporter.clone(), setup)).await;
     let (mut call, mut peer_events) = match made {
         Ok(made) => made,
@@ -69,8 +70,8 @@ pub(super) async fn run(
             },
             Some(event) = peer_events.recv() => call.peer_event(event).await,
             () = call.peer.gate.closed.notified() => call.dtls_closed().await,
-            () = sleep_until(call.proof_due.unwrap_or_else(tokio::time::Instant::now)), if call.proof_due.is_some() => {
-                call.proof_due = None;
+            () = sleep_until(call.connection_due.unwrap_or_else(tokio::time::Instant::now)), if call.connection_due.is_some() => {
+                call.connection_due = None;
                 if !call.connected {
                     reporter.report(MediaEvent::Disconnected).await;
                 }
@@ -105,7 +106,7 @@ pub(super) struct CallMedia {
     pub(super) fingerprint: Option<Fingerprint>,
     pub(super) identity: Arc<Identity>,
     /// The time by which a peer connection that replaced another one must be connected.
-    pub(super) proof_due: Option<tokio::time::Instant>,
+    pub(super) connection_due: Option<tokio::time::Instant>,
     /// The events of a peer connection that has just replaced another one.
     pub(super) new_events: Option<mpsc::Receiver<PeerEvent>>,
     pub(super) described: bool,
@@ -134,10 +135,11 @@ impl CallMedia {
         let ssrc = u32::from_be_bytes([s0, s1, s2, s3]).max(1);
         let (sound, network) = call_sound(context.rate_hz, context.in_band)?;
         let NetworkEnd { received, encoded, tones, wake, control, began } = network;
+        let wake = pipe::Receiver::from_owned_fd(wake).map_err(|error| MediaError::System(error.to_string()))?;
         let origin = Origin::new(u32::from_be_bytes([q0, q1, t0, t1]));
         let making = Peer::new(&context, identity.as_ref(), ssrc, Arc::clone(&control), origin, setup);
+        // docs/workarounds.md, "webrtc: its futures are large".
         let (peer, events) = Box::pin(making).await?;
-        let wake = pipe::Receiver::from_owned_fd(wake).map_err(|error| MediaError::System(error.to_string()))?;
         let call = Self {
             media,
             context,
@@ -155,7 +157,7 @@ impl CallMedia {
             candidates: 0,
             fingerprint: None,
             identity: Arc::clone(identity),
-            proof_due: None,
+            connection_due: None,
             new_events: None,
             described: false,
             connected: false,
@@ -210,7 +212,8 @@ impl CallMedia {
             return Ok(());
         }
         let remote = Remote::parse(offer)?;
-        // An offer without a codec of ours is refused before anything is created for it.
+        // An offer without a codec of ours is refused before anything is created for it (docs/workarounds.md, "webrtc:
+        // no common codec is found too late").
         remote.codec(&self.context.config.codecs)?;
         let answered = if !update {
             self.peer.answer(&remote).await?
@@ -218,6 +221,7 @@ impl CallMedia {
             self.replace_peer(&remote).await?
         } else {
             match self.peer.answer(&remote).await {
+                // docs/workarounds.md, "webrtc: its reader of descriptions is strict".
                 Err(MediaError::Library(_)) => self.replace_peer(&remote).await?,
                 answered => answered?,
             }
@@ -240,6 +244,7 @@ impl CallMedia {
         let answered = match peer.answer(offer).await {
             Ok(answered) => answered,
             Err(error) => {
+                // docs/workarounds.md, "webrtc: a dropped connection leaks".
                 peer.close().await;
                 return Err(error);
             }
@@ -252,7 +257,7 @@ impl CallMedia {
         self.connected = false;
         self.described = false;
         self.candidates = 0;
-        self.proof_due = Some(tokio::time::Instant::now() + REPLACED_PATIENCE);
+        self.connection_due = Some(tokio::time::Instant::now() + REPLACED_PATIENCE);
         Ok(answered)
     }
 
@@ -314,6 +319,7 @@ impl CallMedia {
                 self.reporter.report(MediaEvent::Disconnected).await;
             }
             PeerEvent::Track(track) => {
+                // docs/workarounds.md, "webrtc: a track says again that it opens".
                 if let Some(reader) = self.reader.take() {
                     reader.abort();
                 }
@@ -352,6 +358,7 @@ impl CallMedia {
         self.reporter.report(MediaEvent::Closed).await;
     }
 
+    /// Closes the peer connection (docs/workarounds.md, "webrtc: a dropped connection leaks").
     async fn close(mut self) {
         (self.context.attach)(self.media, None);
         if let Some(reader) = self.reader.take() {

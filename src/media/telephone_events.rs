@@ -148,7 +148,8 @@ impl Default for DigitReceiver {
 }
 
 impl DigitReceiver {
-    /// Returns each digit once, at the first of its packets that arrives.
+    /// Returns each digit once, at the first of its packets that arrives (docs/workarounds.md, "webrtc: the first
+    /// packet of a digit may be missing").
     pub(super) fn packet(&mut self, packet: EventPacket) -> Option<char> {
         if let Some(last) = self.last.filter(|last| last.ssrc == packet.ssrc) {
             let ahead = distance(last.sequence, packet.sequence);

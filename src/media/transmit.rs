@@ -81,7 +81,8 @@ impl CallMedia {
     }
 
     async fn write(&mut self, packet: rtc::rtp::Packet) {
-        // An error means that the connection is closing. Its text holds the whole packet, so it is not logged.
+        // An error means that the connection is closing. Its text holds the whole packet, so it is not logged
+        // (docs/workarounds.md, "webrtc: errors quote whole packets").
         let _ = self.peer.track.write_rtp(packet).await;
     }
 }

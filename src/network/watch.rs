@@ -12,7 +12,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::usable_addresses;
 
-/// The kernel sends many messages for one change. They are waited for, so that one change is reported once.
+/// The kernel sends many messages for one change. They are waited for, so that one change is reported once
+/// (docs/workarounds.md, "kernel: a change of the network is many messages").
 const SETTLE: Duration = Duration::from_millis(50);
 /// Messages without a change of address (a route, a renewed lease) are reported at most this often, and never lost.
 const QUIET: Duration = Duration::from_secs(1);
@@ -20,7 +21,7 @@ const QUIET: Duration = Duration::from_secs(1);
 /// RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_IFADDR, RTMGRP_IPV6_ROUTE (rtnetlink(7)).
 const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;
 
-/// Why changes of the network cannot be watched.
+/// Why changes of the network cannot be watched (docs/workarounds.md, "systemd: address families must name netlink").
 #[derive(Debug, thiserror::Error)]
 #[error("changes of the network are not seen: {0}; the unit must allow AF_NETLINK (RestrictAddressFamilies=)")]
 pub struct WatchError(#[from] io::Error);
@@ -66,7 +67,8 @@ pub fn watch(changes: mpsc::Sender<Vec<IpAddr>>) -> Result<tokio::task::JoinHand
 }
 
 /// A netlink socket that only signals that a message has come. Readiness and recv(2) are the same for every kind of
-/// datagram socket, so tokio's Unix socket can be used, without unsafe code.
+/// datagram socket, so tokio's Unix socket can be used, without unsafe code (docs/workarounds.md, "tokio: there is no
+/// netlink socket").
 struct Bell(UnixDatagram);
 
 impl Bell {
@@ -85,7 +87,8 @@ impl Bell {
             match self.0.try_recv(&mut buffer) {
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                // More messages came than the socket can hold (netlink(7), ENOBUFS). They count as messages too.
+                // More messages came than the socket can hold (netlink(7), ENOBUFS). They count as messages too
+                // (docs/workarounds.md, "kernel: a change of the network is many messages").
                 Err(error) if error.raw_os_error() == Some(nix::libc::ENOBUFS) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),

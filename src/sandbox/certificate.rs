@@ -16,7 +16,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use crate::files;
 use crate::signaling::{certificates, private_key, tls_provider};
 
-/// The validity of the server's certificate. Browsers reject longer ones, also under a CA that was installed by hand.
+/// The validity of the server's certificate. Browsers reject longer ones, also under a CA that was installed by hand
+/// (docs/workarounds.md, "rcgen: certificates live until 4096 by default").
 const LEAF_DAYS: i64 = 397;
 /// A certificate with fewer days left is replaced.
 const LEAF_MARGIN_DAYS: i64 = 20;
@@ -98,6 +99,7 @@ impl ServerCertificate {
     }
 
     pub(super) fn server_config(&self) -> Result<Arc<ServerConfig>, String> {
+        // docs/workarounds.md, "rustls: two providers panic".
         let mut config = ServerConfig::builder_with_provider(tls_provider())
             .with_safe_default_protocol_versions()
             .and_then(|builder| {
@@ -205,6 +207,7 @@ fn make_leaf(
     Ok(())
 }
 
+/// Sets the validity of a certificate (docs/workarounds.md, "rcgen: certificates live until 4096 by default").
 fn set_life(params: &mut CertificateParams, from: &Zoned, until: &Zoned) {
     let date = |date: jiff::civil::Date| {
         date_time_ymd(i32::from(date.year()), date.month().unsigned_abs(), date.day().unsigned_abs())

@@ -21,7 +21,8 @@ use super::places::{Place, Places};
 
 /// A client has this long to send the head of a request, and this long again to send its body.
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// A connection without traffic for this long is closed. A WebSocket has traffic more often.
+/// A connection without traffic for this long is closed (docs/workarounds.md, "hyper: time limits cover the head
+/// alone"). A WebSocket has traffic more often.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 /// A client has this long for its TLS handshake.
 const TLS_TIMEOUT: Duration = Duration::from_secs(10);

@@ -187,6 +187,7 @@ fn start_station(
     config.core.ca_file = None;
     config.core.client_certificate = None;
     config.core.credentials = Credentials::Token(token.into());
+    // docs/workarounds.md, "webrtc: wildcard addresses skip loopback and link-local".
     let extra_addresses = if loopback { vec![SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 0)] } else { Vec::new() };
     // `auto` means simulated pins here, which the front panel moves: a desk has no door. Real pins must be configured.
     if config.gpio.backend == GpioBackend::Auto {

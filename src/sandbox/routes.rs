@@ -152,6 +152,7 @@ async fn signaling(
 ) -> Response<Body> {
     // A path with a tenant works like a path without one.
     drop(path);
+    // docs/workarounds.md, "tungstenite: its default buffers are large".
     let upgrade = upgrade
         .protocols([SUB_PROTOCOL])
         .max_message_size(MAX_FRAME_BYTES)

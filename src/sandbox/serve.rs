@@ -53,7 +53,7 @@ async fn end(stopped: &mut watch::Receiver<bool>) {
 }
 
 /// Serves the requests of one connection, one after the other. The head and the body of each request have their own
-/// deadlines; `guarded` applies that of the body.
+/// deadlines; `guarded` applies that of the body (docs/workarounds.md, "hyper: time limits cover the head alone").
 async fn serve_connection(connection: Connection, app: Router, mut stopped: watch::Receiver<bool>) {
     let peer = connection.peer();
     let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
@@ -117,7 +117,8 @@ async fn guarded(
     Ok(response)
 }
 
-/// Reads the whole body of a request, up to a size limit and a deadline.
+/// Reads the whole body of a request, up to a size limit and a deadline (docs/workarounds.md, "hyper: time limits cover
+/// the head alone").
 async fn with_body(request: Request) -> Result<Request, StatusCode> {
     let (parts, body) = request.into_parts();
     let body = timeout(REQUEST_TIMEOUT, axum::body::to_bytes(body, MAX_BODY_BYTES))

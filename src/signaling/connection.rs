@@ -136,12 +136,14 @@ async fn connect(
     let Opened { stream, local } = stream::open(endpoint, tls).await.map_err(|error| io_failure(&error))?;
     let failure =
         |message: &str| ConnectFailure { kind: ConnectFailureKind::Http, message: message.into(), retry_after: None };
-    // The text of the error would contain the address, and therefore the token.
+    // The text of the error would contain the address, and therefore the token (docs/workarounds.md, "tungstenite: the
+    // error text may hold the token").
     let mut request = endpoint
         .signaling_url(token, force)
         .into_client_request()
         .map_err(|_| failure("core.url and the token do not make an address"))?;
     request.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUB_PROTOCOL));
+    // docs/workarounds.md, "tungstenite: its default buffers are large".
     let config = WebSocketConfig::default()
         .max_message_size(Some(MAX_FRAME_BYTES))
         .max_frame_size(Some(MAX_FRAME_BYTES))
@@ -154,7 +156,7 @@ async fn connect(
         Ok(Err(Error::Http(response))) => Err(http_failure(&response)),
         Ok(Err(Error::Io(error))) => Err(io_failure(&error)),
         Ok(Err(Error::Protocol(error))) => {
-            // The message of the library is for programmers.
+            // docs/workarounds.md, "libraries: error texts are for programmers".
             tracing::debug!(%error, "WebSocket upgrade");
             Err(failure(
                 "no telephony server answers there: the answer is not a WebSocket upgrade, or was damaged on its way",

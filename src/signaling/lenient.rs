@@ -1,9 +1,10 @@
 //! Corrects the types of the fields in a server's frame.
 //!
-//! Some servers write a number as text, leave a field out, or send `null` for it. One odd field must not make a whole
-//! message unreadable: a call whose message is not understood is neither answered nor declined, and without the `state`
-//! handshake nobody can call the station. So each known field is converted to its type before the message is read. A
-//! field that cannot be converted is removed, and the default of the message takes its place.
+//! Some servers write a number as text, leave a field out, or send `null` for it (docs/workarounds.md, "server: fields
+//! have unexpected types"). One odd field must not make a whole message unreadable: a call whose message is not
+//! understood is neither answered nor declined, and without the `state` handshake nobody can call the station. So each
+//! known field is converted to its type before the message is read. A field that cannot be converted is removed, and
+//! the default of the message takes its place.
 
 use serde_json::{Map, Value};
 

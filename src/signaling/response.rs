@@ -53,7 +53,8 @@ pub mod response_code {
     pub const WRONG_STATE: i64 = 447;
     /// There is no such call, or it has ended.
     pub const NO_SUCH_CALL: i64 = 454;
-    /// The caller hung up while we answered.
+    /// The caller hung up while we answered (docs/workarounds.md, "janus: an accept that crosses a cancel is error
+    /// 469").
     pub const UNEXPECTED_ANSWER: i64 = 469;
     /// The WebRTC side is not in the right state.
     pub const WRONG_WEBRTC_STATE: i64 = 471;

@@ -138,7 +138,7 @@ impl SessionApi {
 
     async fn call(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Answer, SessionApiError> {
         let failed = |message: String| SessionApiError::Failed(format!("{}: {message}", self.endpoint.shown()));
-        // The message of the library is for programmers.
+        // docs/workarounds.md, "libraries: error texts are for programmers".
         let broken = |error: hyper::Error| {
             tracing::debug!(%error, "session API");
             failed("what answers there does not speak HTTP, or the connection broke off".into())

@@ -17,7 +17,8 @@ use tower_service::Service;
 
 use super::endpoint::Endpoint;
 
-/// The longest time for all addresses of one family together.
+/// The longest time for all addresses of one family together (docs/workarounds.md, "hyper-util: addresses share the
+/// connect time-out").
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
 /// After this time the addresses of the other family are tried as well (RFC 8305, "Connection Attempt Delay").
 const HAPPY_EYEBALLS_DELAY: Duration = Duration::from_millis(250);
@@ -68,7 +69,8 @@ async fn open_tcp(endpoint: &Endpoint) -> io::Result<TcpStream> {
     }
 }
 
-/// The message of the innermost error: `Connection refused`, and not just that a connection failed.
+/// The message of the innermost error: `Connection refused`, and not just that a connection failed
+/// (docs/workarounds.md, "hyper-util: the reason of a failure is nested").
 fn root_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {

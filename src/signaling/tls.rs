@@ -25,7 +25,7 @@ pub enum TlsError {
     Setup,
 }
 
-/// The only crypto provider: ring.
+/// The only crypto provider: ring (docs/workarounds.md, "rustls: two providers panic").
 pub(crate) fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
@@ -42,6 +42,7 @@ pub fn client_config(
 ) -> Result<Arc<ClientConfig>, TlsError> {
     let setup = |_: rustls::Error| TlsError::Setup;
     let provider = provider();
+    // docs/workarounds.md, "rustls: two providers panic".
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(setup)?;
@@ -95,7 +96,8 @@ pub(crate) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsErro
 const MAX_PEM_BYTES: u64 = 4 * 1024 * 1024;
 const UTF8_BYTE_ORDER_MARK: &[u8] = &[0xEF, 0xBB, 0xBF];
 
-/// Reads a file that should be PEM (RFC 7468), without the byte order mark that some editors write at the start.
+/// Reads a file that should be PEM (RFC 7468), without the byte order mark that some editors write at the start
+/// (docs/workarounds.md, "rustls: its pem reader is strict").
 ///
 /// `command` is the openssl command that converts such a file from DER to PEM, for a remedy.
 fn read_pem(path: &Path, command: &str) -> Result<Vec<u8>, TlsError> {
@@ -187,7 +189,7 @@ pub(super) fn certificate_problem(error: &std::io::Error) -> Option<CertificateP
 
 fn message_of(error: &rustls::Error) -> String {
     use rustls::{AlertDescription as Alert, Error};
-    // The message of the library is for programmers.
+    // docs/workarounds.md, "libraries: error texts are for programmers".
     tracing::debug!(%error, "TLS");
     let message = match error {
         Error::InvalidCertificate(problem) => return certificate_message(problem),
@@ -222,7 +224,8 @@ fn certificate_message(problem: &CertificateError) -> String {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             "the server's certificate has expired, or the clock is wrong"
         }
-        // `BadSignature` means a CA of the same name with another key, which is also an unknown CA.
+        // `BadSignature` means a CA of the same name with another key, which is also an unknown CA
+        // (docs/workarounds.md, "rustls: the reason of a refusal is hidden").
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "the server's certificate is from an unknown CA: a captive portal, or core.ca_file is needed"
         }
@@ -245,7 +248,8 @@ fn certificate_message(problem: &CertificateError) -> String {
     message.into()
 }
 
-/// A message for an error that rustls passes on from webpki, its library for certificates.
+/// A message for an error that rustls passes on from webpki, its library for certificates (docs/workarounds.md,
+/// "rustls: the reason of a refusal is hidden").
 fn webpki_words(problem: &CertificateError) -> Option<&'static str> {
     let CertificateError::Other(other) = problem else { return None };
     let problem = other.0.downcast_ref::<webpki::Error>()?;

@@ -19,7 +19,8 @@ pub enum Trickle {
 pub struct Candidate {
     /// The candidate attribute without `a=`.
     pub candidate: Sdp,
-    /// The identification of the m-line; media servers leave it out.
+    /// The identification of the m-line; media servers leave it out (docs/workarounds.md, "janus: candidates come
+    /// without a mid").
     pub sdp_mid: Option<String>,
     /// The index of the m-line.
     #[serde(rename = "sdpMLineIndex")]

@@ -2,8 +2,9 @@
 //! certificates in the file themselves.
 //!
 //! A server at home often has a self-signed certificate. Such a certificate is a CA and the server's certificate at the
-//! same time, which the usual rules refuse (RFC 5280, section 4.2.1.9). A person who puts it into `ca_file` has said
-//! which certificate the server must have, so the whole certificate is compared; its name and dates are still checked.
+//! same time, which the usual rules refuse (RFC 5280, section 4.2.1.9; docs/workarounds.md, "webpki: a self-signed
+//! server certificate is refused"). A person who puts it into `ca_file` has said which certificate the server must
+//! have, so the whole certificate is compared; its name and dates are still checked.
 
 use std::sync::Arc;
 
@@ -53,7 +54,8 @@ impl PinnedCertificates {
         let mut roots = RootCertStore::empty();
         for certificate in &certificates {
             let (_, parsed) = X509Certificate::from_der(certificate).map_err(|_| PinError::NotX509)?;
-            // A certificate of version 1 cannot say whether it is a CA. A self-signed one counts as a CA.
+            // A certificate of version 1 cannot say whether it is a CA. A self-signed one counts as a CA
+            // (docs/workarounds.md, "webpki: certificates of version 1 are refused").
             let is_ca = match parsed.version.0 {
                 0 => parsed.issuer() == parsed.subject(),
                 _ => parsed.is_ca(),
@@ -73,7 +75,8 @@ impl PinnedCertificates {
     }
 }
 
-/// The kind of the certificate's key if ring does not support it; `None` if ring supports it.
+/// The kind of the certificate's key if ring does not support it; `None` if ring supports it (docs/workarounds.md,
+/// "ring: weak and unusual keys are refused").
 fn unusable_key(certificate: &CertificateDer<'_>) -> Option<String> {
     let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
     match parsed.public_key().parsed().ok()? {
@@ -84,7 +87,8 @@ fn unusable_key(certificate: &CertificateDer<'_>) -> Option<String> {
     }
 }
 
-/// Why a certificate cannot be used as our client certificate; `None` if it can.
+/// Why a certificate cannot be used as our client certificate; `None` if it can (docs/workarounds.md, "webpki:
+/// certificates of version 1 are refused").
 pub(super) fn client_problem(certificate: &CertificateDer<'static>) -> Option<String> {
     match X509Certificate::from_der(certificate) {
         Err(_) => Some("holds something that is not an X.509 certificate; copy it again".into()),

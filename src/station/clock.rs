@@ -52,8 +52,8 @@ pub(super) fn wall_clock_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Local time, as far as the clock can be trusted: never before it was set, and with
-/// systemd-timesyncd only once that says so (systemd-timesyncd.service(8)).
+/// Local time, as far as the clock can be trusted: never before it was set, and with systemd-timesyncd only once that
+/// says so (systemd-timesyncd.service(8); docs/workarounds.md, "systemd: a set clock may still be wrong").
 pub fn local_time() -> Option<LocalTime> {
     let seconds = wall_clock_ms() / 1000;
     let waits_for_timesyncd =

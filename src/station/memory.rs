@@ -17,7 +17,8 @@ const WRONG_CODES: &str = "wrong-codes.json";
 
 #[derive(Serialize, Deserialize)]
 struct Kept {
-    /// The clock of the times inside starts anew at each boot (proc(5), `random/boot_id`).
+    /// The clock of the times inside starts anew at each boot (proc(5), `random/boot_id`). The folder is kept over a
+    /// stop of the service (docs/workarounds.md, "systemd: the runtime directory is removed at each stop").
     boot: String,
     memory: Memory,
 }

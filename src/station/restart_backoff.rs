@@ -1,4 +1,5 @@
-//! The starts that are remembered in `$RUNTIME_DIRECTORY/starts.json`, which outlives the process, but not the boot.
+//! The starts that are remembered in `$RUNTIME_DIRECTORY/starts.json`, which outlives the process, but not the boot
+//! (docs/workarounds.md, "systemd: restart steps need version 254").
 
 use std::path::Path;
 use std::time::Duration;

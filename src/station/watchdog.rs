@@ -55,8 +55,9 @@ impl WatchdogTimer {
     }
 }
 
-/// A repeating timer of the kernel (timerfd_create(2)). It wakes the process once a period; a wait of seconds in the timer
-/// wheel of the runtime takes two or three wake-ups.
+/// A repeating timer of the kernel (timerfd_create(2)). It wakes the process once a period; a wait of seconds in the
+/// timer wheel of the runtime takes two or three wake-ups (docs/workarounds.md, "tokio: waits of seconds wake the
+/// process several times").
 struct Timer(AsyncFd<OwnedFd>);
 
 impl Timer {
@@ -65,6 +66,7 @@ impl Timer {
         let fd = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
         let every = Timespec::try_from(every).map_err(std::io::Error::other)?;
         timerfd_settime(&fd, TimerfdTimerFlags::empty(), &Itimerspec { it_interval: every, it_value: every })?;
+        // docs/workarounds.md, "tokio: registering a descriptor is unsafe".
         // SAFETY: an `OwnedFd` is its own descriptor for as long as it lives, and it lives in the `AsyncFd`.
         Ok(Self(unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }?))
     }

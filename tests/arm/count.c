@@ -1,4 +1,5 @@
-/* Counts the instructions that an emulated program executes (QEMU's plugin interface, version 1; Debian ships no header). */
+/* Counts the instructions that an emulated program executes (QEMU's plugin interface, version 1). The declarations are
+   written out here (docs/workarounds.md, "tests: debian ships no header for qemu plug-ins"). */
 #include <inttypes.h>
 #include <stdio.h>
 

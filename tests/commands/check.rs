@@ -144,10 +144,8 @@ fn what_is_not_built_yet_is_refused_as_such() {
     }
 }
 
-#[test]
-fn every_key_of_the_contract_is_known() {
-    // Most keys of docs/configuration.md.
-    let text = r#"
+/// Most keys of docs/configuration.md.
+const CONTRACT: &str = r#"
 [core]
 url = "https://core.example.com"
 tenant = ""
@@ -237,8 +235,11 @@ mqtt_url = ""
 [log]
 level = "info"
 "#;
+
+#[test]
+fn every_key_of_the_contract_is_known() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("callbox.toml"), text).unwrap();
+    std::fs::write(folder.path().join("callbox.toml"), CONTRACT).unwrap();
     std::fs::write(folder.path().join("f"), "credential").unwrap();
     let (code, _, errors) = run(folder.path(), &["check", "--config", "callbox.toml"]);
     assert_eq!(code, 0, "{errors}");

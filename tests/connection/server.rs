@@ -116,7 +116,8 @@ impl Server {
         let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
         let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
         let signer = provider.key_provider.load_private_key(key).unwrap();
-        // The certificate is not checked here, because rustls would not present one of version 1.
+        // The certificate is not checked here, because rustls would not present one of version 1 (docs/workarounds.md,
+        // "tests: rustls does not show a certificate of version 1").
         let certified = rustls::sign::CertifiedKey::new(vec![certificate], signer);
         let resolver = Arc::new(Shown(Arc::new(certified)));
         let config = ServerConfig::builder_with_provider(provider)

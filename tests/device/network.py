@@ -71,7 +71,8 @@ def run(device):
     sh("RUST_BACKTRACE=1 XDG_RUNTIME_DIR=/run ip netns exec core /share/callbox sandbox --listen 10.9.0.1:8443 "
        "--accounts /share/accounts.toml --data /tmp/data --no-sound-card > /tmp/core.log 2>&1 &")
     until("the server", 30, lambda: sh("grep -c SHA-256 /tmp/core.log", check=False).strip() != "0")
-    # What the microphone hears. The first program that opens the card decides the number of channels.
+    # What the microphone hears. The first program that opens the card decides the number of channels
+    # (docs/workarounds.md, "tests: snd-aloop takes the format of its first user").
     sh("speaker-test -D hw:Loopback,0,0 -c 2 -r 48000 -F S16_LE -t sine -f 440 > /dev/null 2>&1 &")
     playing = lambda: "owner_pid" in sh("cat /proc/asound/Loopback/pcm0p/sub0/status", check=False)
     until("the sound at the microphone", 20, playing)

@@ -2,7 +2,8 @@
 
     python3 raspberry.py CALLBOX
 
-rppal's outputs are registers, here a file of zeros: they prove nothing and are not checked.
+rppal's outputs are registers, here a file of zeros: they prove nothing and are not checked (docs/workarounds.md,
+"tests: rppal outputs prove nothing without a board").
 """
 import os
 import pathlib

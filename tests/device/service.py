@@ -176,8 +176,8 @@ def run(device, share):
     chip = device.gpio_chip("door", {BELL: "BELL", STRIKE: "STRIKE", LAMP: "LAMP"})
     chip.set(BELL, 1)
     door.chip = chip
-    # gpio-sim puts a released line back to its pull; the aggregator on top of it keeps what was driven, as the
-    # kernel of a Raspberry Pi does.
+    # gpio-sim puts a released line back to its pull; the aggregator on top of it keeps what was driven, as the kernel
+    # of a Raspberry Pi does (docs/workarounds.md, "tests: gpio-sim resets a released line").
     known = set(sh("ls /dev/gpiochip*").split())
     sh(f"echo 'door {BELL},{STRIKE},{LAMP}' > /sys/bus/platform/drivers/gpio-aggregator/new_device && udevadm settle")
     (keeping,) = set(sh("ls /dev/gpiochip*").split()) - known

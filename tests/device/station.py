@@ -36,6 +36,7 @@ PATIENCE = 6
 
 def slack():
     """How much longer this machine takes now than an idle one. Limits are multiplied by this."""
+    # docs/workarounds.md, "tests: user-mode linux ticks every ten milliseconds".
     began, used = time.monotonic(), time.process_time()
     while time.process_time() - used < 0.1:
         pass

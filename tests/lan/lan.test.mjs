@@ -24,7 +24,7 @@ test('a phone on the LAN calls the station, with the CA installed, and the panel
   assert.match(out, /ca_file = ".*ca\.pem"/);
   assert.doesNotMatch(out, /a long one/);
 
-  // The phone's owner installs the CA.
+  // The phone's owner installs the CA (docs/workarounds.md, "tests: chromium trusts a ca by its own database").
   const home = path.join(folder, 'home');
   const store = path.join(home, '.pki/nssdb');
   mkdirSync(store, { recursive: true });

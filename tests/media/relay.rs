@@ -18,11 +18,13 @@ impl Drop for Coturn {
     }
 }
 
+/// Starts a server that also relays to loopback (docs/workarounds.md, "tests: coturn does not relay to loopback").
 fn coturn(address: IpAddr, port: u16) -> Option<Coturn> {
     let child = Command::new("turnserver")
         .args(["-n", "--no-cli", "--no-tls", "--no-dtls", "--allow-loopback-peers", "--lt-cred-mech"])
         .args(["--user", "door:secret", "--realm", "test"])
-        // The library asks for no family of the relayed address, which means IPv4 (RFC 8656, section 7.1).
+        // The library asks for no family of the relayed address, which means IPv4 (RFC 8656, section 7.1;
+        // docs/workarounds.md, "webrtc: relayed addresses are ipv4 alone").
         .args(["--listening-ip", &address.to_string(), "--relay-ip", "127.0.0.1"])
         .args([
             "--listening-port",

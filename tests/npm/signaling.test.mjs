@@ -22,7 +22,8 @@ if (!process.env.DEBUG) for (const m of ['log', 'info', 'warn', 'error']) consol
 
 // ---------------------------------------------------------------- the global WebSocket, as a browser has it
 // The client throws out of `onmessage` at what it does not know. A browser reports that and goes on; bare `ws` would
-// end the process. So: catch, and keep what was thrown. All frames are kept in order of arrival, both ways.
+// end the process (docs/workarounds.md, "tests: the npm client throws at unknown messages"). So: catch, and keep what
+// was thrown. All frames are kept in order of arrival, both ways.
 const sockets = new Set();
 class TapWebSocket extends Ws {
   constructor(url, protocols) {

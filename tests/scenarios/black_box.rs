@@ -125,12 +125,7 @@ fn a_flood_does_not_fill_the_memory() {
     assert!(door.recorder.len() < 30_000);
 }
 
-/// Names, files, addresses and hours of a configuration survive: what is not secret stays readable.
-#[test]
-fn a_redacted_recording_of_a_rich_configuration_can_be_read_again() {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("secret"), "topsecret").unwrap();
-    let text = r#"
+const RICH: &str = r#"
 [core]
 url = ["https://one.example.com", "https://two.example.com:8443/base"]
 tenant = "house"
@@ -176,8 +171,14 @@ digits = "7391"
 from = ["2041"]
 run = { output = "strike", pulse_ms = 3000 }
 "#;
+
+/// Names, files, addresses and hours of a configuration survive: what is not secret stays readable.
+#[test]
+fn a_redacted_recording_of_a_rich_configuration_can_be_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("secret"), "topsecret").unwrap();
     let file = folder.path().join("callbox.toml");
-    let config = callbox::config::parse(&file.display().to_string(), text, &Default::default())
+    let config = callbox::config::parse(&file.display().to_string(), RICH, &Default::default())
         .unwrap_or_else(|errors| panic!("{errors}"));
     let now = Now { at: Time(0), local: None };
     let station = Station::new(std::sync::Arc::new(config), 1, 1, now);

@@ -243,6 +243,8 @@ async function busy(setWeather) {
 
 // ---- Chromium ----
 
+// The flags: docs/workarounds.md, "tests: chromium needs a set of flags", "tests: chromium hides local addresses" and
+// "tests: chromium does not reach a card in user space".
 async function browser(side, card, more = []) {
   const wrapper = bench.file(`chromium-${side}`);
   writeFileSync(wrapper, `#!/bin/sh\necho $$ > ${wrapper}.pid\nexec ip netns exec ${names[side]} ${process.env.CHROMIUM ?? '/usr/bin/chromium'} "$@"\n`, { mode: 0o755 });
@@ -276,6 +278,7 @@ async function chromiums(setWeather, note) {
     await pages[side].evaluate(() => {
       window.open1 = async () => {
         window.peer = new RTCPeerConnection();
+        // docs/workarounds.md, "tests: chromium processes its microphone".
         const raw = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
         const stream = await navigator.mediaDevices.getUserMedia({ audio: raw });
         for (const track of stream.getTracks()) window.peer.addTrack(track, stream);

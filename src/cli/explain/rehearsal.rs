@@ -161,7 +161,8 @@ impl Rehearsal {
         let mut deadline = self.station.next_deadline().filter(|_| matches!(input, Input::Tick));
         self.station.handle(Now { at: Time(self.now_ms), local: self.local }, input);
         while let Some(effect) = self.station.poll_effect() {
-            if self.told && is_a_decision(&effect)
+            if self.told
+                && is_a_decision(&effect)
                 && let Some(message) = narrate::effect(&self.config, &effect)
             {
                 let after = (self.now_ms - self.pressed_ms) as f64 / 1000.0;

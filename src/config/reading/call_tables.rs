@@ -159,7 +159,8 @@ pub(in crate::config) fn read_control(section: Section<'_>, context: &Context<'_
 pub(in crate::config) fn read_log(section: Section<'_>) -> LogConfig {
     let level = section.filled_string("level").unwrap_or_else(|| "info".into());
     // A text with "=" is a directive, and any other text must be a level: `Targets` would take an unknown word for the
-    // name of a module, and nothing would be logged.
+    // name of a module, and nothing would be logged (docs/workarounds.md, "tracing-subscriber: any word is taken for a
+    // module").
     let known = if level.contains('=') {
         level.parse::<tracing_subscriber::filter::Targets>().is_ok()
     } else {

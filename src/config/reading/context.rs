@@ -23,7 +23,7 @@ impl Context<'_> {
 
 /// Finds a file for a secret: in `$CREDENTIALS_DIRECTORY`, else in the folder of the configuration file. The file
 /// `secrets/token` is also the credential `secrets_token`, because systemd gives the files of a folder such names
-/// (systemd.exec(5), `LoadCredential=`).
+/// (systemd.exec(5), `LoadCredential=`; docs/workarounds.md, "systemd: a credential folder flattens its names").
 pub fn resolve_secret_file(text: &str, credentials: Option<&Path>, folder: &Path) -> PathBuf {
     let loaded = |credentials: &Path| {
         [text.to_owned(), text.replace('/', "_")]

@@ -70,6 +70,7 @@ fn read_ice_server(section: Section<'_>, context: &Context<'_>) -> Option<IceSer
         section.error("urls", "is missing", "write urls = [\"stun:host:3478\"]");
     }
     for url in &urls {
+        // docs/workarounds.md, "webrtc: turn works over udp alone".
         if url.starts_with("turns:") || url.contains("transport=tcp") {
             section.error("urls", format!("\"{url}\": TURN over TCP or TLS is not built yet"), "use turn: over UDP");
         } else if !url.starts_with("stun:") && !url.starts_with("turn:") {

@@ -10,7 +10,8 @@ use config::{Map, Value, ValueKind};
 use super::source::Origins;
 use crate::config::error::{ConfigError, ConfigWarning};
 
-/// Collects the errors and warnings of the whole configuration.
+/// Collects the errors and warnings of the whole configuration (docs/workarounds.md, "serde: reading stops at the first
+/// error").
 pub(in crate::config) struct Reader {
     pub(in crate::config) origins: Origins,
     errors: RefCell<Vec<ConfigError>>,

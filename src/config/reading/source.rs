@@ -47,7 +47,8 @@ impl Origins {
         }
     }
 
-    /// Whether the value comes from an environment variable. It is then a text, whatever type the key has.
+    /// Whether the value comes from an environment variable. It is then a text, whatever type the key has
+    /// (docs/workarounds.md, "config: values of the environment are text").
     pub(in crate::config) fn is_variable(&self, path: &str) -> bool {
         self.variables.contains_key(path)
     }
@@ -134,6 +135,8 @@ fn line_at(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
 }
 
+/// The line of each key in the text. The merged values do not know it (docs/workarounds.md, "config: line numbers are
+/// lost").
 fn lines_of(file: &str, text: &str) -> Result<BTreeMap<String, usize>, ConfigErrors> {
     let document = Document::parse(text).map_err(|error| {
         let line = error.span().map_or(1, |span| line_at(text, span.start));

@@ -16,7 +16,8 @@ use crate::signaling::{CallId, Jsep, TransactionId, Trickle};
 
 /// The most candidates of one call that wait until the server knows the call.
 pub(super) const MAX_CANDIDATES: usize = 64;
-/// After our hangup, the peer connection closes at the `ack`, or after this time.
+/// After our hangup, the peer connection closes at the `ack`, or after this time (docs/workarounds.md, "janus: a
+/// connection that closes first ends the call").
 pub(super) const MEDIA_CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 /// A call that we ended is forgotten after this time, even if the server has not confirmed it.
 pub(super) const ENDING_TIMEOUT: Duration = Duration::from_secs(10);

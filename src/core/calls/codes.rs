@@ -10,7 +10,8 @@ use crate::config::{Config, Line};
 use crate::core::api::{Direction, Fact};
 use crate::secret::DtmfDigit;
 
-/// A gateway may leave a digit in the sound and also send it as an event. Both arrive within this time.
+/// A gateway may leave a digit in the sound and also send it as an event. Both arrive within this time
+/// (docs/workarounds.md, "gateways: a digit comes as a tone and as an event").
 const TONE_AND_EVENT: Duration = Duration::from_millis(500);
 
 impl CallControl<'_> {

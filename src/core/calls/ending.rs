@@ -8,7 +8,8 @@ use crate::signaling::{CallId, RequestBody, sip_status};
 
 impl CallControl<'_> {
     /// Ends a call from our side, in this order: the intention is remembered as a pending hangup, the request is sent,
-    /// and the peer connection closes at the `ack` (docs/protocol.md, "Edge cases": "The end of a call").
+    /// and the peer connection closes at the `ack` (docs/protocol.md, "Edge cases": "The end of a call";
+    /// docs/workarounds.md, "janus: a connection that closes first ends the call").
     pub(super) fn hang_up(&mut self, line: Line, cause: Cause) {
         self.abandon_digits(line);
         let Some(call) = self.call(line) else { return };

@@ -111,7 +111,8 @@ impl CallControl<'_> {
         }
     }
 
-    /// The server refused our `accept`. In most cases the caller has hung up.
+    /// The server refused our `accept`. In most cases the caller has hung up (docs/workarounds.md, "janus: an accept
+    /// that crosses a cancel is error 469").
     pub(super) fn accept_rejected(&mut self, line: Line, rejection: &Rejection) {
         use crate::signaling::response_code::{NO_SUCH_CALL, UNEXPECTED_ANSWER};
         if matches!(rejection.code, sip_status::GONE | NO_SUCH_CALL | UNEXPECTED_ANSWER) {

@@ -11,8 +11,9 @@ use crate::core::deadline::{Deadline, DeadlineReason};
 use crate::core::time::Time;
 use crate::signaling::CallId;
 
-/// For this long after a call, the media server may still be cleaning up the line. It is ready earlier if it sends
-/// `ice_hangup` (docs/protocol.md, "Order of messages").
+/// For this long after a call, the media server may still be cleaning up the line (docs/workarounds.md, "janus: a line
+/// is busy for a moment after a hangup"). It is ready earlier if it sends `ice_hangup` (docs/protocol.md, "Order of
+/// messages").
 const COOLING: Duration = Duration::from_millis(1500);
 
 /// One line of the session.

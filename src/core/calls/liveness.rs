@@ -1,8 +1,9 @@
 //! Media liveness: whether the sound of an established call really arrives, and what to do if it does not.
 //!
 //! The media of a call are alive while packets of any kind arrive from the far end, or while ICE has a consented pair
-//! (RFC 7675). The peer connection reports [`crate::core::MediaEvent::Disconnected`] after 2 s without anything, and
-//! [`crate::core::MediaEvent::Received`] while sound arrives.
+//! (RFC 7675). The peer connection reports [`crate::core::MediaEvent::Disconnected`] after 2 s without anything
+//! (docs/workarounds.md, "webrtc: a vanished peer is never closed"), and [`crate::core::MediaEvent::Received`] while
+//! sound arrives.
 //!
 //! [`Liveness`] decides what follows, and [`super::repair`] does it:
 //!

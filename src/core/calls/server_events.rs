@@ -153,6 +153,7 @@ impl CallControl<'_> {
         }
     }
 
+    /// Handles `error` of a call (docs/workarounds.md, "janus: an accept that crosses a cancel is error 469").
     fn call_error(&mut self, line: Line, transaction: Option<&TransactionId>, code: i64, reason: &str) {
         let Some(call) = self.call(line) else { return };
         let gone = code == response_code::NO_SUCH_CALL

@@ -101,7 +101,8 @@ impl Handshake {
         self.established = true;
     }
 
-    /// Whether the library has sent an alert, because the far end sent one or because it gives up a handshake.
+    /// Whether the library has sent an alert, because the far end sent one or because it gives up a handshake
+    /// (docs/workarounds.md, "rtc: a closed dtls counts as connected").
     pub(super) fn is_closed(&self) -> bool {
         self.closed
     }
@@ -141,6 +142,7 @@ impl Handshake {
                 (0, HANDSHAKE) => fragments.extend(self.fragments(record.body)?),
                 (0, CHANGE_CIPHER_SPEC) if record.body == [1] => {}
                 (0, CHANGE_CIPHER_SPEC) => return Err(Reason::DtlsMalformed),
+                // Alerts too (docs/workarounds.md, "rtc-dtls: clear alerts end a handshake").
                 (0, _) => return Err(Reason::DtlsClear),
                 (1, HANDSHAKE) if self.established || record.body.len() <= MAX_FINISHED => {}
                 (1, HANDSHAKE) => return Err(Reason::DtlsTooMuch),
@@ -150,6 +152,8 @@ impl Handshake {
             }
         }
         let clear = records.iter().any(|record| record.epoch == 0);
+        // Afterwards, only repetitions pass in the clear (docs/workarounds.md, "rtc-dtls: clear records are taken after
+        // the handshake").
         if self.established {
             let repeat = !fragments.is_empty() && fragments.iter().all(|fragment| self.is_repeat(fragment));
             return match (clear, repeat) {
@@ -159,6 +163,8 @@ impl Handshake {
                 (true, true) => Err(Reason::Rate),
             };
         }
+        // The library keeps these until it has keys (docs/workarounds.md, "rtc-dtls: early records are kept without a
+        // bound").
         let kept = records.iter().any(|record| record.epoch == 1 || record.kind == CHANGE_CIPHER_SPEC);
         if kept && !self.early.admits(now) {
             return Err(Reason::Rate);
@@ -179,7 +185,7 @@ impl Handshake {
                 return Err(Reason::DtlsClear);
             }
             // If a record begins with a part of a message, the library takes the whole rest of the record for data of
-            // this message.
+            // this message (docs/workarounds.md, "rtc-dtls: a record with several fragments is cut wrongly").
             let whole = fragment.body.len() == usize::try_from(fragment.length).unwrap_or_default();
             if !whole && !next.is_empty() {
                 return Err(Reason::DtlsMalformed);
@@ -227,6 +233,7 @@ impl Handshake {
             *times = times.saturating_add(1);
             return if *times <= MAX_REPEATS { Ok(()) } else { Err(Reason::DtlsTooMuch) };
         }
+        // docs/workarounds.md, "rtc-dtls: fragments without data overflow the stack".
         let too_much = message.fragments.len() >= MAX_FRAGMENTS
             || message.octets.saturating_add(octets) > MAX_MESSAGE
             || self.octets.saturating_add(fragment.body.len()) > MAX_HANDSHAKE;
@@ -251,7 +258,8 @@ fn record(datagram: &[u8]) -> Option<(Record<'_>, &[u8])> {
     Some((Record { kind, epoch, body }, datagram.get(end..)?))
 }
 
-/// Returns the first fragment and what follows it. A fragment without data is malformed, unless its message is empty.
+/// Returns the first fragment and what follows it. A fragment without data is malformed, unless its message is empty
+/// (docs/workarounds.md, "rtc-dtls: fragments without data overflow the stack").
 fn fragment(body: &[u8]) -> Option<(Fragment<'_>, &[u8])> {
     let (kind, length, sequence) = (u8_at(body, 0)?, u24_at(body, 1)?, u16_at(body, 4)?);
     let (offset, size) = (u24_at(body, 6)?, u24_at(body, 9)?);

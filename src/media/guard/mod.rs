@@ -195,7 +195,8 @@ impl Guard {
         }
         let Some(message) = Message::read(datagram) else { return };
         match message.kind {
-            // The library answers only a check that was made with our password.
+            // The library answers only a check that was made with our password (docs/workarounds.md, "rtc: the source
+            // address is not checked").
             Kind::BindingSuccess => self.admit(address(to), now),
             Kind::SendIndication if outer => {
                 if let (Some(peer), Some(inner)) = (message.peer(), message.data()) {
@@ -263,7 +264,8 @@ impl Guard {
         if datagram.len() > MAX_DATAGRAM {
             return Err(Reason::Unknown);
         }
-        // RFC 7983, section 7.
+        // RFC 7983, section 7. The library does not check the source of DTLS and SRTP (docs/workarounds.md, "rtc: the
+        // source address is not checked").
         match datagram.first() {
             Some(0..=3) => self.stun(datagram, from, now, outer),
             Some(20..=63) => {
@@ -309,6 +311,7 @@ impl Guard {
                 };
                 self.received(inner, address(peer), now, false)
             }
+            // Binding indications too (docs/workarounds.md, "rtc-ice: a clear indication is a sign of life").
             _ => Err(Reason::StunUnexpected),
         }
     }

@@ -1,7 +1,8 @@
 //! Decides which SRTP and SRTCP may reach the library (RFC 3711, RFC 7714).
 //!
-//! The library keeps state for each SSRC that it sees, before it has checked that a packet is authentic. So a new SSRC
-//! passes only if it behaves like a stream, and only a few of them pass at all.
+//! The library keeps state for each SSRC that it sees, before it has checked that a packet is authentic
+//! (docs/workarounds.md, "rtc-srtp: each ssrc gets state before authentication"). So a new SSRC passes only if it
+//! behaves like a stream, and only a few of them pass at all.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -164,6 +165,8 @@ impl Streams {
             return Err(Reason::RtpMalformed);
         }
         let index = packet.len().checked_sub(protection.behind_index() + 4).ok_or(Reason::RtpMalformed)?;
+        // Without the E bit, the library does not check the tag (docs/workarounds.md, "rtc-srtp: unencrypted srtcp is
+        // not authenticated").
         if u8_at(packet, index).is_none_or(|byte| byte & 0x80 == 0) {
             return Err(Reason::SrtcpClear);
         }

@@ -31,9 +31,10 @@ impl Origin {
 }
 
 impl Remote {
-    /// Returns the description that the library is given: one audio line with only what the library needs. Its
-    /// direction is always `sendrecv`; the true direction is set on the transceiver. `setup` is the role of the far end
-    /// in DTLS.
+    /// Returns the description that the library is given: one audio line with only what the library needs
+    /// (docs/workarounds.md, "webrtc: its reader of descriptions is strict"). Its direction is always `sendrecv`; the
+    /// true direction is set on the transceiver (docs/workarounds.md, "webrtc: directions are not intersected").
+    /// `setup` is the role of the far end in DTLS.
     pub(crate) fn to_apply(&self, mid: &str, formats: &PayloadMap, setup: Setup) -> String {
         let numbers: Vec<String> = formats.entries().iter().map(|(number, _)| number.to_string()).collect();
         let mut lines = vec![
@@ -102,7 +103,8 @@ struct Sent {
 }
 
 /// Takes the library's description and replaces its origin, payload types, Opus parameters and DTLS role with ours. The
-/// result announces trickle ICE and contains no candidates; these are trickled.
+/// result announces trickle ICE and contains no candidates; these are trickled. It is only sent: the library applies
+/// nothing but its own text (docs/workarounds.md, "webrtc: only its own description can be applied").
 fn sent_sections(sdp: &str, formats: &PayloadMap, setup: Option<Setup>, origin: &mut Origin) -> Sent {
     const OURS: [&str; 8] = [
         "a=rtpmap:",
@@ -130,6 +132,7 @@ fn sent_sections(sdp: &str, formats: &PayloadMap, setup: Option<Setup>, origin: 
                 Some(setup) if line.starts_with("a=setup:") => into.push(setup.line().to_owned()),
                 _ => into.push(line.to_owned()),
             }
+            // docs/workarounds.md, "webrtc: the description lacks trickle".
             if line.starts_with("a=ice-pwd:") {
                 into.push("a=ice-options:trickle".into());
             }
@@ -139,6 +142,8 @@ fn sent_sections(sdp: &str, formats: &PayloadMap, setup: Option<Setup>, origin: 
     Sent { session, audio }
 }
 
+/// Returns the lines of a format as they are sent. The library is never shown these parameters (docs/workarounds.md,
+/// "webrtc: opus is dropped when parameters conflict").
 fn format_lines((number, payload): (u8, Payload)) -> Vec<String> {
     let mut lines = vec![format!("a=rtpmap:{number} {}", payload.encoding())];
     lines.extend(match payload {

@@ -1,4 +1,5 @@
-//! Reads a session description of the far end. It is strict about what callbox needs, and lenient about the rest.
+//! Reads a session description of the far end. It is strict about what callbox needs, and lenient about the rest
+//! (docs/workarounds.md, "webrtc: its reader of descriptions is strict").
 
 use super::payload::{Payload, PayloadMap};
 use super::sections::{DescriptionError, MediaLine, Sections, attribute, attributes};

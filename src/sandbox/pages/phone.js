@@ -224,7 +224,8 @@ async function hangUp(call) {
   call.state = "ending";
   render();
   await request(name, { line: call.line, call_id: call.id }).catch(() => {});
-  // The connection closes only now: if it closed before the hangup, a media server would hang up by itself.
+  // The connection closes only now: if it closed before the hangup, a media server would hang up by itself
+  // (docs/workarounds.md, "janus: a connection that closes first ends the call").
   if (call.connection) call.connection.close();
 }
 
