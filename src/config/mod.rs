@@ -1,6 +1,6 @@
 //! The typed configuration: it is checked once, when it is read, and valid from then on.
 //!
-//! [`load`] merges the file and the environment (docs/configuration.md), reports all errors together, each with its
+//! [`load()`] merges the file and the environment (docs/configuration.md), reports all errors together, each with its
 //! place, and returns a [`Config`] whose values are valid. `model` contains the types, and `reading` makes them from
 //! tables.
 

@@ -126,7 +126,7 @@ fn openssl(rig: &Rig, arguments: &str) {
         .args(arguments.split(' '))
         .current_dir(rig.folder.path())
         .output()
-        .expect("openssl is installed with ca-certificates");
+        .expect("openssl is installed");
     assert!(output.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));
 }
 

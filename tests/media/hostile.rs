@@ -124,13 +124,13 @@ impl Random {
     }
 }
 
-/// A handshake message in fragments without data, of which the first one comes last. Such a message has ended the
-/// process, because rtc-dtls recurses once for each fragment.
-fn fragments_without_data() -> Vec<Vec<u8>> {
+/// A handshake message in fragments without data, of which the first one comes last. If fragments claim to have a byte,
+/// such a message has ended the process, because rtc-dtls recurses once for each of them.
+fn fragments_without_data(claimed_length: u8) -> Vec<Vec<u8>> {
     let fragment = |offset: u32| {
         let mut bytes = vec![1, 0, 0xC3, 0x50, 0, 0];
         bytes.extend(&offset.to_be_bytes()[1..]);
-        bytes.extend([0, 0, 0]);
+        bytes.extend([0, 0, claimed_length]);
         bytes
     };
     let offsets: Vec<u32> = (1..50_000).chain([0]).collect();
@@ -186,7 +186,8 @@ fn forged_check(random: &mut Random, controlling: bool) -> Vec<u8> {
 
 /// All attacks of one round, in an order in which each of them could do harm.
 fn round(random: &mut Random) -> Vec<Vec<u8>> {
-    let mut datagrams = fragments_without_data();
+    let mut datagrams = fragments_without_data(0);
+    datagrams.extend(fragments_without_data(1));
     datagrams.extend((0..100).map(close_notify));
     datagrams.extend((0..100).map(forged_report));
     datagrams.extend((0..1000).map(|_| forged_packet(random)));
