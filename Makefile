@@ -65,7 +65,7 @@ test-sim-century:
 sim:
 	$(SIM) --nocapture nothing
 
-## Put ten bugs into copies of the core; the simulator must find each of them
+## Switch ten deliberate bugs on in the core, one at a time; the simulator must find each of them
 mutants:
 	$(CARGO) test --no-default-features --features mutants --profile sim --test sim -- --nocapture --ignored
 

@@ -10,7 +10,7 @@ use rtrb::{Consumer, Producer};
 
 use super::levels::Levels;
 use super::sounds::SoundBank;
-use super::{Command, Meters};
+use super::{AudioCommand, Meters};
 use crate::config::{AudioConfig, Echo, Sound};
 use crate::core::{MediaId, Scene, SceneCall};
 use crate::sound::{CallSound, frame_samples, power};
@@ -89,7 +89,7 @@ struct Playing {
 }
 
 pub(super) struct Engine {
-    commands: Consumer<Command>,
+    commands: Consumer<AudioCommand>,
     garbage: Producer<Box<dyn CallSound>>,
     levels: Arc<Levels>,
     meters: Arc<Meters>,
@@ -117,7 +117,7 @@ impl Engine {
     pub(super) fn new(
         config: &AudioConfig,
         sounds: SoundBank,
-        commands: Consumer<Command>,
+        commands: Consumer<AudioCommand>,
         garbage: Producer<Box<dyn CallSound>>,
         levels: Arc<Levels>,
         meters: Arc<Meters>,
@@ -248,7 +248,7 @@ impl Engine {
     fn take_commands(&mut self) {
         while let Ok(command) = self.commands.pop() {
             match command {
-                Command::Scene(scene) => {
+                AudioCommand::Scene(scene) => {
                     if scene.tone != self.scene.tone {
                         let tone = scene.tone.map(|sound| Playing { sound, position: 0, to_calls: false });
                         let old = std::mem::replace(&mut self.tone, tone);
@@ -260,12 +260,12 @@ impl Engine {
                     }
                     self.scene = scene;
                 }
-                Command::Play { sound, to_calls } => {
+                AudioCommand::Play { sound, to_calls } => {
                     if let Some(old) = self.once.replace(Playing { sound, position: 0, to_calls }) {
                         self.fading = Some(old);
                     }
                 }
-                Command::Attach(media, sound) => match self.spare.pop() {
+                AudioCommand::Attach(media, sound) => match self.spare.pop() {
                     Some(heard) => self.calls.push(Attached {
                         media,
                         sound,
@@ -277,7 +277,7 @@ impl Engine {
                     }),
                     None => self.discard(sound),
                 },
-                Command::Detach(media) => {
+                AudioCommand::Detach(media) => {
                     let here = |call: &&mut Attached| call.media == media && !call.leaving;
                     if let Some(call) = self.calls.iter_mut().find(here) {
                         call.leaving = true;
@@ -388,7 +388,7 @@ mod tests {
 
     struct Rig {
         engine: Engine,
-        commands: Producer<Command>,
+        commands: Producer<AudioCommand>,
         #[allow(dead_code, reason = "kept so that the ring has a reader")]
         garbage: Consumer<Box<dyn CallSound>>,
         /// What the calls heard; with two calls, their frames alternate.
@@ -425,12 +425,12 @@ mod tests {
         fn attach(&mut self, media: u32, says: f32) -> Arc<Mutex<Vec<f32>>> {
             let heard = Arc::new(Mutex::new(Vec::new()));
             let far_end = FarEnd { says, heard: Arc::clone(&heard), said: Arc::clone(&self.said) };
-            assert!(self.commands.push(Command::Attach(MediaId(media), Box::new(far_end))).is_ok());
+            assert!(self.commands.push(AudioCommand::Attach(MediaId(media), Box::new(far_end))).is_ok());
             heard
         }
 
         fn scene(&mut self, scene: &Scene) {
-            assert!(self.commands.push(Command::Scene(FixedScene::new(scene))).is_ok());
+            assert!(self.commands.push(AudioCommand::Scene(FixedScene::new(scene))).is_ok());
         }
 
         /// One frame of a microphone that hears a constant. Returns what the loudspeaker plays at its end.
@@ -496,7 +496,7 @@ mod tests {
         let mut rig = rig();
         let heard = rig.attach(1, 0.0);
         rig.scene(&Scene { calls: vec![call(1, true, true)], volume: 100, ..Scene::default() });
-        assert!(rig.commands.push(Command::Play { sound: Sound::DoorOpen, to_calls: true }).is_ok());
+        assert!(rig.commands.push(AudioCommand::Play { sound: Sound::DoorOpen, to_calls: true }).is_ok());
         let mut loudest: f32 = 0.0;
         for _ in 0..5 {
             let mut captured = vec![0.0; 480];
@@ -539,7 +539,7 @@ mod tests {
             for frame in 0..7 {
                 if frame == 3 {
                     let sound = Sound::DoorOpen;
-                    assert!(rig.commands.push(Command::Play { sound, to_calls: false }).is_ok());
+                    assert!(rig.commands.push(AudioCommand::Play { sound, to_calls: false }).is_ok());
                 }
                 let (mut captured, mut playback) = (vec![0.25; 480], vec![0.0; 480]);
                 rig.engine.process(&mut captured, &mut playback);
@@ -570,7 +570,7 @@ mod tests {
                 }
             };
             let play = |rig: &mut Rig, sound, to_calls| {
-                assert!(rig.commands.push(Command::Play { sound, to_calls }).is_ok());
+                assert!(rig.commands.push(AudioCommand::Play { sound, to_calls }).is_ok());
             };
             let ringing = Scene { tone: Some(Sound::Ringback), volume: 100, ..Scene::default() };
             // Chimes that begin anywhere in the ringback and play to their end; one interrupts another.
@@ -599,7 +599,7 @@ mod tests {
             run(&mut rig, 20);
             play(&mut rig, Sound::Answer, false);
             run(&mut rig, 20);
-            assert!(rig.commands.push(Command::Detach(MediaId(1))).is_ok());
+            assert!(rig.commands.push(AudioCommand::Detach(MediaId(1))).is_ok());
             rig.scene(&ringing);
             run(&mut rig, 7);
             assert!(rig.engine.calls.is_empty());

@@ -128,7 +128,7 @@ impl Meters {
     }
 }
 
-enum Command {
+enum AudioCommand {
     Scene(engine::FixedScene),
     Play { sound: Sound, to_calls: bool },
     Attach(MediaId, Box<dyn CallSound>),
@@ -137,19 +137,19 @@ enum Command {
 
 /// Commands to the audio thread. Those that find no room in the ring wait in order.
 struct Outgoing {
-    ring: Producer<Command>,
-    waiting: VecDeque<Command>,
+    ring: Producer<AudioCommand>,
+    waiting: VecDeque<AudioCommand>,
 }
 
 impl Outgoing {
     /// Adds a command, and moves as many commands as the ring has room for.
-    fn push(&mut self, command: Option<Command>) {
+    fn push(&mut self, command: Option<AudioCommand>) {
         if let Some(command) = command {
-            if matches!(command, Command::Scene(_)) {
+            if matches!(command, AudioCommand::Scene(_)) {
                 // Only the newest scene counts.
-                self.waiting.retain(|waiting| !matches!(waiting, Command::Scene(_)));
+                self.waiting.retain(|waiting| !matches!(waiting, AudioCommand::Scene(_)));
             }
-            if self.waiting.len() >= MAX_WAITING && matches!(command, Command::Play { .. }) {
+            if self.waiting.len() >= MAX_WAITING && matches!(command, AudioCommand::Play { .. }) {
                 return;
             }
             self.waiting.push_back(command);
@@ -232,23 +232,23 @@ impl Audio {
         if self.levels.set_volume(scene.volume) {
             self.mixer.unpark();
         }
-        self.command(Command::Scene(engine::FixedScene::new(scene)));
+        self.command(AudioCommand::Scene(engine::FixedScene::new(scene)));
     }
 
     /// Plays a sound once.
     pub fn play(&self, sound: Sound, to_calls: bool) {
-        self.command(Command::Play { sound, to_calls });
+        self.command(AudioCommand::Play { sound, to_calls });
     }
 
     /// Attaches the sound of a call to the thread, or detaches it.
     pub fn attach(&self, media: MediaId, sound: Option<Box<dyn CallSound>>) {
         self.command(match sound {
-            Some(sound) => Command::Attach(media, sound),
-            None => Command::Detach(media),
+            Some(sound) => AudioCommand::Attach(media, sound),
+            None => AudioCommand::Detach(media),
         });
     }
 
-    fn command(&self, command: Command) {
+    fn command(&self, command: AudioCommand) {
         self.outgoing().push(Some(command));
         self.collect();
         self.wake();

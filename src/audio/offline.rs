@@ -7,7 +7,7 @@ use rtrb::{Consumer, Producer, RingBuffer};
 use super::engine::{Engine, FixedScene};
 use super::levels::Levels;
 use super::sounds::{SoundBank, SoundError};
-use super::{COMMANDS, Command, GARBAGE, Meters};
+use super::{AudioCommand, COMMANDS, GARBAGE, Meters};
 use crate::config::{AudioConfig, Sound};
 use crate::core::{MediaId, Scene};
 use crate::sound::CallSound;
@@ -15,7 +15,7 @@ use crate::sound::CallSound;
 /// The audio engine with its inputs and outputs.
 pub struct OfflineEngine {
     engine: Engine,
-    commands: Producer<Command>,
+    commands: Producer<AudioCommand>,
     _garbage: Consumer<Box<dyn CallSound>>,
 }
 
@@ -34,7 +34,7 @@ impl OfflineEngine {
         Ok(Self { engine, commands, _garbage: garbage })
     }
 
-    fn command(&mut self, command: Command) {
+    fn command(&mut self, command: AudioCommand) {
         // A test sends few commands between two frames, so there is room.
         let _ = self.commands.push(command);
     }
@@ -42,19 +42,19 @@ impl OfflineEngine {
     /// Attaches the sound of a call to the engine, or detaches it.
     pub fn attach(&mut self, media: MediaId, sound: Option<Box<dyn CallSound>>) {
         self.command(match sound {
-            Some(sound) => Command::Attach(media, sound),
-            None => Command::Detach(media),
+            Some(sound) => AudioCommand::Attach(media, sound),
+            None => AudioCommand::Detach(media),
         });
     }
 
     /// Sets what is heard where.
     pub fn set_scene(&mut self, scene: &Scene) {
-        self.command(Command::Scene(FixedScene::new(scene)));
+        self.command(AudioCommand::Scene(FixedScene::new(scene)));
     }
 
     /// Plays a sound once.
     pub fn play(&mut self, sound: Sound, to_calls: bool) {
-        self.command(Command::Play { sound, to_calls });
+        self.command(AudioCommand::Play { sound, to_calls });
     }
 
     /// Takes what the microphone heard, and fills `playback` with what the loudspeaker is to play.

@@ -149,7 +149,7 @@ pub(super) fn effect(config: &Config, effect: &Effect) -> Option<String> {
         Effect::Play { sound, .. } => format!("play {}", sound.name()),
         Effect::Drive(index, drive) => {
             let name = config.outputs.get(index.0).map(|output| output.name.clone()).unwrap_or_default();
-            format!("{name}: {}", drive_words(*drive))
+            format!("{name}: {}", drive_name(*drive))
         }
         Effect::Reply(_, Ok(Done::Now)) => "the command is carried out".into(),
         Effect::Reply(_, Ok(done)) => format!("the command is carried out: {done}"),
@@ -158,6 +158,6 @@ pub(super) fn effect(config: &Config, effect: &Effect) -> Option<String> {
     })
 }
 
-fn drive_words(drive: Drive) -> String {
+fn drive_name(drive: Drive) -> String {
     format!("{drive:?}").to_lowercase()
 }

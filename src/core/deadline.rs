@@ -52,7 +52,7 @@ pub enum DeadlineReason {
     /// A changed volume or mute ends.
     SettingEnds,
     /// The answer tone is over, and the loudspeaker gets its usual volume back.
-    AnswerSignEnds,
+    AnswerToneEnds,
     /// A press that waits for the session or for a line is given up.
     PressTooOld,
     /// A call is not answered in time.
@@ -102,7 +102,7 @@ impl std::fmt::Display for DeadlineReason {
             Self::OutputOff => "an output goes off",
             Self::DelayedAction => "a delayed action runs",
             Self::SettingEnds => "a changed setting ends",
-            Self::AnswerSignEnds => "the louder answer tone ends",
+            Self::AnswerToneEnds => "the louder answer tone ends",
             Self::PressTooOld => "a press has waited for too long",
             Self::RingTimeout => "nobody has answered",
             Self::AutoAnswer => "time to answer",

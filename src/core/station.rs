@@ -91,7 +91,7 @@ impl Station {
             Input::Audio(event) => {
                 let change = self.scene.audio_event(event);
                 if change.came {
-                    self.calls().sign_again();
+                    self.calls().answer_tone_again();
                 }
                 if let Some(fact) = change.fact {
                     self.context.fact(fact);
@@ -286,7 +286,7 @@ impl Station {
     fn settle(&mut self) {
         self.calls().settle_warm();
         self.scene.settle_settings(self.calls.any_active(), self.context.now.at);
-        self.calls.settle_sign(self.context.now.at);
+        self.calls.settle_answer_tone(self.context.now.at);
         self.scene.settle(&self.calls, &mut self.context);
         let shown = self.shown_states();
         self.door.settle_outputs(&shown, &mut self.context);

@@ -64,9 +64,9 @@ pub(super) async fn serve(
 /// Closes the WebSocket with this code, and waits up to a second for the client to close it as well.
 pub(super) async fn close(mut socket: WebSocket, code: u16) {
     let frame = CloseFrame { code, reason: "".into() };
-    let goodbye = async {
+    let closing = async {
         let _ = socket.send(Message::Close(Some(frame))).await;
         while let Some(Ok(_)) = socket.recv().await {}
     };
-    let _ = timeout(Duration::from_secs(1), goodbye).await;
+    let _ = timeout(Duration::from_secs(1), closing).await;
 }

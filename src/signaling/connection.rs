@@ -252,9 +252,9 @@ fn received(message: Option<Result<Message, Error>>) -> (Option<SocketEvent>, bo
 
 async fn close(mut socket: WebSocket, code: u16) {
     let frame = CloseFrame { code: CloseCode::from(code), reason: "".into() };
-    let goodbye = async {
+    let closing = async {
         let _ = socket.close(Some(frame)).await;
         while let Some(Ok(_)) = socket.next().await {}
     };
-    let _ = timeout(CLOSE_TIMEOUT, goodbye).await;
+    let _ = timeout(CLOSE_TIMEOUT, closing).await;
 }

@@ -16,6 +16,7 @@ mod dsp;
 mod generated;
 mod pipes;
 mod readme;
+mod reference;
 mod rehearsals;
 
 use std::path::Path;

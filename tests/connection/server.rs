@@ -290,7 +290,7 @@ impl Session {
     pub async fn close(mut self, code: u16) {
         let frame = CloseFrame { code: CloseCode::from(code), reason: "".into() };
         let _ = self.socket.send(Message::Close(Some(frame))).await;
-        let goodbye = async { while let Some(Ok(_)) = self.socket.next().await {} };
-        let _ = timeout(Duration::from_secs(2), goodbye).await;
+        let closing = async { while let Some(Ok(_)) = self.socket.next().await {} };
+        let _ = timeout(Duration::from_secs(2), closing).await;
     }
 }

@@ -14,12 +14,11 @@ const MONTHS: u64 = 24;
 #[ignore = "runs alone, since a bug is in the whole process: make mutants"]
 fn each_deliberate_bug_is_found() {
     let only = std::env::var("MUTANT").ok();
+    let mut names = Mutant::ALL.map(|mutant| (mutant, format!("{mutant:?}"))).to_vec();
+    names.retain(|(_, name)| only.as_ref().is_none_or(|only| only == name));
+    assert!(!names.is_empty(), "there is no bug {only:?}; there are: {:?}", Mutant::ALL);
     let mut survivors = Vec::new();
-    for mutant in Mutant::ALL {
-        let name = format!("{mutant:?}");
-        if only.as_ref().is_some_and(|only| *only != name) {
-            continue;
-        }
+    for (mutant, name) in names {
         activate(Some(mutant));
         let months = Months::new(1);
         let found = (0..MONTHS).find_map(|index| Some((index, months.run(index, false).violation?)));

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::context::Context;
+use super::file_paths::FilePaths;
 use super::section::Section;
 use super::trigger::{RuleContext, read_callers, read_trigger};
 use crate::config::model::*;
@@ -12,11 +12,11 @@ use crate::wav::Wav;
 /// The longest sound that a file may have, in seconds.
 const MAX_SOUND_S: f64 = 30.0;
 
-pub(in crate::config) fn read_sounds(section: Section<'_>, context: &Context<'_>) -> Vec<(Sound, PathBuf)> {
+pub(in crate::config) fn read_sounds(section: Section<'_>, files: &FilePaths<'_>) -> Vec<(Sound, PathBuf)> {
     let sounds = Sound::ALL
         .into_iter()
         .filter_map(|sound| {
-            let path = context.path(&section.filled_string(sound.name())?);
+            let path = files.path(&section.filled_string(sound.name())?);
             let problem = match Wav::read(&path) {
                 Err(error) => Some((error.to_string(), "name a PCM WAV file")),
                 Ok(wav) if wav.channels > 2 => {
@@ -145,8 +145,8 @@ pub(in crate::config) fn read_calls(section: Section<'_>) -> CallsConfig {
     calls
 }
 
-pub(in crate::config) fn read_control(section: Section<'_>, context: &Context<'_>) -> ControlConfig {
-    let socket = section.filled_string("socket").map(|socket| context.path(&socket));
+pub(in crate::config) fn read_control(section: Section<'_>, files: &FilePaths<'_>) -> ControlConfig {
+    let socket = section.filled_string("socket").map(|socket| files.path(&socket));
     for (key, what) in [("http", "the status page"), ("http_token_file", "the status page"), ("mqtt_url", "MQTT")] {
         if section.filled_string(key).is_some() {
             section.error(key, format!("{what} is not built yet"), "leave it out");

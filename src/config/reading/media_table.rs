@@ -2,12 +2,12 @@
 
 use std::net::IpAddr;
 
-use super::context::Context;
+use super::file_paths::FilePaths;
 use super::section::Section;
 use crate::config::model::*;
 use crate::config::model::{PcmName, PcmNameError};
 
-pub(in crate::config) fn read_media(section: Section<'_>, context: &Context<'_>) -> MediaConfig {
+pub(in crate::config) fn read_media(section: Section<'_>, files: &FilePaths<'_>) -> MediaConfig {
     let bind = section.strings("bind").unwrap_or_default();
     let bind = bind
         .iter()
@@ -59,12 +59,12 @@ pub(in crate::config) fn read_media(section: Section<'_>, context: &Context<'_>)
         return MediaConfig { bind, codecs, ice_servers: Vec::new() };
     }
     let ice_servers =
-        section.sections("ice_servers").into_iter().filter_map(|server| read_ice_server(server, context)).collect();
+        section.sections("ice_servers").into_iter().filter_map(|server| read_ice_server(server, files)).collect();
     section.finish();
     MediaConfig { bind, codecs, ice_servers }
 }
 
-fn read_ice_server(section: Section<'_>, context: &Context<'_>) -> Option<IceServer> {
+fn read_ice_server(section: Section<'_>, files: &FilePaths<'_>) -> Option<IceServer> {
     let urls = section.strings("urls").unwrap_or_default();
     if urls.is_empty() {
         section.error("urls", "is missing", "write urls = [\"stun:host:3478\"]");
@@ -84,7 +84,7 @@ fn read_ice_server(section: Section<'_>, context: &Context<'_>) -> Option<IceSer
     let username = section.string("username").unwrap_or_default();
     let mut credential = String::new();
     if let Some(file) = section.filled_string("credential_file") {
-        let path = context.secret(&file);
+        let path = files.secret(&file);
         section.review_secret("credential_file", &path);
         match std::fs::read_to_string(&path) {
             Ok(text) => credential = text.trim().to_owned(),

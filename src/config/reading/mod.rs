@@ -1,7 +1,7 @@
 //! Makes typed values from tables: each table has its reader, and every error is collected.
 
 mod call_tables;
-mod context;
+mod file_paths;
 mod media_table;
 mod pin_tables;
 mod section;
@@ -12,8 +12,8 @@ mod trigger;
 use call_tables::{
     check_listening_is_heard, read_access, read_answer, read_calls, read_control, read_dtmf, read_log, read_sounds,
 };
-pub(super) use context::Context;
-pub use context::resolve_secret_file;
+pub(super) use file_paths::FilePaths;
+pub use file_paths::resolve_secret_file;
 use media_table::{read_audio, read_media};
 use pin_tables::{read_button, read_sensor};
 pub(super) use pin_tables::{read_gpio, read_output};
@@ -27,9 +27,9 @@ pub(crate) use trigger::is_number;
 use super::model::{AnswerRule, Button, Config, OutputPin, PinName, Sensor};
 
 /// Reads all tables.
-pub(super) fn read_config(root: &Section<'_>, context: &Context<'_>) -> Option<Config> {
-    let core = read_core(&root.section("core"), context);
-    let media = read_media(root.section("media"), context);
+pub(super) fn read_config(root: &Section<'_>, files: &FilePaths<'_>) -> Option<Config> {
+    let core = read_core(&root.section("core"), files);
+    let media = read_media(root.section("media"), files);
     let audio = read_audio(root.section("audio"));
     let gpio = read_gpio(root.section("gpio"));
     let outputs = unique(
@@ -55,7 +55,7 @@ pub(super) fn read_config(root: &Section<'_>, context: &Context<'_>) -> Option<C
     check_pins(root, &buttons, &sensors, &outputs);
     check_exclusive(root, &outputs);
     let answers: Vec<AnswerRule> = root.sections("answer").into_iter().filter_map(read_answer).collect();
-    let sounds = read_sounds(root.section("sounds"), context);
+    let sounds = read_sounds(root.section("sounds"), files);
     check_listening_is_heard(root, &answers, &sounds);
     Some(Config {
         media,
@@ -66,7 +66,7 @@ pub(super) fn read_config(root: &Section<'_>, context: &Context<'_>) -> Option<C
         dtmf: root.sections("dtmf").into_iter().filter_map(|section| read_dtmf(section, rules)).collect(),
         access: read_access(root.section("access")),
         calls: read_calls(root.section("calls")),
-        control: read_control(root.section("control"), context),
+        control: read_control(root.section("control"), files),
         log: read_log(root.section("log")),
         outputs,
         buttons,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use url::Url;
 
-use super::context::Context;
+use super::file_paths::FilePaths;
 use super::section::Section;
 use crate::config::model::*;
 use crate::sip_address::canonical;
@@ -12,18 +12,16 @@ use crate::sip_address::canonical;
 /// The most servers in `core.url`.
 const MAX_SERVERS: usize = 8;
 
-pub(in crate::config) fn read_core(section: &Section<'_>, context: &Context<'_>) -> Option<CoreConfig> {
+pub(in crate::config) fn read_core(section: &Section<'_>, files: &FilePaths<'_>) -> Option<CoreConfig> {
     let allow_insecure = section.boolean("allow_insecure").unwrap_or(false);
     let urls = read_urls(section, allow_insecure);
     let tenant = section.filled_string("tenant");
-    let credentials = read_credentials(section, context);
-    let ca_file = section.filled_string("ca_file").map(|text| readable(section, "ca_file", context.path(&text)));
-    let certificate = section
-        .filled_string("client_cert_file")
-        .map(|text| readable(section, "client_cert_file", context.path(&text)));
-    let key = section
-        .filled_string("client_key_file")
-        .map(|text| readable(section, "client_key_file", context.secret(&text)));
+    let credentials = read_credentials(section, files);
+    let ca_file = section.filled_string("ca_file").map(|text| readable(section, "ca_file", files.path(&text)));
+    let certificate =
+        section.filled_string("client_cert_file").map(|text| readable(section, "client_cert_file", files.path(&text)));
+    let key =
+        section.filled_string("client_key_file").map(|text| readable(section, "client_key_file", files.secret(&text)));
     if let Some(key) = &key {
         section.review_secret("client_key_file", key);
     }
@@ -144,7 +142,7 @@ fn read_url(section: &Section<'_>, text: &str, allow_insecure: bool) -> Option<U
     Some(url)
 }
 
-fn read_credentials(section: &Section<'_>, context: &Context<'_>) -> Option<Credentials> {
+fn read_credentials(section: &Section<'_>, files: &FilePaths<'_>) -> Option<Credentials> {
     let token = section.filled_string("token");
     let token_file = section.filled_string("token_file");
     let login = section.filled_string("login");
@@ -175,17 +173,17 @@ fn read_credentials(section: &Section<'_>, context: &Context<'_>) -> Option<Cred
             section.error("login", "a login without a password", "set core.password_file too");
             return None;
         };
-        let password_file = readable(section, "password_file", context.secret(&password_file));
+        let password_file = readable(section, "password_file", files.secret(&password_file));
         section.review_secret("password_file", &password_file);
         return Some(Credentials::Login { login: login.into(), password_file });
     }
     if let Some(file) = config_token_file {
-        let file = readable(section, "config_token_file", context.secret(&file));
+        let file = readable(section, "config_token_file", files.secret(&file));
         section.review_secret("config_token_file", &file);
         return Some(Credentials::ConfigTokenFile(file));
     }
-    let path = context.secret(token_file.as_deref().unwrap_or("token"));
-    let renewed = context.environment.get("STATE_DIRECTORY").map(|folder| Path::new(folder).join("token"));
+    let path = files.secret(token_file.as_deref().unwrap_or("token"));
+    let renewed = files.environment.get("STATE_DIRECTORY").map(|folder| Path::new(folder).join("token"));
     if !path.exists() && !renewed.is_some_and(|renewed| renewed.exists()) {
         section.error(
             "token_file",

@@ -1,7 +1,7 @@
 //! Established calls: the answer tone at their start, and the talk time.
 //!
-//! The answer tone, also called the sign, is for people near the station. When a call comes up, they hear that somebody
-//! begins to hear them. For this tone the loudspeaker has a least volume for a moment, even if it is turned down.
+//! The answer tone is for people near the station. When a call comes up, they hear that somebody begins to hear them.
+//! For this tone the loudspeaker has a least volume for a moment, even if it is turned down.
 
 use std::time::Duration;
 
@@ -16,13 +16,13 @@ use crate::signaling::sip_status;
 
 /// Accepted codes lengthen the talk time, but never beyond this many times `max_talk_s`.
 const MAX_TALKS: u32 = 3;
-/// For this long after a call came up, the loudspeaker has at least the volume of [`Calls::sign_volume`]. The time is
-/// longer than the tone, because a card may take a moment to open.
-const SIGN_LASTS: Duration = Duration::from_secs(3);
+/// For this long after a call came up, the loudspeaker has at least the volume of [`Calls::answer_tone_volume`]. The
+/// time is longer than the tone, because a card may take a moment to open.
+const ANSWER_TONE_LASTS: Duration = Duration::from_secs(3);
 /// The least volume of the answer tone if the far end only listens.
-const LISTEN_SIGN_VOLUME: u8 = 50;
+const LISTEN_TONE_VOLUME: u8 = 50;
 /// The least volume of the answer tone if both sides talk.
-const TALK_SIGN_VOLUME: u8 = 30;
+const TALK_TONE_VOLUME: u8 = 30;
 
 impl CallControl<'_> {
     /// The call is up on both sides.
@@ -41,7 +41,7 @@ impl CallControl<'_> {
             liveness: call.new_liveness(now),
         };
         let hunt = call.hunt;
-        self.sign();
+        self.play_answer_tone();
         if let Some(id) = hunt {
             if let Some(hunt) = self.calls.hunts.iter_mut().find(|hunt| hunt.id == id)
                 && !mutant(Mutant::HuntAfterAnswer)
@@ -57,16 +57,16 @@ impl CallControl<'_> {
     }
 
     /// Plays the answer tone.
-    fn sign(&mut self) {
+    fn play_answer_tone(&mut self) {
         self.cx.play(Sound::Answer, false);
-        self.calls.sign_until = Some(self.cx.now.at + SIGN_LASTS);
+        self.calls.answer_tone_until = Some(self.cx.now.at + ANSWER_TONE_LASTS);
     }
 
     /// The sound card works now, and with it the sound of the calls that are up. Nobody heard an earlier answer tone,
     /// so it is played again.
-    pub(in crate::core) fn sign_again(&mut self) {
+    pub(in crate::core) fn answer_tone_again(&mut self) {
         if self.calls.any_established() {
-            self.sign();
+            self.play_answer_tone();
         }
     }
 
@@ -98,21 +98,21 @@ impl CallControl<'_> {
 
 impl Calls {
     /// The least volume of the loudspeaker at this time; 0 if no answer tone needs one.
-    pub(in crate::core) fn sign_volume(&self, now: Time) -> u8 {
-        if self.sign_until.is_none_or(|until| now >= until) {
+    pub(in crate::core) fn answer_tone_volume(&self, now: Time) -> u8 {
+        if self.answer_tone_until.is_none_or(|until| now >= until) {
             return 0;
         }
         let established = self.lines.active().map(|(_, call)| call).filter(|call| call.is_established());
         let volumes = established.map(|call| match call.mode {
-            CallMode::Listen => LISTEN_SIGN_VOLUME,
-            CallMode::Talk => TALK_SIGN_VOLUME,
+            CallMode::Listen => LISTEN_TONE_VOLUME,
+            CallMode::Talk => TALK_TONE_VOLUME,
             // The microphone is closed.
             CallMode::Announce => 0,
         });
         volumes.max().unwrap_or(0)
     }
 
-    pub(in crate::core) fn settle_sign(&mut self, now: Time) {
-        self.sign_until = self.sign_until.filter(|until| now < *until);
+    pub(in crate::core) fn settle_answer_tone(&mut self, now: Time) {
+        self.answer_tone_until = self.answer_tone_until.filter(|until| now < *until);
     }
 }

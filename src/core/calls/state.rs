@@ -24,8 +24,8 @@ pub(in crate::core) struct Calls {
     pub(super) lines: Lines,
     pub(super) hunts: Vec<Hunt>,
     pub(super) warm: WarmPeer,
-    /// Until then the loudspeaker is loud enough for the answer tone ("sign", see `established.rs`).
-    pub(super) sign_until: Option<Time>,
+    /// Until then the loudspeaker is loud enough for the answer tone (`established.rs`).
+    pub(super) answer_tone_until: Option<Time>,
     pub(super) missed_calls: u64,
     pub(super) refused_calls: u64,
     pub(super) last_end: Option<(CallId, Cause)>,
@@ -54,7 +54,7 @@ impl Calls {
             lines: Lines::new(lines),
             hunts: Vec::new(),
             warm: WarmPeer::default(),
-            sign_until: None,
+            answer_tone_until: None,
             missed_calls: 0,
             refused_calls: 0,
             last_end: None,
@@ -141,7 +141,7 @@ impl Calls {
     pub(in crate::core) fn next_deadline(&self) -> Option<Deadline> {
         let at = |at: Option<Time>, reason| at.map(|at| Deadline::new(at, reason));
         let hunts = self.hunts.iter().filter_map(|hunt| at(hunt.waits_until, DeadlineReason::PressTooOld));
-        let others = [at(self.sign_until, DeadlineReason::AnswerSignEnds), self.warm.next_deadline()];
+        let others = [at(self.answer_tone_until, DeadlineReason::AnswerToneEnds), self.warm.next_deadline()];
         Deadline::earliest(others.into_iter().flatten().chain(hunts).chain(self.lines.deadlines()))
     }
 }

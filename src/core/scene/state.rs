@@ -138,7 +138,7 @@ impl SceneState {
             mixed: cx.config.calls.second_call == SecondCall::Mix && heard.len() > 1,
             tone: calls.tone(),
             calls: heard,
-            volume: self.volume.value(cx.config.audio.volume).max(calls.sign_volume(cx.now.at)),
+            volume: self.volume.value(cx.config.audio.volume).max(calls.answer_tone_volume(cx.now.at)),
             muted: self.muted.value(false),
         }
     }

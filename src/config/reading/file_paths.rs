@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What is needed to find a file.
-pub(in crate::config) struct Context<'a> {
+pub(in crate::config) struct FilePaths<'a> {
     /// The folder of the configuration file, from which relative paths count.
     pub(in crate::config) folder: PathBuf,
     pub(in crate::config) environment: &'a BTreeMap<String, String>,
 }
 
-impl Context<'_> {
+impl FilePaths<'_> {
     pub(in crate::config) fn path(&self, text: &str) -> PathBuf {
         self.folder.join(text)
     }
