@@ -5,7 +5,7 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 VIRTCARD := $(TARGET)/virtcard/libasound_module_pcm_virtcard.so
 
-.PHONY: ci-fast ci-peers ci-long deny advisories demo-test demo test ci bench bench-arm bench-echo bench-sound test-speech sim mutants fuzz soak test-sim test-sim-century test-device test-arm test-cross test-arm-system arm64 armhf deb lint-unit lint-deb tools packages-demo packages-test lint test-rust test-npm test-browser test-lan doc clean
+.PHONY: ci-fast ci-peers ci-long deny advisories demo-test demo test ci bench bench-arm bench-echo bench-sound test-speech sim mutants fuzz soak test-sim test-sim-century test-device test-arm test-cross test-arm-system arm64 armhf deb lint-unit lint-deb tools packages-demo packages-test lint test-rust test-npm test-browser test-lan doc clean minimum-rust
 
 ## Start a telephony server, a web phone and a station on this machine
 demo: packages-demo
@@ -21,7 +21,7 @@ ci:
 	scripts/ci $(CI_FAST) $(CI_PEERS) $(CI_LONG)
 
 # Tiers, the fast one first: what is most often broken is found in the first ten minutes.
-CI_FAST := packages-test lint doc deny lint-unit test-rust test-sim mutants
+CI_FAST := packages-test lint minimum-rust doc deny lint-unit test-rust test-sim mutants
 CI_PEERS := test-npm test-browser test-lan test-speech demo-test
 CI_LONG := test-sim-century test-device test-arm test-cross lint-deb
 ci-fast:
@@ -178,6 +178,10 @@ bench: packages-test packages-device $(VIRTCARD)
 	$(CARGO) test --test network -- --ignored --nocapture --test-threads=1
 	$(MAKE) bench-arm bench-echo bench-sound
 	TEST_CALLBOX=$(abspath $(TARGET))/release/callbox node tests/bench/table.mjs
+
+## Check the oldest compiler that Cargo.toml promises
+minimum-rust:
+	scripts/minimum-rust
 
 doc:
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --workspace --no-deps --document-private-items
