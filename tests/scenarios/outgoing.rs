@@ -428,6 +428,53 @@ fn on_a_single_line_a_call_is_replaced_once_its_line_is_free() {
     assert!(matches!(&second.body, RequestBody::OutgoingCall { number, .. } if number == "101"));
 }
 
+/// A call is up on the only line, and the other button takes its place.
+fn replacing_call() -> (Door, Request) {
+    let mut door = Door::online(&format!("lines = 1\n{BELL}{BELL_TWO}[calls]\nsecond_call = \"replace\"\n"));
+    let first = door.talking_call();
+    door.command(Command::Press { button: ButtonIndex(1), gesture: Gesture::Press }).unwrap();
+    let hangup = door.take_one("hangup");
+    door.ack(&hangup);
+    door.sounds.clear();
+    (door, first)
+}
+
+#[test]
+fn a_renewed_registration_does_not_give_up_a_call_that_waits_for_its_line() {
+    let (mut door, first) = replacing_call();
+    door.event(None, None, None, EventBody::Registered { phrase: None });
+    door.hung_up(&first, 200);
+    door.advance(2_000);
+    assert!(!door.heard(Sound::NoConnection), "{:?}", door.sounds);
+    assert_eq!(door.take("outgoing_call").len(), 1);
+}
+
+#[test]
+fn a_call_that_waits_for_its_line_survives_a_short_loss_of_the_session() {
+    let (mut door, _) = replacing_call();
+    door.lose(1006);
+    door.reopen();
+    door.state(vec![None]);
+    door.advance(2_000);
+    assert!(!door.heard(Sound::NoConnection), "{:?}", door.sounds);
+    assert_eq!(door.take("outgoing_call").len(), 1);
+}
+
+#[test]
+fn a_press_made_offline_takes_the_place_of_the_call_that_is_up() {
+    let mut door = Door::online(&format!("{BELL}{BELL_TWO}[calls]\nsecond_call = \"replace\"\n"));
+    let first = door.talking_call();
+    door.lose(1006);
+    door.command(Command::Press { button: ButtonIndex(1), gesture: Gesture::Press }).unwrap();
+    door.reopen();
+    let call_id = first.call_id.clone().unwrap();
+    door.state(vec![busy(&call_id.0, vec![accepted()]), None]);
+    door.advance(2_000);
+    assert_eq!(door.take("hangup").len(), 1);
+    let second = door.take_one("outgoing_call");
+    assert!(matches!(&second.body, RequestBody::OutgoingCall { number, .. } if number == "101"));
+}
+
 #[test]
 fn a_press_that_waited_for_its_line_is_not_dialled_after_a_long_outage() {
     let mut door = Door::online(BELL);

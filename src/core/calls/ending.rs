@@ -60,7 +60,7 @@ impl CallControl<'_> {
         for line in self.calls.lines.numbers() {
             self.hang_up(line, Cause::new(sip_status::OK, message));
         }
-        self.calls.hunts.retain(|hunt| hunt.waits_until.is_none());
+        self.calls.hunts.retain(|hunt| hunt.wait.is_none());
     }
 
     /// Hangs up every call that this button or sensor has started, and gives up its hunts.
@@ -68,7 +68,7 @@ impl CallControl<'_> {
         for hunt in self.calls.hunts.iter_mut().filter(|hunt| hunt.origin.source == source) {
             hunt.stop();
         }
-        self.calls.hunts.retain(|hunt| hunt.origin.source != source || hunt.waits_until.is_none());
+        self.calls.hunts.retain(|hunt| hunt.origin.source != source || hunt.wait.is_none());
         let calls = self.calls.lines.active().filter(|(_, call)| call.origin.source == source);
         let lines: Vec<Line> = calls.map(|(line, _)| line).collect();
         for line in lines {
@@ -104,7 +104,7 @@ impl CallControl<'_> {
             self.note_cause(hunt, cause);
             self.advance_hunt(hunt);
         }
-        self.release_replacing_hunts();
+        self.release_hunts_that_wait_for_line();
         self.resume_after(line);
     }
 

@@ -10,6 +10,21 @@ use crate::core::api::{Cause, Origin, Unanswered};
 use crate::core::time::Time;
 use crate::secret::PhoneNumber;
 
+/// What a hunt waits for. It is given up at the time `until`.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) enum Wait {
+    ForSession { until: Time },
+    /// Another call is being replaced, and leaves its line in a moment.
+    ForLine { until: Time },
+}
+
+impl Wait {
+    pub(super) fn until(self) -> Time {
+        let (Self::ForSession { until } | Self::ForLine { until }) = self;
+        until
+    }
+}
+
 /// One wish to reach somebody.
 ///
 /// A press, a command or another trigger starts a hunt. It has the list of numbers of its call action, and makes a call
@@ -24,10 +39,8 @@ pub(super) struct Hunt {
     pub(super) ring: Duration,
     numbers: Vec<PhoneNumber>,
     next: usize,
-    /// The hunt waits for the session or for a line, and is given up at this time.
-    pub(super) waits_until: Option<Time>,
-    /// What the hunt waits for is a line, not the session.
-    pub(super) waits_for_line: bool,
+    /// What the hunt waits for before it calls anybody.
+    pub(super) wait: Option<Wait>,
     /// The hunt is the one redial after a call without media.
     pub(super) redial: bool,
     over: bool,
@@ -45,8 +58,7 @@ impl Hunt {
             ring: action.ring.unwrap_or(ring_timeout),
             numbers: action.numbers.clone(),
             next: 0,
-            waits_until: None,
-            waits_for_line: false,
+            wait: None,
             redial: false,
             over: false,
             cause: None,

@@ -2,7 +2,7 @@
 
 use super::call::{ENDING_TIMEOUT, HuntId};
 use super::control::CallControl;
-use super::hunt::Hunt;
+use super::hunt::{Hunt, Wait};
 use crate::config::{ButtonIndex, CallAction, SecondCall, SensorIndex, Sound};
 use crate::core::api::{Cause, Done, Fact, Origin, Refusal, Source};
 use crate::mutant::{Mutant, mutant};
@@ -34,8 +34,7 @@ impl CallControl<'_> {
         self.cx.play(Sound::Connecting, false);
         let id = hunt.id;
         // If there is no free line, another call is being replaced and leaves its line in a moment.
-        hunt.waits_for_line = !free;
-        hunt.waits_until = (!free).then(|| self.cx.now.at + ENDING_TIMEOUT);
+        hunt.wait = (!free).then(|| Wait::ForLine { until: self.cx.now.at + ENDING_TIMEOUT });
         self.calls.hunts.push(hunt);
         self.advance_hunt(id);
         Ok(Done::Now)
@@ -46,8 +45,8 @@ impl CallControl<'_> {
         let mut hunt = Hunt::new(self.calls.new_hunt_id(), origin.clone(), action, self.cx.config.calls.ring_timeout);
         let id = hunt.id;
         hunt.redial = true;
-        hunt.waits_for_line = self.calls.lines.choose(action.line, self.cx.now.at).is_none();
-        hunt.waits_until = hunt.waits_for_line.then(|| self.cx.now.at + ENDING_TIMEOUT);
+        let free = self.calls.lines.choose(action.line, self.cx.now.at).is_some();
+        hunt.wait = (!free).then(|| Wait::ForLine { until: self.cx.now.at + ENDING_TIMEOUT });
         self.calls.hunts.push(hunt);
         self.advance_hunt(id);
     }
@@ -60,7 +59,7 @@ impl CallControl<'_> {
         if from_the_door && hope && !patience.is_zero() && self.calls.hunts.len() < MAX_HUNTS {
             self.session.hurry(self.cx.now.at);
             let wait = if mutant(Mutant::EndlessPress) { patience * 1000 } else { patience };
-            hunt.waits_until = Some(self.cx.now.at + wait);
+            hunt.wait = Some(Wait::ForSession { until: self.cx.now.at + wait });
             self.calls.hunts.push(hunt);
             self.cx.play(Sound::Connecting, false);
             return Ok(Done::Waits(patience));
@@ -76,7 +75,7 @@ impl CallControl<'_> {
         loop {
             let legs = self.calls.lines.of_hunt(id);
             let Some(hunt) = self.calls.hunts.iter().find(|hunt| hunt.id == id) else { return };
-            if hunt.waits_until.is_some() {
+            if hunt.wait.is_some() {
                 return;
             }
             if legs.is_empty() && !hunt.has_more() {
@@ -132,7 +131,7 @@ impl CallControl<'_> {
             .calls
             .hunts
             .iter()
-            .filter(|hunt| hunt.waits_until.is_some_and(|until| now >= until))
+            .filter(|hunt| hunt.wait.is_some_and(|wait| now >= wait.until()))
             .map(|hunt| hunt.id)
             .collect();
         for id in given_up {
@@ -143,46 +142,59 @@ impl CallControl<'_> {
     fn give_up_waiting(&mut self, id: HuntId) {
         let Some(index) = self.calls.hunts.iter().position(|hunt| hunt.id == id) else { return };
         let hunt = self.calls.hunts.remove(index);
-        let state = self.session.state();
-        self.report_no_call(hunt.origin.source, format!("no session: {state}"));
-        self.cx.play(Sound::NoConnection, false);
+        let (reason, sound) = if self.session.is_registered() {
+            ("no line became free".to_owned(), Sound::Busy)
+        } else {
+            (format!("no session: {}", self.session.state()), Sound::NoConnection)
+        };
+        self.report_no_call(hunt.origin.source, reason);
+        self.cx.play(sound, false);
     }
 
-    /// The session is up: each hunt that waited is dialled now, or given up.
+    /// The session is up, or registered again.
     pub(super) fn release_waiting_hunts(&mut self) {
-        let waiting: Vec<HuntId> =
-            self.calls.hunts.iter().filter(|hunt| hunt.waits_until.is_some()).map(|hunt| hunt.id).collect();
+        self.release_hunts_that_wait_for_session();
+        self.release_hunts_that_wait_for_line();
+    }
+
+    /// Each hunt that waited for the session is dialled now, or given up.
+    fn release_hunts_that_wait_for_session(&mut self) {
+        let waiting = self.calls.hunts.iter().filter(|hunt| matches!(hunt.wait, Some(Wait::ForSession { .. })));
+        let waiting: Vec<HuntId> = waiting.map(|hunt| hunt.id).collect();
         for id in waiting {
+            let Some(index) = self.calls.hunts.iter().position(|hunt| hunt.id == id) else { continue };
             if self.has_its_call(id) {
-                self.calls.hunts.retain(|hunt| hunt.id != id);
+                self.calls.hunts.remove(index);
                 continue;
             }
-            let line = self.calls.hunts.iter().find(|hunt| hunt.id == id).map(|hunt| hunt.line);
-            let free = line.is_some_and(|line| self.calls.lines.choose(line, self.cx.now.at).is_some());
-            if !self.session.is_registered() || !free || self.make_way_for_second_call().is_err() {
+            // Another call may have to make way. That ends its hunts, and must not end this one.
+            let mut hunt = self.calls.hunts.remove(index);
+            let free = self.calls.lines.choose(hunt.line, self.cx.now.at).is_some();
+            let may_call = self.session.is_registered() && free && self.make_way_for_second_call().is_ok();
+            if may_call {
+                hunt.wait = None;
+            }
+            self.calls.hunts.push(hunt);
+            if may_call {
+                self.advance_hunt(id);
+            } else {
                 self.give_up_waiting(id);
-                continue;
             }
-            if let Some(hunt) = self.calls.hunts.iter_mut().find(|hunt| hunt.id == id) {
-                hunt.waits_until = None;
-            }
-            self.advance_hunt(id);
         }
     }
 
     /// Continues the hunts that waited for a line and have one now: those that replace another call, and redials.
-    pub(super) fn release_replacing_hunts(&mut self) {
+    pub(super) fn release_hunts_that_wait_for_line(&mut self) {
         if !self.session.is_registered() {
             return;
         }
         let now = self.cx.now.at;
-        let waiting = self.calls.hunts.iter().filter(|hunt| hunt.waits_until.is_some() && hunt.waits_for_line);
+        let waiting = self.calls.hunts.iter().filter(|hunt| matches!(hunt.wait, Some(Wait::ForLine { .. })));
         let ready: Vec<HuntId> =
             waiting.filter(|hunt| self.calls.lines.choose(hunt.line, now).is_some()).map(|hunt| hunt.id).collect();
         for id in ready {
             if let Some(hunt) = self.calls.hunts.iter_mut().find(|hunt| hunt.id == id) {
-                hunt.waits_until = None;
-                hunt.waits_for_line = false;
+                hunt.wait = None;
             }
             self.advance_hunt(id);
         }

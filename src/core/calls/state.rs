@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::call::{Call, HuntId, Phase};
 use super::code_entry::AcceptedCode;
-use super::hunt::Hunt;
+use super::hunt::{Hunt, Wait};
 use super::lines::Lines;
 use super::warm_peer::WarmPeer;
 use crate::config::{Line, Sound};
@@ -100,7 +100,7 @@ impl Calls {
     /// Whether a call in either direction is being set up, or a hunt waits.
     pub(in crate::core) fn any_being_set_up(&self) -> bool {
         self.lines.active().any(|(_, call)| !call.is_established())
-            || self.hunts.iter().any(|hunt| hunt.waits_until.is_some())
+            || self.hunts.iter().any(|hunt| hunt.wait.is_some())
     }
 
     /// The number of hunts.
@@ -140,7 +140,7 @@ impl Calls {
     /// When [`super::CallControl::run_deadlines`] is next needed.
     pub(in crate::core) fn next_deadline(&self) -> Option<Deadline> {
         let at = |at: Option<Time>, reason| at.map(|at| Deadline::new(at, reason));
-        let hunts = self.hunts.iter().filter_map(|hunt| at(hunt.waits_until, DeadlineReason::PressTooOld));
+        let hunts = self.hunts.iter().filter_map(|hunt| at(hunt.wait.map(Wait::until), DeadlineReason::PressTooOld));
         let others = [at(self.answer_tone_until, DeadlineReason::AnswerToneEnds), self.warm.next_deadline()];
         Deadline::earliest(others.into_iter().flatten().chain(hunts).chain(self.lines.deadlines()))
     }
