@@ -1,7 +1,7 @@
-//! The black box: the inputs of the last minutes and the state before them, bounded, in memory.
+//! The black box: it keeps the inputs of the last minutes, and the state before them, in a limited part of the memory.
 //!
-//! The core is a function of state, input and time, so that a [`Dump`] fed to the same version does
-//! on a desk what it did at the door, decision by decision.
+//! The core is a function of state, input and time. So if a [`Dump`] is fed to the same version on a desk, that makes
+//! the same decisions as the station at the door.
 
 mod recorder;
 mod redact;

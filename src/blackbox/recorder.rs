@@ -1,4 +1,4 @@
-//! Records inputs, and gives them out as one file.
+//! Records inputs, and returns them as one dump.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,30 +9,27 @@ use super::redact::Redaction;
 use super::redactor::Redactor;
 use crate::core::{Input, LocalTime, Now, Station, Time};
 
-/// How far back it reaches.
+/// Inputs are kept for at least this time, unless there are too many of them.
 const REACH: Duration = Duration::from_secs(600);
-/// The state is noted so often; what is older than the reach goes as one piece.
+/// Each piece begins with a copy of the state and is at most this long. Old inputs are dropped by whole pieces.
 const PIECE: Duration = Duration::from_secs(120);
-/// A flood of inputs ends a piece early.
+/// A piece with this many inputs is full.
 const PIECE_INPUTS: usize = 512;
-/// And so does a flood of long ones.
+/// A piece whose inputs have this size is full.
 const PIECE_BYTES: usize = 32 * 1024;
-/// Pieces, whatever their reach: the bound of the whole.
+/// The largest number of pieces, however short they are. It limits the size of the whole.
 const MAX_PIECES: usize = 16;
 
 /// One input with its time.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Entry {
-    /// When.
     pub at: Time,
-    /// Local time, where the clock was set.
+    /// `None` if the clock was not set.
     pub local: Option<LocalTime>,
-    /// What.
     pub input: Input,
 }
 
 impl Entry {
-    /// Both clocks.
     pub fn now(&self) -> Now {
         Now { at: self.at, local: self.local }
     }
@@ -46,14 +43,14 @@ struct Piece {
     bytes: usize,
 }
 
-/// The ring of the last minutes.
+/// A ring of the inputs of the last minutes.
 #[derive(Debug, Default)]
 pub struct Recorder {
     pieces: VecDeque<Piece>,
 }
 
 impl Recorder {
-    /// Notes an input, before the station takes it.
+    /// Records an input, before the station handles it.
     pub fn record(&mut self, station: &Station, now: Now, input: &Input) {
         let full = self.pieces.back().is_none_or(|piece| {
             now.at.since(piece.began) >= PIECE || piece.inputs.len() >= PIECE_INPUTS || piece.bytes >= PIECE_BYTES
@@ -77,17 +74,16 @@ impl Recorder {
         }
     }
 
-    /// How many inputs it holds.
+    /// The number of inputs.
     pub fn len(&self) -> usize {
         self.pieces.iter().map(|piece| piece.inputs.len()).sum()
     }
 
-    /// Nothing has happened yet.
     pub fn is_empty(&self) -> bool {
         self.pieces.is_empty()
     }
 
-    /// Everything that it holds; `None` before the first input.
+    /// Returns everything that is recorded; `None` before the first input.
     pub fn dump(&self) -> Option<Dump> {
         let first = self.pieces.front()?;
         Some(Dump {
@@ -99,45 +95,45 @@ impl Recorder {
     }
 }
 
-/// About how many bytes an input holds: as many as its text, and its fixed part.
+/// The approximate size of an input in bytes: the length of its text, and its fixed part.
 fn weight(input: &Input) -> usize {
     size_of::<Entry>() + serde_json::to_string(input).map_or(0, |text| text.len())
 }
 
-/// A recording, ready to be written.
+/// A recording that can be written to a file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Dump {
-    /// The callbox that recorded it; another one may decide differently.
+    /// The version of callbox that made the recording. Another version may decide differently.
     pub version: String,
     /// Numbers, codes and descriptions have been replaced.
     pub redacted: bool,
-    /// The station before the first input, its configuration included.
+    /// The station before the first input, with its configuration.
     pub station: Box<Station>,
-    /// What it was given.
     pub inputs: Vec<Entry>,
 }
 
 impl Dump {
-    /// As text without secrets: numbers and codes are replaced by others, alike ones by the same, so
-    /// that the rules of the configuration still match; descriptions go. Without a seed everything
-    /// stays but tokens and passwords. `seed` decides
-    /// which digit stands for which, and must be forgotten.
+    /// Returns the recording as text. Tokens and passwords are always removed.
+    ///
+    /// With a seed, descriptions are removed too, and numbers and codes are replaced. Equal ones are replaced by equal
+    /// ones, so the rules of the configuration still match. `seed` decides which digit stands for which, and must be
+    /// forgotten afterwards.
     ///
     /// # Errors
     ///
-    /// What serde_json says; no input leads there.
+    /// An error of serde_json. No input is known to cause one.
     pub fn to_text(&self, seed: Option<u64>) -> Result<String, serde_json::Error> {
         let redaction = seed.map_or(Redaction::Credentials, Redaction::all);
         let dump = Self { redacted: seed.is_some(), ..self.clone() };
-        let value = dump.serialize(Redactor { redaction: &redaction, field: "" })?;
+        let value = dump.serialize(Redactor::new(&redaction))?;
         serde_json::to_string(&value)
     }
 
-    /// Reads what [`Dump::to_text`] has written.
+    /// Reads a text that [`Dump::to_text`] has made.
     ///
     /// # Errors
     ///
-    /// The text is no dump, or one of a version whose state looks different.
+    /// The text is not a dump, or it was made by a version with another kind of state.
     pub fn from_text(text: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(text)
     }

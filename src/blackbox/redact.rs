@@ -7,74 +7,88 @@ use serde_json::Value;
 
 use crate::core::Random;
 use crate::secret::{Credential, DoorCode, DtmfDigit, MessageBody, PersonName, PhoneNumber, Sdp};
+use crate::signaling::UNKNOWN_MESSAGE;
 
 /// Types whose texts are not secret: identifiers of the protocol.
 const HARMLESS_TYPES: [&str; 2] = ["CallId", "TransactionId"];
-/// Fields and variants whose texts are not secret.
+/// Places whose texts are not secret: the field of a structure or of a variant, or the variant of an enumeration that has
+/// a text alone. Fields of the wire, which serde flattens into maps, have no owner.
 const HARMLESS: &[&str] = &[
-    // The kind of a message, and of whatever is behind a fact.
-    "event",
-    "handshake",
-    "kind",
-    "media",
-    "notify",
-    "request",
-    "response",
-    "type",
-    // Names and files in the configuration.
-    "Alsa",
-    "ConfigTokenFile",
-    "Name",
-    "TokenFile",
-    "Usb",
-    "button",
-    "ca_file",
-    "chip",
-    "client_certificate",
-    "exclusive",
-    "level",
-    "name",
-    "output",
-    "password_file",
-    "pin",
-    "sensor",
-    "serial",
-    "sip_domains",
-    "socket",
-    "sounds",
-    "tenant",
-    "urls",
-    // Messages of the station and of the server.
-    "Failed",
-    "Fault",
-    "NotYetValid",
-    "Refused",
-    "card_fault",
-    "fault",
-    "message",
-    "phrase",
-    "reason",
-    "reported",
-    "text",
-    "told",
-    "told_causes",
+    // The wire: kinds of messages, identifiers, and reasons of the server.
+    ".content_type",
+    ".event",
+    ".handshake",
+    ".media",
+    ".mid",
+    ".notify",
+    ".phrase",
+    ".reason",
+    ".refer_id",
+    ".replaces",
+    ".request",
+    ".response",
+    ".type",
+    "Candidate.sdpMid",
+    "Malformed.kind",
+    "Malformed.name",
+    "Registration.reason",
+    "Unknown.kind",
+    "Unknown.name",
+    // Names, files and addresses of the configuration.
+    "Button.name",
+    "ControlConfig.socket",
+    "Config.sounds",
+    "CoreConfig.ca_file",
+    "CoreConfig.client_certificate",
+    "CoreConfig.sip_domains",
+    "CoreConfig.tenant",
+    "CoreConfig.urls",
+    "Credentials.ConfigTokenFile",
+    "Credentials.TokenFile",
+    "GpioConfig.chip",
+    "Hours.text",
+    "IceServer.urls",
+    "InputPin.pin",
+    "LogConfig.level",
+    "Login.password_file",
+    "MediaConfig.bind",
+    "OutputPin.exclusive",
+    "OutputPin.name",
+    "OutputPin.pin",
+    "PcmName.Alsa",
+    "Sensor.name",
+    "UsbCard.serial",
+    // Messages of the station for people.
+    "AudioEvent.Fault",
+    "Cause.text",
+    "ConnectFailure.message",
+    "MediaEvent.Failed",
+    "PinFault.fault",
+    "PinFault.told",
+    "Refused.message",
+    "SceneState.card_fault",
+    "Session.reason",
+    "Session.reported",
+    "Session.told_causes",
+    "TokenError.Failed",
+    "TokenError.NotYetValid",
+    "TokenError.Refused",
     // Addresses of the station itself.
-    "Addresses",
-    "addresses",
-    "bind",
-    "local",
-    // Identifiers, and values of the protocol.
-    "call_id",
-    "content_type",
-    "mid",
-    "refer_id",
-    "replace_call_id",
-    "replaces",
-    "sdpMid",
-    "sdp_mid",
-    "status",
-    "version",
+    "AwaitingState.local",
+    "Calls.addresses",
+    "Input.Addresses",
+    "Opened.local",
+    "Session.addresses",
+    "Up.local",
+    // Who did something, and the recording itself.
+    "By.button",
+    "By.kind",
+    "By.sensor",
+    "Dump.version",
+    "RememberedCall.button",
 ];
+/// The owner of the keys of a map.
+pub(super) const KEYS: &str = "(keys)";
 /// Digits of a number that have a substitution of their own; the rest shares the last one.
 const PLACES: usize = 32;
 
@@ -110,7 +124,7 @@ impl Redaction {
         Self::All(Substitution { numbers, codes: shuffled(&mut random) })
     }
 
-    /// What is done with a value of this type; `None` where it is no secret.
+    /// The rule for a value of this type; `None` if it is not a secret.
     pub(super) fn rule(&self, type_name: &str) -> Option<Rule<'_>> {
         if HARMLESS_TYPES.contains(&type_name) {
             return Some(Rule::Keep);
@@ -121,15 +135,17 @@ impl Redaction {
             (Self::All(substitution), PhoneNumber::TYPE) => Some(Rule::Number(substitution)),
             (Self::All(substitution), DoorCode::TYPE | DtmfDigit::TYPE) => Some(Rule::Code(substitution)),
             (Self::All(_), PersonName::TYPE) => Some(Rule::Name),
-            (Self::All(_), Sdp::TYPE | MessageBody::TYPE) => Some(Rule::Length),
+            (Self::All(_), Sdp::TYPE | MessageBody::TYPE | UNKNOWN_MESSAGE) => Some(Rule::Length),
             (Self::All(_), _) => None,
         }
     }
 
     /// A text of no particular type in a field.
-    pub(super) fn plain(&self, field: &str, text: &str) -> String {
+    pub(super) fn plain(&self, owner: &str, field: &str, text: &str) -> String {
+        let is_harmless =
+            || owner == KEYS || HARMLESS.iter().any(|place| place.split_once('.') == Some((owner, field)));
         match self {
-            Self::All(_) if !HARMLESS.contains(&field) => of_length(text),
+            Self::All(_) if !is_harmless() => of_length(text),
             Self::All(_) | Self::Credentials => text.to_owned(),
         }
     }
@@ -137,7 +153,12 @@ impl Redaction {
 
 impl Rule<'_> {
     pub(super) fn apply(&self, value: Value) -> Value {
-        let Value::String(text) = value else { return value };
+        let text = match value {
+            Value::String(text) => text,
+            // A message of any form that this version does not know.
+            Value::Object(_) | Value::Array(_) => value.to_string(),
+            other => return other,
+        };
         Value::String(match self {
             Self::Keep => text,
             Self::Drop => "redacted".to_owned(),
@@ -150,7 +171,7 @@ impl Rule<'_> {
 }
 
 impl Substitution {
-    /// A number, whatever stands around it: `sip:` and the host stay as they are.
+    /// Replaces the digits of a number. `sip:` and the host stay as they are.
     fn number(&self, text: &str) -> String {
         let scheme = ["<sip:", "<sips:", "sip:", "sips:"].into_iter().find(|scheme| text.starts_with(scheme));
         let (head, rest) = text.split_at(scheme.map_or(0, str::len));
@@ -182,20 +203,32 @@ fn substitute(digits: &[char; 10], digit: char) -> char {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use serde::Serialize;
     use serde_json::json;
 
     use super::super::redactor::Redactor;
     use super::*;
 
-    /// What somebody adds tomorrow: secrets in fields of any name, and a text of no type.
+    /// What somebody adds tomorrow: secrets in fields of any name and in keys, and texts of no type in fields whose names
+    /// are harmless elsewhere.
     #[derive(Serialize)]
     struct Tomorrow {
         whoever: PhoneNumber,
         opens: Vec<DoorCode>,
         note: String,
         key: Option<Credential>,
+        name: String,
         reason: String,
+        tries: BTreeMap<PhoneNumber, u32>,
+        version: Dated,
+    }
+
+    #[derive(Serialize)]
+    #[serde(rename = "Dump")]
+    struct Dated {
+        version: String,
     }
 
     fn redacted(redaction: &Redaction) -> Value {
@@ -204,9 +237,12 @@ mod tests {
             opens: vec!["7391".into()],
             note: "call Anna at 2041".into(),
             key: Some("t0ken".into()),
-            reason: "Busy Here".into(),
+            name: "Anna".into(),
+            reason: "Anna is out".into(),
+            tries: [("2041".into(), 3)].into(),
+            version: Dated { version: "0.1.0".into() },
         };
-        tomorrow.serialize(Redactor { redaction, field: "" }).unwrap()
+        tomorrow.serialize(Redactor::new(redaction)).unwrap()
     }
 
     #[test]
@@ -217,7 +253,7 @@ mod tests {
             assert!(!text.contains(secret), "{secret}: {text}");
         }
         assert_eq!(value.get("note"), Some(&json!("redacted, 17 bytes")));
-        assert_eq!(value.get("reason"), Some(&json!("Busy Here")));
+        assert_eq!(value.pointer("/version/version"), Some(&json!("0.1.0")));
     }
 
     #[test]

@@ -5,13 +5,16 @@ use serde::ser::{self, Serializer};
 use serde_json::value::Serializer as Json;
 use serde_json::{Error, Value};
 
-use super::redact::Redaction;
+use super::redact::{KEYS, Redaction};
 
-/// Writes JSON. `field` is the field of which the value is, or in which a list of it is.
+/// Writes JSON.
 #[derive(Clone, Copy)]
 pub(super) struct Redactor<'a> {
-    pub(super) redaction: &'a Redaction,
-    pub(super) field: &'a str,
+    redaction: &'a Redaction,
+    /// The structure or the variant with fields in which the value is; empty in a map.
+    owner: &'static str,
+    /// The field of the value, or of the list in which it is.
+    field: &'a str,
 }
 
 /// A list, a map or a structure, whose parts are redacted one by one.
@@ -23,6 +26,10 @@ pub(super) struct Parts<'a, S> {
 }
 
 impl<'a> Redactor<'a> {
+    pub(super) fn new(redaction: &'a Redaction) -> Self {
+        Self { redaction, owner: "", field: "" }
+    }
+
     fn of<T: Serialize + ?Sized>(self, value: &T) -> Result<Value, Error> {
         value.serialize(self)
     }
@@ -33,6 +40,10 @@ impl<'a> Redactor<'a> {
 
     fn in_field(self, field: &'a str) -> Self {
         Self { field, ..self }
+    }
+
+    fn owned_by(self, owner: &'static str) -> Self {
+        Self { owner, ..self }
     }
 }
 
@@ -48,7 +59,7 @@ impl<'a> Serializer for Redactor<'a> {
     type SerializeStructVariant = Parts<'a, <Json as Serializer>::SerializeStructVariant>;
 
     fn serialize_str(self, text: &str) -> Result<Value, Error> {
-        Json.serialize_str(&self.redaction.plain(self.field, text))
+        Json.serialize_str(&self.redaction.plain(self.owner, self.field, text))
     }
 
     fn serialize_char(self, character: char) -> Result<Value, Error> {
@@ -69,12 +80,13 @@ impl<'a> Serializer for Redactor<'a> {
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
         self,
-        _: &'static str,
+        name: &'static str,
         _: u32,
         variant: &'static str,
         value: &T,
     ) -> Result<Value, Error> {
-        Ok(Value::Object([(variant.to_owned(), self.in_field(variant).of(value)?)].into_iter().collect()))
+        let value = self.owned_by(name).in_field(variant).of(value)?;
+        Ok(Value::Object([(variant.to_owned(), value)].into_iter().collect()))
     }
 
     fn serialize_seq(self, length: Option<usize>) -> Result<Self::SerializeSeq, Error> {
@@ -96,15 +108,15 @@ impl<'a> Serializer for Redactor<'a> {
         variant: &'static str,
         length: usize,
     ) -> Result<Self::SerializeTupleVariant, Error> {
-        self.in_field(variant).parts(Json.serialize_tuple_variant(name, index, variant, length))
+        self.owned_by(name).in_field(variant).parts(Json.serialize_tuple_variant(name, index, variant, length))
     }
 
     fn serialize_map(self, length: Option<usize>) -> Result<Self::SerializeMap, Error> {
-        self.parts(Json.serialize_map(length))
+        self.owned_by("").parts(Json.serialize_map(length))
     }
 
     fn serialize_struct(self, name: &'static str, length: usize) -> Result<Self::SerializeStruct, Error> {
-        self.parts(Json.serialize_struct(name, length))
+        self.owned_by(name).parts(Json.serialize_struct(name, length))
     }
 
     fn serialize_struct_variant(
@@ -114,7 +126,7 @@ impl<'a> Serializer for Redactor<'a> {
         variant: &'static str,
         length: usize,
     ) -> Result<Self::SerializeStructVariant, Error> {
-        self.parts(Json.serialize_struct_variant(name, index, variant, length))
+        self.owned_by(variant).parts(Json.serialize_struct_variant(name, index, variant, length))
     }
 
     fn serialize_bool(self, value: bool) -> Result<Value, Error> {
@@ -239,13 +251,14 @@ impl<S: ser::SerializeMap<Ok = Value, Error = Error>> ser::SerializeMap for Part
     type Error = Error;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Error> {
-        self.key = serde_json::to_value(key)?.as_str().unwrap_or_default().to_owned();
-        self.inner.serialize_key(key)
+        // A key that is a secret is replaced like any other one; all other keys are names of fields.
+        let key = self.redactor.owned_by(KEYS).of(key)?;
+        self.key = key.as_str().unwrap_or_default().to_owned();
+        self.inner.serialize_key(&self.key)
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
-        let redactor = Redactor { redaction: self.redactor.redaction, field: &self.key };
-        self.inner.serialize_value(&redactor.of(value)?)
+        self.inner.serialize_value(&self.redactor.in_field(&self.key).of(value)?)
     }
 
     fn end(self) -> Result<Value, Error> {

@@ -82,7 +82,8 @@ Wrong usage, or a wrong configuration.
 The daemon cannot be reached.
 .TP
 .B 4
-Refused: by a rule, or because the station cannot do it now.
+Refused: the station cannot do it now, or the server refuses the login
+.RB ( login ).
 .PP
 A reader of the output that goes away early, as in
 .BR "callbox check | head -1" ,
@@ -105,10 +106,31 @@ The control socket, for the daemon and for the commands that talk to it.
 Files with secrets are looked for here first, then in the folder of the configuration.
 .TP
 .B STATE_DIRECTORY
-A renewed token and the counts of wrong codes are kept here.
+A renewed token
+.RI ( token )
+and the counts of wrong codes
+.RI ( wrong-codes.json )
+are kept here.
 .TP
 .B RUNTIME_DIRECTORY
-Calls, pending hangups and starts are remembered here over a restart of the daemon.
+What a restart of the daemon must not lose is kept here: calls that are up and pending hangups
+.RI ( calls.json ),
+outputs in use
+.RI ( outputs.json ),
+restarts
+.RI ( starts.json ),
+and, without
+.BR STATE_DIRECTORY ,
+a renewed token
+.RI ( token ).
+.TP
+.B XDG_RUNTIME_DIR
+The folder of the control socket
+.RI ( callbox/control.sock )
+of a user who cannot write to /run/callbox.
+.TP
+.B JOURNAL_STREAM
+Where it is set, the log goes to the journal. systemd sets it.
 .SH FILES
 .TP
 .I /etc/callbox/callbox.toml
@@ -120,6 +142,12 @@ The control socket, unless
 names another one. A command tries the socket of
 .BR --socket ,
 of the environment, of the configuration, and then the usual ones.
+.TP
+.I /var/lib/callbox/token
+The renewed session token of the service. It is preferred to the configured one until the server refuses it.
+.TP
+.I /var/lib/callbox/wrong-codes.json
+The counts of wrong codes of the service.
 .SH SIGNALS
 .TP
 .B SIGHUP

@@ -1,4 +1,4 @@
-//! Log events: to the journal under systemd, to standard error elsewhere.
+//! Writes log events to the journal under systemd, and to standard error elsewhere.
 
 use std::fmt::Debug;
 use std::io::IsTerminal;

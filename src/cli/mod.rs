@@ -406,12 +406,14 @@ async fn dispatch(command: Command) -> Exit {
         Command::Press { name, long, double, daemon } => {
             client::request(&daemon, Request::Press { name, gesture: gesture(long, double) }).await
         }
-        Command::Call { number, line, daemon } => client::request(&daemon, Request::Call { number, line }).await,
+        Command::Call { number, line, daemon } => {
+            client::request(&daemon, Request::Call { number: number.into(), line }).await
+        }
         Command::Hangup { line, daemon } => client::request(&daemon, Request::Hangup { line }).await,
         Command::Answer { line, daemon } => client::request(&daemon, Request::Answer { line }).await,
         Command::Hold { daemon } => client::request(&daemon, Request::Hold).await,
         Command::Unhold { daemon } => client::request(&daemon, Request::Unhold).await,
-        Command::Dtmf { digits, daemon } => client::request(&daemon, Request::Dtmf { digits }).await,
+        Command::Dtmf { digits, daemon } => client::request(&daemon, Request::Dtmf { digits: digits.into() }).await,
         Command::Mute { keep, daemon } => client::request(&daemon, Request::Mute { keep }).await,
         Command::Unmute { daemon } => client::request(&daemon, Request::Unmute).await,
         Command::Volume { volume, keep, daemon } => client::request(&daemon, Request::Volume { volume, keep }).await,

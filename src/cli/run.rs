@@ -13,7 +13,7 @@ use crate::audio::CardChoice;
 use crate::config::Config;
 use crate::control::ControlServer;
 use crate::station::{
-    RunningStation, StartError, StationHandle, StationOptions, forget_starts, machine_identifier, note_start,
+    RunningStation, StartError, StationHandle, StationOptions, forget_restarts, machine_identifier, note_restart,
 };
 
 /// The longest time for a start (`TimeoutStartSec=` of systemd/callbox.service).
@@ -28,7 +28,7 @@ pub(super) async fn run(path: &Path) -> Exit {
     let socket = config.control.socket.clone();
     let identifier = config.core.identifier.clone().map_or_else(machine_identifier, Into::into);
     let memory_folder = first_folder("RUNTIME_DIRECTORY");
-    if !wait_after_starts(memory_folder.as_deref()).await {
+    if !wait_before_restart(memory_folder.as_deref()).await {
         return Exit::Done;
     }
     remember_outputs(&config);
@@ -71,7 +71,7 @@ pub(super) async fn run(path: &Path) -> Exit {
     drop(control);
     station.stop().await;
     if let Some(folder) = &memory_folder {
-        forget_starts(folder);
+        forget_restarts(folder);
     }
     tracing::info!("stopped");
     Exit::Done
@@ -79,8 +79,8 @@ pub(super) async fn run(path: &Path) -> Exit {
 
 /// Waits if several daemons before this one have stopped by themselves (docs/workarounds.md, "systemd: restart steps
 /// need version 254"). Returns whether to start: `false` if a signal asked the daemon to stop meanwhile.
-async fn wait_after_starts(folder: Option<&Path>) -> bool {
-    let Some(wait) = folder.map(note_start).filter(|wait| !wait.is_zero()) else { return true };
+async fn wait_before_restart(folder: Option<&Path>) -> bool {
+    let Some(wait) = folder.map(note_restart).filter(|wait| !wait.is_zero()) else { return true };
     let message = format!("waits {} s: it has stopped by itself several times", wait.as_secs_f32().round());
     tracing::warn!("{message}");
     // docs/workarounds.md, "systemd: the wait counts as a start".

@@ -88,7 +88,7 @@ async fn start(args: SandboxArgs) -> Result<(Sandbox, Option<ControlServer>), Ex
     };
     let own_socket = station.as_ref().and_then(|config| config.control.socket.clone());
     let socket = args.socket.clone().or(own_socket);
-    let message = certificate.as_ref().map(certificate_words);
+    let message = certificate.as_ref().map(certificate_text);
     let options = SandboxOptions {
         listen: args.listen,
         accounts: accounts.clone(),
@@ -156,7 +156,7 @@ fn station(args: &SandboxArgs, accounts: &[Account]) -> Result<Option<Config>, E
     }
 }
 
-fn certificate_words(certificate: &ServerCertificate) -> String {
+fn certificate_text(certificate: &ServerCertificate) -> String {
     match &certificate.ca_file {
         Some(ca_file) => format!(
             "CA         {}\n           SHA-256 {}\n           \

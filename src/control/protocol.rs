@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::audio::CardControl;
 use crate::core::{Fact, Gesture, Status};
 use crate::media::guard::DroppedDatagrams;
+use crate::secret::{DoorCode, PhoneNumber};
 
 /// A request to a running station.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -37,7 +38,7 @@ pub enum Request {
         active: bool,
     },
     Call {
-        number: String,
+        number: PhoneNumber,
         /// Any idle line if absent.
         #[serde(default)]
         line: Option<u32>,
@@ -57,7 +58,7 @@ pub enum Request {
     /// Send digits to the far end.
     Dtmf {
         /// 0-9, *, #, A-D.
-        digits: String,
+        digits: DoorCode,
     },
     /// Switch the microphone off.
     Mute {

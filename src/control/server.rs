@@ -218,7 +218,7 @@ fn usage(message: String) -> Reply {
     Reply::Error(ReplyError { kind: ErrorKind::Usage, message })
 }
 
-/// Writes every event until the client disconnects.
+/// Writes every fact, or every packet, until the client disconnects.
 async fn follow<T: serde::Serialize + Clone>(
     mut reader: impl AsyncReadExt + Unpin,
     mut writer: impl AsyncWriteExt + Unpin,
@@ -230,7 +230,7 @@ async fn follow<T: serde::Serialize + Clone>(
         tokio::select! {
             event = events.recv() => match event {
                 Ok(event) => write_line(&mut writer, &event).await?,
-                // A slow client misses some events. That is better than stopping the station.
+                // A slow client misses some of them. That is better than stopping the station.
                 Err(broadcast::error::RecvError::Lagged(_)) => {}
                 Err(broadcast::error::RecvError::Closed) => return Ok(()),
             },

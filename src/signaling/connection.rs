@@ -159,7 +159,7 @@ async fn connect(
             // docs/workarounds.md, "libraries: error texts are for programmers".
             tracing::debug!(%error, "WebSocket upgrade");
             Err(failure(
-                "no telephony server answers there: the answer is not a WebSocket upgrade, or was damaged on its way",
+                "this is not a telephony server: its answer is not a WebSocket upgrade, or was damaged on its way",
             ))
         }
         Ok(Err(_)) => Err(failure("the WebSocket upgrade failed")),

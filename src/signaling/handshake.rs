@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::event::Event;
 use super::frame::discriminator;
-use super::id::CallId;
-use super::request::Request;
+use super::id::{CallId, TransactionId};
+use super::request::{Request, RequestBody};
 use super::response::Response;
 
 /// The state of the account's registration at the SIP side.
@@ -94,20 +94,29 @@ pub enum LogMessage {
     Other(Value),
 }
 
+/// The name that serde has for the type of [`LogMessage::Other`], which may contain any secret.
+pub(crate) const UNKNOWN_MESSAGE: &str = "UnknownMessage";
+
+/// A request in a call log: it has no field `line`, not even `null`.
+#[derive(Serialize)]
+struct LoggedRequest<'a> {
+    transaction: &'a TransactionId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    call_id: &'a Option<CallId>,
+    #[serde(flatten)]
+    body: &'a RequestBody,
+}
+
 impl Serialize for LogMessage {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Request(request) => {
-                // A request always has the field `line`, even if it is null. A log entry of a request does not have it.
-                let mut value = serde_json::to_value(request).map_err(serde::ser::Error::custom)?;
-                if let Some(object) = value.as_object_mut() {
-                    object.remove("line");
-                }
-                value.serialize(serializer)
+                let Request { transaction, line: _, call_id, body } = request;
+                LoggedRequest { transaction, call_id, body }.serialize(serializer)
             }
             Self::Response(response) => response.serialize(serializer),
             Self::Event(event) => event.serialize(serializer),
-            Self::Other(value) => value.serialize(serializer),
+            Self::Other(value) => serializer.serialize_newtype_struct(UNKNOWN_MESSAGE, value),
         }
     }
 }

@@ -179,7 +179,7 @@ mod tests {
             });
             let parsed = ClientMessage::parse(&request.to_string()).unwrap_or_else(|error| panic!("{name}: {error}"));
             assert_eq!(ClientMessage::parse(&parsed.to_text()), Ok(parsed.clone()), "{name}");
-            assert!(parsed.to_text().contains("\"line\":null"), "the guest line is told");
+            assert!(parsed.to_text().contains("\"line\":null"), "the guest line is written");
         }
     }
 

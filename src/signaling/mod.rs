@@ -39,6 +39,7 @@ pub use connection::{Socket, SocketReport};
 pub use endpoint::Endpoint;
 pub use event::{Event, EventBody, Invitation, SubscriptionState};
 pub use frame::{FrameError, MAX_FRAME_BYTES};
+pub(crate) use handshake::UNKNOWN_MESSAGE;
 pub use handshake::{CallLogEntry, LineState, LogMessage, Registration, RegistrationStatus, StateHandshake};
 pub use id::{CallId, LineNumber, ReferId, TransactionId};
 pub use jsep::{Jsep, JsepKind};

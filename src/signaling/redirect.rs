@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn where_we_are_sent_is_told_without_the_token() {
+    fn the_target_of_a_redirect_is_reported_without_the_token() {
         for status in [300, 301, 302, 303, 307, 308] {
             let message =
                 message(status, Some(b"https://user:secret@portal.example/login?token=secret#secret")).unwrap();

@@ -1,4 +1,4 @@
-//! The session API, which gives a session token for a login or a config token (docs/protocol.md, "Session API").
+//! The session API, which returns a session token for a login or a config token (docs/protocol.md, "Session API").
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,18 +28,17 @@ pub struct LoginRequest {
     /// Always `null` for a device.
     #[serde(default)]
     pub bundle_id: Option<String>,
-    /// `linux`.
+    /// Always `linux` for this program.
     #[serde(rename = "type", default)]
     pub kind: String,
-    /// Stable device id.
+    /// An id of the device that does not change.
     #[serde(default)]
     pub identifier: String,
-    /// User name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,
-    /// One-time token for `auto-provision`.
+    /// A one-time token for `auto-provision`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_token: Option<String>,
 }
@@ -47,7 +46,6 @@ pub struct LoginRequest {
 /// The answer to a login.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct LoginResponse {
-    /// The session token.
     pub token: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<String>,
@@ -90,7 +88,6 @@ pub struct SessionApi {
 }
 
 impl SessionApi {
-    /// A client for this server.
     pub fn new(endpoint: Endpoint, tls: Arc<ClientConfig>) -> Self {
         Self { endpoint, tls }
     }
@@ -99,7 +96,7 @@ impl SessionApi {
     ///
     /// # Errors
     ///
-    /// The server refused the login, or it could not be asked.
+    /// The server refused the login, or there was no usable answer.
     pub async fn login(&self, request: &LoginRequest) -> Result<LoginResponse, SessionApiError> {
         let path = if request.config_token.is_some() { "session/auto-provision" } else { "session" };
         let body = serde_json::to_vec(request).map_err(|error| SessionApiError::Failed(error.to_string()))?;
@@ -113,7 +110,7 @@ impl SessionApi {
         }
         if status.is_success() {
             return serde_json::from_slice(&body).map_err(|_| {
-                SessionApiError::Failed(format!("{}: no telephony server answers there", self.endpoint.shown()))
+                SessionApiError::Failed(format!("{}: this is not a telephony server", self.endpoint.shown()))
             });
         }
         let message = match serde_json::from_slice::<ErrorBody>(&body) {
@@ -141,7 +138,7 @@ impl SessionApi {
         // docs/workarounds.md, "libraries: error texts are for programmers".
         let broken = |error: hyper::Error| {
             tracing::debug!(%error, "session API");
-            failed("what answers there does not speak HTTP, or the connection broke off".into())
+            failed("the server does not speak HTTP, or the connection was lost".into())
         };
         let no_http = |_| failed("core.url does not make an address".into());
         let opened =
@@ -168,7 +165,7 @@ impl SessionApi {
                 let body = Limited::new(body, MAX_BODY_BYTES).collect().await;
                 let location = parts.headers.get(header::LOCATION).map(|value| value.as_bytes().to_vec());
                 body.map(|body| Answer { status: parts.status, location, body: body.to_bytes() })
-                    .map_err(|_| failed("its answer is too long, or was cut off".into()))
+                    .map_err(|_| failed("the answer is too long, or was cut off".into()))
             }
             Err(error) => Err(error),
         };

@@ -242,7 +242,7 @@ fn certificate_message(problem: &CertificateError) -> String {
         }
         CertificateError::BadEncoding => "the server's certificate cannot be read",
         other => {
-            webpki_words(other).unwrap_or("the server's certificate is refused; the log has details at level debug")
+            webpki_message(other).unwrap_or("the server's certificate is refused; the log has details at level debug")
         }
     };
     message.into()
@@ -250,7 +250,7 @@ fn certificate_message(problem: &CertificateError) -> String {
 
 /// A message for an error that rustls passes on from webpki, its library for certificates (docs/workarounds.md,
 /// "rustls: the reason of a refusal is hidden").
-fn webpki_words(problem: &CertificateError) -> Option<&'static str> {
+fn webpki_message(problem: &CertificateError) -> Option<&'static str> {
     let CertificateError::Other(other) = problem else { return None };
     let problem = other.0.downcast_ref::<webpki::Error>()?;
     match problem {

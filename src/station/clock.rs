@@ -1,4 +1,4 @@
-//! The clocks of the machine, as the core wants them.
+//! The clocks of the machine, in the form that the core needs.
 
 use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -7,15 +7,14 @@ use jiff::tz::TimeZone;
 
 use crate::core::{LocalTime, Now, Time, Weekday};
 
-/// 2026-11-01: a clock before this was never set.
+/// 2026-11-01. A clock that shows an earlier time was never set.
 const EARLIEST_PLAUSIBLE_S: u64 = 1_793_491_200;
 
-/// Monotonic and local time.
 #[derive(Clone, Copy)]
 pub(super) struct Clock {
     start: Instant,
-    /// CLOCK_MONOTONIC at `start` (clock_gettime(2)): the core's time outlives the process, so that
-    /// a restarted one can tell how long a call has been up.
+    /// CLOCK_MONOTONIC at `start` (clock_gettime(2)). The core's time goes on when the process ends, so a restarted
+    /// process knows how long a call has been up.
     start_at: Time,
 }
 
@@ -31,12 +30,12 @@ impl Clock {
         Now { at: self.start_at + self.start.elapsed(), local: local_time() }
     }
 
-    /// A time of CLOCK_MONOTONIC.
+    /// Converts a time of CLOCK_MONOTONIC.
     pub(super) fn time(&self, monotonic: std::time::Duration) -> Time {
         Time(u64::try_from(monotonic.as_millis()).unwrap_or(u64::MAX))
     }
 
-    /// The moment at which a deadline of the core comes.
+    /// Converts a deadline of the core.
     pub(super) fn instant(&self, time: Time) -> tokio::time::Instant {
         tokio::time::Instant::from_std(self.start + time.since(self.start_at))
     }
@@ -52,8 +51,8 @@ pub(super) fn wall_clock_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Local time, as far as the clock can be trusted: never before it was set, and with systemd-timesyncd only once that
-/// says so (systemd-timesyncd.service(8); docs/workarounds.md, "systemd: a set clock may still be wrong").
+/// The local time; `None` until the clock can be trusted. It must have been set, and if systemd-timesyncd runs, it must
+/// have reported that (systemd-timesyncd.service(8); docs/workarounds.md, "systemd: a set clock may still be wrong").
 pub fn local_time() -> Option<LocalTime> {
     let seconds = wall_clock_ms() / 1000;
     let waits_for_timesyncd =

@@ -98,14 +98,14 @@ impl EventLoop {
         if fact.changes_summary() {
             let summary = watchdog::summary(&self.station.status());
             if summary != self.told_summary {
-                // Without systemd there is nobody to tell.
+                // Without systemd, nobody receives this.
                 let _ = sd_notify::notify(&[sd_notify::NotifyState::Status(&summary)]);
                 self.told_summary = summary;
             }
         }
         let record = EventRecord { at_ms: wall_clock_ms(), fact };
         self.history.push(record.clone());
-        // Nobody may be listening.
+        // There may be nobody who listens.
         let _ = self.events.send(record);
     }
 

@@ -100,7 +100,7 @@ impl EventLoop {
                 }
                 Some(ask) = queues.asks.recv() => self.ask(ask),
                 () = sleep_until(deadline.unwrap_or_else(far_future)) => {
-                    // After a stall: a finger that was lifted in time is not held for long.
+                    // After a stall, these reports come first: a button that was released in time is not a long press.
                     while let Ok(report) = queues.pins.try_recv() {
                         self.feed_pin(report);
                     }

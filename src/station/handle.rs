@@ -1,4 +1,4 @@
-//! A handle to a running station: requests in, events out.
+//! A handle to a running station: it takes requests and delivers facts.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use crate::core::{ButtonIndex, By, Command, Done, Line, OutputChange, Pin, Refus
 use crate::gpio::Pins;
 use crate::media::rtpdump::CallPacket;
 
-/// Length of a pulse that nobody gave a length.
+/// The length of a pulse if the request names none.
 const DEFAULT_PULSE_MS: u64 = 3000;
 
-/// What the handle asks of the loop.
+/// What the handle asks the loop to do.
 pub(super) enum Ask {
     Command(By, Command, oneshot::Sender<Result<Done, Refusal>>),
     Status(oneshot::Sender<FullStatus>),
@@ -23,10 +23,10 @@ pub(super) enum Ask {
     Reload(Box<Config>, oneshot::Sender<Vec<&'static str>>),
 }
 
-/// Talks to a running station. Cheap to clone.
+/// A handle to a running station. It is cheap to clone.
 #[derive(Clone)]
 pub struct StationHandle {
-    /// Who asks.
+    /// Who sends the requests.
     pub(super) by: By,
     pub(super) config: Arc<Config>,
     pub(super) asks: mpsc::Sender<Ask>,
@@ -39,19 +39,18 @@ fn error(kind: ErrorKind, message: impl Into<String>) -> Reply {
     Reply::Error(ReplyError { kind, message: message.into() })
 }
 
-/// `"bell", "gate"`, for messages.
+/// A list for messages, such as `"bell", "gate"`.
 fn list<'a>(names: impl Iterator<Item = &'a String>) -> String {
     let names: Vec<String> = names.map(|name| format!("\"{name}\"")).collect();
     if names.is_empty() { "none".into() } else { names.join(", ") }
 }
 
 impl StationHandle {
-    /// The configuration it runs with.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// Takes over what can change while calls go on, and tells which keys wait for the next start.
+    /// Applies the changes that are possible during calls. Returns the keys that apply only after the next start.
     pub async fn reload(&self, config: Config) -> Vec<&'static str> {
         let (reply, answer) = oneshot::channel();
         if self.asks.send(Ask::Reload(Box::new(config), reply)).await.is_err() {
@@ -69,7 +68,7 @@ impl StationHandle {
             Ok(Ok(Done::Now)) => Reply::Ok(true),
             Ok(Ok(done)) => Reply::Note(done.to_string()),
             Ok(Err(refusal)) => {
-                // What could never be done is bad usage; what cannot be done now is refused.
+                // A command that can never be carried out is bad usage. One that cannot be carried out now is refused.
                 let kind = match refusal {
                     Refusal::BadDigits(_) | Refusal::NoSuchLine { .. } => ErrorKind::Usage,
                     Refusal::NotRegistered(_)
@@ -110,10 +109,10 @@ impl StationHandle {
         let Some(dump) = dump else { return error(ErrorKind::Refused, "nothing has been recorded yet") };
         let mut seed = [0_u8; 8];
         if let Err(problem) = getrandom::fill(&mut seed) {
-            return error(ErrorKind::Failed, format!("no random numbers to replace secrets with: {problem}"));
+            return error(ErrorKind::Failed, format!("no random numbers, so secrets cannot be replaced: {problem}"));
         }
         let seed = (!unredacted).then(|| u64::from_ne_bytes(seed));
-        // Some megabytes of text: not on the event loop.
+        // The text may have some megabytes, so it is not made on the event loop.
         match tokio::task::spawn_blocking(move || dump.to_text(seed)).await {
             Ok(Ok(text)) => Reply::Dump(text),
             Ok(Err(problem)) => error(ErrorKind::Failed, problem.to_string()),
@@ -130,7 +129,7 @@ impl StationHandle {
             Some(pin) if self.pins.move_input(pin, active) => Reply::Ok(true),
             Some(_) => error(
                 ErrorKind::Refused,
-                format!("the pin of \"{name}\" is a real one; `callbox press` presses a button"),
+                format!("the pin of \"{name}\" is not simulated; `callbox press` presses a button"),
             ),
             None => error(ErrorKind::Usage, format!("there is no button or sensor \"{name}\"")),
         }
@@ -151,25 +150,26 @@ fn button(config: &Config, name: &str) -> Result<ButtonIndex, Reply> {
     })
 }
 
-/// The command behind a request, its names resolved; the reply where there is none.
+/// Returns the command that a request asks for, with its names resolved. Otherwise returns the reply.
 ///
 /// # Errors
 ///
-/// The request names something that the configuration does not have, or is no command.
+/// The request names something that the configuration does not have, or it is not a command.
 pub fn command_of(config: &Config, request: Request) -> Result<Command, Reply> {
     Ok(match request {
         Request::Press { name, gesture } => Command::Press { button: button(config, &name)?, gesture },
         Request::Call { number, line } if crate::config::is_number(&number) => {
-            Command::Call { number: number.into(), line: line.map(Line) }
+            Command::Call { number, line: line.map(Line) }
         }
         Request::Call { number, .. } => {
-            return Err(error(ErrorKind::Usage, format!("\"{number}\" is no number; digits and + * # - _ . are")));
+            let message = format!("\"{number}\" is not a number; a number has digits and + * # - _ .");
+            return Err(error(ErrorKind::Usage, message));
         }
         Request::Hangup { line } => Command::Hangup { line: line.map(Line) },
         Request::Answer { line } => Command::Answer { line: line.map(Line) },
         Request::Hold => Command::Hold,
         Request::Unhold => Command::Unhold,
-        Request::Dtmf { digits } => Command::Dtmf(digits.into()),
+        Request::Dtmf { digits } => Command::Dtmf(digits),
         Request::Mute { keep } => Command::Mute { muted: true, keep },
         Request::Unmute => Command::Mute { muted: false, keep: false },
         Request::Volume { volume, .. } if volume > 100 => {
@@ -195,7 +195,7 @@ pub fn command_of(config: &Config, request: Request) -> Result<Command, Reply> {
         | Request::Input { .. }
         | Request::Explain
         | Request::Dump { .. } => {
-            return Err(error(ErrorKind::Failed, "not a command"));
+            return Err(error(ErrorKind::Failed, "this request is not a command"));
         }
     })
 }

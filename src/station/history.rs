@@ -23,7 +23,7 @@ impl History {
     }
 
     /// The press or the edge, all calls of the hunt that it started, their end, and what else happened meanwhile. Empty
-    /// where no call has ended.
+    /// if no call has ended.
     pub(super) fn last_call(&self) -> Vec<EventRecord> {
         last_call(&self.0)
     }
@@ -65,7 +65,7 @@ fn is_of_one_hunt(fact: &Fact, last: &Fact) -> bool {
     }
 }
 
-/// The last press or edge before the first call, where no other call lies between.
+/// The last press or edge before the first call, if there is no other call between them.
 fn cause(history: &VecDeque<EventRecord>, begin: usize) -> Option<&EventRecord> {
     let first = history.get(begin)?;
     let of_ours = matches!(&first.fact, Fact::Call { attempt: Some(_), .. });

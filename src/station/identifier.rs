@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-/// Made from the board's serial number and the machine id, neither of which it gives away
-/// (machine-id(5) asks for that).
+/// Returns an id that is made from the board's serial number and the machine id. It reveals neither of them, as
+/// machine-id(5) requires.
 pub fn machine_identifier() -> String {
     let read = |path: &str| {
         let text = std::fs::read_to_string(Path::new(path)).unwrap_or_default();

@@ -1,6 +1,8 @@
-//! What outlives the process. `$RUNTIME_DIRECTORY/calls.json` is gone with a power cut, kept over a crash or an
-//! upgrade, and never on the SD card. `$STATE_DIRECTORY/wrong-codes.json` is kept over a power cut, too: whoever can
-//! pull a plug must not get five guesses more each time.
+//! The data that outlives the process.
+//!
+//! `$RUNTIME_DIRECTORY/calls.json` survives a crash or an upgrade, but not a power cut. It is never on the SD card.
+//! `$STATE_DIRECTORY/wrong-codes.json` survives a power cut as well. Otherwise somebody who can pull a plug would get
+//! five more guesses each time.
 
 use std::path::{Path, PathBuf};
 
@@ -17,13 +19,13 @@ const WRONG_CODES: &str = "wrong-codes.json";
 
 #[derive(Serialize, Deserialize)]
 struct Kept {
-    /// The clock of the times inside starts anew at each boot (proc(5), `random/boot_id`). The folder is kept over a
-    /// stop of the service (docs/workarounds.md, "systemd: the runtime directory is removed at each stop").
+    /// The clock behind the times in the file restarts at each boot (proc(5), `random/boot_id`). The folder is kept
+    /// over a stop of the service (docs/workarounds.md, "systemd: the runtime directory is removed at each stop").
     boot: String,
     memory: Memory,
 }
 
-/// Times of the machine's own clock, and what that was by the wall clock.
+/// The times are those of the monotonic clock. `at` and `wall_clock_ms` are the same moment on both clocks.
 #[derive(Serialize, Deserialize)]
 struct KeptWrongCodes {
     at: Time,
@@ -31,14 +33,14 @@ struct KeptWrongCodes {
     wrong_codes: Vec<WrongCodes>,
 }
 
-/// Writes the newest memory, and it alone: a burst of changes is one write.
+/// Writes only the newest memory, so a burst of changes needs only one write.
 pub(super) struct Keeper {
     newest: watch::Sender<Memory>,
     writer: JoinHandle<()>,
 }
 
 impl Keeper {
-    /// A keeper in these folders; without them nothing is kept.
+    /// Without the folders, nothing is kept.
     pub(super) fn new(runtime: Option<PathBuf>, state: Option<PathBuf>, clock: Clock) -> Self {
         let (newest, mut changes) = watch::channel(Memory::default());
         let writer = tokio::spawn(async move {
@@ -74,7 +76,7 @@ impl Keeper {
         self.newest.send_replace(memory);
     }
 
-    /// Writes what is left to write.
+    /// Writes the rest.
     pub(super) async fn finish(self) {
         drop(self.newest);
         let _ = self.writer.await;
@@ -83,7 +85,7 @@ impl Keeper {
 
 async fn write(path: &Path, memory: Memory) -> std::io::Result<()> {
     let kept = Kept { boot: boot_id(), memory };
-    // Numbers of the house are nobody else's business.
+    // The telephone numbers of the house are private.
     write_secret(path, &serde_json::to_string(&kept)?).await
 }
 
@@ -92,7 +94,7 @@ async fn write_wrong_codes(path: &Path, at: Time, wrong_codes: Vec<WrongCodes>) 
     write_secret(path, &serde_json::to_string(&kept)?).await
 }
 
-/// What the process before this one remembered: of calls, if it lived in this boot.
+/// Returns what the previous process has kept. Calls are returned only if they are of this boot.
 pub(super) fn recall(runtime: Option<&Path>, state: Option<&Path>, now: Time) -> Memory {
     let calls = || {
         let text = std::fs::read_to_string(runtime?.join(FILE)).ok()?;
@@ -111,10 +113,11 @@ pub(super) fn recall(runtime: Option<&Path>, state: Option<&Path>, now: Time) ->
     memory
 }
 
-/// By this boot's clock. A wall clock that stands before the time of writing is wrong: then no time has passed.
+/// Converts the times to the clock of this boot. If the wall clock shows a time before that of writing, it is wrong.
+/// Then no time counts as passed.
 fn moved(kept: KeptWrongCodes, now: Time, wall_clock_ms: u64) -> Vec<WrongCodes> {
     let passed_ms = wall_clock_ms.saturating_sub(kept.wall_clock_ms);
-    // The moment of writing by this boot's clock, which may not have been running yet.
+    // The moment of writing, by the clock of this boot. It is negative if that was before the boot.
     let written_ms = i128::from(now.0) - i128::from(passed_ms);
     let by_now = |at: Time| {
         let at_ms = written_ms + i128::from(at.0) - i128::from(kept.at.0);
@@ -144,9 +147,9 @@ mod tests {
             || KeptWrongCodes { at: Time(500_000), wall_clock_ms: 1_000_000, wrong_codes: vec![locked(560_000)] };
         // 20 s later, after a boot of 5 s.
         assert_eq!(moved(kept(), Time(5_000), 1_020_000)[0].locked_until, Some(Time(45_000)));
-        // No clock before the network is there.
+        // The wall clock is not set before there is a network.
         assert_eq!(moved(kept(), Time(5_000), 100)[0].locked_until, Some(Time(65_000)));
-        // Long ago.
+        // The lock is long over.
         assert_eq!(moved(kept(), Time(5_000), 9_000_000)[0].locked_until, Some(Time(0)));
     }
 }

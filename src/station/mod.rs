@@ -17,5 +17,5 @@ mod watchdog;
 pub use clock::local_time;
 pub use handle::{StationHandle, command_of};
 pub use identifier::machine_identifier;
-pub use restart_backoff::{forget_starts, note_start};
+pub use restart_backoff::{forget_restarts, note_restart};
 pub use start::{RunningStation, StartError, StationOptions};

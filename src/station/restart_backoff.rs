@@ -9,8 +9,8 @@ use crate::core::{Random, RestartBackoff};
 
 const FILE: &str = "starts.json";
 
-/// Notes a start; returns how long to wait before anything else is done.
-pub fn note_start(folder: &Path) -> Duration {
+/// Notes a start. Returns how long to wait before anything else is done.
+pub fn note_restart(folder: &Path) -> Duration {
     let path = folder.join(FILE);
     let read = || serde_json::from_str(&std::fs::read_to_string(&path).ok()?).ok();
     let mut starts: RestartBackoff = read().unwrap_or_default();
@@ -27,8 +27,8 @@ pub fn note_start(folder: &Path) -> Duration {
     }
 }
 
-/// The process ends because it was asked to: its starts no longer count.
-pub fn forget_starts(folder: &Path) {
-    // There may be none.
+/// Forgets all starts, because the process ends on request.
+pub fn forget_restarts(folder: &Path) {
+    // The file may not exist.
     let _ = std::fs::remove_file(folder.join(FILE));
 }

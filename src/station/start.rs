@@ -23,42 +23,39 @@ use crate::media::{MediaAdapter, MediaContext};
 use crate::network;
 use crate::signaling::{Endpoint, TlsError, TokenStore, client_config};
 
-/// Reports of one kind that wait for the loop.
+/// The number of reports of one kind that can wait for the loop.
 const QUEUE: usize = 256;
-/// Results of one kind that wait for the loop: one task at a time sends them.
+/// The number of results of one kind that can wait for the loop. Only one task at a time sends them.
 const RESULTS: usize = 4;
-/// Events that a slow follower may be behind.
+/// The number of facts that a slow client of `callbox events` may be behind.
 const EVENTS: usize = 512;
-/// Packets of calls that a slow recorder may be behind.
+/// The number of packets that a slow client of `callbox dump --packets` may be behind.
 const PACKETS: usize = 256;
 
-/// What a station is started with.
 pub struct StationOptions {
     pub config: Config,
-    /// Where sound comes from.
     pub card: CardChoice,
     /// Addresses to gather candidates from, beside those of `media.bind`.
     pub extra_addresses: Vec<SocketAddr>,
-    /// `$STATE_DIRECTORY` and `$RUNTIME_DIRECTORY`, as far as they are set.
+    /// `$STATE_DIRECTORY` and `$RUNTIME_DIRECTORY`, if they are set.
     pub token_folders: Vec<PathBuf>,
-    /// `$RUNTIME_DIRECTORY`: where calls are remembered over a restart.
+    /// `$RUNTIME_DIRECTORY`, where calls are kept over a restart.
     pub memory_folder: Option<PathBuf>,
-    /// `$STATE_DIRECTORY`: where wrong codes are remembered over a power cut.
+    /// `$STATE_DIRECTORY`, where the counts of wrong codes are kept over a power cut.
     pub state_folder: Option<PathBuf>,
-    /// Device id.
     pub identifier: String,
 }
 
 /// Why a station cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// A CA or client certificate.
+    /// A CA certificate or client certificate cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// A sound file.
+    /// A sound file cannot be used.
     #[error(transparent)]
     Sound(#[from] SoundError),
-    /// The audio thread.
+    /// The audio thread cannot be started.
     #[error(transparent)]
     Audio(#[from] AudioStartError),
     #[error("the system provides no random numbers: {0}")]
@@ -67,7 +64,6 @@ pub enum StartError {
 
 /// A station that runs until it is stopped.
 pub struct RunningStation {
-    /// Talks to it.
     pub handle: StationHandle,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
@@ -98,14 +94,14 @@ impl RunningStation {
         Ok(Self { handle, stop, task })
     }
 
-    /// Hangs up, puts outputs to rest, and ends.
+    /// Hangs up, puts all outputs to rest, and ends the loop.
     pub async fn stop(self) {
         let _ = self.stop.send(());
         let _ = self.task.await;
     }
 }
 
-/// The adapters, the core, and where their reports arrive.
+/// Makes the adapters, the core, and the queues of their reports.
 fn make_loop(
     options: StationOptions,
     config: Arc<Config>,

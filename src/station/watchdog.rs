@@ -1,4 +1,4 @@
-//! What systemd is told (sd_notify(3)): the watchdog is fed while everything makes progress, and the status is one
+//! Notifies systemd (sd_notify(3)): the watchdog is fed while everything makes progress, and the status is one
 //! line.
 
 use std::os::fd::OwnedFd;
@@ -49,7 +49,7 @@ impl WatchdogTimer {
             opening: meters.opening.load(Ordering::Relaxed),
         };
         if self.watchdog.look(audio, session_due, now) {
-            // Without systemd there is nobody to tell.
+            // Without systemd, nobody receives this.
             let _ = sd_notify::notify(&[NotifyState::Watchdog]);
         }
     }
@@ -73,7 +73,7 @@ impl Timer {
 
     async fn tick(&self) {
         let read = |fd: &OwnedFd| Ok(rustix::io::read(fd, &mut [0; 8])?);
-        // A timer that is broken never ticks, and the watchdog is not fed.
+        // A broken timer never ticks, so the watchdog is not fed.
         if self.0.async_io(Interest::READABLE, read).await.is_err() {
             std::future::pending::<()>().await;
         }

@@ -82,13 +82,13 @@ press = { output = "stryke", pulse_ms = 3000 }
 }
 
 #[test]
-fn a_file_that_is_no_toml_is_told_with_its_line() {
+fn a_file_that_is_not_toml_is_reported_with_its_line() {
     let message = error("[core]\nurl = \"https://core.example.com\"\ntoken = t\n");
     assert!(message.starts_with("callbox.toml:3: is not valid TOML"), "{message}");
 }
 
 #[test]
-fn a_missing_file_is_told_with_its_name() {
+fn a_missing_file_is_reported_with_its_name() {
     let folder = tempfile::tempdir().unwrap();
     let (code, _, errors) = run(folder.path(), &["check", "--config", "nothing.toml"]);
     assert_eq!(code, 2);
@@ -96,7 +96,7 @@ fn a_missing_file_is_told_with_its_name() {
 }
 
 #[test]
-fn a_missing_address_and_a_missing_token_are_told_with_what_to_write() {
+fn a_missing_address_and_a_missing_token_are_reported_with_what_to_write() {
     let (code, _, errors) = check("");
     assert_eq!(code, 2);
     assert!(errors.contains("core.url: is missing; write the address"), "{errors}");
@@ -322,7 +322,7 @@ fn whoever_listens_is_heard_to_begin() {
 }
 
 #[test]
-fn the_environment_overrides_any_key_and_a_slip_in_it_is_told() {
+fn the_environment_overrides_any_key_and_a_slip_in_it_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("callbox.toml"), GOOD).unwrap();
     let check = |name: &str, value: &str| {

@@ -72,7 +72,7 @@ fn status_and_events_end_quietly_when_nobody_reads_them() {
 }
 
 #[test]
-fn an_error_that_nobody_reads_is_no_panic() {
+fn an_error_that_nobody_reads_is_not_a_panic() {
     let folder = tempfile::tempdir().unwrap();
     let mut child = callbox(folder.path(), &["check", "--config", "nothing.toml"])
         .stdout(Stdio::null())

@@ -85,7 +85,7 @@ fn the_way_to_the_first_door_works_to_the_letter() {
     assert!(typed.iter().any(|command| command.starts_with("callbox login")), "{typed:?}");
     for command in typed {
         let command = command.replace("https://core.example.com", &url).replace("--user door", "--user 100");
-        // As a shell does: quotes keep a word together.
+        // As in a shell, quotes keep a word together.
         let arguments: Vec<&str> = command
             .split('"')
             .enumerate()
@@ -113,7 +113,7 @@ fn the_way_to_the_first_door_works_to_the_letter() {
 }
 
 #[test]
-fn the_version_is_told() {
+fn the_version_is_printed() {
     let output = Command::new(CALLBOX).arg("--version").output().unwrap();
     assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("callbox {}\n", env!("CARGO_PKG_VERSION")));
 }

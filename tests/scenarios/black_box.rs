@@ -99,6 +99,33 @@ fn a_redacted_recording_has_no_number_code_or_description_and_decides_the_same()
     assert_eq!(kinds(&replayed(dump)), kinds(&door.facts));
 }
 
+/// A call of the process before is known by the server's log alone: whom it called decides who may open the door.
+#[test]
+fn the_log_of_the_server_is_redacted_like_everything_else_and_decides_the_same() {
+    let mut door = Door::new(HOUSE);
+    door.reopen();
+    let number = "4930123456".into();
+    let jsep = Jsep::offer("our offer");
+    let body = RequestBody::OutgoingCall { number, jsep, from: None, refer_id: None, replaces: None };
+    let asked = Request { transaction: "t1".into(), line: None, call_id: None, body };
+    let unknown = serde_json::json!({"notify": "message", "from": 4_930_123_456_u64, "reason": "4930123456"});
+    let mut log = busy("c1", vec![accepted()]).unwrap();
+    log.call_logs.push(CallLogEntry(0, LogMessage::Request(asked)));
+    log.call_logs.push(CallLogEntry(0, LogMessage::Other(unknown)));
+    door.state(vec![Some(log), None]);
+    let update = door.take_one("update");
+    door.ack(&update);
+    door.event_of(&update, accepted());
+    door.media_connected();
+    door.digits("7391#");
+    door.advance(5_000);
+    let drives = |facts: &[Fact]| facts.iter().filter(|fact| matches!(fact, Fact::Output { .. })).count();
+    assert!(drives(&door.facts) > 0, "{:?}", door.facts);
+    let text = door.recorder.dump().unwrap().to_text(Some(42)).unwrap();
+    assert!(!text.contains("4930") && !text.contains("our offer"), "{text}");
+    assert_eq!(drives(&replayed(Dump::from_text(&text).unwrap())), drives(&door.facts));
+}
+
 #[test]
 fn it_reaches_ten_minutes_back_and_no_further() {
     let mut door = Door::online(BELL);

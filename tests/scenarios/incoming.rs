@@ -195,7 +195,7 @@ fn a_second_caller_is_declined_by_default() {
 }
 
 #[test]
-fn a_second_caller_puts_the_first_on_hold_and_gives_it_back() {
+fn a_second_caller_puts_the_first_on_hold_until_the_second_call_ends() {
     let mut door = Door::online(&format!("{ANSWER}[calls]\nsecond_call = \"hold\"\n"));
     door.talking_in(0, "c1", "100");
     door.talking_in(1, "c2", "200");
@@ -250,7 +250,7 @@ fn no_codec_in_common_declines_the_call() {
 }
 
 #[test]
-fn a_missed_call_is_a_fact_and_no_call() {
+fn a_missed_call_is_a_fact_and_not_a_call() {
     let mut door = Door::online(ANSWER);
     let missed = EventBody::MissedCall { callee: "door".into(), caller: "100".into(), caller_display_name: None };
     door.event(None, None, Some("c9".into()), missed);
@@ -433,7 +433,7 @@ fn a_call_for_no_line_is_taken_on_a_free_one() {
 }
 
 #[test]
-fn a_call_without_an_id_is_told_since_it_cannot_be_declined() {
+fn a_call_without_an_id_is_reported_since_it_cannot_be_declined() {
     let mut door = Door::online("[[answer]]\naction = \"answer\"\n");
     for line in ["0", "null"] {
         let before = door.facts.len();

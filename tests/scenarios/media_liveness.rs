@@ -217,7 +217,7 @@ fn a_silent_far_end_is_asked_once_and_never_hung_up() {
 }
 
 #[test]
-fn the_core_servers_word_tells_which_direction_is_missing() {
+fn the_server_reports_which_direction_is_missing() {
     let mut door = Door::online(BELL);
     let request = door.talking_call();
     let hears = |receiving| EventBody::IceMedia { mid: None, kind: "audio".into(), receiving };
@@ -412,7 +412,7 @@ fn a_re_offer_that_cannot_be_answered_ends_the_call_with_its_cause_and_not_in_si
 }
 
 #[test]
-fn a_late_word_of_an_older_update_does_not_fail_the_step_in_work() {
+fn a_late_response_to_an_older_update_does_not_fail_the_step_in_progress() {
     let mut door = Door::online(BELL);
     door.talking_call();
     door.lose_media();

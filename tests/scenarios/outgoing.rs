@@ -235,7 +235,7 @@ fn each_end_has_its_tone() {
 }
 
 #[test]
-fn both_lines_busy_gives_the_busy_tone_and_no_call() {
+fn a_call_while_both_lines_are_busy_plays_the_busy_tone() {
     let mut door =
         Door::online(&format!("{BELL}{BELL_TWO}[calls]\nsecond_call = \"mix\"\n[[answer]]\naction = \"answer\"\n"));
     door.talking_in(0, "one", "200");
@@ -541,7 +541,7 @@ fn a_refusal_without_a_number_is_a_refusal() {
 }
 
 #[test]
-fn the_core_server_that_refuses_to_call_is_no_person_who_declines() {
+fn a_server_that_refuses_a_call_is_not_a_person_who_declines_it() {
     let mut door = Door::online(BELL);
     door.press();
     let request = door.take_one("outgoing_call");

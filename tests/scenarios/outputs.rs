@@ -337,7 +337,7 @@ fn the_lamp_tells_what_happens() {
 }
 
 #[test]
-fn a_microphone_that_gives_nothing_is_told_once_and_forgotten_with_its_card() {
+fn a_microphone_that_delivers_nothing_is_reported_once_and_forgotten_with_its_card() {
     let mut door = house();
     let silent = Some(MicrophoneFault::Silent);
     for _ in 0..3 {
@@ -354,7 +354,7 @@ fn a_microphone_that_gives_nothing_is_told_once_and_forgotten_with_its_card() {
 }
 
 #[test]
-fn a_missing_sound_card_is_shown_and_told_once() {
+fn a_missing_sound_card_is_shown_and_reported_once() {
     let mut door = house();
     for _ in 0..3 {
         door.input(Input::Audio(AudioEvent::Fault("mic: no such device".into())));

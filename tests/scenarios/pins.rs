@@ -121,7 +121,7 @@ fn a_pin_that_cannot_be_used_is_a_fault_once_and_shown_until_it_can() {
 }
 
 #[test]
-fn a_door_that_was_opened_while_its_pin_was_away_is_noticed_and_one_that_is_open_at_the_start_is_no_event() {
+fn a_door_that_was_opened_while_its_pin_was_away_is_noticed_and_one_that_is_open_at_the_start_is_ignored() {
     let mut door = Door::online(&format!("{BELL}{CONTACT}"));
     door.talking_call();
     level(&mut door, Pin::Sensor(SensorIndex(0)), true, true);

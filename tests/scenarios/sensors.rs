@@ -67,7 +67,7 @@ fn a_rule_that_has_run_rests_for_its_cooldown_and_one_that_has_not_does_not() {
 }
 
 #[test]
-fn a_sensors_call_that_is_refused_leaves_a_word_as_a_buttons_does() {
+fn a_refused_call_of_a_sensor_is_reported_like_that_of_a_button() {
     let mut door = Door::online(&door_contact("{ call = \"100\" }"));
     let failed = EventBody::RegistrationFailed { code: 403, reason: "Forbidden".into() };
     door.event(None, None, None, failed);

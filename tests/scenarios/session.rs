@@ -246,7 +246,7 @@ fn takeover_always_forces_three_times_in_ten_minutes() {
 }
 
 #[test]
-fn a_request_that_crossed_the_end_of_its_call_is_no_fault() {
+fn a_request_that_crossed_the_end_of_its_call_is_not_a_fault() {
     let mut door = Door::online(BELL);
     door.advance(31_000);
     door.talking_call();
@@ -261,7 +261,7 @@ fn a_request_that_crossed_the_end_of_its_call_is_no_fault() {
 }
 
 #[test]
-fn garbage_is_counted_and_told_once_and_the_session_lives() {
+fn garbage_is_counted_and_reported_once_and_the_session_lives() {
     let mut door = Door::online(BELL);
     for _ in 0..5 {
         door.input(Input::Socket(SocketEvent::BadFrame(FrameError::NotAnObject)));
@@ -348,7 +348,7 @@ fn registration_comes_and_goes_with_its_events() {
 }
 
 #[test]
-fn a_wish_of_no_seconds_does_not_become_a_storm() {
+fn a_retry_after_of_zero_seconds_does_not_become_a_storm() {
     let mut door = Door::new(BELL);
     door.advance(0);
     for _ in 0..12 {
@@ -408,7 +408,7 @@ fn texts_from_outside_lose_what_would_move_a_cursor() {
 }
 
 #[test]
-fn responses_that_come_late_are_told_once_for_each_cause() {
+fn responses_that_come_late_are_reported_once_for_each_cause() {
     let mut door = Door::online(BELL);
     door.facts.clear();
     let late = |body| {

@@ -94,7 +94,7 @@ fn the_station_holds_and_takes_up_again() {
 }
 
 #[test]
-fn a_hold_that_the_core_refuses_leaves_the_call_talking() {
+fn a_hold_that_the_server_refuses_leaves_the_call_talking() {
     let mut door = Door::online(BELL);
     door.talking_call();
     door.command(Command::Hold).unwrap();
@@ -150,7 +150,7 @@ fn digits_go_to_the_call_that_is_up() {
 }
 
 #[test]
-fn the_core_tells_whether_it_hears_us() {
+fn the_server_reports_whether_it_hears_us() {
     let mut door = Door::online(BELL);
     let request = door.talking_call();
     for receiving in [true, true, false] {
@@ -169,7 +169,7 @@ fn the_core_tells_whether_it_hears_us() {
 }
 
 #[test]
-fn the_decline_of_a_transfer_that_the_core_refuses_leaves_the_call_alone() {
+fn the_decline_of_a_transfer_that_the_server_refuses_leaves_the_call_alone() {
     let mut door = Door::online(BELL);
     let request = door.talking_call();
     let transfer = EventBody::Transfer {
@@ -282,7 +282,7 @@ fn a_mute_of_a_rule_ends_with_the_call() {
 }
 
 #[test]
-fn a_call_without_telephone_events_is_told_where_codes_are_configured() {
+fn a_call_without_telephone_events_is_reported_if_codes_are_configured() {
     let code = "[[dtmf]]\ndigits = \"12\"\nrun = { hangup = \"all\" }\n";
     for (rest, told) in [(code.to_owned(), true), (format!("{code}in_band = true\n"), false), (String::new(), false)] {
         let mut door = Door::online(&format!("{BELL}{rest}"));

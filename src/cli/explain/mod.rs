@@ -11,7 +11,7 @@ use crate::core::{CallState, Direction, Fact, called};
 
 pub(in crate::cli) use trial::{Trial, rehearse, time_argument};
 
-/// Prints why the last call ended: one sentence, and below it the events that show it.
+/// Prints why the last call ended: one sentence, and below it the facts that show it.
 pub(super) async fn last(daemon: &Daemon) -> Exit {
     match client::ask(daemon, &Request::Explain).await {
         Ok(Reply::Explanation(events)) => match sentence(&events) {
