@@ -34,6 +34,7 @@ ci-long:
 lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --no-default-features --features mutants --test sim -- -D warnings
 
 test-rust: $(VIRTCARD)
 	$(CARGO) build

@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_sound_is_told_in_a_word_that_is_true() {
+    fn a_file_that_is_not_a_sound_is_reported_with_the_true_reason() {
         let (bytes, size) = file();
         let message = |bytes: &[u8]| Wav::parse(bytes.to_vec()).unwrap_err().to_string();
         assert_eq!(message(&bytes[..size + 4]), "is a WAV file without any sample");

@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loudspeaker_that_distorts_and_a_microphone_that_clips_are_told() {
+    fn a_loudspeaker_that_distorts_and_a_microphone_that_clips_are_reported() {
         let sweep = Sweep::new(RATE_HZ);
         let clean = sweep.analyse(&record(&sweep, 500, 0.5, 0.0, 1e-3), 1.0).distortion_percent;
         let bent = sweep.analyse(&record(&sweep, 500, 0.5, 0.4, 1e-3), 1.0).distortion_percent;

@@ -11,7 +11,8 @@ const PHASES: usize = 128;
 /// The parameter of the Kaiser window, for 63 dB of attenuation.
 const BETA: f64 = 6.0;
 
-/// Follows a clock that runs a little faster or slower than ours. If both clocks run alike, the samples pass unchanged.
+/// Follows a clock that runs a little faster or slower than ours. If both clocks have the same rate, samples pass
+/// unchanged.
 pub struct DriftResampler {
     /// One filter for each phase, and one for the phase after the last; the oldest sample comes first.
     filters: Vec<[f32; TAPS]>,

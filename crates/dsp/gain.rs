@@ -4,7 +4,7 @@
 const TARGET_DBFS: f32 = -20.0;
 /// The gain at the start, and the highest one.
 const GAIN_DB: (f32, f32) = (6.0, 20.0);
-/// Below this nobody speaks.
+/// Below this level, nobody speaks.
 const SPEECH_DBFS: f32 = -55.0;
 /// The near end's share of a hop above which the hop counts as speech.
 const PRESENT: f32 = 0.35;

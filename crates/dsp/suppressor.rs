@@ -31,7 +31,7 @@ const UNEXPECTED: f32 = 1.4;
 const UPPER_BINS: Range<usize> = bin_of(4_000)..bin_of(7_533);
 /// Noise is reduced by 12 dB at most: it becomes quieter and keeps its character.
 const NOISE_FLOOR: f32 = 0.25;
-/// Hops in which the noise floor is learned at once.
+/// The number of hops at the start in which the noise floor follows a fall of the level at once.
 const FIRST_HOPS: u32 = 20;
 
 const fn bin_of(hertz: usize) -> usize {

@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn one_tone_a_chord_and_noise_are_no_digits() {
+    fn one_tone_a_chord_and_noise_are_not_digits() {
         let mut detector = DigitDetector::new(RATE_HZ);
         let mut frames = vec![[0.0; 160]; 100];
         noise(&mut frames, 0.3);
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn the_echo_of_a_code_that_is_played_at_the_door_is_no_code() {
+    fn the_echo_of_a_code_that_is_played_at_the_door_is_not_a_code() {
         for delay_frames in [2, 20, 45, 90] {
             let mut detector = DigitDetector::new(RATE_HZ);
             let mut frames = dial("5#5#", 0.2, 150);
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_under_a_louder_tone_is_no_code_when_only_its_tones_come_back() {
+    fn a_code_under_a_louder_tone_is_not_a_code_when_only_its_tones_come_back() {
         let mut detector = DigitDetector::new(RATE_HZ);
         for (index, digit) in dial("5#", 0.1, 150).iter().enumerate() {
             let mut said = *digit;

@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use callbox::media::guard::{Guard, Protection};
 
-/// Datagrams of a socket: what passes the guard goes to the library's parsers, as it would in a call.
+/// Passes datagrams of a socket to the guard. Those that it admits go to the library's parsers, as in a call.
 pub fn guard(data: &[u8]) {
     use std::time::{Duration, Instant};
     let mut guard = Guard::default();
@@ -49,7 +49,7 @@ fn library(datagram: &[u8]) {
     }
 }
 
-/// The library's STUN.
+/// Decodes a STUN message with the library.
 pub fn stun(data: &[u8]) {
     let mut message = rtc::stun::message::Message { raw: data.to_vec(), ..Default::default() };
     if message.decode().is_ok() {

@@ -6,7 +6,7 @@ use callbox::signaling::*;
 
 use super::door::Door;
 
-/// Reads small choices out of bytes.
+/// Makes small choices from bytes.
 struct Choices<'a>(&'a [u8]);
 
 impl Choices<'_> {

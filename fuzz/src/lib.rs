@@ -1,4 +1,4 @@
-//! What the fuzzers do with their bytes. `tests/fuzz` does the same with the corpora, on stable Rust.
+//! What the fuzzers do with their bytes. `tests/fuzz` does the same with the corpora, in stable Rust.
 //!
 //! Each function panics if it finds something that must never happen. The fuzzers look for an input that makes callbox
 //! panic, hang, or act without being asked.
@@ -30,7 +30,7 @@ pub fn signaling(data: &[u8]) {
     door.rests();
 }
 
-/// A far end's description; one in 256 goes to a real peer connection.
+/// Reads a description of a far end. One in 256 goes to a real peer connection.
 pub fn sdp(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     if read_description(&text).is_err() {
@@ -56,7 +56,7 @@ pub fn sdp(data: &[u8]) {
     assert!(answered.is_ok(), "the answer to an offer takes for ever");
 }
 
-/// A configuration file.
+/// Reads a configuration file.
 pub fn configuration(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     match parse("/fuzz.toml", &text, &BTreeMap::new()) {
@@ -88,7 +88,7 @@ pub fn rtp(data: &[u8]) {
     receiver.frame();
 }
 
-/// Lines of the control socket, to a station that is registered.
+/// Sends lines of the control socket to a registered station.
 pub fn control(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let mut door = Door::registered();

@@ -102,7 +102,7 @@ impl Stream {
             params.set_channels(channels).map_err(error)?;
             let period = card_frames(frame_samples(rate));
             let card_period = params.set_period_size_near(period, ValueOr::Nearest).map_err(error)?;
-            // Room for what is written at once, and for as much that waits.
+            // The buffer has room for what is written at once, and for the same amount that waits.
             let bursts = 2 * card_frames(burst_ms) * period / card_frames(FRAME_MS);
             params.set_buffer_size_near(card_period.max(period) * BUFFER_PERIODS + bursts).map_err(error)?;
             pcm.hw_params(&params).map_err(error)?;
@@ -234,14 +234,14 @@ impl AlsaCard {
         capture.pcm.start().map_err(|error| capture.error(&error))
     }
 
-    /// A card that has stalled takes nothing, but reports no error (docs/workarounds.md, "alsa: a card that stands
+    /// A card that has stalled accepts nothing, but reports no error (docs/workarounds.md, "alsa: a card that stands
     /// returns no error").
     fn refused(&mut self) -> Result<(), CardError> {
         self.refused += 1;
         if self.refused < REFUSED_PERIODS {
             return Ok(());
         }
-        Err(CardError(format!("{}: playback: the card takes no sound", self.playback.name)))
+        Err(CardError(format!("{}: playback: the card accepts no sound", self.playback.name)))
     }
 
     fn recover_playback(&mut self, error: alsa::Error) -> Result<(), CardError> {
@@ -278,13 +278,13 @@ impl AlsaCard {
                 self.given.note(self.capture.pcm.avail_update().unwrap_or(0));
                 Ok(())
             }
-            Ok(false) => Err(CardError(format!("{}: capture: the card gives no sound", self.capture.name))),
+            Ok(false) => Err(CardError(format!("{}: capture: the card delivers no sound", self.capture.name))),
             Err(error) => self.recover_capture(error),
         }
     }
 }
 
-/// Checks that a PCM delivers or takes sound for a tenth of a second, and returns its period: for `callbox devices`.
+/// Checks that a PCM delivers or accepts sound for a tenth of a second, and returns its period: for `callbox devices`.
 pub(super) fn try_for_100_ms(name: &str, direction: Direction) -> Result<CardTiming, String> {
     // docs/workarounds.md, "alsa: errors go to standard error".
     let _ = alsa::Output::local_error_handler();
@@ -306,7 +306,7 @@ pub(super) fn try_for_100_ms(name: &str, direction: Direction) -> Result<CardTim
         let result = match result {
             Err(error) if error.errno().abs() == libc_eagain() => match stream.pcm.wait(Some(STALL_MS)) {
                 Ok(true) => Ok(()),
-                Ok(false) => return Err(format!("{name}: {what}: the card gives no sound")),
+                Ok(false) => return Err(format!("{name}: {what}: the card delivers no sound")),
                 Err(error) => Err(error),
             },
             result => result.map(drop),

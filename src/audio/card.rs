@@ -49,7 +49,7 @@ impl CardTiming {
 pub(super) trait Card {
     /// Waits for the next frame of the microphone, for a second at most.
     fn read(&mut self, frame: &mut [f32]) -> Result<(), CardError>;
-    /// Gives the next frame to the loudspeaker, without waiting.
+    /// Passes the next frame to the loudspeaker, without waiting.
     fn write(&mut self, frame: &[f32]) -> Result<(), CardError>;
     /// Stops the streams. The next frame starts them again.
     fn rest(&mut self) -> Result<(), CardError>;

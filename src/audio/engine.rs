@@ -47,7 +47,7 @@ impl FixedScene {
 struct Attached {
     media: MediaId,
     sound: Box<dyn CallSound>,
-    /// What the far end says in this frame.
+    /// The sound of the far end in this frame.
     heard: Vec<f32>,
     to_loudspeaker: Gate,
     to_others: Gate,
@@ -582,7 +582,7 @@ mod tests {
                 play(&mut rig, Sound::Answer, true);
                 run(&mut rig, 90);
             }
-            // A chime and another tone in the same frame, in the middle of a chime.
+            // A chime and another tone start in the same frame, in the middle of a chime.
             play(&mut rig, Sound::DoorOpen, false);
             run(&mut rig, 15);
             play(&mut rig, Sound::Answer, false);

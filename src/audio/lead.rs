@@ -67,7 +67,7 @@ pub(super) struct Lead {
     window: u32,
     clock: ClockControl,
     resampler: DriftResampler,
-    /// A period at the clock of playback.
+    /// A period that is resampled to the clock of playback.
     resampled: Vec<f32>,
     /// A period that was left out, and that is faded into the next one.
     cut: Vec<f32>,
@@ -200,13 +200,13 @@ mod tests {
         let mut lead = lead_of(burst as Frames, step as Frames);
         let (mut waits, mut played, mut left_out, mut shortest) = (lead.at_start(), 0_usize, 0, i64::MAX);
         for now in (1..=1_000).map(|period| period * PERIOD) {
-            // Playback takes its sound in steps...
+            // Playback takes its sound in steps.
             while now - played >= step.max(PERIOD) {
                 played += step.max(PERIOD);
                 waits -= step.max(PERIOD) as Frames;
                 shortest = shortest.min(waits);
             }
-            // ...and capture delivers its sound in bursts.
+            // Capture delivers its sound in bursts.
             if now % burst.max(PERIOD) < PERIOD {
                 for _ in 0..burst.max(PERIOD) / PERIOD {
                     match lead.period(waits, &mut [0.0; PERIOD]) {
@@ -282,7 +282,7 @@ mod tests {
         assert_eq!(lead.periods, LEAD_PERIODS.0);
         lead.underrun(0);
         assert_eq!(lead.periods, LEAD_PERIODS.0 + 1);
-        // Another start.
+        // The stream is started again.
         run(&mut lead, 1.0, 2, 0.0);
         lead.started();
         lead.underrun(0);

@@ -91,14 +91,14 @@ impl Levels {
         self.card_capture.store(level.0, Ordering::Relaxed);
     }
 
-    /// The factor that is left to software. It never exceeds 1: until the card has followed a higher volume, playback
-    /// stays quieter.
+    /// The part of the volume that is applied in software, as a factor. It never exceeds 1: until the card has followed
+    /// a higher volume, playback stays quieter.
     pub(super) fn playback_factor(&self) -> f32 {
         let card = self.card_playback.load(Ordering::Relaxed);
         volume_level(self.volume()).map_or(0.0, |wanted| Millibel((wanted.0 - card).min(0)).factor())
     }
 
-    /// The factor that is left to software.
+    /// The part of the gain that is applied in software, as a factor.
     pub(super) fn capture_factor(&self) -> f32 {
         Millibel(self.capture_gain.0 - self.card_capture.load(Ordering::Relaxed)).factor()
     }

@@ -14,7 +14,6 @@ const DEAD_AFTER_PERIODS: u32 = 500;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SampleFormat {
     S16,
-    /// 32 bits.
     S32,
     /// 24 bits in the lower three of four bytes.
     S24,
@@ -180,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_louder_than_full_scale_or_no_number_does_no_harm() {
+    fn what_is_louder_than_full_scale_or_not_a_number_does_no_harm() {
         for format in SampleFormat::ALL {
             let mut bytes = vec![0; format.bytes() * 3];
             format.spread(&[9.0, -9.0, f32::NAN], 1, &mut bytes);

@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_sound_is_an_error_with_its_name() {
+    fn a_file_that_is_not_a_sound_is_an_error_with_its_name() {
         let error = SoundBank::new(48_000, &[(Sound::Busy, "/etc/hostname".into())]).err().unwrap();
         assert!(error.to_string().contains("/etc/hostname"), "{error}");
     }

@@ -38,7 +38,7 @@ const RETRY: Duration = Duration::from_secs(1);
 /// How far [`Runner::drive`] has come with a card.
 struct Driven {
     frames: u32,
-    /// Frames since there was last something to hear or to say.
+    /// The number of frames since there was last any sound to play or to send.
     quiet: u32,
 }
 

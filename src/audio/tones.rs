@@ -20,7 +20,7 @@ fn parts(sound: Sound) -> &'static [Part] {
         Sound::Refused => &[(&[425.0], 0.2), (&[], 0.2), (&[425.0], 0.2), (&[], 0.2), (&[340.0], 0.6)],
         // The ringing has ended: its tone twice, then a lower one.
         Sound::NoAnswer => &[(&[425.0], 0.4), (&[], 0.2), (&[425.0], 0.4), (&[], 0.2), (&[350.0], 0.8)],
-        // Falling steps, for somebody who is away.
+        // Falling tones: the far end is away.
         Sound::NotReachable => &[(&[650.0], 0.25), (&[520.0], 0.25), (&[390.0], 0.5), (&[], 0.3), (&[390.0], 0.5)],
         // Number unobtainable: one long tone, as in many countries (ITU-T E.180, supplement 2).
         Sound::NotFound => &[(&[400.0], 2.5)],

@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_card_of_the_board_is_no_usb_card() {
+    fn a_card_of_the_board_is_not_a_usb_card() {
         let root = tempfile::tempdir().unwrap();
         let card = root.path().join("class/card0");
         std::fs::create_dir_all(&card).unwrap();

@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn listening_for_tones_begins_with_the_next_start_and_that_is_said() {
+    fn listening_for_tones_begins_with_the_next_start_and_that_is_reported() {
         let code = "[[dtmf]]\ndigits = \"5#\"\nrun = { play = \"door_open\" }\n";
         let (with, without) = (format!("{OLD}{code}in_band = true\n"), format!("{OLD}{code}"));
         assert_eq!(reload(&config(&without), config(&with)).1, ["in_band of [[dtmf]]"]);

@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_that_hide_each_other_are_told() {
+    fn codes_that_hide_each_other_are_reported() {
         let code =
             |digits: &str, from: &str| format!("[[dtmf]]\ndigits = \"{digits}\"\n{from}run = {{ hangup = \"all\" }}\n");
         let both = [code("5432", ""), code("54321", ""), code("543", ""), code("5432", "")].concat();
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_rule_cannot_do_as_it_is_written_is_told() {
+    fn what_a_rule_cannot_do_as_it_is_written_is_reported() {
         let told = warnings(
             "[[output]]\nname = \"strike\"\nkind = \"relay\"\npin = 1\nmax_on_ms = 2000\n\
              [[button]]\nname = \"bell\"\npin = 2\n\
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_a_door_easy_to_open_is_told() {
+    fn what_makes_a_door_easy_to_open_is_reported() {
         let told = |text: &str| {
             let told = warnings(text);
             assert_eq!(told.len(), 1, "{text}: {told:?}");
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_others_may_read_is_told() {
+    fn a_secret_that_others_may_read_is_reported() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("callbox.toml");

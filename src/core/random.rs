@@ -1,4 +1,4 @@
-//! Randomness as an input: one seed, then a fixed sequence.
+//! Randomness as an input: the seed determines the whole sequence.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::signaling::CallId;
 
-/// SplitMix64 (Steele, Lea, Flood 2014): jitter and call ids need spread, not secrecy.
+/// SplitMix64 (Steele, Lea, Flood 2014). Jitter and call ids must be well distributed, but need not be secret.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Random(u64);
 
@@ -18,7 +18,7 @@ impl Random {
         Self(seed)
     }
 
-    /// The next 64 bits.
+    /// Returns the next 64 bits.
     pub fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut bits = self.0;
@@ -27,18 +27,18 @@ impl Random {
         bits ^ (bits >> 31)
     }
 
-    /// A number below `bound`; 0 for a bound of 0.
+    /// Returns a number below `bound`, or 0 if `bound` is 0.
     pub fn below(&mut self, bound: u64) -> u64 {
         if bound == 0 { 0 } else { self.next_u64() % bound }
     }
 
-    /// A duration between `low` and `high`, to the millisecond.
+    /// Returns a duration from `low` to `high`, in whole milliseconds.
     pub fn between(&mut self, low: Duration, high: Duration) -> Duration {
         let span = u64::try_from(high.saturating_sub(low).as_millis()).unwrap_or(u64::MAX);
         low + Duration::from_millis(self.below(span.saturating_add(1)))
     }
 
-    /// A new call id: 24 letters and digits.
+    /// Returns a new call id of 24 letters and digits.
     pub fn call_id(&mut self) -> CallId {
         CallId(
             (0..24)

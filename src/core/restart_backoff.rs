@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::random::Random;
 use super::time::Time;
 
-/// Starts that are longer ago are forgotten.
+/// Older starts are forgotten.
 const WINDOW: Duration = Duration::from_secs(600);
 /// This many starts within the window have no wait, because a call may have to be taken up again at once.
 const FREE: usize = 4;

@@ -16,7 +16,7 @@ pub enum PinError {
     NoChips,
     #[error("there is no GPIO chip \"{chip}\"; there are: {known}")]
     NoChip {
-        /// As configured.
+        /// The name in the configuration.
         chip: String,
         /// The names and labels of the chips that exist.
         known: String,

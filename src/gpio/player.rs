@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_led_that_was_told_to_rest_is_not_lit_once_more_by_its_pattern() {
+    async fn a_led_that_was_switched_off_is_not_lit_once_more_by_its_pattern() {
         let (reports, _keep) = tokio::sync::mpsc::channel(1);
         let pins = Arc::new(SimulatedPins::new(1, reports));
         let mut player = OutputPlayer::new(Arc::clone(&pins) as Arc<dyn Pins>, 1);

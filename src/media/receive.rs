@@ -244,7 +244,7 @@ impl Receiver {
         let slack_ms = SLACK_MS.max(self.target.target_ms() / 5.0);
         let error_ms = self.far_clock.error_ms();
         if error_ms > slack_ms {
-            // After an outage there is more to leave out.
+            // After an outage, more sound must be left out.
             self.shorten();
             if error_ms > FAST_MS {
                 self.shorten();

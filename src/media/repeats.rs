@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_said_last_goes_again_in_the_silence_after_it() {
+    fn the_last_speech_is_sent_again_in_the_silence_after_it() {
         let mut repeats = Repeats::default();
         repeats.pass(Some(&packet(7)), true);
         let again: Vec<_> = (0..3).map(|_| sequence(repeats.pass(None, true))).collect();

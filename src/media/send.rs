@@ -13,16 +13,16 @@ use super::packets::MAX_PAYLOAD;
 use crate::config::Codec;
 use crate::sound::{Resampler, power};
 
-/// Bitrate of speech with full bandwidth.
+/// The bitrate of speech with full bandwidth.
 const OPUS_BITRATE: i32 = 32_000;
-/// A network that loses more than this is probably overloaded by what is sent...
+/// If the network loses more packets than this, we probably overload it. Then the bitrate falls.
 const LOSSY_PERCENT: i32 = 20;
-/// ...so the bitrate falls, to this one at `VERY_LOSSY_PERCENT` of loss.
+/// The bitrate at `VERY_LOSSY_PERCENT` of loss.
 const LOSSY_BITRATE: i32 = 24_000;
 const VERY_LOSSY_PERCENT: i32 = 40;
-/// From this loss on, every packet is sent twice (see [`super::repeats`])...
+/// From this loss on, every packet is sent twice (see [`super::repeats`]).
 const TWICE_FROM_PERCENT: u8 = 10;
-/// ...until the far end misses both copies of less than this share of them.
+/// Every packet is sent twice until the far end misses both copies of less than this share of the packets.
 const TWICE_UNTIL_PERCENT: u8 = 2;
 /// If the far end misses both copies of this share or more, the network is probably overloaded. Then packets are sent
 /// only once for the rest of the call.
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_said_once_and_then_hardly_at_all() {
+    fn silence_is_sent_once_and_then_hardly_at_all() {
         let mut rig = rig();
         rig.second(1, 0.2);
         rig.second(1, 0.0);
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_steady_tone_is_no_silence() {
+    fn a_steady_tone_is_not_silence() {
         let mut rig = rig();
         for _ in 0..500 {
             let frame: Vec<f32> = (rig.said..rig.said + 160)

@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_event_is_none() {
+    fn what_is_not_an_event_is_ignored() {
         let header = rtc::rtp::Header::default();
         assert!(EventPacket::new(&header, &[11], 8_000, 0.0).is_none());
         assert!(EventPacket::new(&header, &[], 0, 0.0).is_none());

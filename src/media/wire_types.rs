@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_is_itself_until_the_far_end_gives_it_another() {
+    fn a_type_keeps_its_number_until_the_far_end_assigns_another() {
         let types = WireTypes::default();
         assert_eq!((types.on_wire(111), types.on_wire(255)), (111, 255));
         types.set(111, 35);

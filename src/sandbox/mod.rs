@@ -175,12 +175,12 @@ impl Sandbox {
 
 fn start_station(
     mut config: Config,
-    core: SocketAddr,
+    server: SocketAddr,
     token: String,
     card: CardChoice,
     loopback: bool,
 ) -> Result<RunningStation, StartError> {
-    if let Ok(url) = url::Url::parse(&format!("http://{core}")) {
+    if let Ok(url) = url::Url::parse(&format!("http://{server}")) {
         config.core.urls = vec![url];
     }
     config.core.tenant = None;

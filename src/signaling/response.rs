@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::id::{CallId, LineNumber, TransactionId};
+use super::sip_status;
 
 /// The one reply to a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +39,7 @@ pub enum ResponseBody {
 
 /// The code of an error that has none: the server failed (RFC 3261, section 21.5.1).
 fn unsaid_code() -> i64 {
-    500
+    sip_status::SERVER_INTERNAL_ERROR
 }
 
 /// The codes of `error` responses and events that callbox acts on or sends.

@@ -141,13 +141,13 @@ def main(arch, program, native, virtcard):
     with tempfile.TemporaryDirectory(dir="/dev/shm") as name:
         folder = pathlib.Path(name)
         tools = {"native": native, "virtcard": virtcard, "command": command}
-        core_log = open(folder / "core", "w+")
-        core = subprocess.Popen([native, "sandbox", "--no-station", "--listen", "127.0.0.1:0"], stdout=core_log,
-                                stderr=core_log, env=dict(os.environ, XDG_RUNTIME_DIR=name))
+        server_log = open(folder / "server", "w+")
+        server = subprocess.Popen([native, "sandbox", "--no-station", "--listen", "127.0.0.1:0"], stdout=server_log,
+                                  stderr=server_log, env=dict(os.environ, XDG_RUNTIME_DIR=name))
         stations = []
         try:
             def address():
-                lines = (folder / "core").read_text().split()
+                lines = (folder / "server").read_text().split()
                 return next((word.rstrip("/") for word in lines if word.startswith("http://")), None)
 
             url = until("the server", 20, address)
@@ -179,8 +179,8 @@ def main(arch, program, native, virtcard):
         finally:
             for station in stations:
                 station.stop()
-            core.terminate()
-            core.wait(10)
+            server.terminate()
+            server.wait(10)
     print(f"ARM test passed: {arch}")
 
 

@@ -5,7 +5,7 @@
 #   image.sh [CACHE]     default CACHE: $HOME/.cache/callbox-arm-system; keeps what is already there
 #
 # Packages are unpacked here and configured inside the emulated machine, so that nothing of the host's kernel is
-# needed. About 6 minutes on first use, nothing after.
+# needed. The first use takes about 6 minutes; later ones take no time.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${1:-$HOME/.cache/callbox-arm-system}

@@ -20,9 +20,9 @@ from device import Device
 from station import PHONE, call_state, talking, until
 
 CACHE = pathlib.Path(os.environ.get("ARM_SYSTEM_CACHE", os.path.expanduser("~/.cache/callbox-arm-system")))
-CORE = """[Service]
+SERVER = """[Service]
 Environment=XDG_RUNTIME_DIR=/run
-ExecStart=/usr/bin/callbox sandbox --no-station --listen 127.0.0.1:8642 --data /var/lib/core
+ExecStart=/usr/bin/callbox sandbox --no-station --listen 127.0.0.1:8642 --data /var/lib/server
 [Install]
 WantedBy=multi-user.target
 """
@@ -97,7 +97,7 @@ def main(package):
     with tempfile.TemporaryDirectory() as folder:
         share = pathlib.Path(folder)
         shutil.copy(package, share / "callbox.deb")
-        files = {"core.service": CORE, "phone.service": PHONE_UNIT, "phone.toml": PHONE.replace("/share/", "/etc/"),
+        files = {"server.service": SERVER, "phone.service": PHONE_UNIT, "phone.toml": PHONE.replace("/share/", "/etc/"),
                  "door.toml": DOOR, "password": "callbox\n"}
         for name, text in files.items():
             (share / name).write_text(text)
@@ -128,7 +128,7 @@ def run(machine):
     assert sh("systemctl is-enabled callbox", check=False).strip() == "disabled"
     assert sh("systemctl is-active callbox", check=False).strip() == "inactive"
     step("installed; nothing runs yet")
-    sh("cp /share/core.service /share/phone.service /etc/systemd/system/ && cp /share/phone.toml /share/password /etc/ && systemctl enable --now core phone")
+    sh("cp /share/server.service /share/phone.service /etc/systemd/system/ && cp /share/phone.toml /share/password /etc/ && systemctl enable --now server phone")
 
     # 3: the configuration.
     devices = sh("callbox devices")

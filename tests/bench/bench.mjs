@@ -54,7 +54,7 @@ async function press() {
     if (child) await bench.stop(child);
     connectedAt = 0;
     const begin = now();
-    // As under systemd/callbox.service: the watchdog is fed.
+    // The watchdog is fed, as under systemd/callbox.service.
     child = bench.start(CALLBOX, ['run', '--config', config], { ...card.env, WATCHDOG_USEC: '5000000' });
     await until('the connection', () => connectedAt > 0);
     starts.push(connectedAt - begin);

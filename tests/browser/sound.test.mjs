@@ -103,15 +103,15 @@ test('a card that is back, and one that stood still, sound within a tenth of a s
   }
 });
 
-test('a card that stands, gives nothing, too much, or has another rate is named until it works', async (t) => {
+test('a card that stands still, delivers nothing or too much, or has another rate is named until it works', async (t) => {
   const door = await ringingStation(t);
   const { microphone, loudspeaker } = door.card;
   const fault = async () => (await door.status()).audio.fault ?? '';
-  for (const [air, words] of [[loudspeaker, /playback: the card takes no sound/], [microphone, /capture: the card gives no sound/]]) {
+  for (const [air, words] of [[loudspeaker, /playback: the card accepts no sound/], [microphone, /capture: the card delivers no sound/]]) {
     const marker = `${air.file}.stalled`;
     closeSync(openSync(marker, 'w'));
     await until(`${words}`, async () => words.test(await fault()), 3000);
-    // It is opened again and again, and stays faulty.
+    // The card is opened again and again, and stays faulty.
     for (let look = 0; look < 10; look++) {
       await sleep(100);
       assert.match(await fault(), words);
@@ -124,12 +124,12 @@ test('a card that stands, gives nothing, too much, or has another rate is named 
   microphone.write(0, Int16Array.from({ length: 60 * RATE }, () => (Math.random() - 0.5) * 65535));
   await until('full-scale noise to be named', async () => /overdriven/.test(await microphoneFault()), 8000);
   microphone.clear();
-  await until('zeros to be named', async () => /gives nothing at all/.test(await microphoneFault()), 8000);
+  await until('zeros to be named', async () => /delivers nothing at all/.test(await microphoneFault()), 8000);
   microphone.fillTone(300, 0.1);
   await until('the microphone', async () => await microphoneFault() === '', 3000);
 });
 
-test('a microphone of 44.1 kHz that says it has 48 is named, however often playback runs dry', async (t) => {
+test('a microphone of 44.1 kHz that reports 48 kHz is named, however often playback runs dry', async (t) => {
   const door = await ringingStation(t, { mic: -81250 });
   door.card.microphone.fillTone(300, 0.1);
   await until('the rate to be named', async () => /another rate/.test((await door.status()).audio.microphone_fault ?? ''), 25000);

@@ -70,7 +70,7 @@ async fn a_server_that_is_not_there_is_named_and_found_when_it_comes() {
 }
 
 #[tokio::test]
-async fn a_web_server_that_is_no_core_server_is_said_to_be_none() {
+async fn a_web_server_that_is_not_a_telephony_server_is_reported() {
     let rig = Rig::new();
     let server = Server::start(&rig.authority).await;
     let station = rig.station(server.port, "");
@@ -202,7 +202,7 @@ async fn name_and_dates_of_a_pinned_certificate_count_and_each_fault_has_its_wor
 }
 
 #[test]
-fn a_file_that_is_no_pem_certificate_is_told_what_it_is() {
+fn a_file_that_is_not_a_pem_certificate_is_reported_as_what_it_is() {
     let rig = Rig::new();
     openssl(&rig, SELF_SIGNED);
     openssl(&rig, "x509 -in cert.pem -outform der -out cert.der");

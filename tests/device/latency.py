@@ -15,7 +15,7 @@ import tempfile
 
 from device import Device
 from pins import DOOR, Door, step
-from station import start_core, start_phone, write_share
+from station import start_phone, start_server, write_share
 
 CACHE = os.environ.get("DEVICE_CACHE", os.path.expanduser("~/.cache/callbox-device"))
 DEBOUNCE_MS = 20
@@ -48,7 +48,7 @@ def main(callbox):
 
 def run(device):
     sh = device.sh
-    start_core(device)
+    start_server(device)
     start_phone(device)
     chip = device.gpio_chip("door", {17: "BELL", 20: "GATE", 27: "CONTACT", 23: "STRIKE", 24: "LAMP", 25: "LIGHT"})
     for pin in (17, 20, 27):

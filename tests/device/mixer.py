@@ -12,7 +12,7 @@ import tempfile
 
 from device import Device
 from pins import step
-from station import start_core, status, until, write_share
+from station import start_server, status, until, write_share
 
 CACHE = os.environ.get("DEVICE_CACHE", os.path.expanduser("~/.cache/callbox-device"))
 SOCKET = "/tmp/door.sock"
@@ -58,7 +58,7 @@ def run(device):
     sh = device.sh
     mixer = lambda name: sh(f"amixer -c Dummy sget {name}")
     decibels = lambda name: float(re.search(r"\[(-?[0-9.]+)dB\]", mixer(name)).group(1))
-    start_core(device)
+    start_server(device)
     # As somebody may have left it: too low, and with the microphone switched off.
     sh("amixer -q -c Dummy sset Master 10% && amixer -q -c Dummy sset Mic 10% nocap")
     listed = sh("/share/callbox devices")

@@ -50,7 +50,7 @@ def main(callbox):
                 run(device)
             except AssertionError:
                 print(json.dumps(status(device, "/tmp/station.sock")))
-                for log in ("core", "station"):
+                for log in ("server", "station"):
                     print(f"--- {log}\n" + device.sh(f"tail -40 /tmp/{log}.log", check=False))
                 raise
 
@@ -65,12 +65,13 @@ def status(device, socket):
 
 def run(device):
     sh = device.sh
-    sh("ip netns add core && ip link add core0 type veth peer name st0 && ip link set core0 netns core")
-    sh("ip -n core addr add 10.9.0.1/24 dev core0 && ip -n core link set core0 up && ip -n core link set lo up")
+    sh("ip netns add server && ip link add server0 type veth peer name st0 && ip link set server0 netns server")
+    sh("ip -n server addr add 10.9.0.1/24 dev server0 && ip -n server link set server0 up"
+       " && ip -n server link set lo up")
     sh("ip addr add 10.9.0.2/24 dev st0 && ip link set st0 up && ip link set lo up")
-    sh("RUST_BACKTRACE=1 XDG_RUNTIME_DIR=/run ip netns exec core /share/callbox sandbox --listen 10.9.0.1:8443 "
-       "--accounts /share/accounts.toml --data /tmp/data --no-sound-card > /tmp/core.log 2>&1 &")
-    until("the server", 30, lambda: sh("grep -c SHA-256 /tmp/core.log", check=False).strip() != "0")
+    sh("RUST_BACKTRACE=1 XDG_RUNTIME_DIR=/run ip netns exec server /share/callbox sandbox --listen 10.9.0.1:8443 "
+       "--accounts /share/accounts.toml --data /tmp/data --no-sound-card > /tmp/server.log 2>&1 &")
+    until("the server", 30, lambda: sh("grep -c SHA-256 /tmp/server.log", check=False).strip() != "0")
     # What the microphone hears. The first program that opens the card decides the number of channels
     # (docs/workarounds.md, "tests: snd-aloop takes the format of its first user").
     sh("speaker-test -D hw:Loopback,0,0 -c 2 -r 48000 -F S16_LE -t sine -f 440 > /dev/null 2>&1 &")
@@ -83,7 +84,7 @@ def run(device):
     until("registration", 30, registered)
 
     sh(f"tc qdisc add dev st0 root netem {NETEM}")
-    sh(f"ip netns exec core tc qdisc add dev core0 root netem {NETEM}")
+    sh(f"ip netns exec server tc qdisc add dev server0 root netem {NETEM}")
     sh("/share/callbox call door --socket /tmp/station.sock")
 
     def talking():

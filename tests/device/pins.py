@@ -11,7 +11,7 @@ import tempfile
 import time
 
 from device import Device
-from station import call_state, slack, start_core, start_phone, status, talking, until, write_share
+from station import call_state, slack, start_phone, start_server, status, talking, until, write_share
 
 CACHE = os.environ.get("DEVICE_CACHE", os.path.expanduser("~/.cache/callbox-device"))
 SOCKET = "/tmp/door.sock"
@@ -100,7 +100,7 @@ class Door:
         return next(button for button in self.status()["buttons"] if button["name"] == name)
 
     def press(self, pin, name, seconds=0.2):
-        # Active low, pulled up: a finger pulls it down, until the station has seen it.
+        # The pin is active low and pulled up. A finger pulls it down until the station has seen it.
         self.chip.set(pin, 0)
         time.sleep(seconds)
         until(f"{name} to be down", 5, lambda: self.button(name)["active"])
@@ -139,14 +139,14 @@ def main(callbox):
             try:
                 run(device)
             except (AssertionError, RuntimeError):
-                for log in ("core", "phone", "door"):
+                for log in ("server", "phone", "door"):
                     print(f"--- {log}\n" + device.sh(f"tail -40 /tmp/{log}.log", check=False))
                 raise
 
 
 def run(device):
     sh = device.sh
-    start_core(device)
+    start_server(device)
     start_phone(device)
     chip = device.gpio_chip("door", {17: "BELL", 20: "GATE", 27: "CONTACT", 23: "STRIKE", 24: "LAMP", 25: "LIGHT"})
     for pin in (17, 20, 27):

@@ -13,7 +13,7 @@ import tempfile
 
 from device import Device
 from pins import DOOR, Door, step
-from station import start_core, start_phone, talking, until, write_share
+from station import start_phone, start_server, talking, until, write_share
 
 CACHE = os.environ.get("DEVICE_CACHE", os.path.expanduser("~/.cache/callbox-device"))
 # No chip is named, and one pin is written as people with a Raspberry Pi write it.
@@ -30,7 +30,7 @@ def main(callbox):
             try:
                 run(device, share)
             except (AssertionError, RuntimeError):
-                for log in ("core", "phone", "door"):
+                for log in ("server", "phone", "door"):
                     print(f"--- {log}\n" + device.sh(f"tail -30 /tmp/{log}.log", check=False))
                 raise
 
@@ -45,7 +45,7 @@ def run(device, share):
     sh("dd if=/dev/zero of=/dev/gpiomem bs=4096 count=1 2>/dev/null")
     for pin in (17, 20, 27):
         chip.set(pin, 1)
-    start_core(device)
+    start_server(device)
     start_phone(device)
     assert "This is a Raspberry Pi 4" in sh("/share/callbox devices")
     (share / "door.toml").write_text(AUTO)

@@ -15,7 +15,7 @@ import time
 import wave
 
 from device import Device
-from station import call_state, slack, start_core, start_phone, status, talking, until, write_share
+from station import call_state, slack, start_phone, start_server, status, talking, until, write_share
 
 CACHE = os.environ.get("DEVICE_CACHE", os.path.expanduser("~/.cache/callbox-device"))
 BELL, STRIKE, LAMP = 17, 23, 24
@@ -154,7 +154,7 @@ def main(package, callbox):
                 run(device, share)
             except (AssertionError, RuntimeError):
                 print(device.sh("systemctl status callbox --no-pager -l | head -30; journalctl -q -u callbox --no-pager | tail -40", check=False))
-                for log in ("core", "phone"):
+                for log in ("server", "phone"):
                     print(f"--- {log}\n" + device.sh(f"tail -15 /tmp/{log}.log", check=False))
                 raise
 
@@ -171,7 +171,7 @@ def run(device, share):
     assert "error" in sh("callbox check 2>&1; true"), "the configuration as shipped lacks a server"
     step("installed: nothing runs before somebody has configured it")
 
-    start_core(device)
+    start_server(device)
     start_phone(device)
     chip = device.gpio_chip("door", {BELL: "BELL", STRIKE: "STRIKE", LAMP: "LAMP"})
     chip.set(BELL, 1)
@@ -193,7 +193,7 @@ def run(device, share):
     assert door.status()["sound"]["realtime"], "LimitRTPRIO lets the audio thread come first"
     step(f"started by systemd as its own user, its audio thread in real time; STATUS={shown!r}")
 
-    # What the microphones hear.
+    # The sounds that the microphones hear.
     for card, hertz in (("0,0", 440), ("0,4", 1000)):
         sh(f"speaker-test -D plughw:Loopback,{card} -c 1 -r 48000 -t wav -W /share -w {hertz}.wav > /tmp/{hertz}.log 2>&1 &")
     door.talk()
@@ -273,7 +273,7 @@ def run(device, share):
     door.systemctl("stop callbox")
     step(f"killed six times in a row: {words!r}, then registered; a stop forgets it")
 
-    # No network at boot.
+    # There is no network at boot.
     sh("ip link set lo down")
     presses, dialled = door.journal("button bell: press"), door.journal("dialing to 100")
     door.systemctl("start callbox")
@@ -289,7 +289,7 @@ def run(device, share):
     assert call_state(door.status()) == "idle" and door.journal("dialing to 100") == dialled
     step(f"no network at boot: started all the same, registered {took:.1f} s after there is one")
 
-    # Reload: rules change, the call goes on, and nonsense changes nothing.
+    # A reload changes rules while the call goes on. Nonsense changes nothing.
     door.talk()
     pid = door.pid()
     door.strike_on()
@@ -347,7 +347,7 @@ def run(device, share):
     until("registration", 10, door.registered)
     step("a chip without permission is named, and taken up when that is corrected; so is a secret")
 
-    # A read-only root; and no writes while idle or in a call.
+    # The root is read-only. There are no writes while idle or in a call.
     # The token is kept in memory then.
     sh("mkdir -p /var/lib/callbox && mount -t tmpfs -o mode=700 none /var/lib/callbox && chown callbox:callbox /var/lib/callbox; sync")
     # If a process still has a file open for writing, the kernel is forced.
@@ -365,7 +365,7 @@ def run(device, share):
     assert writes() == wrote, f"{writes() - wrote} writes to the disk"
     step("read-only root: starts, calls; no write to the disk in 10 s idle and 10 s of a call")
 
-    # Idle costs nothing.
+    # An idle station needs almost no processor time.
     time.sleep(3)
     switches = lambda: sum(int(line.split()[1]) for line in sh(f"cat /proc/{door.pid()}/task/*/status | grep ctxt").splitlines())
     ticks = lambda: sum(int(field) for field in sh(f"cat /proc/{door.pid()}/stat").split(")")[1].split()[11:13])

@@ -2,7 +2,7 @@
 import json
 import time
 
-# The phone answers by itself, and sends what it is told to.
+# The phone answers by itself, and does what commands ask for.
 PHONE = """
 [core]
 url = "http://127.0.0.1:8642"
@@ -41,7 +41,7 @@ def slack():
     while time.process_time() - used < 0.1:
         pass
     stretched = (time.monotonic() - began) / 0.1
-    # The kernel, its console and the daemon share what is left.
+    # The kernel, its console and the daemon share the remaining time.
     return 1.0 if stretched < 1.2 else 2 * stretched
 
 
@@ -80,11 +80,11 @@ def write_share(share):
     (share / "phone.toml").write_text(PHONE)
 
 
-def start_core(device):
+def start_server(device):
     """The server, and a phone that answers by itself."""
     device.sh("ip link set lo up")
-    device.sh("XDG_RUNTIME_DIR=/tmp/core /share/callbox sandbox --no-station --listen 127.0.0.1:8642 --data /tmp/data > /tmp/core.log 2>&1 &")
-    until("the server", 30, lambda: device.sh("grep -c 8642 /tmp/core.log", check=False).strip() not in ("", "0"))
+    device.sh("XDG_RUNTIME_DIR=/tmp/server /share/callbox sandbox --no-station --listen 127.0.0.1:8642 --data /tmp/data > /tmp/server.log 2>&1 &")
+    until("the server", 30, lambda: device.sh("grep -c 8642 /tmp/server.log", check=False).strip() not in ("", "0"))
 
 
 def start_phone(device):

@@ -72,6 +72,6 @@ fn lines_of_the_control_socket() {
 }
 
 #[test]
-fn sequences_of_everything_that_the_core_can_be_told() {
+fn sequences_of_all_inputs_of_the_core() {
     replay("core", targets::core);
 }

@@ -340,7 +340,7 @@ async fn mutations() {
             }
             datagram
         };
-        // In turns: a batch from the far end's own address, a batch from the stranger's.
+        // Batches from the far end's own address and from the stranger's take turns.
         for _ in 0..EACH / 100 {
             send(&wire.station_side, wire.station, std::iter::repeat_with(&mut mutation).take(50)).await;
             send(&stranger, wire.station, std::iter::repeat_with(&mut mutation).take(50)).await;
@@ -377,7 +377,7 @@ async fn unknown_streams() {
 
 /// A far end that closes DTLS is gone, whatever ICE says.
 #[tokio::test]
-async fn a_dtls_that_the_far_end_closes_is_told() {
+async fn a_dtls_that_the_far_end_closes_is_reported() {
     let (mut station, mut far) = (End::new(&ALL, Vec::new()), End::new(&ALL, Vec::new()));
     let _wire = call_by_wire(&mut station, &mut far, |_| {}).await;
     assert_both_hear(&mut station, &mut far).await;
@@ -387,7 +387,7 @@ async fn a_dtls_that_the_far_end_closes_is_told() {
 
 /// ICE alone is not a connection, because there are no keys yet.
 #[tokio::test]
-async fn connected_is_said_when_there_are_keys_and_not_before() {
+async fn connected_is_reported_when_there_are_keys_and_not_before() {
     let (mut station, mut far) = (End::new(&ALL, Vec::new()), End::new(&ALL, Vec::new()));
     let wire = set_up(&mut station, &mut far, |wire| wire.deaf.store(true, Ordering::Relaxed)).await;
     // The handshake has been tried three times, so ICE has been connected for seconds.

@@ -245,7 +245,7 @@ fn what_comes_before_the_first_frame_is_asked_for_is_heard() {
 }
 
 #[test]
-fn a_pause_of_the_sender_is_no_loss() {
+fn a_pause_of_the_sender_is_not_a_loss() {
     let mut call = Call::new(Codec::Pcmu);
     let says = |index| tone(440.0, index);
     call.seconds(5.0, says, on_time);
@@ -342,7 +342,7 @@ fn a_flood_of_5000_packets_a_second_costs_little_and_passes() {
 fn a_stream_that_starts_anew_late_in_a_call_is_heard_at_once() {
     let mut call = Call::new(Codec::Opus);
     call.seconds(30.0, voice, on_time);
-    // Another source, as after a transfer: its own numbers, its own clock.
+    // Another source, as after a transfer, with its own numbers and its own clock.
     let mut other = OfflineSender::new(Codec::Opus, RATE_HZ).unwrap();
     let mut silent_frames = 0;
     for frame in 0..100_usize {

@@ -25,13 +25,13 @@ pub async fn call(one: &mut End, other: &mut End, trickle: Trickle) {
     }
     match trickle {
         Trickle::Half => {
-            // As Janus does: candidates in the description, no trickle.
+            // Like Janus: the candidates are in the description, and there is no trickle.
             let lines: String =
                 theirs.iter().map(|candidate| format!("a={}\r\n", prefixed(&candidate.candidate))).collect();
             one.command(MediaCommand::ApplyAnswer { answer: format!("{answer}{lines}a=end-of-candidates\r\n").into() });
         }
         Trickle::BeforeTheAnswer => {
-            // As Janus does in full-trickle mode: without sdpMid, and before its answer.
+            // Like Janus in full-trickle mode: candidates come without sdpMid, and before the answer.
             for mut candidate in theirs {
                 candidate.sdp_mid = None;
                 one.command(MediaCommand::AddCandidate(candidate));
@@ -237,7 +237,7 @@ async fn a_far_end_that_started_again_is_heard_and_one_that_could_not_changes_no
 }
 
 #[tokio::test]
-async fn a_far_end_that_answers_as_another_endpoint_is_told_of_at_once() {
+async fn a_far_end_that_answers_as_another_endpoint_is_reported_at_once() {
     let (mut one, mut other) = (End::new(&ALL, Vec::new()), End::new(&ALL, Vec::new()));
     call(&mut one, &mut other, Trickle::AfterTheAnswer).await;
     // Both ends repair: the far end has a new peer connection by the time our restart reaches it.
@@ -292,7 +292,7 @@ async fn an_answer_without_an_offer_of_ours_is_ignored() {
 }
 
 #[tokio::test]
-async fn closing_gives_the_sound_back_and_forgets_the_call() {
+async fn closing_returns_the_sound_and_forgets_the_call() {
     let (mut one, mut other) = (End::new(&ALL, Vec::new()), End::new(&ALL, Vec::new()));
     call(&mut one, &mut other, Trickle::AfterTheAnswer).await;
     assert!(one.is_attached());

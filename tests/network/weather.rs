@@ -53,7 +53,7 @@ async fn a_call_outlives_its_session_and_its_sound_flows_on() {
     tokio::time::sleep(Duration::from_secs(2)).await;
     let without = status(&station.handle).await;
     assert!(talking(&without) && !registered(&without));
-    // The melody of the far end has pauses of its own.
+    // The melody of the far end has pauses.
     until(&station.handle, "sound without a session", SOON, |now| now.sound.loudspeaker_dbfs > -50).await;
     proxy.set(Weather::Fine);
     until(&station.handle, "the session", SOON, registered).await;

@@ -20,10 +20,10 @@ const Ws = load('ws');
 const WebtritSignaling = load('@webtrit/webtrit-signaling'); // UMD: module.exports is the class
 if (!process.env.DEBUG) for (const m of ['log', 'info', 'warn', 'error']) console[m] = () => {};
 
-// ---------------------------------------------------------------- the global WebSocket, as a browser has it
-// The client throws out of `onmessage` at what it does not know. A browser reports that and goes on; bare `ws` would
-// end the process (docs/workarounds.md, "tests: the npm client throws at unknown messages"). So: catch, and keep what
-// was thrown. All frames are kept in order of arrival, both ways.
+// ---------------------------------------------------------------- the global WebSocket, as in a browser
+// The client throws an exception in `onmessage` if it does not know a message. A browser reports the exception and
+// continues, but bare `ws` would end the process (docs/workarounds.md, "tests: the npm client throws at unknown
+// messages"). So this class catches and keeps the exception. It keeps all frames of both directions, in their order.
 const sockets = new Set();
 class TapWebSocket extends Ws {
   constructor(url, protocols) {
@@ -264,7 +264,7 @@ class Phone {
     let attempt;
     const stop = () => { this.waiters = this.waiters.filter((w) => w !== attempt); };
     const found = new Promise((resolve, reject) => {
-      attempt = () => { // never again once it has taken its value: the next message may come in the same turn
+      attempt = () => { // not called again once it has its value: the next message may come in the same turn
         try {
           const value = probe();
           if (!value) return;
@@ -338,7 +338,7 @@ class Phone {
           await this.until(() => !this.live.has(call_id) || this.closed, 'end of the call', 700);
         } catch { /* the test has its verdict already */ }
       }
-      this.sock.close(1000); // not client.disconnect(): that leaves its transactions' timers running
+      this.sock.close(1000); // client.disconnect() would leave the timers of its transactions running
       await this.until(() => this.closed, 'close', 700).catch(() => this.sock.terminate());
     }
   }
@@ -444,7 +444,7 @@ async function endCall(x, mine, y, theirs, code = 200) {
 }
 
 // ================================================================ session and connection
-test('login: POST /api/v1/session gives a URL-safe token', { timeout: LIMIT_MS + 1000 }, async () => {
+test('login: POST /api/v1/session returns a URL-safe token', { timeout: LIMIT_MS + 1000 }, async () => {
   deadline = Date.now() + LIMIT_MS;
   const res = await login('100');
   assert.ok(res.status === 200 || res.status === 201, `HTTP ${res.status} ${JSON.stringify(res.body)}`);
@@ -587,7 +587,7 @@ phoneTest('decline: declining 486, then hangup 486 at both', ['100', '101'], asy
   assert.equal(a.unread('accepted').length, 0);
 });
 
-phoneTest('decline: a hangup of a ringing call is a decline too (the client turns second calls away so)', ['100', '101'], async ([a, b]) => {
+phoneTest('decline: a hangup of a ringing call is a decline too (the client refuses second calls in this way)', ['100', '101'], async ([a, b]) => {
   const here = await dial(a, '101');
   const there = await ring(b, a);
   await b.req('hangup', { line: there.line, call_id: there.id });
@@ -611,7 +611,7 @@ phoneTest('unknown number: ack, then hangup 404', ['100'], async ([a]) => {
   for (const name of ['ringing', 'progress', 'accepted']) assert.equal(a.unread(name).length, 0, name);
 });
 
-phoneTest('busy: all lines of 101 taken gives hangup 486, and missed_call at 101', ['100', '101', '102'], async ([a, b, c]) => {
+phoneTest('busy: if all lines of 101 are taken, hangup 486, and missed_call at 101', ['100', '101', '102'], async ([a, b, c]) => {
   const used = new Set();
   for (let line = 0; line < b.lines; line += 1) {
     const { there } = await connectCall(c, b, { line });
@@ -750,7 +750,7 @@ phoneTest('ice_trickle: candidates sent right after outgoing_call, before its ac
   const there = await ring(b, a);
   const inOffer = there.event.ev.jsep.sdp;
   for (const c of candidates) {
-    if (inOffer.includes(c.candidate.replace(/ ufrag .*/, ''))) continue; // it is in the offer, which is as good
+    if (inOffer.includes(c.candidate.replace(/ ufrag .*/, ''))) continue; // it is in the offer, which is enough
     assertTrickle(await b.wait('ice_trickle'), there.line, c); // in order
   }
   const frames = b.sock.frames.filter((f) => f.dir === 'in').map((f) => f.msg.event);
@@ -789,7 +789,7 @@ async function transferEnd(a, here) {
   return ev.content;
 }
 
-phoneTest('transfer (blind): 101 is asked, calls 102 with refer_id; 100 is told 200 and ends its leg', ['100', '101', '102'], async ([a, b, c]) => {
+phoneTest('transfer (blind): 101 is asked, calls 102 with refer_id; 100 is notified of 200 and ends its leg', ['100', '101', '102'], async ([a, b, c]) => {
   const { here, there, transfer } = await askTransfer(a, b, '102');
   const line = [...Array(b.lines).keys()].find((l) => l !== there.line);
   const next = await dial(b, '102', { line, refer_id: transfer.refer_id });
@@ -799,7 +799,7 @@ phoneTest('transfer (blind): 101 is asked, calls 102 with refer_id; 100 is told 
   await answer(c, at102);
   await answered(b, next, c);
   assert.match(await transferEnd(a, here), /^SIP\/2\.0 200 /);
-  // 2xx ends our leg: we do that, unless the server has done so already.
+  // After 2xx we end our leg, unless the server has done so already.
   if (a.live.has(here.id)) a.start('hangup', { line: here.line, call_id: here.id });
   assertHangup(await a.wait('hangup', { call_id: here.id }), { line: here.line, call_id: here.id, code: 200 });
   assertHangup(await b.wait('hangup', { call_id: there.id }), { line: there.line, call_id: there.id, code: 200 });
@@ -807,7 +807,7 @@ phoneTest('transfer (blind): 101 is asked, calls 102 with refer_id; 100 is told 
   await endCall(c, at102, b, next, 200);
 });
 
-phoneTest('transfer (blind): to a number that does not exist, 100 is told 404 and keeps the call', ['100', '101'], async ([a, b]) => {
+phoneTest('transfer (blind): to a number that does not exist, 100 is notified of 404 and keeps the call', ['100', '101'], async ([a, b]) => {
   const { here, there, transfer } = await askTransfer(a, b, '999999');
   const line = [...Array(b.lines).keys()].find((l) => l !== there.line);
   const next = await dial(b, '999999', { line, refer_id: transfer.refer_id });
@@ -817,7 +817,7 @@ phoneTest('transfer (blind): to a number that does not exist, 100 is told 404 an
   await endCall(a, here, b, there, 200);
 });
 
-phoneTest('transfer (blind): declined by 101, 100 is told so and keeps the call', ['100', '101'], async ([a, b]) => {
+phoneTest('transfer (blind): declined by 101, 100 is notified and keeps the call', ['100', '101'], async ([a, b]) => {
   const { here, there, transfer } = await askTransfer(a, b, '102');
   await b.req('decline', { line: there.line, call_id: there.id, refer_id: transfer.refer_id });
   assert.match(await transferEnd(a, here), /^SIP\/2\.0 [3-6]\d\d /);

@@ -37,13 +37,13 @@ impl Strict {
 unsafe impl GlobalAlloc for Strict {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         Self::check();
-        // SAFETY: the caller's promise, handed on.
+        // SAFETY: the caller makes the same promise to us.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         Self::check();
-        // SAFETY: the caller's promise, handed on.
+        // SAFETY: the caller makes the same promise to us.
         unsafe { System.dealloc(pointer, layout) }
     }
 }

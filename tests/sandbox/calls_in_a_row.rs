@@ -129,7 +129,7 @@ async fn calls_leave_nothing_behind() {
     let door = sandbox.station_handle().unwrap();
     until(&caller.handle, "registration", |status| status.station.session.state == SessionState::Registered).await;
     until(&door, "registration", |status| status.station.session.state == SessionState::Registered).await;
-    // The first calls fill what is bounded: certificate, tables of the runtime, black box, history.
+    // The first calls fill everything that has a limit: certificate, tables of the runtime, black box, history.
     for _ in 0..WARM_UP {
         one_call(&caller.handle, &door).await;
     }

@@ -15,7 +15,7 @@ const HOUSE: &str = "[media]\nbind = [\"127.0.0.1\"]\n[gpio]\nbackend = \"simula
     [[button]]\nname = \"bell\"\npin = 17\npress = { call = [\"100\", \"nobody\"], ring_s = 10 }\n";
 
 #[tokio::test]
-async fn the_last_call_is_told_from_the_press_over_both_numbers_to_its_end() {
+async fn the_last_call_is_explained_from_the_press_over_both_numbers_to_its_end() {
     let config = parse_without_core("house.toml", HOUSE, &BTreeMap::new()).unwrap_or_else(|errors| panic!("{errors}"));
     let sandbox = Sandbox::start(SandboxOptions {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),

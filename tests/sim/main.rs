@@ -1,6 +1,6 @@
-//! Years of door life: the real core with a simulated world, in virtual time from one seed.
+//! Simulates years at a door: the real core in a simulated world, in virtual time, from one seed.
 //!
-//! `make test` runs ten years, `make ci` a hundred, `make sim SEED=… YEARS=…` as many as you like.
+//! `make test` runs ten years, `make ci` a hundred, and `make sim SEED=… YEARS=…` as many as you like.
 
 #![allow(unreachable_pub, clippy::indexing_slicing, clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
@@ -19,7 +19,7 @@ use story::Months;
 use world::Figures;
 
 fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")))
 }
 
 /// Runs the months on every processor; returns their figures, and the first month that breaks a rule.
@@ -50,7 +50,7 @@ fn run_all(months: &Months, count: u64) -> (Figures, Option<u64>) {
 }
 
 #[test]
-fn nothing_that_must_never_be_is_in_years_of_door_life() {
+fn what_must_never_happen_does_not_happen_in_years_at_a_door() {
     let months = Months::new(number("SEED", 1));
     if let Ok(month) = std::env::var("MONTH") {
         panic!("{}", months.report(month.parse().unwrap()));
@@ -68,7 +68,7 @@ fn nothing_that_must_never_be_is_in_years_of_door_life() {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_run_byte_for_byte() {
+fn the_same_seed_makes_the_same_run_byte_for_byte() {
     let months = Months::new(number("SEED", 1));
     for index in 0..5 {
         let (first, second) = (months.run(index, true), months.run(index, true));

@@ -353,6 +353,48 @@ impl Server {
         }
     }
 
+    fn accept(&mut self, answer: &Answerer, line: usize, call_id: &CallId, jsep: &Jsep, random: &mut Random) {
+        let Some(leg) = self.leg_of(line, call_id) else { return };
+        let serial = leg.serial;
+        leg.state = LegState::Up;
+        leg.description = Some(jsep.sdp.clone().into());
+        let offers = jsep.kind == JsepKind::Offer;
+        if offers != leg.answers_offerless {
+            self.complaint = Some("accept has a jsep of the wrong kind".into());
+        }
+        if offers {
+            self.ack_and_event(answer, call_id, EventBody::Accepting {}, random);
+        }
+        let jsep = offers.then(|| Jsep::answer(format!("far answer to {}", jsep.sdp)));
+        let accepted = EventBody::Accepted { jsep, callee: None, is_focus: None };
+        if offers {
+            self.event(10, line, call_id, Some(answer.transaction.clone()), accepted);
+        } else {
+            self.ack_and_event(answer, call_id, accepted, random);
+        }
+        self.up(serial, random);
+    }
+
+    /// The station renegotiates.
+    fn offer(&mut self, now: u64, answer: &Answerer, line: usize, call_id: &CallId, jsep: &Jsep, random: &mut Random) {
+        let Some(leg) = self.leg_of(line, call_id) else { return };
+        let serial = leg.serial;
+        if now < leg.offered_until || random.below(12) == 0 {
+            self.ack(answer, 0);
+            let body = EventBody::Error { code: 491, reason: "Request Pending".into() };
+            return self.event(5, line, call_id, Some(answer.transaction.clone()), body);
+        }
+        if random.below(12) == 0 {
+            return self.refuse(answer, 447);
+        }
+        leg.description = Some(jsep.sdp.clone().into());
+        self.ack_and_event(answer, call_id, EventBody::Updating {}, random);
+        let jsep = Some(Jsep::answer(format!("far answer to {}", jsep.sdp)));
+        let accepted = EventBody::Accepted { jsep, callee: None, is_focus: None };
+        self.event(15, line, call_id, Some(answer.transaction.clone()), accepted);
+        self.act(30, Doing::Media(serial));
+    }
+
     fn in_call(
         &mut self,
         now: u64,
@@ -365,25 +407,7 @@ impl Server {
         let Some(leg) = self.leg_of(line, &call_id) else { return };
         let (serial, state) = (leg.serial, leg.state);
         match (body, state) {
-            (RequestBody::Accept { jsep }, LegState::Inviting) => {
-                leg.state = LegState::Up;
-                leg.description = Some(jsep.sdp.clone().into());
-                let offers = jsep.kind == JsepKind::Offer;
-                if offers != leg.answers_offerless {
-                    self.complaint = Some("accept has a jsep of the wrong kind".into());
-                }
-                if offers {
-                    self.ack_and_event(&answer, &call_id, EventBody::Accepting {}, random);
-                }
-                let jsep = offers.then(|| Jsep::answer(format!("far answer to {}", jsep.sdp)));
-                let accepted = EventBody::Accepted { jsep, callee: None, is_focus: None };
-                if offers {
-                    self.event(10, line, &call_id, Some(answer.transaction.clone()), accepted);
-                } else {
-                    self.ack_and_event(&answer, &call_id, accepted, random);
-                }
-                self.up(serial, random);
-            }
+            (RequestBody::Accept { jsep }, LegState::Inviting) => self.accept(&answer, line, &call_id, &jsep, random),
             (RequestBody::Accept { .. }, _) => self.refuse(&answer, 447),
             (RequestBody::Decline { refer_id: None }, LegState::Inviting) => {
                 self.ack_and_event(&answer, &call_id, EventBody::Declining { code: 486, refer_id: None }, random);
@@ -405,20 +429,7 @@ impl Server {
                 self.ack_and_event(&answer, &call_id, EventBody::Resuming {}, random);
             }
             (RequestBody::Update { jsep }, LegState::Up) if jsep.kind == JsepKind::Offer => {
-                if now < leg.offered_until || random.below(12) == 0 {
-                    self.ack(&answer, 0);
-                    let body = EventBody::Error { code: 491, reason: "Request Pending".into() };
-                    return self.event(5, line, &call_id, Some(answer.transaction), body);
-                }
-                if random.below(12) == 0 {
-                    return self.refuse(&answer, 447);
-                }
-                leg.description = Some(jsep.sdp.clone().into());
-                self.ack_and_event(&answer, &call_id, EventBody::Updating {}, random);
-                let jsep = Some(Jsep::answer(format!("far answer to {}", jsep.sdp)));
-                let accepted = EventBody::Accepted { jsep, callee: None, is_focus: None };
-                self.event(15, line, &call_id, Some(answer.transaction), accepted);
-                self.act(30, Doing::Media(serial));
+                self.offer(now, &answer, line, &call_id, &jsep, random);
             }
             (RequestBody::Update { jsep }, LegState::Up) => {
                 leg.description = Some(jsep.sdp.into());

@@ -1,5 +1,5 @@
 // The same speech through the same bad network, between two stations of each kind: callbox, Chromium and baresip.
-// Prints a table, and writes it as JSON. Namespaces, relay and cards in user space: see README.md here.
+// Prints a table, and writes it as JSON. README.md describes the namespaces, the relay and the cards in user space.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
@@ -51,7 +51,7 @@ function network() {
     run('ip', '-n', names[side], 'address', 'add', `${address}/24`, 'dev', 'e0');
     run('ip', '-n', names[side], 'link', 'set', 'e0', 'up');
     run('ip', '-n', names[side], 'link', 'set', 'lo', 'up');
-    // The relay reads frames as they are: checksums must be in them.
+    // The relay reads frames as they are, so they must have checksums.
     run('ip', 'netns', 'exec', names[side], 'ethtool', '-K', 'e0', 'tx', 'off');
   }
   const relay = asked(bench.start('python3', [path.join(HERE, 'relay.py'), `ar${process.pid}`, `br${process.pid}`]));
@@ -181,7 +181,7 @@ function spurDb(samples, hertz) {
   return 20 * Math.log10(strongest(others) / strongest(around));
 }
 
-/** By how much what is heard lags behind what is said, in ms, by correlation at 8 kHz. */
+/** The delay of the heard sound behind the spoken sound, in ms, by correlation at 8 kHz. */
 function lagMs(said, heard) {
   const STEP = RATE / 8000;
   const coarse = (samples) => Float32Array.from({ length: Math.floor(samples.length / STEP) }, (_, index) => samples.subarray(index * STEP, (index + 1) * STEP).reduce((sum, sample) => sum + sample, 0));
@@ -225,7 +225,7 @@ async function drift() {
   await end();
 }
 
-/** Every core is kept busy by other work: how long the audio thread takes for a frame then, and whether it comes late. */
+/** Other work keeps every core busy: how long the audio thread takes for a frame, and whether it comes late. */
 async function busy(setWeather) {
   const card = bench.cards('busy');
   const { stations: { a, b }, end } = await house(card, ['a', 'b']);
@@ -272,7 +272,7 @@ async function chromiums(setWeather, note) {
     pids[side] = pid;
     const context = await one.newContext({ permissions: ['microphone'] });
     pages[side] = await context.newPage();
-    // Chromium gives the microphone to local pages.
+    // Chromium lets local pages use the microphone.
     await pages[side].route('http://localhost/', (route) => route.fulfill({ contentType: 'text/html', body: '<title>peer</title>' }));
     await pages[side].goto('http://localhost/');
     await pages[side].evaluate(() => {
@@ -327,7 +327,7 @@ async function baresip(setWeather, note) {
   await sleep(2000);
   const command = (command, params = '') => {
     const text = JSON.stringify({ command, params });
-    // Netstrings over TCP, from within the namespace.
+    // The commands are netstrings over TCP, sent from within the namespace.
     return run('ip', 'netns', 'exec', names.a, 'python3', '-c',
       `import socket,time\ns=socket.create_connection(("${A}",4444))\nt=${JSON.stringify(text)}\ns.send(f"{len(t)}:{t},".encode())\ntime.sleep(0.5)`);
   };

@@ -23,7 +23,7 @@ LONGEST = RATE // 2
 
 
 def delay_of(reference, heard):
-    """Where the reference is in what was heard, in samples."""
+    """The position of the reference in the recording, in samples."""
     product = correlate(heard, reference, mode="full")[len(reference) - 1:]
     return int(np.argmax(product[:LONGEST]))
 

@@ -8,6 +8,7 @@ use super::output::say;
 use super::{Exit, narrate};
 use crate::control::{EventRecord, Reply, Request};
 use crate::core::{CallState, Direction, Fact, called};
+use crate::signaling::{response_code, sip_status};
 
 pub(in crate::cli) use trial::{Trial, rehearse, time_argument};
 
@@ -94,19 +95,20 @@ fn began(events: &[EventRecord]) -> String {
 
 /// What a SIP status code says about the end of a call (RFC 3261, section 21).
 fn meaning(code: i64, direction: Direction) -> Option<&'static str> {
+    use sip_status::*;
     Some(match code {
-        200 => "it was hung up",
-        403 => "the server forbids it",
-        404 | 484 | 604 => "there is no such number",
-        408 => "something took too long",
-        480 => "nobody was available",
-        481 | 454 => "the server no longer knew the call",
-        486 | 600 => "the far end is busy",
-        487 if direction == Direction::Outgoing => "it was cancelled",
-        487 => "the caller gave up",
-        400 | 415 | 488 => "the offer of the far end cannot be accepted",
-        500 | 503 => "the service failed",
-        603 => "the far end declined",
+        OK => "it was hung up",
+        FORBIDDEN => "the server forbids it",
+        NOT_FOUND | ADDRESS_INCOMPLETE | DOES_NOT_EXIST_ANYWHERE => "there is no such number",
+        REQUEST_TIMEOUT => "something took too long",
+        TEMPORARILY_UNAVAILABLE => "nobody was available",
+        NO_SUCH_CALL | response_code::NO_SUCH_CALL => "the server no longer knew the call",
+        BUSY_HERE | BUSY_EVERYWHERE => "the far end is busy",
+        REQUEST_TERMINATED if direction == Direction::Outgoing => "it was cancelled",
+        REQUEST_TERMINATED => "the caller gave up",
+        BAD_REQUEST | UNSUPPORTED_MEDIA_TYPE | NOT_ACCEPTABLE_HERE => "the offer of the far end cannot be accepted",
+        SERVER_INTERNAL_ERROR | SERVICE_UNAVAILABLE => "the service failed",
+        DECLINE => "the far end declined",
         _ => return None,
     })
 }

@@ -216,7 +216,8 @@ impl Rehearsal {
                     }
                     RequestBody::OutgoingCall { .. } => self.answer_after(200, event(EventBody::Ringing {})),
                     RequestBody::Hangup {} => {
-                        let hangup = EventBody::Hangup { code: 487, reason: "cancelled".into() };
+                        let hangup =
+                            EventBody::Hangup { code: sip_status::REQUEST_TERMINATED, reason: "cancelled".into() };
                         self.answer_after(60, event(hangup));
                     }
                     _ => {}

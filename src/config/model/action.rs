@@ -13,7 +13,7 @@ use crate::secret::PhoneNumber;
 /// What a press, an edge or a code leads to: rules, of which the first that matches runs.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Trigger {
-    /// In the order of the configuration.
+    /// The rules, in the order of the configuration.
     pub rules: Vec<Rule>,
 }
 
@@ -38,7 +38,7 @@ pub struct Step {
     pub action: Action,
 }
 
-/// Something the station does.
+/// Something that the station does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Action {
     Call(CallAction),
@@ -75,12 +75,12 @@ pub enum LineChoice {
     Number(Line),
 }
 
-/// How a list of numbers is called.
+/// The way in which a list of numbers is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Order {
-    /// One after the other.
+    /// The numbers are called one after the other.
     Serial,
-    /// As many at a time as there are lines; the first that answers wins.
+    /// As many numbers are called at a time as there are lines. The first that answers gets the call.
     Parallel,
 }
 

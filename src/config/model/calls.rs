@@ -42,12 +42,12 @@ pub enum AnswerAction {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CallMode {
-    /// Both ways.
+    /// Sound in both directions.
     #[default]
     Talk,
-    /// No loudspeaker.
+    /// The far end is not heard.
     Listen,
-    /// No microphone.
+    /// The microphone is closed.
     Announce,
 }
 
@@ -70,7 +70,7 @@ pub enum SecondCall {
     Reject,
     /// The first call is held.
     Hold,
-    /// All hear each other.
+    /// Everybody hears everybody else.
     Mix,
     /// The first call ends.
     Replace,

@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_refused_with_its_words() {
+    fn what_is_not_a_time_is_refused_and_quoted() {
         for text in
             ["", "07:00", "8-", "25:00-26:00", "Mx 07:00-19:00", "T 8-9", "24:00-01:00", "8:5-9", "-8-9", "+8-9"]
         {

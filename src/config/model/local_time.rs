@@ -19,7 +19,6 @@ impl Weekday {
     pub const ALL: [Weekday; 7] =
         [Self::Monday, Self::Tuesday, Self::Wednesday, Self::Thursday, Self::Friday, Self::Saturday, Self::Sunday];
 
-    /// The day before.
     pub fn yesterday(self) -> Weekday {
         let index = (self as usize + 6) % 7;
         Self::ALL.get(index).copied().unwrap_or(self)

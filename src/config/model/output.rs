@@ -31,7 +31,7 @@ impl OutputPin {
 /// What is connected to an output.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum OutputKind {
-    /// A strike, a gate, a light.
+    /// For example a strike, a gate or a light.
     Relay {
         /// The relay is never on for longer than this, whatever asks for it.
         max_on: Duration,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Sounds of the station.
+/// A sound of the station.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Sound {
@@ -10,21 +10,21 @@ pub enum Sound {
     Ringback,
     /// The far end, or every line, is busy.
     Busy,
-    /// The far end does not want.
+    /// The far end refused the call.
     Refused,
-    /// It rang, and nobody came.
+    /// The far end rang, and nobody answered.
     NoAnswer,
     /// The far end is off, or cannot be reached.
     NotReachable,
     /// There is no such number.
     NotFound,
-    /// The call cannot go out, or failed.
+    /// The call cannot be made, or has failed.
     NoConnection,
-    /// The press was heard.
+    /// The station has noticed the press.
     Connecting,
     /// The call is up.
     Answer,
-    /// Talk time ends soon.
+    /// The talk time ends soon.
     TalkWarning,
     /// The door is open.
     DoorOpen,
@@ -33,7 +33,6 @@ pub enum Sound {
 }
 
 impl Sound {
-    /// All sounds.
     pub const ALL: [Sound; 12] = [
         Self::Ringback,
         Self::Busy,

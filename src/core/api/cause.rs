@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::Sound;
+use crate::signaling::sip_status;
 
 /// Why a call ended: a SIP status and a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -40,13 +41,16 @@ impl Unanswered {
     ///
     /// A phone that is off and a phone that rang in vain both lead to 480 or 408. Whether it rang tells them apart.
     fn of(code: i64, rang: bool) -> Option<Self> {
+        use sip_status::*;
         match code {
-            200..=299 | 487 => None,
-            408 | 430 | 480 if rang => Some(Self::NoAnswer),
-            408 | 430 | 480 => Some(Self::NotReachable),
-            486 | 600 => Some(Self::Busy),
-            401 | 403 | 407 | 433 | 603 | 607 | 608 => Some(Self::Declined),
-            404 | 410 | 414 | 416 | 484 | 485 | 604 => Some(Self::NotFound),
+            200..=299 | REQUEST_TERMINATED => None,
+            REQUEST_TIMEOUT | FLOW_FAILED | TEMPORARILY_UNAVAILABLE if rang => Some(Self::NoAnswer),
+            REQUEST_TIMEOUT | FLOW_FAILED | TEMPORARILY_UNAVAILABLE => Some(Self::NotReachable),
+            BUSY_HERE | BUSY_EVERYWHERE => Some(Self::Busy),
+            UNAUTHORIZED | FORBIDDEN | PROXY_AUTHENTICATION_REQUIRED => Some(Self::Declined),
+            ANONYMITY_DISALLOWED | DECLINE | UNWANTED | REJECTED => Some(Self::Declined),
+            NOT_FOUND | GONE | DOES_NOT_EXIST_ANYWHERE => Some(Self::NotFound),
+            REQUEST_URI_TOO_LONG | UNSUPPORTED_URI_SCHEME | ADDRESS_INCOMPLETE | AMBIGUOUS => Some(Self::NotFound),
             _ => Some(Self::Failed),
         }
     }
@@ -105,7 +109,7 @@ impl Cause {
     pub(in crate::core) fn of_the_server(code: i64, text: impl Into<String>) -> Self {
         let mut cause = Self::new(code, text);
         // The codes of the server itself begin at 440; with 403 it refuses our session (docs/protocol.md, "Responses").
-        cause.unanswered = (code == 403 || (440..=479).contains(&code)).then_some(Unanswered::Failed);
+        cause.unanswered = (code == sip_status::FORBIDDEN || (440..=479).contains(&code)).then_some(Unanswered::Failed);
         cause
     }
 

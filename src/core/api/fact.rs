@@ -199,6 +199,23 @@ pub enum Fact {
     Protocol { problem: String },
 }
 
+impl Fact {
+    /// How a call stands or ended; `None` for any other fact.
+    fn call_message(&self) -> Option<String> {
+        let Self::Call { line, direction, number, state, cause, by, .. } = self else { return None };
+        let way = if *direction == Direction::Outgoing { "to" } else { "from" };
+        let end = cause.as_ref().map(|cause| {
+            let why = cause.unanswered.map(|why| format!("{why}, ")).unwrap_or_default();
+            format!(": {why}{cause}")
+        });
+        let (number, end) = (called(number), end.unwrap_or_default());
+        // Who called is reported once, when the call begins. Who started an incoming call is its number.
+        let by = if *state == CallState::Dialing { format!(", {by}") } else { String::new() };
+        let state = if cause.is_some() { "call ended".to_owned() } else { state.to_string() };
+        Some(format!("line {line}: {state} {way} {number}{end}{by}"))
+    }
+}
+
 /// The message for people, in one line.
 impl std::fmt::Display for Fact {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -217,19 +234,7 @@ impl std::fmt::Display for Fact {
             Self::NoTelephoneEvents { call_id } => {
                 format!("call {call_id}: the far end has no telephone events, so no code can be typed in it")
             }
-            Self::Call { line, direction, number, state, cause, by, .. } => {
-                let begins = *state == CallState::Dialing;
-                let way = if *direction == Direction::Outgoing { "to" } else { "from" };
-                let end = cause.as_ref().map(|cause| {
-                    let why = cause.unanswered.map(|why| format!("{why}, ")).unwrap_or_default();
-                    format!(": {why}{cause}")
-                });
-                let (number, end) = (called(number), end.unwrap_or_default());
-                let state = if cause.is_some() { "call ended".to_owned() } else { state.to_string() };
-                // Reported once, when the call begins. Who started an incoming call is its number.
-                let by = if begins { format!(", {by}") } else { String::new() };
-                format!("line {line}: {state} {way} {number}{end}{by}")
-            }
+            Self::Call { .. } => self.call_message().unwrap_or_default(),
             Self::Media { connected: true, .. } => "media connected".into(),
             Self::Media { connected: false, .. } => "media lost".into(),
             Self::Silence { call_id, missing: Some(missing) } => format!("call {call_id}: no sound, {missing}"),

@@ -1,4 +1,4 @@
-//! Inputs: what the core is told.
+//! The inputs of the core.
 
 use std::net::IpAddr;
 
@@ -81,7 +81,7 @@ pub enum TokenError {
     NotConfigured,
     /// The server refused the login.
     Refused(String),
-    /// The server could not be asked.
+    /// There was no usable answer of the server.
     Failed(String),
     /// The server's certificate is not valid yet, by our clock.
     NotYetValid(String),
@@ -90,12 +90,12 @@ pub enum TokenError {
 /// What a peer connection reports.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MediaEvent {
-    /// Our offer is made.
+    /// Our offer is ready.
     LocalOffer {
         /// The SDP to send.
         sdp: Sdp,
     },
-    /// Our answer is made.
+    /// Our answer is ready.
     LocalAnswer {
         /// The SDP to send.
         sdp: Sdp,
@@ -119,7 +119,7 @@ pub enum MediaEvent {
     Digit(DtmfDigit),
     /// A digit was heard in the far end's sound.
     Tone(DtmfDigit),
-    /// Both descriptions are there: sound can flow as soon as ICE and DTLS are up.
+    /// Both descriptions are known: sound can flow as soon as ICE and DTLS are up.
     Negotiated {
         /// Digits can be sent and received as telephone events (RFC 4733).
         telephone_events: bool,

@@ -71,7 +71,7 @@ pub struct WrongCodes {
     pub at: VecDeque<Time>,
     /// The number of locks so far.
     pub locks: u32,
-    /// Codes are off until then.
+    /// Codes are not accepted until this time.
     pub locked_until: Option<Time>,
     /// The time of the newest wrong code.
     pub newest: Time,

@@ -17,9 +17,9 @@ pub enum MicrophoneFault {
 impl std::fmt::Display for MicrophoneFault {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(match self {
-            Self::Silent => "the microphone gives nothing at all; it may be unplugged, or off in the card's mixer",
+            Self::Silent => "the microphone delivers nothing at all; it may be unplugged, or off in the card's mixer",
             Self::Overdriven => "the microphone is overdriven; lower audio.capture_gain_db",
-            Self::WrongRate => "the card runs at another rate than it says; try plughw: in place of hw:",
+            Self::WrongRate => "the card runs at another rate than it reports; try plughw: in place of hw:",
         })
     }
 }

@@ -1,7 +1,7 @@
 //! The types that cross the border of the core.
 //!
-//! - [`Input`] is what the core is told. One kind of input is a [`Command`] of people or programs; [`Done`] or
-//!   [`Refusal`] answers it.
+//! - [`Input`] is something that happens outside the core. One kind of input is a [`Command`] of people or programs;
+//!   [`Done`] or [`Refusal`] answers it.
 //! - [`Effect`] is what the core asks the adapters to do.
 //! - [`Fact`] is what the station reports to people and programs. [`By`] says who caused it, and [`Cause`] why a call
 //!   ended.

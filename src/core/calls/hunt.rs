@@ -13,9 +13,13 @@ use crate::secret::PhoneNumber;
 /// What a hunt waits for. It is given up at the time `until`.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) enum Wait {
-    ForSession { until: Time },
+    ForSession {
+        until: Time,
+    },
     /// Another call is being replaced, and leaves its line in a moment.
-    ForLine { until: Time },
+    ForLine {
+        until: Time,
+    },
 }
 
 impl Wait {

@@ -98,7 +98,7 @@ pub(super) enum LivenessEvent {
     /// ICE and DTLS are up: for the first time, again, or still.
     Connected,
     Lost,
-    /// DTLS is over.
+    /// DTLS has ended.
     Closed,
     /// The peer connection cannot go on.
     Failed,

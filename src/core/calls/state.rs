@@ -99,8 +99,7 @@ impl Calls {
 
     /// Whether a call in either direction is being set up, or a hunt waits.
     pub(in crate::core) fn any_being_set_up(&self) -> bool {
-        self.lines.active().any(|(_, call)| !call.is_established())
-            || self.hunts.iter().any(|hunt| hunt.wait.is_some())
+        self.lines.active().any(|(_, call)| !call.is_established()) || self.hunts.iter().any(|hunt| hunt.wait.is_some())
     }
 
     /// The number of hunts.

@@ -16,7 +16,7 @@ pub(super) struct Settling {
     pub(super) off: Duration,
 }
 
-/// The level of one input pin. A new level counts after it has lasted.
+/// The level of one input pin. A new level counts once it has lasted for the time in [`Settling`].
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Debounce {
     raw: bool,

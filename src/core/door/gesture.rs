@@ -202,14 +202,14 @@ mod tests {
     }
 
     #[test]
-    fn a_stuck_button_gives_nothing_when_it_lets_go() {
+    fn a_stuck_button_does_nothing_when_it_is_released() {
         let double = times(None, Some(350));
         assert_eq!(run(double, &[(100, true), (61_000, false)], 63_000), []);
         assert_eq!(run(double, &[(100, true), (59_000, false)], 63_000), [(59_370, Gesture::Press)]);
     }
 
     #[test]
-    fn a_finger_that_was_there_at_the_start_is_no_press() {
+    fn a_finger_that_was_there_at_the_start_is_not_a_press() {
         let mut input = ButtonInput::default();
         input.found(true, false, Time(0));
         input.debounce.edge(false, Time(500));

@@ -69,7 +69,7 @@ impl Servers {
             return false;
         }
         if std::mem::replace(&mut self.probe_is_out, true) {
-            // The last one was never answered.
+            // The last probe was never answered.
             self.first_answers_since = None;
         }
         self.next_probe = Some(now + PROBE_INTERVAL);

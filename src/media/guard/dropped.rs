@@ -34,7 +34,7 @@ pub enum Reason {
     SrtcpClear,
     /// A new stream with a payload type that was not negotiated.
     PayloadType,
-    /// A new stream beyond those that a call may have, or one that has not proved yet to be a stream.
+    /// A new stream beyond those that a call may have, or one that is not confirmed yet.
     Streams,
 }
 

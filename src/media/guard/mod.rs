@@ -4,9 +4,9 @@
 //! Anybody on the network can send to the media port, and can forge the address of the far end. The library trusts much
 //! of what it receives before anybody has proved who sent it (docs/workarounds.md, "The media library: what a stranger
 //! can send"). So it sees only what can be legitimate, and each rule holds by itself, whatever the source seems to be.
-//! The guard has no keys except those of connectivity checks. Everything else it is told, or sees in what the library
-//! sends: an address that gets an answer to a check has proved that it knows the password of the call, and an outgoing
-//! DTLS alert is the end of DTLS.
+//! The guard has no keys except those of connectivity checks. It learns everything else from its owner, or from what
+//! the library sends: an address that gets an answer to a check has proved that it knows the password of the call, and
+//! an outgoing DTLS alert is the end of DTLS.
 //!
 //! The guard is pure: it has no socket and no clock.
 
@@ -62,9 +62,9 @@ fn address(address: SocketAddr) -> Address {
 #[derive(Debug)]
 struct CheckRates {
     /// For checks whose message integrity is verified.
-    proofs: Rate,
+    to_verify: Rate,
     /// For checks whose message integrity is valid.
-    proved: Rate,
+    verified: Rate,
 }
 
 /// Limits of what one address of the far end may send.
@@ -82,7 +82,7 @@ struct Source {
 impl Source {
     fn new(now: Instant) -> Self {
         Self {
-            checks: CheckRates { proofs: Rate::new(1000, 4000.0), proved: Rate::new(100, 100.0) },
+            checks: CheckRates { to_verify: Rate::new(1000, 4000.0), verified: Rate::new(100, 100.0) },
             dtls: Rate::new(100, 100.0),
             // About a hundred times what a call sends, which is still no load. Forged packets must not take the place
             // of real ones.
@@ -122,7 +122,7 @@ impl Default for Guard {
     fn default() -> Self {
         Self {
             sources: HashMap::new(),
-            strangers: CheckRates { proofs: Rate::new(1000, 2000.0), proved: Rate::new(100, 50.0) },
+            strangers: CheckRates { to_verify: Rate::new(1000, 2000.0), verified: Rate::new(100, 50.0) },
             credentials: VecDeque::new(),
             transactions: HashMap::new(),
             checks: VecDeque::new(),
@@ -323,10 +323,10 @@ impl Guard {
         let (_, key) =
             self.credentials.iter().find(|(ufrag, _)| ufrag == addressee).ok_or(Reason::StunUnauthenticated)?;
         let rates = self.sources.get_mut(&from).map_or(&mut self.strangers, |source| &mut source.checks);
-        rates.proofs.admits(now).then_some(()).ok_or(Reason::Rate)?;
+        rates.to_verify.admits(now).then_some(()).ok_or(Reason::Rate)?;
         message.is_authentic(key).then_some(()).ok_or(Reason::StunUnauthenticated)?;
         // Checks with an invalid message integrity do not count against the rate of valid ones.
-        rates.proved.admits(now).then_some(()).ok_or(Reason::Rate)?;
+        rates.verified.admits(now).then_some(()).ok_or(Reason::Rate)?;
         // A check that somebody has overheard and sends again from another address is not accepted.
         match self.seen_checks.get(&message.transaction) {
             Some(known) if *known != from => return Err(Reason::StunUnauthenticated),

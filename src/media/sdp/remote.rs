@@ -286,7 +286,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn descriptions_that_cannot_be_taken_are_told_in_words_of_the_field() {
+    fn descriptions_that_cannot_be_used_are_reported_in_terms_of_sdp() {
         let good = offer("0", "");
         let cases = [
             ("", DescriptionError::NotSdp, 415),

@@ -1,5 +1,7 @@
 //! A session description, cut into its sections (RFC 8866, section 5).
 
+use crate::signaling::sip_status;
+
 /// Number of lines of a description that are read. The longest description ever seen had some 200 lines.
 const MAX_LINES: usize = 2_000;
 
@@ -46,12 +48,11 @@ impl DescriptionError {
     /// The SIP status code with which the description is refused (RFC 3261, section 21.4).
     pub fn sip_code(&self) -> i64 {
         match self {
-            // Unsupported Media Type: the body is of another kind.
-            Self::NotSdp => 415,
-            // Bad Request: the SDP has no media line.
-            Self::NoMedia => 400,
-            // Not Acceptable Here.
-            _ => 488,
+            // The body is of another kind.
+            Self::NotSdp => sip_status::UNSUPPORTED_MEDIA_TYPE,
+            // The SDP has no media line.
+            Self::NoMedia => sip_status::BAD_REQUEST,
+            _ => sip_status::NOT_ACCEPTABLE_HERE,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::core::Direction;
 use crate::signaling::{
-    CallId, EventBody, Invitation, Jsep, ReferId, RequestBody, TransactionId, Trickle, response_code,
+    CallId, EventBody, Invitation, Jsep, ReferId, RequestBody, TransactionId, Trickle, response_code, sip_status,
 };
 
 use super::leg::{Leg, LegState, Seat};
@@ -48,10 +48,10 @@ impl Exchange {
 
     /// An idle line of the called account, or the SIP status that says why there is none.
     fn find_place(&mut self, seat: Seat, call_id: &CallId, wish: &Wish) -> Result<Seat, (i64, &'static str)> {
-        let account = self.account(&wish.number).ok_or((404, "Not Found"))?;
-        let called = self.accounts.get(account).ok_or((404, "Not Found"))?;
+        let account = self.account(&wish.number).ok_or((sip_status::NOT_FOUND, "Not Found"))?;
+        let called = self.accounts.get(account).ok_or((sip_status::NOT_FOUND, "Not Found"))?;
         if called.connection.is_none() {
-            return Err((480, "Temporarily Unavailable"));
+            return Err((sip_status::TEMPORARILY_UNAVAILABLE, "Temporarily Unavailable"));
         }
         let line = (0..LINES).find(|line| called.lines.get(*line).is_some_and(Option::is_none));
         let Some(line) = line else {
@@ -65,7 +65,7 @@ impl Exchange {
                     .map(Into::into),
             };
             self.tell_missed(account, call_id.clone(), missed);
-            return Err((486, "Busy Here"));
+            return Err((sip_status::BUSY_HERE, "Busy Here"));
         };
         Ok(Seat { account, line })
     }
@@ -119,7 +119,7 @@ impl Exchange {
             replaces = leg.replaces.take();
         }
         self.tell(far, transaction.as_ref(), accepted(Some(jsep)));
-        self.transfer_answered(far, 200, "OK");
+        self.transfer_answered(far, sip_status::OK, "OK");
         if let Some(replaced) = replaces {
             self.end_replaced(&replaced, seat.account);
         }
@@ -135,7 +135,7 @@ impl Exchange {
         let line =
             (0..LINES).find(|line| self.leg(Seat { account, line: *line }).is_some_and(|leg| leg.call_id == *call_id));
         if let Some(line) = line {
-            self.end(Seat { account, line }, 200, "Replaced", None);
+            self.end(Seat { account, line }, sip_status::OK, "Replaced", None);
         }
     }
 
@@ -145,8 +145,12 @@ impl Exchange {
             self.leg(seat).is_some_and(|leg| leg.direction == Direction::Incoming && leg.state == LegState::Ringing);
         // A decline of an established call is acknowledged and has no effect, as on the real server.
         if rings {
-            self.tell(seat, Some(&answer.transaction), EventBody::Declining { code: 486, refer_id: None });
-            self.end(seat, 486, "Busy Here", Some(&answer.transaction));
+            self.tell(
+                seat,
+                Some(&answer.transaction),
+                EventBody::Declining { code: sip_status::BUSY_HERE, refer_id: None },
+            );
+            self.end(seat, sip_status::BUSY_HERE, "Busy Here", Some(&answer.transaction));
         }
     }
 
@@ -160,15 +164,17 @@ impl Exchange {
         self.acknowledge(answer);
         self.tell(seat, Some(&answer.transaction), EventBody::Hangingup { code: None });
         match state {
-            LegState::Ringing => self.end(seat, 487, "Request Terminated", Some(&answer.transaction)),
-            LegState::Up => self.end(seat, 200, "Session Terminated", Some(&answer.transaction)),
+            LegState::Ringing => {
+                self.end(seat, sip_status::REQUEST_TERMINATED, "Request Terminated", Some(&answer.transaction))
+            }
+            LegState::Up => self.end(seat, sip_status::OK, "Session Terminated", Some(&answer.transaction)),
         }
     }
 
     /// Ends the call of an account that did not reconnect, or whose session is over.
     pub(super) fn end_lost(&mut self, seat: Seat) {
         if self.leg(seat).is_some() {
-            self.end(seat, 408, "Request Timeout", None);
+            self.end(seat, sip_status::REQUEST_TIMEOUT, "Request Timeout", None);
         }
     }
 
@@ -176,7 +182,7 @@ impl Exchange {
     pub(super) fn end(&mut self, seat: Seat, code: i64, reason: &str, transaction: Option<&TransactionId>) {
         let Some(leg) = self.leg(seat) else { return };
         let (far, call_id) = (leg.far, leg.call_id.clone());
-        self.end_leg(seat, code, if code == 200 { "to BYE" } else { reason }, transaction);
+        self.end_leg(seat, code, if code == sip_status::OK { "to BYE" } else { reason }, transaction);
         let linked = far != seat && self.leg(far).is_some_and(|leg| leg.call_id == call_id && leg.far == seat);
         if linked {
             self.end_leg(far, code, reason, None);

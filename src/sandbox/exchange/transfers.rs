@@ -1,6 +1,6 @@
 //! Transfers: a REFER to the far side, and NOTIFYs about its progress to the side that asked for it.
 
-use crate::signaling::{CallId, EventBody, ReferId, SubscriptionState, response_code};
+use crate::signaling::{CallId, EventBody, ReferId, SubscriptionState, response_code, sip_status};
 
 use super::leg::{LegState, Seat};
 use super::{Answer, Exchange};
@@ -75,14 +75,14 @@ impl Exchange {
         }
         // When a call ends, the transfers that it asked for end as well.
         let call_id = self.leg(seat).map(|leg| leg.call_id.clone());
-        if code != 200 || call_id.is_none() {
+        if code != sip_status::OK || call_id.is_none() {
             self.transfers.retain(|transfer| Some(&transfer.asker_call) != call_id.as_ref() || transfer.asker != seat);
         }
     }
 
     pub(super) fn decline_transfer(&mut self, seat: Seat, answer: &Answer, refer_id: ReferId) {
         self.acknowledge(answer);
-        let declining = EventBody::Declining { code: 603, refer_id: Some(refer_id.clone()) };
+        let declining = EventBody::Declining { code: sip_status::DECLINE, refer_id: Some(refer_id.clone()) };
         self.tell(seat, Some(&answer.transaction), declining);
         if let Some(index) = self.transfers.iter().position(|transfer| transfer.refer_id == refer_id) {
             let transfer = self.transfers.swap_remove(index);

@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use crate::signaling::{EventBody, HoldDirection, Invitation, Jsep, JsepKind, response_code};
+use crate::signaling::{EventBody, HoldDirection, Invitation, Jsep, JsepKind, response_code, sip_status};
 
 use super::leg::{LegState, PendingUpdate, Seat};
-use super::{Answer, Exchange};
+use super::{Answer, Exchange, LINES};
 
 /// The far side has this long to answer an update.
 const UPDATE_PATIENCE: Duration = Duration::from_secs(10);
-/// Lines of an account.
-const LINES: usize = 2;
 
 impl Exchange {
     pub(super) fn hold(&mut self, seat: Seat, answer: &Answer, direction: Option<HoldDirection>) {
@@ -59,7 +57,7 @@ impl Exchange {
         let busy = self.leg(seat).is_some_and(|leg| leg.update.is_some())
             || self.leg(far).is_some_and(|leg| leg.update.is_some());
         if busy {
-            let body = EventBody::Error { code: 491, reason: "Request Pending".into() };
+            let body = EventBody::Error { code: sip_status::REQUEST_PENDING, reason: "Request Pending".into() };
             return self.tell(seat, Some(&answer.transaction), body);
         }
         let (caller, callee, now) = (self.number(seat.account), self.number(far.account), self.now);
@@ -90,7 +88,7 @@ impl Exchange {
                 if leg.update.as_ref().is_some_and(|update| now >= update.until)
                     && let Some(update) = leg.update.take()
                 {
-                    let body = EventBody::Error { code: 408, reason: "Request Timeout".into() };
+                    let body = EventBody::Error { code: sip_status::REQUEST_TIMEOUT, reason: "Request Timeout".into() };
                     self.tell(seat, Some(&update.transaction), body);
                 }
             }

@@ -30,7 +30,7 @@ function log(text, at) {
   while ($("log").children.length > LOG_LINES) $("log").lastChild.remove();
 }
 
-function words(event) {
+function describe(event) {
   const because = event.reason ? ": " + event.reason : "";
   switch (event.event) {
     case "session": return `session ${event.state}${because}`;
@@ -177,7 +177,7 @@ function follow() {
   socket.onmessage = (message) => {
     const data = JSON.parse(message.data);
     if (data.status) showStatus(data.status);
-    if (data.event) log(words(data.event), data.event.at_ms);
+    if (data.event) log(describe(data.event), data.event.at_ms);
     if (data.reply) replied(data.reply);
   };
   socket.onclose = () => {

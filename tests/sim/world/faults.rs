@@ -13,7 +13,7 @@ use crate::server::KEEPALIVE_MS;
 
 /// The station must have recovered this long after the last fault.
 const WELL_AGAIN_MS: u64 = 90_000;
-/// An outage that TCP survives.
+/// TCP survives an outage of this length.
 pub const TCP_PATIENCE_MS: u64 = 15_000;
 /// The time that connecting and the handshake take.
 pub const SLACK_MS: u64 = 2_000;
@@ -78,18 +78,9 @@ impl World {
             Fault::Garbage { ms } => self.troubles.garbage = self.fault_until(ms),
             Fault::Close(code) => self.closes(5, code),
             Fault::ServerRestart { ms, forgets, retry_after_s, code } => {
-                self.troubles.server_away = self.fault_until(ms);
-                self.troubles.retry_after = retry_after_s;
-                self.close_wire(5, code);
-                if forgets {
-                    self.server.forget();
-                }
+                self.server_restart(ms, forgets, retry_after_s, code);
             }
-            Fault::Takeover { ms, fights } => {
-                self.troubles.other_client = self.fault_until(ms);
-                self.troubles.fights = fights;
-                self.close_wire(5, 4441);
-            }
+            Fault::Takeover { ms, fights } => self.takeover(ms, fights),
             Fault::TokenExpires { ms } => {
                 self.troubles.no_token = self.now + ms;
                 self.fault_now(if self.renewable { 0 } else { ms });
@@ -139,7 +130,7 @@ impl World {
         self.close_wire(after_ms, code);
     }
 
-    /// Nothing gets through, and neither side is told. It ends at the latest when a keepalive has revealed it.
+    /// Nothing gets through, and neither side notices. It ends at the latest when a keepalive has revealed it.
     fn silent_loss(&mut self) {
         self.fault_now(KEEPALIVE_MS + 10_000);
         self.cut_wire();
@@ -168,6 +159,21 @@ impl World {
             self.tell_addresses();
         }
         self.lose_all_media();
+    }
+
+    fn server_restart(&mut self, ms: u64, forgets: bool, retry_after_s: Option<u64>, code: u16) {
+        self.troubles.server_away = self.fault_until(ms);
+        self.troubles.retry_after = retry_after_s;
+        self.close_wire(5, code);
+        if forgets {
+            self.server.forget();
+        }
+    }
+
+    fn takeover(&mut self, ms: u64, fights: bool) {
+        self.troubles.other_client = self.fault_until(ms);
+        self.troubles.fights = fights;
+        self.close_wire(5, 4441);
     }
 
     fn lose_all_media(&mut self) {

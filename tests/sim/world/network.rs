@@ -24,7 +24,7 @@ const RETRY_AFTER_SPREAD_MS: u64 = 5_000;
 #[derive(Debug)]
 pub struct Wire {
     pub number: u32,
-    /// Nothing gets through, and neither side is told.
+    /// Nothing gets through, and neither side notices.
     pub dead: bool,
     pub down_at: u64,
     pub up_at: u64,
@@ -76,7 +76,7 @@ impl World {
             return;
         }
         if self.now < self.troubles.other_client && self.troubles.fights {
-            // It takes the session back.
+            // The other client takes the session back.
             self.close_wire(latency + 3_000, 4441);
         } else {
             self.troubles.other_client = self.troubles.other_client.min(self.now);
