@@ -132,7 +132,7 @@ pub enum ErrorKind {
     Failed,
     /// Exit code 2.
     Usage,
-    /// Exit code 4: refused by policy or state.
+    /// Exit code 4: the station cannot do it now.
     Refused,
 }
 

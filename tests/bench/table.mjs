@@ -41,7 +41,7 @@ row('mouth to ear, to and from Chromium', (peer) => {
   const calm = sound['no loss'];
   if (peer === 'callbox') return `${calm['callbox to Chromium'].delay_ms.toFixed(0)} and ${calm['Chromium to callbox'].delay_ms.toFixed(0)} ms`;
 });
-row('order to call to first sound, median', (peer) => `${median(Object.values(sound).map((weather) => weather[peer].set_up_ms)).toFixed(0)} ms`);
+row('from the call command to the first sound, median', (peer) => `${median(Object.values(sound).map((weather) => weather[peer].set_up_ms)).toFixed(0)} ms`);
 row('99 % of the packets leave within this of 20 ms', (peer) => `${sound['no loss'][peer].uneven_ms.toFixed(1)} ms`);
 row('CPU of one core, in a call', (peer) => `${sound['no loss'][peer].cpu_percent.toFixed(1)} %`);
 row('memory in a call', (peer) => `${sound['no loss'][peer].memory_mb.toFixed(0)} MB`);

@@ -66,7 +66,7 @@ function witness() {
 
 const speechFile = bench.file('speech.wav');
 
-/** From the order to call to the first sound at the far end, in ms. */
+/** From the call command to the first sound at the far end, in ms. */
 async function setUp(card, order) {
   card.amic.fillTone(700, 0.3);
   card.bspk.clear();

@@ -95,7 +95,7 @@ impl std::fmt::Display for Done {
     }
 }
 
-/// Why a command was not carried out: refused by policy or state.
+/// Why a command was not carried out: the station cannot do it now.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// No call can go out now. The text is the state of the session.

@@ -1,21 +1,20 @@
 //! One call: its phases, its deadlines, and what it still has to send.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::candidate_queue::CandidateQueue;
 use super::code_entry::CodeEntry;
+use super::far_end_digits::FarEndDigits;
 use super::liveness::Liveness;
 use crate::config::CallMode;
 use crate::core::api::{CallState, Cause, Direction, MediaId, Origin};
 use crate::core::deadline::{Deadline, DeadlineReason};
 use crate::core::time::Time;
-use crate::secret::{DtmfDigit, PersonName, PhoneNumber, Sdp};
-use crate::signaling::{CallId, Jsep, TransactionId, Trickle};
+use crate::secret::{PersonName, PhoneNumber, Sdp};
+use crate::signaling::{CallId, Jsep, TransactionId};
 
-/// The most candidates of one call that wait until the server knows the call.
-pub(super) const MAX_CANDIDATES: usize = 64;
 /// After our hangup, the peer connection closes at the `ack`, or after this time (docs/workarounds.md, "janus: a
 /// connection that closes first ends the call").
 pub(super) const MEDIA_CLOSE_PATIENCE: Duration = Duration::from_secs(1);
@@ -90,24 +89,15 @@ pub(super) struct Call {
     pub(super) hunt: Option<HuntId>,
     pub(super) phase: Phase,
     pub(super) mode: CallMode,
-    /// The far end has sent a digit as a telephone event.
-    pub(super) has_events: bool,
-    /// Whether digits can arrive as telephone events; `None` until that is negotiated.
-    pub(super) telephone_events: Option<bool>,
     /// The number of candidates of the far end that were left out.
     pub(super) unusable_candidates: u32,
-    /// The last digit that was heard in the sound, and when.
-    pub(super) last_tone: Option<(DtmfDigit, Time)>,
     /// The peer connection, from the moment when one is needed until it is closed.
     pub(super) media: Option<MediaId>,
     /// Our offer for `outgoing_call`.
     pub(super) offer: Option<Sdp>,
     /// What `accept` carries. It is kept after sending, because the request may be lost with the socket.
     pub(super) description: Option<Jsep>,
-    /// Candidates that wait until the server knows the call.
-    pub(super) candidates: VecDeque<Trickle>,
-    /// The server knows the call: candidates may go out.
-    pub(super) trickle_open: bool,
+    pub(super) candidates: CandidateQueue,
     /// The one further attempt after a refused `outgoing_call` has been made.
     pub(super) retried: bool,
     /// For how long the far end may ring, if the station called.
@@ -120,6 +110,7 @@ pub(super) struct Call {
     pub(super) far_end_holds: bool,
     pub(super) hold: Hold,
     pub(super) update: Update,
+    pub(super) digits: FarEndDigits,
     pub(super) code_entry: CodeEntry,
     pub(super) started_at: Time,
     pub(super) established_at: Option<Time>,
@@ -146,8 +137,7 @@ impl Call {
             media: None,
             offer: None,
             description: None,
-            candidates: VecDeque::new(),
-            trickle_open: false,
+            candidates: CandidateQueue::default(),
             retried: false,
             ring: None,
             redial: false,
@@ -156,10 +146,8 @@ impl Call {
             far_end_holds: false,
             hold: Hold::No,
             update: Update::Idle,
-            has_events: false,
-            telephone_events: None,
             unusable_candidates: 0,
-            last_tone: None,
+            digits: FarEndDigits::default(),
             code_entry: CodeEntry::default(),
             started_at: now,
             established_at: None,

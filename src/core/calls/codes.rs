@@ -1,7 +1,6 @@
 //! Door codes that the far end types during a call (docs/configuration.md, "`[[dtmf]]`").
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::call::Call;
 use super::code_entry::{AcceptedCode, Entry, longest};
@@ -10,31 +9,23 @@ use crate::config::{Config, Line};
 use crate::core::api::{Direction, Fact};
 use crate::secret::DtmfDigit;
 
-/// A gateway may leave a digit in the sound and also send it as an event. Both arrive within this time
-/// (docs/workarounds.md, "gateways: a digit comes as a tone and as an event").
-const TONE_AND_EVENT: Duration = Duration::from_millis(500);
-
 impl CallControl<'_> {
-    /// A digit arrived as a telephone event. From now on, digits in the sound of this call are ignored, because they
-    /// may be the same ones.
+    /// A digit arrived as a telephone event.
     pub(super) fn far_end_event(&mut self, line: Line, digit: DtmfDigit) {
         let now = self.cx.now.at;
-        let Some(call) = self.call_mut(line) else { return };
-        call.has_events = true;
-        let heard = call.last_tone.take().is_some_and(|(tone, at)| tone == digit && now.since(at) < TONE_AND_EVENT);
-        if !heard {
+        if self.call_mut(line).is_some_and(|call| call.digits.event(digit, now)) {
             self.far_end_digit(line, digit, false);
         }
     }
 
     pub(super) fn far_end_tone(&mut self, line: Line, digit: DtmfDigit) {
         let now = self.cx.now.at;
-        let listening = self.call(line).is_some_and(|call| !call.has_events);
-        if listening
+        let counts = self.call(line).is_some_and(|call| call.digits.tones_count());
+        if counts
             && self.far_end_digit(line, digit, true)
             && let Some(call) = self.call_mut(line)
         {
-            call.last_tone = Some((digit, now));
+            call.digits.note_tone(digit, now);
         }
     }
 
@@ -121,7 +112,7 @@ impl CallControl<'_> {
     /// The descriptions of both sides now say whether digits come as telephone events (RFC 4733).
     pub(super) fn telephone_events_negotiated(&mut self, line: Line, telephone_events: bool) {
         let Some(call) = self.call_mut(line) else { return };
-        let before = call.telephone_events.replace(telephone_events);
+        let before = call.digits.negotiated(telephone_events);
         if let Some(call) = self.call(line)
             && before != Some(false)
             && codes_unreachable(call, &self.cx.config)
@@ -140,5 +131,7 @@ impl CallControl<'_> {
 /// Whether no digit of this call can reach the station although codes are configured: the call has no telephone events,
 /// and no code has `in_band`.
 pub(super) fn codes_unreachable(call: &Call, config: &Config) -> bool {
-    call.telephone_events == Some(false) && !config.dtmf.is_empty() && !config.dtmf.iter().any(|code| code.in_band)
+    call.digits.telephone_events() == Some(false)
+        && !config.dtmf.is_empty()
+        && !config.dtmf.iter().any(|code| code.in_band)
 }

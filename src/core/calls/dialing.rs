@@ -28,7 +28,7 @@ impl CallControl<'_> {
         let mut call = Call::new(id, Direction::Outgoing, number, origin, phase, self.cx.now.at);
         call.hunt = hunt;
         call.ring = Some(deadline.since(self.cx.now.at));
-        call.redial = self.calls.hunts.iter().any(|of| Some(of.id) == hunt && of.redial);
+        call.redial = hunt.and_then(|id| self.calls.hunts.get(id)).is_some_and(|hunt| hunt.redial);
         if let Some(ready) = self.calls.warm.take() {
             call.media = Some(ready.media);
             call.offer = ready.offer;
@@ -68,9 +68,9 @@ impl CallControl<'_> {
         use crate::signaling::response_code::{UNKNOWN, WRONG_STATE, WRONG_WEBRTC_STATE};
         let busy_line = matches!(rejection.code, WRONG_STATE | UNKNOWN | WRONG_WEBRTC_STATE);
         let retry = busy_line
-            && self
-                .call(line)
-                .is_some_and(|call| !call.retried && matches!(call.phase, Phase::Dialing { .. }) && !call.trickle_open);
+            && self.call(line).is_some_and(|call| {
+                !call.retried && matches!(call.phase, Phase::Dialing { .. }) && !call.candidates.is_open()
+            });
         if self.call(line).is_some_and(Call::is_ending) || !retry {
             self.finish(line, Cause::of_the_server(rejection.code, rejection.reason.clone()));
             return;
@@ -78,14 +78,11 @@ impl CallControl<'_> {
         let Some(mut call) = self.calls.lines.take(line, self.cx.now.at) else { return };
         self.calls.lines.cool_until(line, self.cx.now.at + WRONG_STATE_PAUSE);
         call.retried = true;
-        call.trickle_open = false;
+        call.candidates.close();
         if let Phase::Dialing { deadline, .. } | Phase::Alerting { deadline, .. } = call.phase {
             call.phase = Phase::Dialing { sent: false, deadline };
         }
-        let choice = call
-            .hunt
-            .and_then(|id| self.calls.hunts.iter().find(|hunt| hunt.id == id))
-            .map_or(LineChoice::Any, |hunt| hunt.line);
+        let choice = call.hunt.and_then(|id| self.calls.hunts.get(id)).map_or(LineChoice::Any, |hunt| hunt.line);
         let line = self.calls.lines.choose(choice, self.cx.now.at).unwrap_or(line);
         self.calls.lines.put(line, call);
         self.try_dial(line);

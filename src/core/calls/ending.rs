@@ -48,27 +48,22 @@ impl CallControl<'_> {
     /// Hangs up one line. The remaining numbers of its hunt are not called.
     pub(in crate::core) fn hang_up_line(&mut self, line: Line, message: &str) {
         if let Some(id) = self.call(line).and_then(|call| call.hunt) {
-            for hunt in self.calls.hunts.iter_mut().filter(|hunt| hunt.id == id) {
-                hunt.stop();
-            }
+            self.calls.hunts.stop(id);
         }
         self.hang_up(line, Cause::new(sip_status::OK, message));
     }
 
     pub(in crate::core) fn hang_up_all(&mut self, message: &str) {
-        self.calls.hunts.iter_mut().for_each(|hunt| hunt.stop());
+        self.calls.hunts.stop_all();
         for line in self.calls.lines.numbers() {
             self.hang_up(line, Cause::new(sip_status::OK, message));
         }
-        self.calls.hunts.retain(|hunt| hunt.wait.is_none());
+        self.calls.hunts.forget_waiting();
     }
 
     /// Hangs up every call that this button or sensor has started, and gives up its hunts.
     pub(in crate::core) fn hang_up_of(&mut self, source: Source, message: &str) {
-        for hunt in self.calls.hunts.iter_mut().filter(|hunt| hunt.origin.source == source) {
-            hunt.stop();
-        }
-        self.calls.hunts.retain(|hunt| hunt.origin.source != source || hunt.wait.is_none());
+        self.calls.hunts.give_up(source);
         let calls = self.calls.lines.active().filter(|(_, call)| call.origin.source == source);
         let lines: Vec<Line> = calls.map(|(line, _)| line).collect();
         for line in lines {
@@ -101,7 +96,7 @@ impl CallControl<'_> {
         let cause = if nobody_took_it { cause.of_unanswered(call.has_rung()) } else { cause };
         self.calls.report_end(line, &call, cause.clone(), self.cx);
         if let Some(hunt) = call.hunt {
-            self.note_cause(hunt, cause);
+            self.calls.hunts.note(hunt, cause);
             self.advance_hunt(hunt);
         }
         self.release_hunts_that_wait_for_line();

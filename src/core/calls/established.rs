@@ -43,10 +43,8 @@ impl CallControl<'_> {
         let hunt = call.hunt;
         self.play_answer_tone();
         if let Some(id) = hunt {
-            if let Some(hunt) = self.calls.hunts.iter_mut().find(|hunt| hunt.id == id)
-                && !mutant(Mutant::HuntAfterAnswer)
-            {
-                hunt.stop();
+            if !mutant(Mutant::HuntAfterAnswer) {
+                self.calls.hunts.stop(id);
             }
             for other in self.calls.lines.of_hunt(id) {
                 if other != line {

@@ -8,21 +8,18 @@ use crate::core::api::{Cause, Done, Fact, Origin, Refusal, Source};
 use crate::mutant::{Mutant, mutant};
 use crate::signaling::sip_status;
 
-/// The most hunts at a time: more than one hand can start.
-const MAX_HUNTS: usize = 16;
-
 impl CallControl<'_> {
     /// Starts a hunt. When this returns, a sound has told the person at the door that the wish was noticed.
     pub(in crate::core) fn start_hunt(&mut self, origin: &Origin, action: &CallAction) -> Result<Done, Refusal> {
         if self.cx.shutting_down {
             return Err(Refusal::ShuttingDown);
         }
-        let mut hunt = Hunt::new(self.calls.new_hunt_id(), origin.clone(), action, self.cx.config.calls.ring_timeout);
+        let mut hunt = Hunt::new(self.calls.hunts.new_id(), origin.clone(), action, self.cx.config.calls.ring_timeout);
         if !self.session.is_registered() {
             return self.wait_for_session(hunt);
         }
         // No other call may be held or ended for a call that has no line.
-        let free = self.calls.lines.choose(action.line, self.cx.now.at).is_some() && self.calls.hunts.len() < MAX_HUNTS;
+        let free = self.calls.lines.choose(action.line, self.cx.now.at).is_some() && !self.calls.hunts.is_full();
         if !free && self.cx.config.calls.second_call != SecondCall::Replace {
             self.cx.play(Sound::Busy, false);
             return Err(Refusal::NoFreeLine);
@@ -35,19 +32,19 @@ impl CallControl<'_> {
         let id = hunt.id;
         // If there is no free line, another call is being replaced and leaves its line in a moment.
         hunt.wait = (!free).then(|| Wait::ForLine { until: self.cx.now.at + ENDING_TIMEOUT });
-        self.calls.hunts.push(hunt);
+        self.calls.hunts.add(hunt);
         self.advance_hunt(id);
         Ok(Done::Now)
     }
 
     /// Calls once more after a call without media. If no line is free, this waits for the line of the old call.
     pub(super) fn redial(&mut self, origin: &Origin, action: &CallAction) {
-        let mut hunt = Hunt::new(self.calls.new_hunt_id(), origin.clone(), action, self.cx.config.calls.ring_timeout);
+        let mut hunt = Hunt::new(self.calls.hunts.new_id(), origin.clone(), action, self.cx.config.calls.ring_timeout);
         let id = hunt.id;
         hunt.redial = true;
         let free = self.calls.lines.choose(action.line, self.cx.now.at).is_some();
         hunt.wait = (!free).then(|| Wait::ForLine { until: self.cx.now.at + ENDING_TIMEOUT });
-        self.calls.hunts.push(hunt);
+        self.calls.hunts.add(hunt);
         self.advance_hunt(id);
     }
 
@@ -56,11 +53,11 @@ impl CallControl<'_> {
         let patience = self.cx.config.calls.press_max_age;
         let from_the_door = matches!(hunt.origin.source, Source::Button(_) | Source::Sensor(_));
         let hope = !self.session.is_up() && self.session.may_be_up_within(patience, self.cx.now.at);
-        if from_the_door && hope && !patience.is_zero() && self.calls.hunts.len() < MAX_HUNTS {
+        if from_the_door && hope && !patience.is_zero() && !self.calls.hunts.is_full() {
             self.session.hurry(self.cx.now.at);
             let wait = if mutant(Mutant::EndlessPress) { patience * 1000 } else { patience };
             hunt.wait = Some(Wait::ForSession { until: self.cx.now.at + wait });
-            self.calls.hunts.push(hunt);
+            self.calls.hunts.add(hunt);
             self.cx.play(Sound::Connecting, false);
             return Ok(Done::Waits(patience));
         }
@@ -74,7 +71,7 @@ impl CallControl<'_> {
     pub(super) fn advance_hunt(&mut self, id: HuntId) {
         loop {
             let legs = self.calls.lines.of_hunt(id);
-            let Some(hunt) = self.calls.hunts.iter().find(|hunt| hunt.id == id) else { return };
+            let Some(hunt) = self.calls.hunts.get(id) else { return };
             if hunt.wait.is_some() {
                 return;
             }
@@ -87,35 +84,30 @@ impl CallControl<'_> {
             if !self.session.is_registered() {
                 if legs.is_empty() {
                     let cause = Cause::new(sip_status::SERVICE_UNAVAILABLE, "the session with the server is lost");
-                    self.note_cause(id, cause.of_unanswered(false));
+                    self.calls.hunts.note(id, cause.of_unanswered(false));
                     self.end_hunt(id);
                 }
                 return;
             }
             let Some(line) = self.calls.lines.choose(hunt.line, self.cx.now.at) else {
                 if legs.is_empty() {
-                    self.note_cause(id, Cause::new(sip_status::BUSY_HERE, "every line is busy").of_unanswered(false));
+                    self.calls
+                        .hunts
+                        .note(id, Cause::new(sip_status::BUSY_HERE, "every line is busy").of_unanswered(false));
                     self.end_hunt(id);
                 }
                 return;
             };
             let (origin, ring) = (hunt.origin.clone(), hunt.ring);
-            let number = self.calls.hunts.iter_mut().find(|hunt| hunt.id == id).and_then(Hunt::take_number);
+            let number = self.calls.hunts.get_mut(id).and_then(Hunt::take_number);
             let Some(number) = number else { return };
             let deadline = self.cx.now.at + ring;
             self.dial(line, number, origin, Some(id), deadline);
         }
     }
 
-    pub(super) fn note_cause(&mut self, id: HuntId, cause: Cause) {
-        if let Some(hunt) = self.calls.hunts.iter_mut().find(|hunt| hunt.id == id) {
-            hunt.note(cause);
-        }
-    }
-
     fn end_hunt(&mut self, id: HuntId) {
-        let Some(index) = self.calls.hunts.iter().position(|hunt| hunt.id == id) else { return };
-        let hunt = self.calls.hunts.remove(index);
+        let Some(hunt) = self.calls.hunts.remove(id) else { return };
         if hunt.is_over() {
             return;
         }
@@ -126,22 +118,13 @@ impl CallControl<'_> {
 
     /// Gives up the hunts that have waited for too long.
     pub(super) fn run_hunt_deadlines(&mut self) {
-        let now = self.cx.now.at;
-        let given_up: Vec<HuntId> = self
-            .calls
-            .hunts
-            .iter()
-            .filter(|hunt| hunt.wait.is_some_and(|wait| now >= wait.until()))
-            .map(|hunt| hunt.id)
-            .collect();
-        for id in given_up {
+        for id in self.calls.hunts.overdue(self.cx.now.at) {
             self.give_up_waiting(id);
         }
     }
 
     fn give_up_waiting(&mut self, id: HuntId) {
-        let Some(index) = self.calls.hunts.iter().position(|hunt| hunt.id == id) else { return };
-        let hunt = self.calls.hunts.remove(index);
+        let Some(hunt) = self.calls.hunts.remove(id) else { return };
         let (reason, sound) = if self.session.is_registered() {
             ("no line became free".to_owned(), Sound::Busy)
         } else {
@@ -159,22 +142,19 @@ impl CallControl<'_> {
 
     /// Each hunt that waited for the session is dialled now, or given up.
     fn release_hunts_that_wait_for_session(&mut self) {
-        let waiting = self.calls.hunts.iter().filter(|hunt| matches!(hunt.wait, Some(Wait::ForSession { .. })));
-        let waiting: Vec<HuntId> = waiting.map(|hunt| hunt.id).collect();
-        for id in waiting {
-            let Some(index) = self.calls.hunts.iter().position(|hunt| hunt.id == id) else { continue };
+        for id in self.calls.hunts.waiting_for_session() {
             if self.has_its_call(id) {
-                self.calls.hunts.remove(index);
+                self.calls.hunts.remove(id);
                 continue;
             }
             // Another call may have to make way. That ends its hunts, and must not end this one.
-            let mut hunt = self.calls.hunts.remove(index);
+            let Some(mut hunt) = self.calls.hunts.remove(id) else { continue };
             let free = self.calls.lines.choose(hunt.line, self.cx.now.at).is_some();
             let may_call = self.session.is_registered() && free && self.make_way_for_second_call().is_ok();
             if may_call {
                 hunt.wait = None;
             }
-            self.calls.hunts.push(hunt);
+            self.calls.hunts.add(hunt);
             if may_call {
                 self.advance_hunt(id);
             } else {
@@ -188,12 +168,10 @@ impl CallControl<'_> {
         if !self.session.is_registered() {
             return;
         }
-        let now = self.cx.now.at;
-        let waiting = self.calls.hunts.iter().filter(|hunt| matches!(hunt.wait, Some(Wait::ForLine { .. })));
-        let ready: Vec<HuntId> =
-            waiting.filter(|hunt| self.calls.lines.choose(hunt.line, now).is_some()).map(|hunt| hunt.id).collect();
-        for id in ready {
-            if let Some(hunt) = self.calls.hunts.iter_mut().find(|hunt| hunt.id == id) {
+        let mut ready = self.calls.hunts.waiting_for_line();
+        ready.retain(|(_, choice)| self.calls.lines.choose(*choice, self.cx.now.at).is_some());
+        for (id, _) in ready {
+            if let Some(hunt) = self.calls.hunts.get_mut(id) {
                 hunt.wait = None;
             }
             self.advance_hunt(id);
@@ -203,7 +181,7 @@ impl CallControl<'_> {
     /// Whether a call of the same button or sensor has come back with the session. Then the visitor who pressed is in
     /// that call.
     fn has_its_call(&self, id: HuntId) -> bool {
-        let pressed = self.calls.hunts.iter().find(|hunt| hunt.id == id && !hunt.redial).map(|hunt| hunt.origin.source);
+        let pressed = self.calls.hunts.get(id).filter(|hunt| !hunt.redial).map(|hunt| hunt.origin.source);
         pressed.is_some_and(|source| {
             matches!(source, Source::Button(_) | Source::Sensor(_))
                 && self.calls.lines.active().any(|(_, call)| call.origin.source == source && call.hunt != Some(id))

@@ -1,6 +1,6 @@
 //! Handles the events of the peer connections: descriptions, candidates, connection, digits.
 
-use super::call::{Call, MAX_CANDIDATES, Phase, Update};
+use super::call::{Call, Phase, Update};
 use super::control::CallControl;
 use super::liveness::LivenessEvent;
 use crate::config::Line;
@@ -97,18 +97,15 @@ impl CallControl<'_> {
     /// Nothing is trickled before the server knows the call (docs/protocol.md, "Order matters").
     fn local_candidate(&mut self, line: Line, candidate: Trickle) {
         let Some(call) = self.call_mut(line) else { return };
-        if call.trickle_open {
+        if let Some(candidate) = call.candidates.gathered(candidate) {
             self.send(line, None, RequestBody::IceTrickle { candidate });
-        } else if call.candidates.len() < MAX_CANDIDATES {
-            call.candidates.push_back(candidate);
         }
     }
 
     /// The server knows the call: the candidates gathered so far are sent, in order.
     pub(super) fn open_trickle(&mut self, line: Line) {
         let Some(call) = self.call_mut(line) else { return };
-        call.trickle_open = true;
-        for candidate in std::mem::take(&mut call.candidates) {
+        for candidate in call.candidates.open() {
             self.send(line, None, RequestBody::IceTrickle { candidate });
         }
     }

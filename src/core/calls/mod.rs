@@ -15,6 +15,7 @@
 //! - What others read: `report` (facts and status), `memory` (what outlives the process).
 
 mod call;
+mod candidate_queue;
 mod code_entry;
 mod codes;
 mod control;
@@ -22,8 +23,10 @@ mod deadlines;
 mod dialing;
 mod ending;
 mod established;
+mod far_end_digits;
 mod hunt;
 mod hunting;
+mod hunts;
 mod incoming;
 mod lines;
 mod liveness;

@@ -87,7 +87,7 @@ impl CallControl<'_> {
         let (now, press_max_age) = (self.cx.now.at, self.cx.config.calls.press_max_age);
         let Some(call) = self.call_mut(line) else { return false };
         let Phase::Dialing { sent: true, deadline } = call.phase else { return false };
-        if call.trickle_open || now.since(call.started_at) > press_max_age {
+        if call.candidates.is_open() || now.since(call.started_at) > press_max_age {
             return false;
         }
         call.phase = Phase::Dialing { sent: false, deadline };
@@ -169,7 +169,7 @@ impl CallControl<'_> {
                 call
             }
         };
-        call.trickle_open = true;
+        call.candidates.open();
         call.media = Some(self.new_media(MediaCommand::Offer));
         self.calls.lines.put(theirs.line, call);
         self.establish(theirs.line);

@@ -88,7 +88,7 @@ fn call_status(call: &Call, config: &Config, now: Time) -> CallStatus {
         silent: call.liveness().and_then(Liveness::missing),
         held: call.is_held(),
         far_end_holds: call.far_end_holds,
-        telephone_events: call.telephone_events,
+        telephone_events: call.digits.telephone_events(),
         codes_unreachable: codes_unreachable(call, config),
         unusable_candidates: call.unusable_candidates,
     }

@@ -26,7 +26,7 @@ impl CallControl<'_> {
                 Ok(())
             }
             SecondCall::Replace => {
-                self.calls.hunts.iter_mut().for_each(|hunt| hunt.stop());
+                self.calls.hunts.stop_all();
                 for (line, _) in others {
                     self.hang_up(line, Cause::new(sip_status::OK, "replaced by another call"));
                 }
@@ -44,14 +44,9 @@ impl CallControl<'_> {
             SecondCall::Reject => false,
             SecondCall::Replace => true,
             SecondCall::Hold | SecondCall::Mix => {
-                others.all(|(_, call)| call.is_established()) && self.hunts_are_quiet()
+                others.all(|(_, call)| call.is_established()) && self.calls.hunts.are_over()
             }
         }
-    }
-
-    /// Whether no hunt is between two numbers, so that none is about to take a line.
-    fn hunts_are_quiet(&self) -> bool {
-        self.calls.hunts.iter().all(|hunt| hunt.is_over())
     }
 
     /// Applies `calls.second_call` to the other calls, because the call on `line` is being answered.

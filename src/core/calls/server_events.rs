@@ -103,7 +103,7 @@ impl CallControl<'_> {
 
     pub(super) fn known_call_event(&mut self, line: Line, event: Event) {
         // The `ack` or the first event shows that the server knows the call, whichever comes first.
-        if self.call(line).is_some_and(|call| !call.trickle_open && call.is_known_to_server())
+        if self.call(line).is_some_and(|call| !call.candidates.is_open() && call.is_known_to_server())
             && !matches!(event.body, EventBody::Hangup { .. } | EventBody::Error { .. })
         {
             self.open_trickle(line);

@@ -4,9 +4,9 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::call::{Call, HuntId, Phase};
+use super::call::{Call, Phase};
 use super::code_entry::AcceptedCode;
-use super::hunt::{Hunt, Wait};
+use super::hunts::Hunts;
 use super::lines::Lines;
 use super::warm_peer::WarmPeer;
 use crate::config::{Line, Sound};
@@ -22,7 +22,7 @@ use crate::signaling::CallId;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(in crate::core) struct Calls {
     pub(super) lines: Lines,
-    pub(super) hunts: Vec<Hunt>,
+    pub(super) hunts: Hunts,
     pub(super) warm: WarmPeer,
     /// Until then the loudspeaker is loud enough for the answer tone (`established.rs`).
     pub(super) answer_tone_until: Option<Time>,
@@ -35,7 +35,6 @@ pub(in crate::core) struct Calls {
     pub(super) addresses: Option<Vec<IpAddr>>,
     pub(super) reported: Vec<Option<Reported>>,
     next_media: u32,
-    next_hunt: u32,
     /// Drained by the station after each input, and therefore not part of the state.
     #[serde(skip)]
     pub(super) accepted_codes: Vec<AcceptedCode>,
@@ -52,7 +51,7 @@ impl Calls {
     pub(in crate::core) fn new(lines: u32) -> Self {
         Self {
             lines: Lines::new(lines),
-            hunts: Vec::new(),
+            hunts: Hunts::default(),
             warm: WarmPeer::default(),
             answer_tone_until: None,
             missed_calls: 0,
@@ -62,7 +61,6 @@ impl Calls {
             addresses: None,
             reported: Vec::new(),
             next_media: 0,
-            next_hunt: 0,
             accepted_codes: Vec::new(),
         }
     }
@@ -71,11 +69,6 @@ impl Calls {
         let media = MediaId(self.next_media);
         self.next_media = self.next_media.wrapping_add(1);
         media
-    }
-
-    pub(super) fn new_hunt_id(&mut self) -> HuntId {
-        self.next_hunt = self.next_hunt.wrapping_add(1);
-        HuntId(self.next_hunt)
     }
 
     /// Whether there is a call that is not ending, or a hunt.
@@ -99,18 +92,17 @@ impl Calls {
 
     /// Whether a call in either direction is being set up, or a hunt waits.
     pub(in crate::core) fn any_being_set_up(&self) -> bool {
-        self.lines.active().any(|(_, call)| !call.is_established()) || self.hunts.iter().any(|hunt| hunt.wait.is_some())
+        self.lines.active().any(|(_, call)| !call.is_established()) || self.hunts.any_waits()
     }
 
     /// The number of hunts.
     pub(in crate::core) fn hunt_count(&self) -> usize {
-        self.hunts.len()
+        self.hunts.count()
     }
 
     /// Whether there is a call or a hunt that this button or sensor has started.
     pub(in crate::core) fn has_call_of(&self, source: Source) -> bool {
-        self.hunts.iter().any(|hunt| hunt.origin.source == source)
-            || self.lines.active().any(|(_, call)| call.origin.source == source)
+        self.hunts.any_of(source) || self.lines.active().any(|(_, call)| call.origin.source == source)
     }
 
     /// The line of a call that somebody here may answer.
@@ -139,9 +131,8 @@ impl Calls {
     /// When [`super::CallControl::run_deadlines`] is next needed.
     pub(in crate::core) fn next_deadline(&self) -> Option<Deadline> {
         let at = |at: Option<Time>, reason| at.map(|at| Deadline::new(at, reason));
-        let hunts = self.hunts.iter().filter_map(|hunt| at(hunt.wait.map(Wait::until), DeadlineReason::PressTooOld));
         let others = [at(self.answer_tone_until, DeadlineReason::AnswerToneEnds), self.warm.next_deadline()];
-        Deadline::earliest(others.into_iter().flatten().chain(hunts).chain(self.lines.deadlines()))
+        Deadline::earliest(others.into_iter().flatten().chain(self.hunts.deadlines()).chain(self.lines.deadlines()))
     }
 }
 

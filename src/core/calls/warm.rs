@@ -1,9 +1,8 @@
 //! Keeps the warm peer connection ready for the next outgoing call.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::call::MAX_CANDIDATES;
+use super::candidate_queue::CandidateQueue;
 use super::control::CallControl;
 use super::warm_peer::{ReadyPeer, WarmPeer};
 use crate::core::api::{MediaCommand, MediaEvent};
@@ -19,10 +18,12 @@ impl CallControl<'_> {
         let WarmPeer::Ready(ready) = &mut self.calls.warm else { return };
         match event {
             MediaEvent::LocalOffer { sdp } => ready.offer = Some(sdp),
-            MediaEvent::LocalCandidate(candidate) if ready.candidates.len() < MAX_CANDIDATES => {
-                ready.candidates.push_back(Trickle::Candidate(candidate));
+            MediaEvent::LocalCandidate(candidate) => {
+                ready.candidates.gathered(Trickle::Candidate(candidate));
             }
-            MediaEvent::CandidatesComplete => ready.candidates.push_back(Trickle::Completed),
+            MediaEvent::CandidatesComplete => {
+                ready.candidates.gathered(Trickle::Completed);
+            }
             MediaEvent::Failed(message) => {
                 self.cx.protocol_problem(format!("no peer connection for the next call: {message}"));
                 self.close_warm();
@@ -44,7 +45,8 @@ impl CallControl<'_> {
         if wanted && matches!(self.calls.warm, WarmPeer::None) {
             let media = self.new_media(MediaCommand::Offer);
             let remake_at = now + LIFETIME;
-            self.calls.warm = WarmPeer::Ready(ReadyPeer { media, offer: None, candidates: VecDeque::new(), remake_at });
+            self.calls.warm =
+                WarmPeer::Ready(ReadyPeer { media, offer: None, candidates: CandidateQueue::default(), remake_at });
         }
     }
 

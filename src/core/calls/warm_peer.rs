@@ -1,14 +1,12 @@
 //! The warm peer connection: the one of the next outgoing call.
 
-use std::collections::VecDeque;
-
 use serde::{Deserialize, Serialize};
 
+use super::candidate_queue::CandidateQueue;
 use crate::core::api::MediaId;
 use crate::core::deadline::{Deadline, DeadlineReason};
 use crate::core::time::Time;
 use crate::secret::Sdp;
-use crate::signaling::Trickle;
 
 /// The warm peer connection: a peer connection that is made before anybody presses a button.
 ///
@@ -29,7 +27,7 @@ pub(super) enum WarmPeer {
 pub(super) struct ReadyPeer {
     pub(super) media: MediaId,
     pub(super) offer: Option<Sdp>,
-    pub(super) candidates: VecDeque<Trickle>,
+    pub(super) candidates: CandidateQueue,
     pub(super) remake_at: Time,
 }
 
