@@ -1,8 +1,9 @@
 //! Every command of the README, run in a folder of its own.
 
+use std::path::Path;
 use std::process::Command;
 
-use crate::{CALLBOX, Process, callbox, run, until};
+use crate::{CALLBOX, Process, callbox, parts, until};
 
 fn readme() -> String {
     std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap()
@@ -62,6 +63,13 @@ fn no_example_has_a_code_that_is_soon_guessed() {
 }
 
 /// The README's steps to a first door, with the sandbox as the server.
+/// A command that does not meet another station of this machine.
+fn alone(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = callbox(folder, arguments);
+    command.env("CALLBOX_CONTROL__SOCKET", folder.join("control.sock"));
+    command
+}
+
 #[test]
 fn the_way_to_the_first_door_works_to_the_letter() {
     let folder = tempfile::tempdir().unwrap();
@@ -95,14 +103,14 @@ fn the_way_to_the_first_door_works_to_the_letter() {
         match arguments.first().copied() {
             Some("sandbox") => {}
             Some("run") => {
-                daemon = Some(Process::start(callbox(path, &arguments)));
+                daemon = Some(Process::start(alone(path, &arguments)));
                 until("registration", || {
-                    let (_, out, _) = run(path, &["status", "--config", "callbox.toml"]);
+                    let (_, out, _) = parts(&alone(path, &["status"]).output().unwrap());
                     out.contains("session   registered").then_some(())
                 });
             }
             _ => {
-                let (code, out, errors) = run(path, &arguments);
+                let (code, out, errors) = parts(&alone(path, &arguments).output().unwrap());
                 // Nobody answers in this test: a command that needs a call is refused.
                 let allowed = if arguments.first() == Some(&"hangup") { vec![0, 4] } else { vec![0] };
                 assert!(allowed.contains(&code), "{command}: {code}\n{out}{errors}");
