@@ -24,7 +24,7 @@ async function station(t, env = {}, ppm = {}) {
 const hearsNobody = async ({ card, press }) => {
   await press();
   await until('the tone of somebody away', () => amplitude(card.loudspeaker.last(100), 390) > 0.1, 3000);
-  await sleep(1800);
+  await until('the end of the tone', () => rms(card.loudspeaker.last(500)) < 0.001, 5000);
 };
 
 test('a process that stood still for any time finds both directions of its card again', async (t) => {
