@@ -37,17 +37,18 @@ pub(super) fn log(fact: &Fact) {
             tracing::warn!(fact.line = line.0, fact.uplink = uplink, fact.lost = lost, "{fact}")
         }
         Fact::MissedCall { caller } => tracing::info!(fact.caller = caller.as_str(), "{fact}"),
-        Fact::Dtmf { call_id, number, matched: true, .. } => {
-            tracing::info!(fact.call_id = call_id, fact.number = number.as_str(), fact.matched = true, "{fact}")
-        }
-        Fact::Dtmf { call_id, number, matched: false, locked, .. } => {
-            tracing::warn!(
-                fact.call_id = call_id,
-                fact.number = number.as_str(),
-                fact.matched = false,
-                fact.locked = locked,
-                "{fact}"
-            )
+        Fact::Dtmf { call_id, number, matched, locked, .. } => {
+            let (number, matched, locked) = (number.as_str(), *matched, *locked);
+            match matched {
+                true => tracing::info!(fact.call_id = call_id, fact.number = number, fact.matched = matched, "{fact}"),
+                false => tracing::warn!(
+                    fact.call_id = call_id,
+                    fact.number = number,
+                    fact.matched = matched,
+                    fact.locked = locked,
+                    "{fact}"
+                ),
+            }
         }
         Fact::Output { output, drive, by } => {
             tracing::info!(fact.output = output, fact.drive = ?drive, fact.by = %by, "{fact}");

@@ -148,36 +148,41 @@ impl Months {
 
     /// What a person needs to understand a failing month.
     pub fn report(&self, index: u64) -> String {
-        let whole = self.run(index, false);
-        let Some(violation) = whole.violation else { return "this month breaks no rule".into() };
+        let whole = self.run(index, true);
+        let Some(violation) = whole.violation else {
+            return format!("this month breaks no rule. The end of its story:\n{}", end_of(&whole.story));
+        };
         let plan = self.shortest(index, violation.rule);
         let told = self.run_plan(index, plan.clone(), true);
         let what = told.violation.unwrap_or(violation);
         let stimuli: Vec<String> =
             plan.iter().map(|planned| format!("  {:>11} ms  {:?}", planned.at_ms, planned.what)).collect();
-        // Keepalives and the warm peer connection would fill every idle stretch.
-        let idle = [
-            "Keepalive",
-            "LocalCandidate",
-            "CandidatesComplete",
-            "IceTrickle",
-            "Received",
-            ", Offer)",
-            ", Close)",
-            "LocalOffer",
-            "-> Tick",
-        ];
-        let told_lines: Vec<&str> =
-            told.story.iter().map(String::as_str).filter(|line| !idle.iter().any(|word| line.contains(word))).collect();
-        let tail = told_lines.len().saturating_sub(STORY_TAIL);
         format!(
             "\nBROKEN: {}: {}\n\nThe stimuli that are needed ({} of the month's):\n{}\n\nThe end of the story:\n{}\n\nTo run it again, for example under a debugger: SEED={} MONTH={index} make sim\n",
             what.rule,
             what.what,
             plan.len(),
             stimuli.join("\n"),
-            told_lines[tail..].join("\n"),
+            end_of(&told.story),
             self.seed,
         )
     }
+}
+
+/// The end of a story, without what repeats in every idle stretch: keepalives and the warm peer connection.
+fn end_of(story: &[String]) -> String {
+    let idle = [
+        "Keepalive",
+        "LocalCandidate",
+        "CandidatesComplete",
+        "IceTrickle",
+        "Received",
+        ", Offer)",
+        ", Close)",
+        "LocalOffer",
+        "-> Tick",
+    ];
+    let lines: Vec<&str> =
+        story.iter().map(String::as_str).filter(|line| !idle.iter().any(|word| line.contains(word))).collect();
+    lines[lines.len().saturating_sub(STORY_TAIL)..].join("\n")
 }
