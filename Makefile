@@ -14,7 +14,7 @@ demo: packages-demo
 
 ## The tests that are quick enough to run before every commit
 test: packages-test lint test-rust test-sim test-npm test-browser test-lan
-	@echo "All tests passed. Pictures of both pages: $(TARGET)/artifacts/"
+	@echo "All tests passed. Pictures of the pages: $(TARGET)/artifacts/"
 
 ## Everything that must pass before a change is merged
 ci:
@@ -66,7 +66,7 @@ test-sim-century:
 sim:
 	$(SIM) --nocapture nothing
 
-## Switch ten deliberate bugs on in the core, one at a time; the simulator must find each of them
+## Switch deliberate bugs on in the core, one at a time; the simulator must find each of them
 mutants:
 	$(CARGO) test --no-default-features --features mutants --profile sim --test sim -- --nocapture --ignored
 

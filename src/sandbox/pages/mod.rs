@@ -1,4 +1,4 @@
-//! The two web pages: plain HTML and JavaScript, embedded in the binary, without a build step.
+//! The web pages: plain HTML and JavaScript, embedded in the binary, without a build step.
 
 use axum::Router;
 use axum::http::header;
