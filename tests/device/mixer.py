@@ -62,7 +62,7 @@ def run(device):
     # As somebody may have left it: too low, and with the microphone switched off.
     sh("amixer -q -c Dummy sset Master 10% && amixer -q -c Dummy sset Mic 10% nocap")
     listed = sh("/share/callbox devices")
-    assert "levels by Master (loudspeaker), Mic (microphone)" in listed, listed
+    assert "levels are set with Master (loudspeaker), Mic (microphone)" in listed, listed
     sh("/share/callbox run --config /share/door.toml > /tmp/door.log 2>&1 & echo $! > /tmp/door.pid")
 
     def near(name, wanted):
