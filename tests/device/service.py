@@ -262,7 +262,7 @@ def run(device, share):
         until("registration", 15, door.registered)
         sh(f"kill -9 {door.pid()}")
     shown = lambda: door.systemctl("show --value -p StatusText callbox")
-    until("its status of the wait", 5, lambda: "again and again" in shown())
+    until("its status of the wait", 5, lambda: "stopped by itself" in shown())
     words = shown()
     _, took = until("registration", 15, door.registered)
     assert took > 1.5, took
