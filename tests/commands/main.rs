@@ -14,6 +14,7 @@ mod daemon;
 mod documents;
 mod dsp;
 mod generated;
+mod named_tests;
 mod pipes;
 mod readme;
 mod reference;
