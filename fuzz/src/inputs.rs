@@ -1,5 +1,7 @@
 //! Inputs of the core, chosen by bytes.
 
+use std::time::Duration;
+
 use callbox::config::OutputIndex;
 use callbox::core::*;
 use callbox::signaling::*;
@@ -37,7 +39,7 @@ pub fn core(data: &[u8]) {
 }
 
 fn step(door: &mut Door, choices: &mut Choices<'_>, calls: &mut Vec<(u32, CallId, String)>) {
-    let input = match choices.below(24) {
+    let input = match choices.below(25) {
         0 => return door.pass(u64::from(choices.byte()) * 7),
         1 => return door.pass(u64::from(choices.byte()) * 997),
         2 => Input::Edge { pin: Pin::Button(ButtonIndex(0)), active: choices.below(2) == 0 },
@@ -59,10 +61,11 @@ fn step(door: &mut Door, choices: &mut Choices<'_>, calls: &mut Vec<(u32, CallId
         15 => Input::Addresses(vec![[192, 0, 2, choices.below(3)].into()]),
         16 => Input::Token(Ok(())),
         17 => Input::Probed { answered: choices.below(2) == 0 },
-        18 => state(choices, calls),
-        19 | 20 => call_event(choices, calls),
-        21 => response(choices, calls),
-        22 => {
+        18 => ice_servers(choices),
+        19 => state(choices, calls),
+        20 | 21 => call_event(choices, calls),
+        22 => response(choices, calls),
+        23 => {
             let call_id = CallId(format!("in{}", choices.below(4)));
             let line = u32::from(choices.below(3));
             calls.push((line, call_id.clone(), "transaction-0".into()));
@@ -81,6 +84,19 @@ fn step(door: &mut Door, choices: &mut Choices<'_>, calls: &mut Vec<(u32, CallId
         }
     };
     door.input(input);
+}
+
+fn ice_servers(choices: &mut Choices<'_>) -> Input {
+    Input::IceServers(match choices.below(4) {
+        0 => IceServersAnswer::NotOffered,
+        1 => IceServersAnswer::Failed("no".into()),
+        _ => IceServersAnswer::Obtained {
+            counts: IceServerCounts { turn_udp: choices.below(3).into(), ..IceServerCounts::default() },
+            changed: choices.below(2) == 0,
+            lifetime: Some(Duration::from_secs(u64::from(choices.byte()) * 60)).filter(|lifetime| !lifetime.is_zero()),
+            until: None,
+        },
+    })
 }
 
 fn pin(choices: &mut Choices<'_>) -> Input {

@@ -95,7 +95,7 @@ fn is_private(url: &Url) -> bool {
     local || matches!(url.scheme(), "https" | "wss")
 }
 
-fn read_secret(path: &Path) -> Result<String, String> {
+pub(super) fn read_secret(path: &Path) -> Result<String, String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
     let secret = text.trim_end_matches(['\r', '\n']);
     if secret.is_empty() { Err(format!("{} is empty", path.display())) } else { Ok(secret.to_owned()) }

@@ -3,8 +3,8 @@
 use crate::config::Config;
 use crate::control::EventRecord;
 use crate::core::{
-    CallStatus, Deadline, Done, Drive, Effect, Input, Line, MediaCommand, MediaEvent, MissingSound, RepairStep,
-    SocketEvent,
+    CallStatus, Deadline, Done, Drive, Effect, IceServersAnswer, Input, Line, MediaCommand, MediaEvent, MissingSound,
+    RepairStep, SocketEvent,
 };
 use crate::signaling::{ClientMessage, ServerMessage};
 
@@ -49,6 +49,11 @@ pub(super) fn input(input: &Input, deadline: Option<Deadline>) -> String {
         Input::Socket(SocketEvent::Closed(cause)) => format!("socket closed: {} ({})", cause.message(), cause.code()),
         Input::Socket(SocketEvent::Message(message)) => server_message(message),
         Input::Token(result) => format!("login: {result:?}"),
+        Input::IceServers(answer) => match answer {
+            IceServersAnswer::Obtained { counts, .. } => format!("STUN and TURN servers: {counts}"),
+            IceServersAnswer::NotOffered => "the server hands out no STUN and TURN servers".into(),
+            IceServersAnswer::Failed(message) => format!("no STUN and TURN servers: {message}"),
+        },
         Input::Media(media, event) => format!("media {}: {}", media.0, media_event(event)),
         Input::Audio(event) => format!("sound card: {event:?}"),
         Input::Addresses(addresses) => {
@@ -125,6 +130,7 @@ pub(super) fn effect(config: &Config, effect: &Effect) -> Option<String> {
         }
         Effect::Probe(_) => "check whether the first server answers".into(),
         Effect::ObtainToken => "log in".into(),
+        Effect::ObtainIceServers => "ask for STUN and TURN servers".into(),
         Effect::TokenRefused => "stop using the refused token".into(),
         Effect::Remember(_) => return None,
         Effect::Media(media, command) => {

@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use super::output::{say, say_error};
 use clap::Args;
 
+use super::login::read_secret;
 use super::{Exit, complain, environment, listen_address, load, logging, run::wait_for_signal};
 use crate::audio::CardChoice;
-use crate::config::Config;
+use crate::config::{Config, IceTransport, IceUrl};
 use crate::control::ControlServer;
 use crate::sandbox::{
-    Account, ConnectionLimits, STATION_NUMBER, Sandbox, SandboxOptions, ServerCertificate, default_accounts,
-    default_station, load_accounts, random_password,
+    Account, ConnectionLimits, STATION_NUMBER, Sandbox, SandboxOptions, ServerCertificate, SharedIceServers,
+    default_accounts, default_station, load_accounts, random_password,
 };
 
 #[derive(Debug, Args)]
@@ -44,6 +45,12 @@ pub(super) struct SandboxArgs {
     /// A name of this server, in addition to its addresses; may be repeated
     #[arg(long, value_name = "NAME")]
     host_name: Vec<String>,
+    /// A STUN or TURN server that clients are told, such as turn:HOST:3478; may be repeated
+    #[arg(long, value_name = "URL")]
+    ice_server: Vec<IceUrl>,
+    /// File with the secret that the TURN servers share (`static-auth-secret` of coturn)
+    #[arg(long, value_name = "F")]
+    turn_secret_file: Option<PathBuf>,
     /// Use the built-in microphone even if there is a sound card
     #[arg(long)]
     no_sound_card: bool,
@@ -71,6 +78,7 @@ async fn start(args: SandboxArgs) -> Result<(Sandbox, Option<ControlServer>), Ex
     let loopback = args.listen.ip().is_loopback();
     let accounts = accounts(&args, loopback)?;
     let station = station(&args, &accounts)?;
+    let ice_servers = ice_servers(&args)?;
     let mut host_names = args.host_name.clone();
     let addresses = own_addresses(args.listen.ip());
     let certificate = match (&args.tls_cert, &args.tls_key) {
@@ -97,6 +105,7 @@ async fn start(args: SandboxArgs) -> Result<(Sandbox, Option<ControlServer>), Ex
         card: if args.no_sound_card { CardChoice::Synthetic } else { CardChoice::AlsaOrSynthetic },
         certificate,
         limits: ConnectionLimits::default(),
+        ice_servers,
     };
     let sandbox = Sandbox::start(options).await.map_err(usage)?;
     let control = match (&socket, sandbox.station_handle()) {
@@ -133,6 +142,22 @@ fn accounts(args: &SandboxArgs, loopback: bool) -> Result<Vec<Account>, Exit> {
              and name it with --accounts",
         )),
     }
+}
+
+fn ice_servers(args: &SandboxArgs) -> Result<SharedIceServers, Exit> {
+    let urls = args.ice_server.clone();
+    let secret = match &args.turn_secret_file {
+        Some(file) => read_secret(file).map_err(usage)?,
+        None => match urls.iter().find(|url| url.transport != IceTransport::Stun) {
+            Some(url) => {
+                let message =
+                    format!("{url} needs the secret of the TURN server: name its file with --turn-secret-file");
+                return Err(usage(message));
+            }
+            None => String::new(),
+        },
+    };
+    Ok(SharedIceServers { urls, secret: secret.into() })
 }
 
 fn station(args: &SandboxArgs, accounts: &[Account]) -> Result<Option<Config>, Exit> {

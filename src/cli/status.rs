@@ -4,7 +4,7 @@ use super::narrate;
 use super::output::say;
 use crate::audio::CardTiming;
 use crate::control::{FullStatus, SoundStatus};
-use crate::core::{Direction, LineStatus, Status, called};
+use crate::core::{Direction, IceServerCounts, IceServersStatus, LineStatus, Status, called};
 
 pub(super) fn print_status(status: &FullStatus) {
     let station = &status.station;
@@ -12,6 +12,7 @@ pub(super) fn print_status(status: &FullStatus) {
     say!("callbox   {}, up {}", status.version, duration(status.uptime_s));
     say!("server    {}", status.server);
     say!("session   {}{reason}", station.session.state);
+    print_ice_servers(&station.ice_servers);
     station.lines.iter().for_each(print_line);
     print_sound(station, &status.sound);
     print_pins(station, &status.gpio_backend);
@@ -24,6 +25,17 @@ pub(super) fn print_status(status: &FullStatus) {
     if let Some(end) = &station.last_end {
         let why = end.cause.unanswered.map(|why| format!("{why}, ")).unwrap_or_default();
         say!("last call ended: {why}{}", end.cause);
+    }
+}
+
+fn print_ice_servers(servers: &IceServersStatus) {
+    let IceServersStatus { counts, until, fault, .. } = servers;
+    if *counts != IceServerCounts::default() {
+        let until = until.as_ref().map(|until| format!(", until {until}")).unwrap_or_default();
+        say!("relays    {counts}{until}");
+    }
+    if let Some(fault) = fault {
+        say!("relays    fault: {fault} (the station keeps asking)");
     }
 }
 

@@ -43,6 +43,8 @@ pub enum DeadlineReason {
     ResponseTimeout,
     /// The preferred server is probed again.
     ServerProbe,
+    /// The server is asked for its STUN and TURN servers again, or has not answered.
+    IceServers,
     /// A level of a pin has lasted long enough, or a gesture is complete.
     Debounce,
     /// An output goes off.
@@ -98,6 +100,7 @@ impl std::fmt::Display for DeadlineReason {
             Self::SessionHealthy => "the session is healthy",
             Self::ResponseTimeout => "the server has not responded to a request",
             Self::ServerProbe => "time to probe the preferred server",
+            Self::IceServers => "time to renew STUN and TURN servers",
             Self::Debounce => "a pin has settled, or a gesture is complete",
             Self::OutputOff => "an output goes off",
             Self::DelayedAction => "a delayed action runs",

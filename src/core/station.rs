@@ -84,6 +84,12 @@ impl Station {
                 self.take_news(news);
             }
             Input::Token(result) => self.session.token(result, &mut self.context),
+            Input::IceServers(answer) => {
+                if self.session.ice_servers(answer, &mut self.context) {
+                    // The next call gets one that knows the new servers.
+                    self.calls().close_warm();
+                }
+            }
             Input::Media(media, event) => {
                 self.calls().media_event(media, event);
                 self.run_accepted_codes();
@@ -169,6 +175,7 @@ impl Station {
                 reason: self.session.reason().map(str::to_owned),
                 counters: self.session.counters(),
             },
+            ice_servers: self.session.ice_servers_status(&config.media),
             lines: self.calls.status(config, now),
             audio: self.scene.status(config),
             outputs: self.door.output_status(config),

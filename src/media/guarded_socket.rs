@@ -16,6 +16,7 @@ use webrtc::runtime::{
 };
 
 use super::guard::{DropCounters, Guard};
+use super::turn::{Bridges, StreamServers};
 
 /// After this many reads that brought nothing but dropped datagrams, other tasks get their turn.
 const DROPS_IN_A_ROW: usize = 32;
@@ -61,9 +62,17 @@ impl fmt::Debug for Gate {
     }
 }
 
-/// The Tokio runtime, but its UDP sockets have the guard in front of them.
-#[derive(Debug)]
-pub(super) struct GuardedRuntime(pub(super) Arc<Gate>);
+/// The Tokio runtime, but its UDP sockets have the guard in front of them, and reach some TURN servers over streams.
+pub(super) struct GuardedRuntime {
+    pub(super) gate: Arc<Gate>,
+    pub(super) stream_servers: StreamServers,
+}
+
+impl fmt::Debug for GuardedRuntime {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("GuardedRuntime")
+    }
+}
 
 impl Runtime for GuardedRuntime {
     fn spawn(&self, future: Pin<Box<dyn Future<Output = ()> + Send>>) -> Box<dyn JoinHandle> {
@@ -76,7 +85,8 @@ impl Runtime for GuardedRuntime {
 
     fn wrap_udp_socket(&self, socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
         let socket = TokioRuntime.wrap_udp_socket(socket)?;
-        Ok(Arc::new(GuardedSocket { socket, gate: Arc::clone(&self.0) }))
+        let bridges = Bridges::new(self.stream_servers.clone());
+        Ok(Arc::new(GuardedSocket { socket, gate: Arc::clone(&self.gate), bridges }))
     }
 
     fn wrap_tcp_listener(&self, listener: TcpListener) -> io::Result<Arc<dyn AsyncTcpListener>> {
@@ -118,10 +128,44 @@ impl Runtime for GuardedRuntime {
     }
 }
 
-#[derive(Debug)]
 struct GuardedSocket {
     socket: Arc<dyn AsyncUdpSocket>,
     gate: Arc<Gate>,
+    bridges: Bridges,
+}
+
+impl GuardedSocket {
+    /// Whether a datagram of the network may reach the library. The addresses that stand for servers are nobody's.
+    fn admits(&self, datagram: &[u8], from: SocketAddr) -> bool {
+        !self.bridges.stands_for_a_server(from) && self.gate.admits(datagram, from)
+    }
+
+    /// Gives the library the next message of a TURN server that is reached over a stream.
+    fn poll_bridges(
+        &self,
+        context: &mut Context<'_>,
+        buffers: &mut [IoSliceMut<'_>],
+        meta: &mut [RecvMeta],
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let (from, message) = ready!(self.bridges.poll_arrived(context));
+            let (Some(buffer), Some(meta)) = (buffers.first_mut(), meta.first_mut()) else { return Poll::Pending };
+            if let Some(place) = buffer.get_mut(..message.len())
+                && self.gate.admits(&message, from)
+            {
+                place.copy_from_slice(&message);
+                *meta = RecvMeta::default();
+                (meta.addr, meta.len, meta.stride) = (from, message.len(), message.len());
+                return Poll::Ready(Ok(1));
+            }
+        }
+    }
+}
+
+impl fmt::Debug for GuardedSocket {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("GuardedSocket").field("socket", &self.socket).finish_non_exhaustive()
+    }
 }
 
 impl AsyncUdpSocket for GuardedSocket {
@@ -133,6 +177,10 @@ impl AsyncUdpSocket for GuardedSocket {
         let size = transmit.segment_size.unwrap_or(transmit.contents.len()).max(1);
         for datagram in transmit.contents.chunks(size) {
             self.gate.outgoing(datagram, transmit.destination);
+            self.bridges.send(datagram, transmit.destination);
+        }
+        if self.bridges.stands_for_a_server(transmit.destination) {
+            return Poll::Ready(Ok(transmit.contents.len()));
         }
         self.socket.poll_send(context, transmit)
     }
@@ -143,11 +191,14 @@ impl AsyncUdpSocket for GuardedSocket {
         buffers: &mut [IoSliceMut<'_>],
         meta: &mut [RecvMeta],
     ) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(arrived) = self.poll_bridges(context, buffers, meta) {
+            return Poll::Ready(arrived);
+        }
         for _ in 0..DROPS_IN_A_ROW {
             let count = ready!(self.socket.poll_recv(context, buffers, meta))?;
             let mut passed = false;
             for (buffer, meta) in buffers.iter_mut().zip(meta.iter_mut()).take(count) {
-                keep(buffer, meta, |datagram, from| self.gate.admits(datagram, from));
+                keep(buffer, meta, |datagram, from| self.admits(datagram, from));
                 passed |= meta.len > 0;
             }
             if passed {

@@ -6,6 +6,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use rtc::dtls::extension::extension_use_srtp::SrtpProtectionProfile;
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::media_stream::MediaStreamTrack;
@@ -20,8 +21,9 @@ use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::peer_connection::{MediaEngine, RTCIceServer, SettingEngine, SettingEngineBuilder};
 
 use super::sdp::{EVENT_RATE_HZ, Payload, Setup};
+use super::turn::StreamServers;
 use super::{MediaContext, MediaError};
-use crate::config::{Codec, IceServer};
+use crate::config::{Codec, IceServer, IceTransport, IceUrl};
 
 /// Interval of connectivity checks (RFC 8445, section 14.2, "Ta", allows 5 ms). The library's 200 ms can be heard as a
 /// late start of every call (docs/workarounds.md, "webrtc: connectivity checks are slow").
@@ -35,6 +37,9 @@ const ICE_DISCONNECTED: Duration = Duration::from_secs(2);
 const ICE_FAILED: Duration = Duration::from_secs(60);
 /// Interval of consent checks (RFC 7675). It is short, so that several answers may be lost.
 const ICE_CONSENT_INTERVAL: Duration = Duration::from_millis(400);
+/// A relay, or an address that only a NAT shows, is chosen when no direct way has been found for this long. The library
+/// waits for 2 s and for 1 s.
+const DETOUR_WAIT: Duration = Duration::from_millis(500);
 /// Time limit for the name resolution of a STUN or TURN server.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(3);
 /// The SRTP profiles that authenticate every packet with a tag of full length, the strongest first. The guard knows
@@ -63,6 +68,8 @@ pub(super) fn settings(offer_setup: Option<Setup>) -> SettingEngine {
         .with_srtp_protection_profiles(PROTECTION.to_vec())
         .with_discard_local_candidates_during_ice_restart(true)
         .with_ice_timeouts(Some(ICE_DISCONNECTED), Some(ICE_FAILED), Some(ICE_CONSENT_INTERVAL))
+        .with_prflx_acceptance_min_wait(Some(DETOUR_WAIT))
+        .with_relay_acceptance_min_wait(Some(DETOUR_WAIT))
         .with_ice_connection_attempts(Some(ICE_CHECK_INTERVAL), Some(ICE_CHECKS))
         .build()
 }
@@ -152,26 +159,22 @@ fn has_route(from: IpAddr, to: IpAddr) -> bool {
 
 /// Resolves the names of STUN and TURN servers. The library would resolve them inside its driver and stop media
 /// meanwhile (docs/workarounds.md, "webrtc: names are resolved inside the driver").
-pub(super) async fn resolve(servers: &[IceServer]) -> Vec<RTCIceServer> {
+///
+/// All names are resolved at the same time, so that one that is not answered delays nothing but itself. A server that is
+/// reached over a stream is resolved there; the library is told the address that `streams` has for it.
+pub(super) async fn resolve(servers: &[IceServer], streams: &mut StreamServers, ipv6: bool) -> Vec<RTCIceServer> {
     let mut resolved = Vec::new();
-    for server in servers {
-        let mut urls = Vec::new();
-        for url in &server.urls {
-            let Some((scheme, rest)) = url.split_once(':') else { continue };
-            let (host, query) = rest.split_once('?').map_or((rest, None), |(host, query)| (host, Some(query)));
-            let target = if host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
-                host.to_owned()
-            } else {
-                format!("{host}:3478")
-            };
-            let lookup = tokio::time::timeout(RESOLVE_TIMEOUT, tokio::net::lookup_host(target)).await;
-            let Ok(Ok(found)) = lookup else { continue };
-            let query = query.map(|query| format!("?{query}")).unwrap_or_default();
-            // One address of each family: only the sockets know which family can be reached.
-            let found: Vec<SocketAddr> = found.collect();
-            let of_each = [found.iter().find(|one| one.is_ipv4()), found.iter().find(|one| one.is_ipv6())];
-            urls.extend(of_each.into_iter().flatten().map(|address| format!("{scheme}:{address}{query}")));
-        }
+    let of_streams: Vec<Vec<IceUrl>> = servers
+        .iter()
+        .map(|server| {
+            let urls = server.urls.iter().filter(|url| is_over_stream(url));
+            urls.filter_map(|url| streams.add(url, ipv6)).collect()
+        })
+        .collect();
+    let lookups =
+        servers.iter().map(|server| join_all(server.urls.iter().filter(|url| !is_over_stream(url)).map(addresses_of)));
+    for ((server, addresses), of_streams) in servers.iter().zip(join_all(lookups).await).zip(of_streams) {
+        let urls: Vec<String> = addresses.into_iter().flatten().chain(of_streams).map(|url| url.to_string()).collect();
         if !urls.is_empty() {
             resolved.push(RTCIceServer {
                 urls,
@@ -181,4 +184,18 @@ pub(super) async fn resolve(servers: &[IceServer]) -> Vec<RTCIceServer> {
         }
     }
     resolved
+}
+
+fn is_over_stream(url: &IceUrl) -> bool {
+    matches!(url.transport, IceTransport::TurnTcp | IceTransport::TurnTls)
+}
+
+/// The same server by its addresses: one of each family, because only the sockets know which family can be reached.
+async fn addresses_of(url: &IceUrl) -> Vec<IceUrl> {
+    let lookup = tokio::net::lookup_host((url.host.as_str(), url.port));
+    let Ok(Ok(found)) = tokio::time::timeout(RESOLVE_TIMEOUT, lookup).await else { return Vec::new() };
+    let found: Vec<SocketAddr> = found.collect();
+    let of_each = [found.iter().find(|one| one.is_ipv4()), found.iter().find(|one| one.is_ipv6())];
+    let by_address = |address: &SocketAddr| IceUrl { host: address.ip().to_string(), ..url.clone() };
+    of_each.into_iter().flatten().map(by_address).collect()
 }

@@ -28,15 +28,16 @@ mod target_delay;
 mod task;
 mod telephone_events;
 mod transmit;
+mod turn;
 mod wire_types;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, watch};
 
-use crate::config::MediaConfig;
+use crate::config::{IceServer, MediaConfig};
 use crate::core::{MediaCommand, MediaEvent, MediaId};
 use crate::sound::CallSound;
 
@@ -45,6 +46,7 @@ use rtpdump::CallPacket;
 pub(crate) use library::OPUS_TYPE;
 pub use receive::ReceiveCounters;
 pub use sdp::DescriptionError;
+pub use turn::{TurnContext, TurnFaults};
 
 /// Number of commands that can wait for a call's task.
 const COMMANDS: usize = 64;
@@ -93,8 +95,12 @@ impl MediaError {
 
 /// What the task of every call needs.
 pub struct MediaContext {
-    /// Codecs, addresses, STUN and TURN servers.
+    /// Codecs and addresses.
     pub config: MediaConfig,
+    /// The STUN and TURN servers for the next peer connection.
+    pub ice_servers: watch::Receiver<Arc<[IceServer]>>,
+    /// What streams to TURN servers need.
+    pub turn: TurnContext,
     /// Further addresses to gather candidates from: loopback for the sandbox.
     pub extra_addresses: Vec<SocketAddr>,
     /// Sample rate of the sound card.

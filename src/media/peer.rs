@@ -3,6 +3,7 @@
 //! The workarounds are explained in docs/workarounds.md, "The media library: session descriptions" and "The media
 //! library: connections".
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -26,6 +27,7 @@ use super::reports::ReportReader;
 use super::sdp::{self, Origin, PayloadMap, Remote, SdpDirection, Setup};
 use super::send::SendControl;
 use super::tap::Tap;
+use super::turn::StreamServers;
 use super::wire_types::{WireTypeWriter, WireTypes};
 use super::{MediaContext, MediaError};
 use crate::config::Codec;
@@ -86,8 +88,12 @@ impl Peer {
     ) -> Result<(Self, mpsc::Receiver<PeerEvent>), MediaError> {
         let (events, queue) = mpsc::channel(EVENTS);
         let codecs = context.config.codecs.clone();
+        let ice_servers = Arc::clone(&context.ice_servers.borrow());
+        let addresses = addresses(context);
+        let mut stream_servers = StreamServers::new(context.turn.clone());
+        let ipv6 = addresses.iter().all(SocketAddr::is_ipv6);
         let configuration = RTCConfigurationBuilder::new()
-            .with_ice_servers(resolve(&context.config.ice_servers).await)
+            .with_ice_servers(resolve(&ice_servers, &mut stream_servers, ipv6).await)
             .with_certificates(vec![identity.certificate().await?])
             .build();
         let gate = Arc::new(Gate::new(Arc::clone(&context.dropped)));
@@ -101,9 +107,9 @@ impl Peer {
             .with_media_engine(media_engine()?)
             .with_setting_engine(settings(offer_setup))
             .with_interceptor_registry(interceptors)
-            .with_runtime(Arc::new(GuardedRuntime(Arc::clone(&gate))))
-            .with_handler(Arc::new(Handler(events)))
-            .with_udp_addrs(addresses(context))
+            .with_handler(Arc::new(Handler { events, stream_servers: stream_servers.clone() }))
+            .with_runtime(Arc::new(GuardedRuntime { gate: Arc::clone(&gate), stream_servers }))
+            .with_udp_addrs(addresses)
             .build();
         // docs/workarounds.md, "webrtc: its futures are large".
         let connection = Box::pin(building).await.map_err(MediaError::library("make a peer connection"))?;

@@ -10,6 +10,7 @@ mod door;
 pub mod exchange;
 mod guard;
 mod hub;
+mod ice_servers;
 mod listen;
 mod pages;
 mod panel;
@@ -30,6 +31,7 @@ use tokio::task::JoinHandle;
 
 pub use accounts::{Account, AccountsError, default_accounts, load_accounts};
 pub use certificate::{CertificateError, ServerCertificate};
+pub use ice_servers::SharedIceServers;
 pub use places::ConnectionLimits;
 
 /// A random password of 12 letters and digits.
@@ -70,6 +72,8 @@ pub struct SandboxOptions {
     /// The server's certificate. It is required unless `listen` is a loopback address.
     pub certificate: Option<ServerCertificate>,
     pub limits: ConnectionLimits,
+    /// The STUN and TURN servers that clients are told.
+    pub ice_servers: SharedIceServers,
 }
 
 /// Why the sandbox cannot start.
@@ -103,7 +107,8 @@ pub struct Sandbox {
 impl Sandbox {
     /// Binds the address, starts the exchange and the station, and serves requests.
     pub async fn start(options: SandboxOptions) -> Result<Self, SandboxError> {
-        let SandboxOptions { listen, mut accounts, host_names, station, card, certificate, limits } = options;
+        let SandboxOptions { listen, mut accounts, host_names, station, card, certificate, limits, ice_servers } =
+            options;
         let loopback = listen.ip().is_loopback();
         if !loopback && certificate.is_none() {
             return Err(SandboxError::NoCertificate);
@@ -131,6 +136,7 @@ impl Sandbox {
             panel_needs_login,
             secure: certificate.is_some(),
             host_names,
+            ice_servers: Arc::new(ice_servers),
             stopped: stopped.clone(),
         };
         let listener = Listener::bind(listen, certificate.as_ref(), places).await?;

@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, patch, post};
 use axum::{Json, Router};
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -23,6 +24,7 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/signaling/v1", any(signaling))
         .route("/api/v1/session", post(log_in).delete(log_out))
         .route("/api/v1/user", get(user))
+        .route("/api/v1/user/ice-servers", get(ice_servers))
         .route("/api/v1/user/contacts", get(contacts))
         .route("/api/v1/app/status", patch(app_status))
         .route("/api/v1/system-info", get(system_info))
@@ -102,6 +104,17 @@ async fn contacts(
     }
 }
 
+async fn ice_servers(
+    State(shared): State<Shared>,
+    ConnectInfo(peer): ConnectInfo<PeerAddresses>,
+    headers: HeaderMap,
+) -> Response {
+    match account(&shared, &headers, peer) {
+        Ok(number) => Json(shared.ice_servers.answer(&number, Timestamp::now())).into_response(),
+        Err(response) => *response,
+    }
+}
+
 async fn app_status(
     State(shared): State<Shared>,
     ConnectInfo(peer): ConnectInfo<PeerAddresses>,
@@ -113,9 +126,10 @@ async fn app_status(
     }
 }
 
-async fn system_info() -> Response {
+async fn system_info(State(shared): State<Shared>) -> Response {
+    let ice_servers_configured = !shared.ice_servers.urls.is_empty();
     Json(json!({
-        "core": { "version": env!("CARGO_PKG_VERSION") },
+        "core": { "version": env!("CARGO_PKG_VERSION"), "ice_servers_configured": ice_servers_configured },
         "adapter": { "name": "callbox sandbox", "version": env!("CARGO_PKG_VERSION"), "supported": ["passwordSignin"] },
         "postgres": { "version": "" },
     }))

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::auth::{Auth, LoginError};
 use super::hub::Hub;
+use super::ice_servers::SharedIceServers;
 use super::places::Places;
 use crate::station::StationHandle;
 
@@ -26,6 +27,7 @@ pub(super) struct Shared {
     pub(super) panel_needs_login: bool,
     pub(super) secure: bool,
     pub(super) host_names: Vec<String>,
+    pub(super) ice_servers: Arc<SharedIceServers>,
     pub(super) stopped: watch::Receiver<bool>,
 }
 

@@ -34,12 +34,6 @@ impl Endpoint {
         self.base.port_or_known_default().unwrap_or(443)
     }
 
-    /// Scheme, host and port.
-    pub(super) fn origin(&self) -> String {
-        let host = self.base.host_str().unwrap_or_default();
-        format!("{}://{host}:{}", self.base.scheme(), self.port())
-    }
-
     /// The value of the `Host` header.
     pub fn authority(&self) -> String {
         let host = self.base.host_str().unwrap_or_default();

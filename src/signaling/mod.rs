@@ -10,6 +10,8 @@ mod endpoint;
 mod event;
 mod frame;
 mod handshake;
+#[cfg(feature = "daemon")]
+mod ice_servers;
 mod id;
 mod jsep;
 mod lenient;
@@ -41,6 +43,8 @@ pub use event::{Event, EventBody, Invitation, SubscriptionState};
 pub use frame::{FrameError, MAX_FRAME_BYTES};
 pub(crate) use handshake::UNKNOWN_MESSAGE;
 pub use handshake::{CallLogEntry, LineState, LogMessage, Registration, RegistrationStatus, StateHandshake};
+#[cfg(feature = "daemon")]
+pub use ice_servers::IceServerList;
 pub use id::{CallId, LineNumber, ReferId, TransactionId};
 pub use jsep::{Jsep, JsepKind};
 pub use message::{ClientMessage, SUB_PROTOCOL, ServerMessage};
@@ -50,7 +54,9 @@ pub use response::{Response, ResponseBody, response_code};
 pub use session_api::{LoginRequest, LoginResponse, SessionApi, SessionApiError};
 pub use socket_event::{ConnectFailure, ConnectFailureKind, SocketEvent};
 #[cfg(feature = "daemon")]
-pub use tls::{TlsError, client_config};
+pub(crate) use stream::{Stream, open_stream};
+#[cfg(feature = "daemon")]
+pub use tls::{TlsError, client_config, turn_client_config};
 #[cfg(feature = "daemon")]
 pub(crate) use tls::{certificates, private_key, provider as tls_provider};
 #[cfg(feature = "daemon")]

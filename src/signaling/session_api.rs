@@ -1,4 +1,5 @@
-//! The session API, which returns a session token for a login or a config token (docs/protocol.md, "Session API").
+//! The session API, which returns a session token for a login or a config token, and the list of STUN and TURN servers
+//! (docs/protocol.md, "Session API").
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,11 +8,13 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{Method, Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
 use rustls::ClientConfig;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use super::endpoint::Endpoint;
+use super::ice_servers::IceServerList;
 use super::redirect;
 use super::stream;
 use super::tls::certificate_problem;
@@ -51,6 +54,18 @@ pub struct LoginResponse {
     pub user_id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant_id: Option<String>,
+}
+
+/// The answer to `GET /api/v1/system-info`, as far as it is read.
+#[derive(Deserialize)]
+struct SystemInfo {
+    core: SystemInfoCore,
+}
+
+#[derive(Deserialize)]
+struct SystemInfoCore {
+    #[serde(default)]
+    ice_servers_configured: bool,
 }
 
 #[derive(Deserialize)]
@@ -100,18 +115,9 @@ impl SessionApi {
     pub async fn login(&self, request: &LoginRequest) -> Result<LoginResponse, SessionApiError> {
         let path = if request.config_token.is_some() { "session/auto-provision" } else { "session" };
         let body = serde_json::to_vec(request).map_err(|error| SessionApiError::Failed(error.to_string()))?;
-        let path = self.endpoint.api_path(path);
-        let call = self.call(Method::POST, &path, body);
-        let Answer { status, location, body } = timeout(CALL_TIMEOUT, call)
-            .await
-            .map_err(|_| SessionApiError::Failed(format!("{}: no answer within 20 s", self.endpoint.shown())))??;
-        if let Some(message) = redirect::message(status.as_u16(), location.as_deref()) {
-            return Err(SessionApiError::Failed(format!("{}: {message}", self.endpoint.shown())));
-        }
+        let Answer { status, body, .. } = self.call(Method::POST, path, None, body).await?;
         if status.is_success() {
-            return serde_json::from_slice(&body).map_err(|_| {
-                SessionApiError::Failed(format!("{}: this is not a telephony server", self.endpoint.shown()))
-            });
+            return serde_json::from_slice(&body).map_err(|_| self.failed("this is not a telephony server"));
         }
         let message = match serde_json::from_slice::<ErrorBody>(&body) {
             Ok(error) => {
@@ -122,19 +128,68 @@ impl SessionApi {
         if status.is_client_error() && !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::NOT_FOUND) {
             Err(SessionApiError::Refused(message))
         } else {
-            Err(SessionApiError::Failed(format!("{}: {message}", self.endpoint.shown())))
+            Err(self.failed(&message))
         }
     }
 
     /// Whether a server answers at this address (`GET /api/v1/system-info`, which needs no token).
     pub async fn answers(&self) -> bool {
-        let path = self.endpoint.api_path("system-info");
-        let call = self.call(Method::GET, &path, Vec::new());
-        matches!(timeout(CALL_TIMEOUT, call).await, Ok(Ok(answer)) if answer.status.is_success())
+        matches!(self.call(Method::GET, "system-info", None, Vec::new()).await, Ok(answer) if answer.status.is_success())
     }
 
-    async fn call(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Answer, SessionApiError> {
-        let failed = |message: String| SessionApiError::Failed(format!("{}: {message}", self.endpoint.shown()));
+    /// The STUN and TURN servers of the telephony server (`GET /api/v1/user/ice-servers`); `None` if it hands out none.
+    ///
+    /// # Errors
+    ///
+    /// There was no usable answer.
+    pub async fn ice_servers(&self, token: &str) -> Result<Option<IceServerList>, SessionApiError> {
+        let answer = self.call(Method::GET, "system-info", None, Vec::new()).await?;
+        let offers = answer.status.is_success()
+            && serde_json::from_slice::<SystemInfo>(&answer.body).is_ok_and(|info| info.core.ice_servers_configured);
+        if !offers {
+            return Ok(None);
+        }
+        let Answer { status, body, .. } = self.call(Method::GET, "user/ice-servers", Some(token), Vec::new()).await?;
+        if status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        if !status.is_success() {
+            return Err(self.failed(&format!("no STUN and TURN servers: HTTP {status}")));
+        }
+        let list = IceServerList::read(&body, Timestamp::now());
+        list.map(Some).ok_or_else(|| self.failed("its list of STUN and TURN servers cannot be read"))
+    }
+
+    fn failed(&self, message: &str) -> SessionApiError {
+        SessionApiError::Failed(format!("{}: {message}", self.endpoint.shown()))
+    }
+
+    /// Makes one call. An answer that leads elsewhere is an error.
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        body: Vec<u8>,
+    ) -> Result<Answer, SessionApiError> {
+        let path = self.endpoint.api_path(path);
+        let call = timeout(CALL_TIMEOUT, self.exchange(method, &path, token, body));
+        let answer = call.await.map_err(|_| self.failed("no answer within 20 s"))??;
+        match redirect::message(answer.status.as_u16(), answer.location.as_deref()) {
+            Some(message) => Err(self.failed(&message)),
+            None => Ok(answer),
+        }
+    }
+
+    /// Opens a connection, sends a request and reads the answer, without a time limit.
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        body: Vec<u8>,
+    ) -> Result<Answer, SessionApiError> {
+        let failed = |message: String| self.failed(&message);
         // docs/workarounds.md, "libraries: error texts are for programmers".
         let broken = |error: hyper::Error| {
             tracing::debug!(%error, "session API");
@@ -147,14 +202,16 @@ impl SessionApi {
                 Some(problem) => failed(problem.message),
                 None => failed(error.to_string()),
             })?;
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(path)
             .header(header::HOST, self.endpoint.authority())
             .header(header::CONTENT_TYPE, "application/json")
-            .header(header::CONNECTION, "close")
-            .body(Full::new(Bytes::from(body)))
-            .map_err(no_http)?;
+            .header(header::CONNECTION, "close");
+        if let Some(token) = token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let request = request.body(Full::new(Bytes::from(body))).map_err(no_http)?;
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(opened.stream)).await.map_err(broken)?;
         let driver = tokio::spawn(connection);

@@ -16,6 +16,7 @@ use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
 use super::endpoint::Endpoint;
+use super::tls::certificate_problem;
 
 /// The longest time for all addresses of one family together (docs/workarounds.md, "hyper-util: addresses share the
 /// connect time-out").
@@ -28,7 +29,7 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(20);
 const TLS_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A stream of bytes in both directions.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// An open stream.
@@ -40,13 +41,40 @@ pub(super) struct Opened {
 
 /// Opens a stream to the endpoint's host.
 pub(super) async fn open(endpoint: &Endpoint, tls: &Arc<ClientConfig>) -> io::Result<Opened> {
-    let tcp = open_tcp(endpoint).await?;
+    connect(endpoint.host(), endpoint.port(), endpoint.is_secure().then_some(tls), |_| Ok(())).await
+}
+
+/// Opens a stream to any other server, with TLS if there is a configuration for it. `prepare` may set options of the
+/// socket.
+///
+/// # Errors
+///
+/// Why there is none, as a message for people.
+pub(crate) async fn open_stream(
+    host: &str,
+    port: u16,
+    tls: Option<&Arc<ClientConfig>>,
+    prepare: impl Fn(&TcpStream) -> io::Result<()>,
+) -> Result<Box<dyn Stream>, String> {
+    let opened = connect(host, port, tls, prepare).await;
+    opened.map(|opened| opened.stream).map_err(|error| match certificate_problem(&error) {
+        Some(problem) => problem.message,
+        None => error.to_string(),
+    })
+}
+
+async fn connect(
+    host: &str,
+    port: u16,
+    tls: Option<&Arc<ClientConfig>>,
+    prepare: impl Fn(&TcpStream) -> io::Result<()>,
+) -> io::Result<Opened> {
+    let tcp = connect_tcp(host, port).await?;
+    prepare(&tcp)?;
     let local = tcp.local_addr().ok().map(|address| address.ip().to_canonical());
-    if !endpoint.is_secure() {
-        return Ok(Opened { stream: Box::new(tcp), local });
-    }
-    let name = ServerName::try_from(endpoint.host().to_owned())
-        .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+    let Some(tls) = tls else { return Ok(Opened { stream: Box::new(tcp), local }) };
+    let name =
+        ServerName::try_from(host.to_owned()).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     let connector = TlsConnector::from(Arc::clone(tls));
     let stream =
         timeout(TLS_TIMEOUT, connector.connect(name, tcp)).await.map_err(|_| timed_out("the TLS handshake"))??;
@@ -54,18 +82,19 @@ pub(super) async fn open(endpoint: &Endpoint, tls: &Arc<ClientConfig>) -> io::Re
 }
 
 /// Opens a TCP connection: resolves the name again each time, and tries IPv6 and IPv4 in parallel (RFC 8305).
-async fn open_tcp(endpoint: &Endpoint) -> io::Result<TcpStream> {
+async fn connect_tcp(host: &str, port: u16) -> io::Result<TcpStream> {
     let mut connector = HttpConnector::new();
     connector.enforce_http(false);
     connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
     connector.set_happy_eyeballs_timeout(Some(HAPPY_EYEBALLS_DELAY));
     connector.set_nodelay(true);
-    let target =
-        Uri::try_from(endpoint.origin()).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+    let authority = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    let target = Uri::try_from(format!("tcp://{authority}"))
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     let connected = timeout(OPEN_TIMEOUT, connector.call(target)).await;
     match connected.map_err(|_| timed_out("connecting"))? {
         Ok(stream) => Ok(stream.into_inner()),
-        Err(error) => Err(io::Error::other(format!("{}: {}", endpoint.authority(), root_cause(&error)))),
+        Err(error) => Err(io::Error::other(format!("{authority}: {}", root_cause(&error)))),
     }
 }
 

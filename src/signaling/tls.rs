@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::client::danger::ServerCertVerifier;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{CertificateError, ClientConfig};
-use rustls_platform_verifier::BuilderVerifierExt;
+use rustls_platform_verifier::{BuilderVerifierExt, Verifier};
 
-use super::trust::{self, PinnedCertificates};
+use super::trust::{self, AnyOf, PinnedCertificates};
 
 /// Why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -47,11 +48,7 @@ pub fn client_config(
         .with_safe_default_protocol_versions()
         .map_err(setup)?;
     let builder = match ca_file {
-        Some(path) => {
-            let pinned = PinnedCertificates::new(certificates(path)?, &provider)
-                .map_err(|error| TlsError::File { path: path.to_owned(), problem: error.to_string() })?;
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(pinned))
-        }
+        Some(path) => builder.dangerous().with_custom_certificate_verifier(Arc::new(pinned(path, &provider)?)),
         None => builder.with_platform_verifier().map_err(setup)?,
     };
     let mut config = match client_certificate {
@@ -69,6 +66,34 @@ pub fn client_config(
     };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
+}
+
+/// Makes a client configuration for TURN over TLS. It trusts the platform's roots and, beside them, the certificates in
+/// a `ca_file`.
+///
+/// # Errors
+///
+/// The file cannot be used.
+pub fn turn_client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
+    let provider = provider();
+    let mut verifiers: Vec<Arc<dyn ServerCertVerifier>> = Vec::new();
+    if let Some(path) = ca_file {
+        verifiers.push(Arc::new(pinned(path, &provider)?));
+    }
+    // A machine without roots can still have a `ca_file`.
+    verifiers.extend(Verifier::new(Arc::clone(&provider)).ok().map(|platform| Arc::new(platform) as _));
+    let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|_| TlsError::Setup)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(AnyOf::new(verifiers, &provider)))
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
+fn pinned(path: &Path, provider: &Arc<rustls::crypto::CryptoProvider>) -> Result<PinnedCertificates, TlsError> {
+    PinnedCertificates::new(certificates(path)?, provider)
+        .map_err(|error| TlsError::File { path: path.to_owned(), problem: error.to_string() })
 }
 
 /// Reads all certificates of a PEM file. There is at least one.

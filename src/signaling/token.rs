@@ -52,6 +52,11 @@ impl TokenStore {
         token
     }
 
+    /// The token that was used last, and that the server has not refused.
+    pub async fn in_use(&self) -> Option<String> {
+        self.state.lock().await.last_used.clone()
+    }
+
     /// Notes that the server refused the token that was used last.
     pub async fn refuse(&self) {
         let mut state = self.state.lock().await;

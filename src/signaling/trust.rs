@@ -75,6 +75,67 @@ impl PinnedCertificates {
     }
 }
 
+/// Trusts what one of several verifiers trusts.
+#[derive(Debug)]
+pub(super) struct AnyOf {
+    verifiers: Vec<Arc<dyn ServerCertVerifier>>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl AnyOf {
+    /// Without a verifier, nothing is trusted.
+    pub(super) fn new(verifiers: Vec<Arc<dyn ServerCertVerifier>>, provider: &CryptoProvider) -> Self {
+        Self { verifiers, algorithms: provider.signature_verification_algorithms }
+    }
+}
+
+impl ServerCertVerifier for AnyOf {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let verify = |verifier: &Arc<dyn ServerCertVerifier>| {
+            verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        };
+        let mut refused = Err(CertificateError::UnknownIssuer.into());
+        for verifier in &self.verifiers {
+            match verify(verifier) {
+                Ok(trusted) => return Ok(trusted),
+                // The reason of a verifier that knows the issuer says more.
+                Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {}
+                error => refused = error,
+            }
+        }
+        refused
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
 /// The kind of the certificate's key if ring does not support it; `None` if ring supports it (docs/workarounds.md,
 /// "ring: weak and unusual keys are refused").
 fn unusable_key(certificate: &CertificateDer<'_>) -> Option<String> {

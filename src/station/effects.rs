@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::clock::wall_clock_ms;
 use super::event_loop::EventLoop;
-use super::{fact_log, login, watchdog};
+use super::{fact_log, ice_servers, login, watchdog};
 use crate::control::EventRecord;
 use crate::core::{Effect, Fact, ServerIndex};
 use crate::signaling::{Endpoint, SessionApi, Socket};
@@ -39,6 +39,7 @@ impl EventLoop {
                 tokio::spawn(async move { tokens.refuse().await });
             }
             Effect::ObtainToken => self.obtain_token(),
+            Effect::ObtainIceServers => self.obtain_ice_servers(),
             Effect::Media(media, command) => self.media.command(media, command),
             Effect::Scene(scene) => self.audio.set_scene(&scene),
             Effect::Play { sound, to_calls } => self.audio.play(sound, to_calls),
@@ -89,6 +90,17 @@ impl EventLoop {
                 Err(error) => Err(error),
             };
             let _ = results.send(result).await;
+        });
+    }
+
+    fn obtain_ice_servers(&self) {
+        let Some(endpoint) = self.endpoint(self.server) else { return };
+        let api = SessionApi::new(endpoint, Arc::clone(&self.tls));
+        let (tokens, store) = (Arc::clone(&self.tokens), self.ice_servers.clone());
+        let results = self.results.ice_servers.clone();
+        tokio::spawn(async move {
+            let answer = ice_servers::obtain(&api, tokens.in_use().await, &store).await;
+            let _ = results.send(answer).await;
         });
     }
 

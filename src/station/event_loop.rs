@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use super::clock::Clock;
 use super::handle::Ask;
 use super::history::History;
+use super::ice_servers::IceServerStore;
 use super::memory::Keeper;
 use super::watchdog::WatchdogTimer;
 use crate::audio::Audio;
@@ -19,11 +20,12 @@ use crate::blackbox::Recorder;
 use crate::config::Config;
 use crate::control::EventRecord;
 use crate::core::{
-    AudioEvent, CommandId, Done, Input, MediaEvent, MediaId, Now, Refusal, ServerIndex, Station, TokenError,
+    AudioEvent, CommandId, Done, IceServersAnswer, Input, MediaEvent, MediaId, Now, Refusal, ServerIndex, Station,
+    TokenError,
 };
 use crate::gpio::{OutputPlayer, PinReport, Pins};
-use crate::media::MediaAdapter;
 use crate::media::guard::DropCounters;
+use crate::media::{MediaAdapter, TurnFaults};
 use crate::signaling::{Endpoint, Socket, SocketReport, TokenStore};
 
 /// Pending hangups have this long when the station stops. systemd waits for longer (`TimeoutStopSec=`).
@@ -40,6 +42,7 @@ pub(super) struct Queues {
 pub(super) struct Reports {
     pub(super) sockets: mpsc::Receiver<SocketReport>,
     pub(super) tokens: mpsc::Receiver<Result<(), TokenError>>,
+    pub(super) ice_servers: mpsc::Receiver<IceServersAnswer>,
     pub(super) addresses: mpsc::Receiver<Vec<IpAddr>>,
     pub(super) probes: mpsc::Receiver<bool>,
     pub(super) media: mpsc::Receiver<(MediaId, MediaEvent)>,
@@ -50,6 +53,7 @@ pub(super) struct Reports {
 pub(super) struct Results {
     pub(super) sockets: mpsc::Sender<SocketReport>,
     pub(super) tokens: mpsc::Sender<Result<(), TokenError>>,
+    pub(super) ice_servers: mpsc::Sender<IceServersAnswer>,
     pub(super) probes: mpsc::Sender<bool>,
 }
 
@@ -63,12 +67,14 @@ pub(super) struct EventLoop {
     pub(super) network_watcher: Option<JoinHandle<()>>,
     pub(super) tls: Arc<ClientConfig>,
     pub(super) tokens: Arc<TokenStore>,
+    pub(super) ice_servers: IceServerStore,
     pub(super) identifier: String,
     pub(super) clock: Clock,
     pub(super) station: Station,
     pub(super) audio: Arc<Audio>,
     pub(super) media: MediaAdapter,
     pub(super) dropped: Arc<DropCounters>,
+    pub(super) turn_faults: Arc<TurnFaults>,
     pub(super) pins: Arc<dyn Pins>,
     pub(super) player: OutputPlayer,
     pub(super) socket: Option<Socket>,
@@ -202,6 +208,7 @@ async fn next_report(reports: &mut Reports, generation: u64) -> Option<Input> {
         }
         Some(result) = reports.tokens.recv() => Some(Input::Token(result)),
         Some(addresses) = reports.addresses.recv() => Some(Input::Addresses(addresses)),
+        Some(answer) = reports.ice_servers.recv() => Some(Input::IceServers(answer)),
         Some(answered) = reports.probes.recv() => Some(Input::Probed { answered }),
         Some((media, event)) = reports.media.recv() => Some(Input::Media(media, event)),
         Some(event) = reports.audio.recv() => Some(Input::Audio(event)),

@@ -62,6 +62,8 @@ pub(super) fn log(fact: &Fact) {
         Fact::Microphone { fault: Some(_) } => tracing::warn!("{fact}"),
         Fact::Microphone { fault: None } => tracing::info!("{fact}"),
         Fact::Audio { ready: false, .. } => tracing::warn!(fact.ready = false, "{fact}"),
+        Fact::IceServers { fault: None, .. } => tracing::info!("{fact}"),
+        Fact::IceServers { fault: Some(_), .. } => tracing::warn!("{fact}"),
         Fact::Protocol { .. } => tracing::warn!(fact.protocol = true, "{fact}"),
     }
 }

@@ -6,6 +6,7 @@ mod event_loop;
 mod fact_log;
 mod handle;
 mod history;
+mod ice_servers;
 mod identifier;
 mod login;
 mod memory;

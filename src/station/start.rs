@@ -4,24 +4,25 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::clock::{Clock, wall_clock_ms};
 use super::event_loop::{EventLoop, Queues, Reports, Results};
 use super::handle::StationHandle;
 use super::history::History;
+use super::ice_servers;
 use super::memory::{self, Keeper};
 use crate::audio::{Audio, AudioStartError, CardChoice, SoundBank, SoundError};
 use crate::blackbox::Recorder;
-use crate::config::Config;
+use crate::config::{Config, IceServer};
 use crate::core::{By, ServerIndex, Station};
 use crate::gpio::{OutputPlayer, take_pins};
 use crate::media::guard::DropCounters;
 use crate::media::rtpdump::CallPacket;
-use crate::media::{MediaAdapter, MediaContext};
+use crate::media::{MediaAdapter, MediaContext, TurnContext, TurnFaults};
 use crate::network;
-use crate::signaling::{Endpoint, TlsError, TokenStore, client_config};
+use crate::signaling::{Endpoint, TlsError, TokenStore, client_config, turn_client_config};
 
 /// The number of reports of one kind that can wait for the loop.
 const QUEUE: usize = 256;
@@ -114,11 +115,22 @@ fn make_loop(
     let card = Arc::new(Audio::start(&config.audio, sounds, card, audio_events)?);
     let (media_events, media) = mpsc::channel(QUEUE);
     let dropped = Arc::new(DropCounters::default());
-    let context = media_context(&config, extra_addresses, &card, &dropped, handle.packets.clone());
+    let ice_servers = ice_servers::store(&config.media.ice_servers);
+    let turn_tls = turn_client_config(config.core.ca_file.as_deref())?;
+    let turn_faults = Arc::new(TurnFaults::default());
+    let turn = TurnContext { tls: turn_tls, faults: Arc::clone(&turn_faults) };
+    let shared = Shared {
+        turn,
+        ice_servers: ice_servers.subscribe(),
+        dropped: Arc::clone(&dropped),
+        packets: handle.packets.clone(),
+    };
+    let context = media_context(&config, extra_addresses, &card, shared);
     let (address_changes, addresses) = mpsc::channel(RESULTS);
     let network_watcher = network::watch(address_changes).map_err(|error| tracing::warn!(%error, "network")).ok();
     let (socket_reports, sockets) = mpsc::channel(QUEUE);
     let (token_results, tokens) = mpsc::channel(RESULTS);
+    let (ice_server_answers, ice_server_queue) = mpsc::channel(RESULTS);
     let (probe_results, probes) = mpsc::channel(RESULTS);
     let clock = Clock::new();
     let transaction_seed = wall_clock_ms().saturating_mul(1000);
@@ -132,12 +144,14 @@ fn make_loop(
         network_watcher,
         tls,
         tokens: Arc::new(TokenStore::new(config.core.credentials.clone(), token_folders)),
+        ice_servers,
         identifier,
         clock,
         station,
         audio: card,
         media: MediaAdapter::new(context, media_events),
         dropped,
+        turn_faults,
         pins: Arc::clone(&handle.pins),
         player: OutputPlayer::new(Arc::clone(&handle.pins), config.outputs.len()),
         socket: None,
@@ -145,29 +159,39 @@ fn make_loop(
         replies: Vec::new(),
         next_command: 0,
         events: handle.events.clone(),
-        results: Results { sockets: socket_reports, tokens: token_results, probes: probe_results },
+        results: Results {
+            sockets: socket_reports,
+            tokens: token_results,
+            ice_servers: ice_server_answers,
+            probes: probe_results,
+        },
         recorder: Recorder::default(),
         history: History::default(),
         told_summary: String::new(),
         config,
     };
-    Ok((event_loop, Reports { sockets, tokens, addresses, probes, media, audio }))
+    Ok((event_loop, Reports { sockets, tokens, ice_servers: ice_server_queue, addresses, probes, media, audio }))
 }
 
-fn media_context(
-    config: &Config,
-    extra_addresses: Vec<SocketAddr>,
-    card: &Arc<Audio>,
-    dropped: &Arc<DropCounters>,
+/// What peer connections share with the rest of the station.
+struct Shared {
+    turn: TurnContext,
+    ice_servers: watch::Receiver<Arc<[IceServer]>>,
+    dropped: Arc<DropCounters>,
     packets: broadcast::Sender<CallPacket>,
-) -> MediaContext {
+}
+
+fn media_context(config: &Config, extra_addresses: Vec<SocketAddr>, card: &Arc<Audio>, shared: Shared) -> MediaContext {
     let attached = Arc::clone(card);
+    let Shared { turn, ice_servers, dropped, packets } = shared;
     MediaContext {
         config: config.media.clone(),
+        ice_servers,
+        turn,
         extra_addresses,
         rate_hz: config.audio.rate_hz,
         in_band: config.dtmf.iter().any(|rule| rule.in_band),
-        dropped: Arc::clone(dropped),
+        dropped,
         packets,
         attach: Box::new(move |media, sound| attached.attach(media, sound)),
     }

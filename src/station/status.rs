@@ -8,6 +8,10 @@ use crate::control::{FullStatus, SoundStatus};
 
 impl EventLoop {
     pub(super) fn status(&self) -> FullStatus {
+        let mut station = self.station.status();
+        // The core knows why there are no servers, and the adapter which of them is of no use.
+        let fault = &mut station.ice_servers.fault;
+        *fault = fault.take().or_else(|| self.turn_faults.first());
         FullStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             server: self.server_address(),
@@ -16,7 +20,7 @@ impl EventLoop {
             uptime_s: self.clock.uptime_s(),
             dropped_datagrams: self.dropped.read(),
             sound: sound_status(&self.audio.meters),
-            station: self.station.status(),
+            station,
         }
     }
 }

@@ -10,6 +10,7 @@
 )]
 
 mod edge_cases;
+mod ice_servers;
 mod server;
 mod trust;
 

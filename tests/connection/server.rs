@@ -15,11 +15,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
-use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request as Upgrade, Response};
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 use tokio_tungstenite::tungstenite::{Bytes, Message};
-use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 
 /// Nothing in these tests takes longer than this, except keepalives.
 pub const PATIENCE: Duration = Duration::from_secs(15);
@@ -87,6 +87,8 @@ pub struct Server {
     listener: TcpListener,
     tls: TlsAcceptor,
     pub port: u16,
+    /// The answer to `GET /api/v1/user/ice-servers`, if the server hands any out.
+    pub ice_servers: Option<String>,
 }
 
 /// A connection of the station, after the upgrade.
@@ -105,7 +107,7 @@ impl Server {
     pub async fn start_with(authority: &Authority, port: u16, client_certificates: bool) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        Self { listener, tls: authority.acceptor(client_certificates), port }
+        Self { listener, tls: authority.acceptor(client_certificates), port, ice_servers: None }
     }
 
     /// A server with this certificate and key, as PEM.
@@ -127,7 +129,7 @@ impl Server {
             .with_cert_resolver(resolver);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        Self { listener, tls: TlsAcceptor::from(Arc::new(config)), port }
+        Self { listener, tls: TlsAcceptor::from(Arc::new(config)), port, ice_servers: None }
     }
 
     /// The next TLS stream; `None` if its handshake failed.
@@ -142,52 +144,93 @@ impl Server {
     }
 
     pub async fn session(&self) -> Session {
-        let stream = self.stream().await.expect("a trusted connection");
-        let (mut target, mut protocol) = (String::new(), String::new());
-        #[allow(clippy::result_large_err, reason = "the shape is the library's")]
-        let upgrade = |request: &Upgrade, mut response: Response| -> Result<Response, ErrorResponse> {
-            target = request.uri().to_string();
-            let wanted = request.headers().get("sec-websocket-protocol").cloned();
-            if let Some(wanted) = wanted {
-                protocol = wanted.to_str().unwrap().to_owned();
-                response.headers_mut().insert("sec-websocket-protocol", wanted);
-            }
-            Ok(response)
+        let (mut stream, head, _) = self.request().await;
+        let field = |name: &str| {
+            head.lines().find_map(|line| line.split_once(": ").filter(|(key, _)| key.eq_ignore_ascii_case(name)))
         };
-        let socket = timeout(PATIENCE, accept_hdr_async(stream, upgrade)).await.expect("an upgrade").unwrap();
-        Session { socket, target, protocol }
+        let (_, key) = field("sec-websocket-key").unwrap_or_else(|| panic!("not an upgrade: {head}"));
+        let protocol = field("sec-websocket-protocol").map(|(_, value)| value.to_owned()).unwrap_or_default();
+        let answer = format!(
+            "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
+             sec-websocket-accept: {}\r\nsec-websocket-protocol: {protocol}\r\n\r\n",
+            derive_accept_key(key.as_bytes())
+        );
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        let target = head.split(' ').nth(1).unwrap().to_owned();
+        Session { socket: WebSocketStream::from_raw_socket(stream, Role::Server, None).await, target, protocol }
     }
 
     /// Reads an HTTP request and answers it. Returns the head and the body of the request.
     pub async fn answer_http(&self, status: &str, headers: &str, body: &str) -> (String, Value) {
-        let mut stream = self.stream().await.expect("a trusted connection");
-        let mut text = Vec::new();
-        let mut buffer = [0_u8; 4096];
-        let head_end = loop {
-            let count = timeout(PATIENCE, stream.read(&mut buffer)).await.expect("a request").unwrap();
-            assert!(count > 0, "the request ended early");
-            text.extend_from_slice(&buffer[..count]);
-            if let Some(end) = text.windows(4).position(|window| window == b"\r\n\r\n") {
-                break end + 4;
-            }
-        };
-        let head = String::from_utf8(text[..head_end].to_vec()).unwrap();
-        let length: usize = head
-            .lines()
-            .find_map(|line| {
-                line.to_ascii_lowercase().strip_prefix("content-length:").map(|value| value.trim().parse().unwrap())
-            })
-            .unwrap_or(0);
-        while text.len() < head_end + length {
-            let count = timeout(PATIENCE, stream.read(&mut buffer)).await.expect("a body").unwrap();
-            text.extend_from_slice(&buffer[..count]);
-        }
-        let answer =
-            format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n{headers}\r\n{body}", body.len());
-        stream.write_all(answer.as_bytes()).await.unwrap();
-        let _ = stream.shutdown().await;
-        (head, serde_json::from_slice(&text[head_end..]).unwrap_or(Value::Null))
+        let (stream, head, said) = self.request().await;
+        answer(stream, status, headers, body).await;
+        (head, said)
     }
+
+    /// The next request with its head and its body. Questions about STUN and TURN servers come at any time, and are
+    /// answered here.
+    async fn request(&self) -> (TlsStream<TcpStream>, String, Value) {
+        loop {
+            // A question that waited here for too long was given up.
+            let mut stream = match self.stream().await {
+                Some(stream) => stream,
+                None => self.stream().await.expect("a trusted connection"),
+            };
+            let (head, body) = read_request(&mut stream).await;
+            let list = self.ice_servers.as_deref();
+            match head.split(' ').nth(1).unwrap_or_default().split("/api/v1/").nth(1) {
+                Some("system-info") => {
+                    let info = json!({ "core": { "ice_servers_configured": list.is_some() } });
+                    answer(stream, "200 OK", "", &info.to_string()).await;
+                }
+                Some("user/ice-servers") => {
+                    let token = head.lines().find(|line| line.to_ascii_lowercase().starts_with("authorization: "));
+                    assert!(token.is_some_and(|line| line.contains("Bearer ")), "{head}");
+                    answer(stream, "200 OK", "", list.unwrap_or_default()).await;
+                }
+                _ => return (stream, head, body),
+            }
+        }
+    }
+
+    /// Answers nothing but questions about STUN and TURN servers.
+    pub async fn answer_ice_servers(&self) {
+        let (_, head, _) = self.request().await;
+        panic!("another request: {head}");
+    }
+}
+
+async fn read_request(stream: &mut TlsStream<TcpStream>) -> (String, Value) {
+    let mut text = Vec::new();
+    let mut buffer = [0_u8; 4096];
+    let head_end = loop {
+        let count = timeout(PATIENCE, stream.read(&mut buffer)).await.expect("a request").unwrap();
+        assert!(count > 0, "the request ended early");
+        text.extend_from_slice(&buffer[..count]);
+        if let Some(end) = text.windows(4).position(|window| window == b"\r\n\r\n") {
+            break end + 4;
+        }
+    };
+    let head = String::from_utf8(text[..head_end].to_vec()).unwrap();
+    let length: usize = head
+        .lines()
+        .find_map(|line| {
+            line.to_ascii_lowercase().strip_prefix("content-length:").map(|value| value.trim().parse().unwrap())
+        })
+        .unwrap_or(0);
+    while text.len() < head_end + length {
+        let count = timeout(PATIENCE, stream.read(&mut buffer)).await.expect("a body").unwrap();
+        text.extend_from_slice(&buffer[..count]);
+    }
+    (head, serde_json::from_slice(&text[head_end..]).unwrap_or(Value::Null))
+}
+
+async fn answer(mut stream: TlsStream<TcpStream>, status: &str, headers: &str, body: &str) {
+    let answer =
+        format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n{headers}\r\n{body}", body.len());
+    // The station may have given up.
+    let _ = stream.write_all(answer.as_bytes()).await;
+    let _ = stream.shutdown().await;
 }
 
 impl Session {

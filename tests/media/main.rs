@@ -13,17 +13,20 @@ mod ice_lite;
 mod receive;
 mod relay;
 mod renegotiation;
+mod turn_streams;
 mod two_peers;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use callbox::config::{Codec, IceServer, MediaConfig};
 use callbox::core::{MediaCommand, MediaEvent, MediaId};
 use callbox::media::guard::DropCounters;
-use callbox::media::{MediaAdapter, MediaContext};
+use callbox::media::{MediaAdapter, MediaContext, TurnContext, TurnFaults};
+use callbox::signaling::turn_client_config;
 use callbox::sound::CallSound;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -39,6 +42,7 @@ pub struct End {
     events: mpsc::Receiver<(MediaId, MediaEvent)>,
     sounds: Sounds,
     pub dropped: Arc<DropCounters>,
+    pub turn_faults: Arc<TurnFaults>,
     phase: f32,
     said: usize,
 }
@@ -50,13 +54,21 @@ impl End {
 
     /// As [`End::new`], on this address of the machine.
     pub fn bound_to(address: IpAddr, codecs: &[Codec], ice_servers: Vec<IceServer>) -> Self {
+        Self::trusting(None, address, codecs, ice_servers)
+    }
+
+    /// As [`End::bound_to`]. TURN servers may have a certificate of this CA.
+    pub fn trusting(ca_file: Option<&Path>, address: IpAddr, codecs: &[Codec], ice_servers: Vec<IceServer>) -> Self {
         let sounds = Sounds::default();
         let attached = Arc::clone(&sounds);
         let dropped = Arc::new(DropCounters::default());
+        let turn_faults = Arc::new(TurnFaults::default());
         let context = MediaContext {
             dropped: Arc::clone(&dropped),
             packets: tokio::sync::broadcast::channel(16).0,
-            config: MediaConfig { bind: vec![address], codecs: codecs.to_vec(), ice_servers },
+            config: MediaConfig { bind: vec![address], codecs: codecs.to_vec(), ..MediaConfig::default() },
+            ice_servers: tokio::sync::watch::channel(ice_servers.into()).1,
+            turn: TurnContext { tls: turn_client_config(ca_file).unwrap(), faults: Arc::clone(&turn_faults) },
             extra_addresses: Vec::<SocketAddr>::new(),
             rate_hz: 48_000,
             in_band: true,
@@ -69,7 +81,7 @@ impl End {
             }),
         };
         let (sender, events) = mpsc::channel(256);
-        Self { adapter: MediaAdapter::new(context, sender), events, sounds, dropped, phase: 0.0, said: 0 }
+        Self { adapter: MediaAdapter::new(context, sender), events, sounds, dropped, turn_faults, phase: 0.0, said: 0 }
     }
 
     pub fn command(&mut self, command: MediaCommand) {

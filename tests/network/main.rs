@@ -20,7 +20,9 @@ use std::time::{Duration, Instant};
 use callbox::audio::CardChoice;
 use callbox::config::{Credentials, parse_without_core};
 use callbox::control::{Controlled, FullStatus, Reply, Request};
-use callbox::sandbox::{ConnectionLimits, Sandbox, SandboxOptions, default_accounts, default_station};
+use callbox::sandbox::{
+    ConnectionLimits, Sandbox, SandboxOptions, SharedIceServers, default_accounts, default_station,
+};
 use callbox::signaling::{Endpoint, LoginRequest, SessionApi, client_config};
 use callbox::station::{RunningStation, StationHandle, StationOptions};
 
@@ -33,6 +35,7 @@ pub async fn sandbox(accounts: Vec<callbox::sandbox::Account>) -> Sandbox {
         card: CardChoice::Synthetic,
         certificate: None,
         limits: ConnectionLimits { total: 4096, per_address: 4096 },
+        ice_servers: SharedIceServers::default(),
     })
     .await
     .unwrap()

@@ -18,7 +18,9 @@ mod unanswered;
 use std::net::SocketAddr;
 
 use callbox::audio::CardChoice;
-use callbox::sandbox::{ConnectionLimits, Sandbox, SandboxOptions, default_accounts, default_station};
+use callbox::sandbox::{
+    ConnectionLimits, Sandbox, SandboxOptions, SharedIceServers, default_accounts, default_station,
+};
 
 pub async fn sandbox() -> Sandbox {
     Sandbox::start(options()).await.unwrap()
@@ -33,5 +35,6 @@ pub fn options() -> SandboxOptions {
         card: CardChoice::Synthetic,
         certificate: None,
         limits: ConnectionLimits::default(),
+        ice_servers: SharedIceServers::default(),
     }
 }

@@ -8,7 +8,7 @@ use callbox::audio::CardChoice;
 use callbox::config::parse_without_core;
 use callbox::control::{Controlled, EventRecord, Reply, Request};
 use callbox::core::{Fact, Gesture, Unanswered};
-use callbox::sandbox::{ConnectionLimits, Sandbox, SandboxOptions, default_accounts};
+use callbox::sandbox::{ConnectionLimits, Sandbox, SandboxOptions, SharedIceServers, default_accounts};
 use tokio::time::timeout;
 
 const HOUSE: &str = "[media]\nbind = [\"127.0.0.1\"]\n[gpio]\nbackend = \"simulated\"\n\
@@ -25,6 +25,7 @@ async fn the_last_call_is_explained_from_the_press_over_both_numbers_to_its_end(
         card: CardChoice::Synthetic,
         certificate: None,
         limits: ConnectionLimits::default(),
+        ice_servers: SharedIceServers::default(),
     })
     .await
     .unwrap();

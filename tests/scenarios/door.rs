@@ -35,6 +35,7 @@ pub struct Door {
     /// The server of each attempt in `connects`.
     pub servers: Vec<usize>,
     pub probes: usize,
+    pub ice_server_requests: usize,
     pub memory: Memory,
     pub disconnects: Vec<u16>,
     pub logins: usize,
@@ -72,6 +73,7 @@ impl Door {
             connects: Vec::new(),
             servers: Vec::new(),
             probes: 0,
+            ice_server_requests: 0,
             memory: Memory::default(),
             disconnects: Vec::new(),
             logins: 0,
@@ -175,6 +177,7 @@ impl Door {
                     self.sent.push(message);
                 }
                 Effect::ObtainToken => self.logins += 1,
+                Effect::ObtainIceServers => self.ice_server_requests += 1,
                 Effect::TokenRefused => self.tokens_refused += 1,
                 Effect::Media(media, command) => {
                     if self.media_answers {

@@ -2,8 +2,9 @@
 
 use std::net::IpAddr;
 
-use crate::secret::Credential;
 use serde::{Deserialize, Serialize};
+
+use super::ice_server::IceServers;
 
 /// The table `[media]` (docs/configuration.md, "`[media]`").
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -12,7 +13,7 @@ pub struct MediaConfig {
     pub bind: Vec<IpAddr>,
     /// In order of preference.
     pub codecs: Vec<Codec>,
-    pub ice_servers: Vec<IceServer>,
+    pub ice_servers: IceServers,
 }
 
 /// A speech codec.
@@ -38,22 +39,5 @@ impl Codec {
             Self::Pcma => "pcma",
             Self::Pcmu => "pcmu",
         }
-    }
-}
-
-/// A STUN or TURN server.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct IceServer {
-    /// Addresses that begin with `stun:` or `turn:`.
-    pub urls: Vec<String>,
-    /// The user name for TURN.
-    pub username: Credential,
-    /// The password for TURN, read from `credential_file`.
-    pub credential: Credential,
-}
-
-impl std::fmt::Debug for IceServer {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("IceServer").field("urls", &self.urls).finish_non_exhaustive()
     }
 }

@@ -41,46 +41,61 @@ pub(in crate::config) fn read_media(section: Section<'_>, files: &FilePaths<'_>)
         section.error("codecs", "the list is empty", "write at least one of \"opus\", \"pcma\", \"pcmu\"");
     }
     codecs.dedup();
-    if matches!(section.value("ice_servers").map(|value| &value.kind), Some(config::ValueKind::String(_))) {
-        let remedy = "write a list, [{ urls = [\"stun:host:3478\"] }], or leave it out";
-        section.error("ice_servers", "a list from the telephony server is not built yet", remedy);
-        section.finish();
-        return MediaConfig { bind, codecs, ice_servers: Vec::new() };
-    }
-    if let Some(config::ValueKind::Array(items)) = section.value("ice_servers").map(|value| &value.kind)
-        && let Some(url) = items.iter().find_map(|item| match &item.kind {
-            config::ValueKind::String(url) => Some(url.chars().take(60).collect::<String>()),
-            _ => None,
-        })
-    {
-        let remedy = format!("write ice_servers = [{{ urls = [\"{url}\"] }}]");
-        section.error("ice_servers", format!("\"{url}\" is an address, and not a table with urls"), remedy);
-        section.finish();
-        return MediaConfig { bind, codecs, ice_servers: Vec::new() };
-    }
-    let ice_servers =
-        section.sections("ice_servers").into_iter().filter_map(|server| read_ice_server(server, files)).collect();
+    let ice_servers = read_ice_servers(&section, files);
     section.finish();
     MediaConfig { bind, codecs, ice_servers }
 }
 
-fn read_ice_server(section: Section<'_>, files: &FilePaths<'_>) -> Option<IceServer> {
-    let urls = section.strings("urls").unwrap_or_default();
-    if urls.is_empty() {
-        section.error("urls", "is missing", "write urls = [\"stun:host:3478\"]");
-    }
-    for url in &urls {
-        // docs/workarounds.md, "webrtc: turn works over udp alone".
-        if url.starts_with("turns:") || url.contains("transport=tcp") {
-            section.error("urls", format!("\"{url}\": TURN over TCP or TLS is not built yet"), "use turn: over UDP");
-        } else if !url.starts_with("stun:") && !url.starts_with("turn:") {
-            section.error(
-                "urls",
-                format!("\"{url}\" is not a STUN or TURN address"),
-                "write stun:host:port or turn:host:port",
-            );
+/// Reads `ice_servers`: the word `core`, or a list of tables.
+fn read_ice_servers(section: &Section<'_>, files: &FilePaths<'_>) -> IceServers {
+    let Some(value) = section.value("ice_servers") else { return IceServers::FromServer };
+    match &value.kind {
+        config::ValueKind::String(word) if word == "core" => return IceServers::FromServer,
+        config::ValueKind::String(text) => {
+            let remedy = "write \"core\", or a list such as [{ urls = [\"stun:host:3478\"] }]";
+            let text = crate::plain_text::shortened(text);
+            section.error("ice_servers", format!("\"{text}\" is not allowed"), remedy);
+        }
+        config::ValueKind::Array(items) => {
+            let Some(url) = items.iter().find_map(|item| match &item.kind {
+                config::ValueKind::String(url) => Some(url.chars().take(60).collect::<String>()),
+                _ => None,
+            }) else {
+                let servers = section.sections("ice_servers").into_iter();
+                return IceServers::Listed(servers.map(|server| read_ice_server(server, files)).collect());
+            };
+            let remedy = format!("write ice_servers = [{{ urls = [\"{url}\"] }}]");
+            section.error("ice_servers", format!("\"{url}\" is an address, and not a table with urls"), remedy);
+        }
+        _ => {
+            let remedy = "write \"core\", or a list such as [{ urls = [\"stun:host:3478\"] }]";
+            section.error("ice_servers", "is neither \"core\" nor a list", remedy);
         }
     }
+    IceServers::FromServer
+}
+
+fn read_ice_server(section: Section<'_>, files: &FilePaths<'_>) -> IceServer {
+    let texts = section.strings("urls").unwrap_or_default();
+    if texts.is_empty() {
+        section.error("urls", "is missing", "write urls = [\"stun:host:3478\"]");
+    }
+    let read = |text: &String| {
+        let remedy = match text.parse::<IceUrl>() {
+            Ok(url) => return Some(url),
+            Err(error @ IceUrlError::Scheme) => (error, "write stun:host:port, turn:host:port or turns:host:port"),
+            Err(error @ IceUrlError::Host) => (error, "write a host name, an IPv4 address, or an IPv6 address in [ ]"),
+            Err(error @ IceUrlError::Port) => (error, "write a port from 1 to 65535"),
+            Err(error @ IceUrlError::Transport) => (
+                error,
+                "write ?transport=udp or ?transport=tcp after turn:, and ?transport=tcp or nothing after turns:",
+            ),
+        };
+        let shown = crate::plain_text::shortened(text);
+        section.error("urls", format!("\"{shown}\" {}", remedy.0), remedy.1);
+        None
+    };
+    let urls: Vec<IceUrl> = texts.iter().filter_map(read).collect();
     let username = section.string("username").unwrap_or_default();
     let mut credential = String::new();
     if let Some(file) = section.filled_string("credential_file") {
@@ -95,11 +110,12 @@ fn read_ice_server(section: Section<'_>, files: &FilePaths<'_>) -> Option<IceSer
             ),
         }
     }
-    if urls.iter().any(|url| url.starts_with("turn:")) && (username.is_empty() || credential.is_empty()) {
+    let is_turn = urls.iter().any(|url| url.transport != IceTransport::Stun);
+    if is_turn && (username.is_empty() || credential.is_empty()) {
         section.error("urls", "TURN needs a user name and a password", "set username and credential_file");
     }
     section.finish();
-    Some(IceServer { urls, username: username.into(), credential: credential.into() })
+    IceServer { urls, username: username.into(), credential: credential.into() }
 }
 
 pub(in crate::config) fn read_audio(section: Section<'_>) -> AudioConfig {

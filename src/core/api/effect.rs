@@ -36,6 +36,9 @@ pub enum Effect {
     TokenRefused,
     /// Get a new token by the session API; answered by `Input::Token`.
     ObtainToken,
+    /// Ask the server for its STUN and TURN servers, and use them for each new peer connection; answered by
+    /// `Input::IceServers`.
+    ObtainIceServers,
     /// Act on a peer connection.
     Media(MediaId, MediaCommand),
     /// Make this scene heard from now on.

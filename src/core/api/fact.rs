@@ -6,6 +6,7 @@ use super::by::{By, called};
 use super::call_state::{CallState, Direction};
 use super::cause::Cause;
 use super::command::Gesture;
+use super::ice_servers::IceServerCounts;
 use super::microphone_fault::MicrophoneFault;
 use super::repair::{MissingSound, RepairOutcome, RepairStep};
 use super::session_state::SessionState;
@@ -195,6 +196,14 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         fault: Option<MicrophoneFault>,
     },
+    /// The telephony server has handed out other STUN and TURN servers, or could not be asked for them.
+    IceServers {
+        #[serde(flatten)]
+        counts: IceServerCounts,
+        /// Why it could not be asked; absent if it could.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fault: Option<String>,
+    },
     /// Something in the protocol that a developer should see.
     Protocol { problem: String },
 }
@@ -265,6 +274,8 @@ impl std::fmt::Display for Fact {
             Self::Audio { reason, .. } => format!("sound card fault{}", because(reason)),
             Self::Microphone { fault: Some(fault) } => fault.to_string(),
             Self::Microphone { fault: None } => "the microphone works".into(),
+            Self::IceServers { counts, fault: None } => format!("STUN and TURN servers of the server: {counts}"),
+            Self::IceServers { fault: Some(fault), .. } => format!("STUN and TURN servers: {fault}"),
             Self::Protocol { problem } => format!("protocol: {problem}"),
         };
         formatter.write_str(&message)

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::by::By;
 use super::command::Command;
+use super::ice_servers::IceServersAnswer;
 use super::id::{CommandId, MediaId};
 use super::microphone_fault::MicrophoneFault;
 use crate::config::{ButtonIndex, OutputIndex, SensorIndex};
@@ -43,6 +44,8 @@ pub enum Input {
     Socket(SocketEvent),
     /// The session API's answer to `Effect::ObtainToken`.
     Token(Result<(), TokenError>),
+    /// The answer to `Effect::ObtainIceServers`.
+    IceServers(IceServersAnswer),
     /// A peer connection reports something.
     Media(MediaId, MediaEvent),
     /// The sound card reports something.

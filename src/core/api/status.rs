@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::call_state::{CallState, Direction};
 use super::cause::Cause;
+use super::ice_servers::IceServersStatus;
 use super::lasting::Lasting;
 use super::repair::{MissingSound, RepairStep};
 use super::session_state::{SessionCounters, SessionState};
@@ -15,6 +16,8 @@ use crate::secret::{PersonName, PhoneNumber};
 pub struct Status {
     /// The session with the server.
     pub session: SessionStatus,
+    /// STUN and TURN servers.
+    pub ice_servers: IceServersStatus,
     /// The lines, from line 0.
     pub lines: Vec<LineStatus>,
     /// The sound card.

@@ -59,6 +59,7 @@ impl Session {
         self.force = true;
         self.server_lines = u32::try_from(state.lines.len()).unwrap_or(u32::MAX);
         self.set_registration(state.registration.clone());
+        self.ask_for_ice_servers(cx);
         vec![News::Up(Box::new(state))]
     }
 

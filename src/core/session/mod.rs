@@ -6,11 +6,12 @@
 //!
 //! - Connecting: `network` decides when, `servers` to which server, `backoff` computes the waits.
 //! - While it is up: `messages` reads what the server sends, `requests` sends for the calls, `transactions` keeps the
-//!   requests in flight and the pending hangups.
+//!   requests in flight and the pending hangups, `ice_servers` asks for STUN and TURN servers.
 //! - The end of a connection: `loss` decides what follows, `takeover` what follows if another client took the session.
 //! - `socket` and `timers` are the entries for events of the socket and for deadlines.
 
 mod backoff;
+mod ice_servers;
 mod loss;
 mod messages;
 mod network;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::backoff::Backoff;
+use super::ice_servers::IceServerLease;
 use super::servers::Servers;
 use super::takeover::Takeovers;
 use super::transactions::{Pending, Transactions};
@@ -100,6 +101,7 @@ pub(in crate::core) struct Session {
     pub(super) heard_at: Time,
     /// The usable addresses of the machine; `None` until they are known.
     pub(super) addresses: Option<Vec<IpAddr>>,
+    pub(super) ice_servers: IceServerLease,
     pub(super) counters: SessionCounters,
     /// What was reported last.
     pub(super) reported: Option<(SessionState, Option<String>)>,
@@ -126,6 +128,7 @@ impl Session {
             server_lines: 0,
             heard_at: now,
             addresses: None,
+            ice_servers: IceServerLease::default(),
             counters: SessionCounters::default(),
             reported: None,
         }

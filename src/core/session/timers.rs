@@ -33,7 +33,8 @@ impl Session {
         };
         let response = self.transactions.deadline(self.heard_at).map(|at| Deadline::new(at, Why::ResponseTimeout));
         let probe = self.servers.deadline().map(|at| Deadline::new(at, Why::ServerProbe));
-        Deadline::earliest([Some(first), second, response, probe].into_iter().flatten())
+        let ice_servers = self.ice_servers_deadline().map(|at| Deadline::new(at, Why::IceServers));
+        Deadline::earliest([Some(first), second, response, probe, ice_servers].into_iter().flatten())
     }
 
     /// Does what is due. Returns what the calls must know.
@@ -49,6 +50,7 @@ impl Session {
         if self.servers.probe_due(now) {
             cx.push(Effect::Probe(ServerIndex(0)));
         }
+        self.tick_ice_servers(cx);
         match &mut self.phase {
             Phase::Waiting { until, .. } if now >= *until => self.connect(cx),
             Phase::WaitingForTime { until, .. } if now >= *until || local.is_some() => self.connect(cx),

@@ -31,6 +31,28 @@ pub struct Wire {
 }
 
 impl World {
+    /// The server is asked for its STUN and TURN servers.
+    pub(super) fn obtain_ice_servers(&mut self) {
+        let obtained = |lifetime_s: u64| IceServersAnswer::Obtained {
+            counts: IceServerCounts { stun: 1, turn_tls: 1, ..IceServerCounts::default() },
+            changed: true,
+            lifetime: (lifetime_s > 0).then(|| Duration::from_secs(lifetime_s)),
+            until: None,
+        };
+        let answer = if self.now < self.troubles.server_away || self.now < self.troubles.no_network {
+            IceServersAnswer::Failed("unreachable".into())
+        } else {
+            match between(&mut self.random, 0, 40) {
+                0 => obtained(0),
+                1 => obtained(600),
+                2..20 => obtained(43_200),
+                _ => IceServersAnswer::NotOffered,
+            }
+        };
+        let latency = between(&mut self.random, 10, 120);
+        self.input_after(latency, Input::IceServers(answer));
+    }
+
     pub(super) fn connect(&mut self, force: bool) {
         self.hang_up_socket();
         self.sockets += 1;

@@ -96,6 +96,7 @@ impl World {
                 }
                 self.input_after(120, Input::Token(result));
             }
+            Effect::ObtainIceServers => self.obtain_ice_servers(),
             Effect::Media(MediaId(media), command) => self.media(media, command),
             Effect::Remember(memory) => self.memory = memory,
             Effect::Fact(Fact::Session { state, .. }) => self.state = state,

@@ -1,0 +1,160 @@
+//! TURN over TCP and TLS: through Debian's coturn, and against servers that do what they should not.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use callbox::config::{Codec, IceServer};
+use callbox::core::{MediaCommand, MediaEvent};
+use callbox::signaling::Candidate;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::End;
+use crate::relay::{coturn_without_udp, free_port};
+use crate::two_peers::assert_both_hear;
+
+/// From the answer to the connection through any one relay.
+const UP_WITHIN: Duration = Duration::from_millis(1500);
+
+fn end(ca_file: Option<&Path>, url: &str) -> End {
+    let server = IceServer { urls: vec![url.parse().unwrap()], username: "door".into(), credential: "secret".into() };
+    End::trusting(ca_file, Ipv4Addr::LOCALHOST.into(), &[Codec::Opus], vec![server])
+}
+
+fn is_relayed(candidate: &Candidate) -> bool {
+    candidate.candidate.contains(" typ relay")
+}
+
+/// Sets a call up whose ends know each other's relayed addresses alone. Returns how long it took from the answer.
+async fn call_through_relays(one: &mut End, other: &mut End) -> Duration {
+    one.command(MediaCommand::Offer);
+    let offer = one.offer().await;
+    let ours = one.candidates().await;
+    other.command(MediaCommand::Answer { offer: offer.into() });
+    let answer = other.answer().await;
+    let theirs = other.candidates().await;
+    assert!(ours.iter().any(is_relayed) && theirs.iter().any(is_relayed), "{ours:?} {theirs:?}");
+    let began = Instant::now();
+    one.command(MediaCommand::ApplyAnswer { answer: answer.into() });
+    for candidate in ours.into_iter().filter(is_relayed) {
+        other.command(MediaCommand::AddCandidate(candidate));
+    }
+    for candidate in theirs.into_iter().filter(is_relayed) {
+        one.command(MediaCommand::AddCandidate(candidate));
+    }
+    one.connected().await;
+    other.connected().await;
+    began.elapsed()
+}
+
+async fn until_it_listens(port: u16) {
+    for _ in 0..100 {
+        if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_ok() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the TURN server does not listen");
+}
+
+/// What is wrong with the server, in words.
+async fn fault(end: &End) -> String {
+    for _ in 0..100 {
+        if let Some(fault) = end.turn_faults.first() {
+            return fault;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("nothing is said of the server");
+}
+
+#[tokio::test]
+async fn a_call_is_up_in_time_through_tcp_alone_and_through_tls_alone() {
+    let local = Ipv4Addr::LOCALHOST.into();
+    let (tcp, tls) = (free_port(local), free_port(local));
+    let Some(coturn) = coturn_without_udp(tcp, tls) else { return println!("SKIPPED: there is no turnserver here") };
+    until_it_listens(tls).await;
+    for url in [format!("turn:localhost:{tcp}?transport=tcp"), format!("turns:localhost:{tls}")] {
+        let certificate = coturn.certificate();
+        let (mut one, mut other) = (end(Some(&certificate), &url), end(Some(&certificate), &url));
+        let took = call_through_relays(&mut one, &mut other).await;
+        println!("{url}: up {} ms after the answer", took.as_millis());
+        assert!(took < UP_WITHIN, "{url}: {took:?}");
+        assert_both_hear(&mut one, &mut other).await;
+        one.command(MediaCommand::Close);
+        other.command(MediaCommand::Close);
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_nobody_trusts_gives_no_relay_and_the_rest_goes_on() {
+    let local = Ipv4Addr::LOCALHOST.into();
+    let (tcp, tls) = (free_port(local), free_port(local));
+    let Some(_coturn) = coturn_without_udp(tcp, tls) else { return println!("SKIPPED: there is no turnserver here") };
+    until_it_listens(tls).await;
+    let mut end = end(None, &format!("turns:localhost:{tls}"));
+    end.command(MediaCommand::Offer);
+    end.offer().await;
+    end.event("a candidate", |event| match event {
+        MediaEvent::LocalCandidate(candidate) => {
+            assert!(!is_relayed(candidate));
+            Some(())
+        }
+        _ => None,
+    })
+    .await;
+    assert!(fault(&end).await.ends_with("unknown CA: a captive portal, or core.ca_file is needed"));
+    end.command(MediaCommand::Close);
+}
+
+/// A TURN server that says this to everybody, again and again, whatever it is told.
+async fn a_server_that_says(what: Vec<u8>) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let what = what.clone();
+            tokio::spawn(async move {
+                let mut buffer = [0; 1024];
+                while stream.read(&mut buffer).await.is_ok_and(|count| count > 0) {
+                    for _ in 0..3 {
+                        if stream.write_all(&what).await.is_err() {
+                            return;
+                        }
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_server_that_is_none_costs_a_call_nothing() {
+    // An allocation that the library did not ask for, with a lifetime of nothing.
+    let mut allocated = vec![1, 3, 0, 8, 0x21, 0x12, 0xA4, 0x42];
+    allocated.extend([9; 12]);
+    allocated.extend([0, 0x0D, 0, 4, 0, 0, 0, 0]);
+    let longest = [&[0x40, 0, 0xFF, 0xFF][..], &[7; 65_536]].concat();
+    for what in [b"HTTP/1.1 302 Found\r\n\r\n".to_vec(), vec![0xFF; 500], longest, allocated, vec![0, 1, 0, 4]] {
+        let server = a_server_that_says(what.clone()).await;
+        let mut one = end(None, &format!("turn:{server}?transport=tcp"));
+        let mut other = End::new(&[Codec::Opus], Vec::new());
+        let began = Instant::now();
+        one.command(MediaCommand::Offer);
+        let offer = one.offer().await;
+        other.command(MediaCommand::Answer { offer: offer.into() });
+        let (answer, theirs) = (other.answer().await, other.candidates().await);
+        one.command(MediaCommand::ApplyAnswer { answer: answer.into() });
+        for candidate in theirs {
+            one.command(MediaCommand::AddCandidate(candidate));
+        }
+        one.connected().await;
+        other.connected().await;
+        assert!(began.elapsed() < UP_WITHIN, "{:?}", what.get(..8));
+        assert_both_hear(&mut one, &mut other).await;
+        one.command(MediaCommand::Close);
+        other.command(MediaCommand::Close);
+    }
+}
