@@ -37,8 +37,8 @@ const ICE_DISCONNECTED: Duration = Duration::from_secs(2);
 const ICE_FAILED: Duration = Duration::from_secs(60);
 /// Interval of consent checks (RFC 7675). It is short, so that several answers may be lost.
 const ICE_CONSENT_INTERVAL: Duration = Duration::from_millis(400);
-/// A relay, or an address that only a NAT shows, is chosen when no direct way has been found for this long. The library
-/// waits for 2 s and for 1 s.
+/// A relay, or an address that only a NAT shows, is chosen when no direct way has been found for this long
+/// (docs/workarounds.md, "webrtc: relays wait for two seconds").
 const DETOUR_WAIT: Duration = Duration::from_millis(500);
 /// Time limit for the name resolution of a STUN or TURN server.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(3);

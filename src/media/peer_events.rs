@@ -77,9 +77,9 @@ fn is_usable(candidate: &str) -> bool {
     !candidate.contains(".local") && address.parse::<IpAddr>().is_ok_and(|address| !address.is_unspecified())
 }
 
-/// A local candidate with the priority of its relay's transport: the library gives all relays the same. A relay over
-/// UDP is better than one over TCP, and that is better than one over TLS (RFC 8445, section 5.1.2.1, leaves the local
-/// preference to us).
+/// A local candidate with the priority of its relay's transport (docs/workarounds.md, "webrtc: all relays have the same
+/// priority"). A relay over UDP is better than one over TCP, and that is better than one over TLS (RFC 8445, section
+/// 5.1.2.1, leaves the local preference to us).
 fn with_priority_of(transport: Option<IceTransport>, candidate: String) -> String {
     let less = match transport {
         Some(IceTransport::TurnTcp) => 0x4000 << 8,

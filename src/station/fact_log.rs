@@ -59,11 +59,9 @@ pub(super) fn log(fact: &Fact) {
         Fact::Command { command, by } => tracing::info!(fact.command = command, fact.by = %by, "{fact}"),
         Fact::CallRefused { number, .. } => tracing::info!(fact.number = number.as_str(), "{fact}"),
         Fact::Audio { ready: true, .. } => tracing::info!(fact.ready = true, "{fact}"),
-        Fact::Microphone { fault: Some(_) } => tracing::warn!("{fact}"),
-        Fact::Microphone { fault: None } => tracing::info!("{fact}"),
+        Fact::Microphone { fault: Some(_) } | Fact::IceServers { fault: Some(_), .. } => tracing::warn!("{fact}"),
+        Fact::Microphone { fault: None } | Fact::IceServers { fault: None, .. } => tracing::info!("{fact}"),
         Fact::Audio { ready: false, .. } => tracing::warn!(fact.ready = false, "{fact}"),
-        Fact::IceServers { fault: None, .. } => tracing::info!("{fact}"),
-        Fact::IceServers { fault: Some(_), .. } => tracing::warn!("{fact}"),
         Fact::Protocol { .. } => tracing::warn!(fact.protocol = true, "{fact}"),
     }
 }

@@ -11,7 +11,7 @@ use super::clock::{Clock, wall_clock_ms};
 use super::event_loop::{EventLoop, Queues, Reports, Results};
 use super::handle::StationHandle;
 use super::history::History;
-use super::ice_servers;
+use super::ice_servers::{self, IceServerStore};
 use super::memory::{self, Keeper};
 use crate::audio::{Audio, AudioStartError, CardChoice, SoundBank, SoundError};
 use crate::blackbox::Recorder;
@@ -114,17 +114,9 @@ fn make_loop(
     let (audio_events, audio) = mpsc::channel(QUEUE);
     let card = Arc::new(Audio::start(&config.audio, sounds, card, audio_events)?);
     let (media_events, media) = mpsc::channel(QUEUE);
-    let dropped = Arc::new(DropCounters::default());
     let ice_servers = ice_servers::store(&config.media.ice_servers);
-    let turn_tls = turn_client_config(config.core.ca_file.as_deref())?;
-    let turn_faults = Arc::new(TurnFaults::default());
-    let turn = TurnContext { tls: turn_tls, faults: Arc::clone(&turn_faults) };
-    let shared = Shared {
-        turn,
-        ice_servers: ice_servers.subscribe(),
-        dropped: Arc::clone(&dropped),
-        packets: handle.packets.clone(),
-    };
+    let shared = Shared::new(&config, handle, &ice_servers)?;
+    let (dropped, turn_faults) = (Arc::clone(&shared.dropped), Arc::clone(&shared.turn.faults));
     let context = media_context(&config, extra_addresses, &card, shared);
     let (address_changes, addresses) = mpsc::channel(RESULTS);
     let network_watcher = network::watch(address_changes).map_err(|error| tracing::warn!(%error, "network")).ok();
@@ -179,6 +171,18 @@ struct Shared {
     ice_servers: watch::Receiver<Arc<[IceServer]>>,
     dropped: Arc<DropCounters>,
     packets: broadcast::Sender<CallPacket>,
+}
+
+impl Shared {
+    fn new(config: &Config, handle: &StationHandle, ice_servers: &IceServerStore) -> Result<Self, TlsError> {
+        let tls = turn_client_config(config.core.ca_file.as_deref())?;
+        Ok(Self {
+            turn: TurnContext { tls, faults: Arc::new(TurnFaults::default()) },
+            ice_servers: ice_servers.subscribe(),
+            dropped: Arc::new(DropCounters::default()),
+            packets: handle.packets.clone(),
+        })
+    }
 }
 
 fn media_context(config: &Config, extra_addresses: Vec<SocketAddr>, card: &Arc<Audio>, shared: Shared) -> MediaContext {

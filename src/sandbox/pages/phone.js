@@ -10,6 +10,8 @@ window.phone = phone;
 
 let socket = null, token = null, retryMs = FIRST_RETRY_MS, retryTimer = null, keepalive = null;
 let lines = 2, transactionCounter = Date.now() * 1000;
+// STUN and TURN servers, which each new call takes as they are at that moment.
+let iceServers = [], iceServersTimer = null;
 const pending = new Map();
 
 function log(text) {
@@ -49,7 +51,22 @@ function connect(force) {
   showRegistration("connecting");
 }
 
+async function loadIceServers() {
+  clearTimeout(iceServersTimer);
+  let wait_s = 60;
+  try {
+    const answer = await fetch("/api/v1/user/ice-servers", { headers: { authorization: `Bearer ${token}` } });
+    const list = await answer.json();
+    iceServers = list.ice_servers;
+    wait_s = list.ttl - 900;
+  } catch (error) {
+    log("STUN and TURN servers: " + error.message);
+  }
+  iceServersTimer = setTimeout(loadIceServers, wait_s * 1000);
+}
+
 function disconnected(code) {
+  clearTimeout(iceServersTimer);
   clearInterval(keepalive);
   pending.forEach((waiter) => waiter.reject(new Error("connection lost")));
   pending.clear();
@@ -109,6 +126,7 @@ function stateHandshake(state) {
   keepalive = setInterval(
     () => send({ handshake: "keepalive", transaction: `transaction-${++transactionCounter}` }),
     state.keepalive_interval);
+  loadIceServers();
   showRegistration(`${phone.number} is ${state.registration.status}`, state.registration.status === "registered" ? "good" : "bad");
   const live = new Set(state.lines.filter(Boolean).map((line) => line.call_id));
   // Calls that ended while the page was offline.
@@ -146,7 +164,7 @@ async function newConnection(call) {
     throw new Error(error.name === "NotAllowedError" ? "The microphone is not allowed: allow it in the browser, then try again."
       : "There is no microphone: plug one in, then try again.");
   });
-  const connection = new RTCPeerConnection();
+  const connection = new RTCPeerConnection({ iceServers });
   call.connection = connection;
   call.microphone = microphone;
   microphone.getTracks().forEach((track) => connection.addTrack(track, microphone));
