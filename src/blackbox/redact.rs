@@ -38,7 +38,6 @@ const HARMLESS: &[&str] = &[
     "Button.name",
     "ControlConfig.socket",
     "Config.sounds",
-    "CoreConfig.ca_file",
     "CoreConfig.client_certificate",
     "CoreConfig.sip_domains",
     "CoreConfig.tenant",
@@ -57,6 +56,7 @@ const HARMLESS: &[&str] = &[
     "OutputPin.pin",
     "PcmName.Alsa",
     "Sensor.name",
+    "ServerTrust.ca_file",
     "UsbCard.serial",
     // Messages of the station for people.
     "AudioEvent.Fault",

@@ -31,7 +31,7 @@ pub(super) fn check(path: &Path) -> Exit {
     for warning in warnings {
         say_error!("{warning}");
     }
-    if let Err(error) = client_config(config.core.ca_file.as_deref(), config.core.client_certificate.as_ref()) {
+    if let Err(error) = client_config(&config.core.trust, config.core.client_certificate.as_ref()) {
         complain(error);
         return Exit::Usage;
     }
@@ -101,6 +101,9 @@ fn print_session(config: &Config) {
     say!("session   {} with {credentials}, {lines} line{}", servers.join(", then "), if lines == 1 { "" } else { "s" });
     if !endpoints.iter().all(Endpoint::is_secure) {
         say!("          NOT ENCRYPTED: everybody on the network can listen");
+    }
+    if !config.core.trust.pins.is_empty() {
+        say!("          the server is known by its key (core.pin)");
     }
     say!("          callers of {} are identified by their number alone", config.core.sip_domains.join(", "));
 }

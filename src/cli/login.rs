@@ -6,7 +6,8 @@ use super::output::say;
 use clap::Args;
 use url::Url;
 
-use super::{Exit, complain};
+use super::{Exit, complain, trust};
+use crate::config::{KeyPin, ServerTrust};
 use crate::signaling::{Endpoint, LoginRequest, SessionApi, SessionApiError, client_config, write_secret};
 use crate::station::machine_identifier;
 
@@ -19,7 +20,7 @@ pub(super) struct LoginArgs {
     #[arg(long)]
     tenant: Option<String>,
     /// User name
-    #[arg(long, value_name = "NAME", requires = "password_file", required_unless_present = "config_token_file")]
+    #[arg(long, value_name = "NAME", requires = "password_file", required_unless_present_any = ["config_token_file", "trust"])]
     user: Option<String>,
     /// File with the password
     #[arg(long, value_name = "F", requires = "user")]
@@ -28,11 +29,17 @@ pub(super) struct LoginArgs {
     #[arg(long, value_name = "F", conflicts_with_all = ["user", "password_file"])]
     config_token_file: Option<PathBuf>,
     /// Where to write the session token
-    #[arg(long, value_name = "OUT")]
-    token_file: PathBuf,
+    #[arg(long, value_name = "OUT", required_unless_present = "trust")]
+    token_file: Option<PathBuf>,
     /// CA of the server, like core.ca_file
     #[arg(long, value_name = "F")]
     ca_file: Option<PathBuf>,
+    /// Hash of the server's key, like core.pin; may be repeated
+    #[arg(long, value_name = "sha256/BASE64")]
+    pin: Vec<KeyPin>,
+    /// Show the server's certificate, and save it to --ca-file after a yes; then log in, if a user is given
+    #[arg(long)]
+    trust: bool,
     /// Device id, like core.identifier
     #[arg(long)]
     identifier: Option<String>,
@@ -42,11 +49,8 @@ pub(super) struct LoginArgs {
 }
 
 pub(super) async fn login(args: LoginArgs) -> Exit {
-    match obtain(args).await {
-        Ok(file) => {
-            say!("The token is in {}", file.display());
-            Exit::Done
-        }
+    match run(args).await {
+        Ok(()) => Exit::Done,
         Err((exit, message)) => {
             complain(message);
             exit
@@ -54,15 +58,25 @@ pub(super) async fn login(args: LoginArgs) -> Exit {
     }
 }
 
-/// Logs in and writes the token to its file; returns the file.
-async fn obtain(args: LoginArgs) -> Result<PathBuf, (Exit, String)> {
-    let mut url = args.url;
-    if !args.allow_insecure && !is_private(&url) {
-        let message = format!("{url} is not encrypted; write https://, or add --allow-insecure for a lab");
+async fn run(mut args: LoginArgs) -> Result<(), (Exit, String)> {
+    if !args.allow_insecure && !is_private(&args.url) {
+        let message = format!("{} is not encrypted; write https://, or add --allow-insecure for a lab", args.url);
         return Err((Exit::Usage, message));
     }
-    let path = url.path().trim_end_matches('/').to_owned();
-    url.set_path(&path);
+    let path = args.url.path().trim_end_matches('/').to_owned();
+    args.url.set_path(&path);
+    let endpoint = Endpoint::new(args.url.clone(), args.tenant.clone());
+    if args.trust {
+        trust::ask(&endpoint, args.ca_file.as_deref()).await?;
+    }
+    match args.token_file.take() {
+        Some(token_file) => log_in(args, endpoint, &token_file).await,
+        None => Ok(()),
+    }
+}
+
+/// Logs in and writes the token to its file.
+async fn log_in(args: LoginArgs, endpoint: Endpoint, token_file: &Path) -> Result<(), (Exit, String)> {
     let secret = |file: Option<PathBuf>| file.map(|file| read_secret(&file)).transpose();
     let usage = |message: String| (Exit::Usage, message);
     let request = LoginRequest {
@@ -73,15 +87,16 @@ async fn obtain(args: LoginArgs) -> Result<PathBuf, (Exit, String)> {
         password: secret(args.password_file).map_err(usage)?,
         config_token: secret(args.config_token_file).map_err(usage)?,
     };
-    let tls = client_config(args.ca_file.as_deref(), None).map_err(|error| usage(error.to_string()))?;
-    let api = SessionApi::new(Endpoint::new(url, args.tenant), tls);
-    let answer = api.login(&request).await.map_err(|error| {
+    let trust = ServerTrust { ca_file: args.ca_file, pins: args.pin };
+    let tls = client_config(&trust, None).map_err(|error| usage(error.to_string()))?;
+    let answer = SessionApi::new(endpoint, tls).login(&request).await.map_err(|error| {
         let exit = if matches!(error, SessionApiError::Refused(_)) { Exit::Refused } else { Exit::Failed };
         (exit, error.to_string())
     })?;
-    let written = write_secret(&args.token_file, &answer.token).await;
-    written.map_err(|error| (Exit::Failed, format!("{} cannot be written: {error}", args.token_file.display())))?;
-    Ok(args.token_file)
+    let written = write_secret(token_file, &answer.token).await;
+    written.map_err(|error| (Exit::Failed, format!("{} cannot be written: {error}", token_file.display())))?;
+    say!("The token is in {}", token_file.display());
+    Ok(())
 }
 
 /// The connection is encrypted, or does not leave the machine.

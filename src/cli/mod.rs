@@ -18,6 +18,7 @@ mod outputs_off;
 mod run;
 mod sandbox;
 mod status;
+mod trust;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -46,7 +46,7 @@ pub fn random_password() -> Result<String, SandboxError> {
 pub use door::{STATION_NUMBER, default_station};
 
 use crate::audio::CardChoice;
-use crate::config::{Config, Credentials, GpioBackend};
+use crate::config::{Config, Credentials, GpioBackend, ServerTrust};
 use crate::station::{RunningStation, StartError, StationHandle, StationOptions, machine_identifier};
 use auth::{Auth, Scope};
 use hub::Hub;
@@ -190,7 +190,7 @@ fn start_station(
         config.core.urls = vec![url];
     }
     config.core.tenant = None;
-    config.core.ca_file = None;
+    config.core.trust = ServerTrust::default();
     config.core.client_certificate = None;
     config.core.credentials = Credentials::Token(token.into());
     // docs/workarounds.md, "webrtc: wildcard addresses skip loopback and link-local".

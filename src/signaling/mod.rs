@@ -54,6 +54,8 @@ pub use response::{Response, ResponseBody, response_code};
 pub use session_api::{LoginRequest, LoginResponse, SessionApi, SessionApiError};
 pub use socket_event::{ConnectFailure, ConnectFailureKind, SocketEvent};
 #[cfg(feature = "daemon")]
+pub use stream::presented_certificate;
+#[cfg(feature = "daemon")]
 pub(crate) use stream::{Stream, open_stream};
 #[cfg(feature = "daemon")]
 pub use tls::{TlsError, client_config, turn_client_config};
@@ -62,3 +64,5 @@ pub(crate) use tls::{certificates, private_key, provider as tls_provider};
 #[cfg(feature = "daemon")]
 pub use token::{TokenStore, write_private, write_secret};
 pub use trickle::{Candidate, Trickle};
+#[cfg(feature = "daemon")]
+pub use trust::PresentedCertificate;

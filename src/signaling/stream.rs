@@ -16,7 +16,8 @@ use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
 use super::endpoint::Endpoint;
-use super::tls::certificate_problem;
+use super::tls::{certificate_problem, witness_config};
+use super::trust::{PresentedCertificate, Witness};
 
 /// The longest time for all addresses of one family together (docs/workarounds.md, "hyper-util: addresses share the
 /// connect time-out").
@@ -61,6 +62,25 @@ pub(crate) async fn open_stream(
         Some(problem) => problem.message,
         None => error.to_string(),
     })
+}
+
+/// What the endpoint's server shows as its certificate. Nothing is sent to it but the beginning of TLS.
+///
+/// # Errors
+///
+/// Why it shows none, as a message for people.
+pub async fn presented_certificate(endpoint: &Endpoint) -> Result<PresentedCertificate, String> {
+    let witness = Arc::new(Witness::default());
+    let tls = witness_config(&witness).map_err(|error| error.to_string())?;
+    let failure = match connect(endpoint.host(), endpoint.port(), Some(&tls), |_| Ok(())).await {
+        Ok(_) => return Err("the server showed no certificate".into()),
+        Err(error) => error,
+    };
+    let shown = witness.take().as_ref().map(PresentedCertificate::read);
+    match shown {
+        Some(presented) => presented.ok_or_else(|| "the server's certificate cannot be read".to_owned()),
+        None => Err(certificate_problem(&failure).map_or_else(|| failure.to_string(), |problem| problem.message)),
+    }
 }
 
 async fn connect(

@@ -3,13 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{CertificateError, ClientConfig};
-use rustls_platform_verifier::{BuilderVerifierExt, Verifier};
+use rustls::{CertificateError, ClientConfig, ConfigBuilder, WantsVerifier};
 
-use super::trust::{self, AnyOf, PinnedCertificates};
+use super::trust::{
+    self, AnyOf, Judge, KeyPins, Library, PinnedCertificates, PresentedCertificate, Refusal, Verifier, Witness,
+    WrongKey,
+};
+use crate::config::ServerTrust;
 
 /// Why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -27,30 +30,30 @@ pub enum TlsError {
 }
 
 /// The only crypto provider: ring (docs/workarounds.md, "rustls: two providers panic").
-pub(crate) fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-/// Makes a client configuration that trusts the platform's roots, or, if there is a `ca_file`, only the certificates in
-/// that file.
+/// Makes a client configuration that trusts the telephony server as the configuration says.
 ///
 /// # Errors
 ///
 /// A file cannot be used, or the platform has no root certificates.
 pub fn client_config(
-    ca_file: Option<&Path>,
+    trust: &ServerTrust,
     client_certificate: Option<&(PathBuf, PathBuf)>,
 ) -> Result<Arc<ClientConfig>, TlsError> {
-    let setup = |_: rustls::Error| TlsError::Setup;
     let provider = provider();
-    // docs/workarounds.md, "rustls: two providers panic".
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(setup)?;
-    let builder = match ca_file {
-        Some(path) => builder.dangerous().with_custom_certificate_verifier(Arc::new(pinned(path, &provider)?)),
-        None => builder.with_platform_verifier().map_err(setup)?,
+    let ca_file: Option<Box<dyn Judge>> = match &trust.ca_file {
+        Some(path) => Some(Box::new(pinned(path, &provider)?)),
+        None => None,
     };
+    let verifier = match (ca_file, trust.pins.is_empty()) {
+        (beside, false) => Verifier::new(KeyPins { pins: trust.pins.clone(), beside }, &provider),
+        (Some(judge), true) => Verifier::new(AnyOf(vec![judge]), &provider),
+        (None, true) => Verifier::new(platform(&provider)?, &provider),
+    };
+    let builder = builder(&provider)?.dangerous().with_custom_certificate_verifier(verifier);
     let mut config = match client_certificate {
         Some((certificate, key)) => {
             let chain = certificates(certificate)?;
@@ -76,22 +79,39 @@ pub fn client_config(
 /// The file cannot be used.
 pub fn turn_client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
     let provider = provider();
-    let mut verifiers: Vec<Arc<dyn ServerCertVerifier>> = Vec::new();
+    let mut judges: Vec<Box<dyn Judge>> = Vec::new();
     if let Some(path) = ca_file {
-        verifiers.push(Arc::new(pinned(path, &provider)?));
+        judges.push(Box::new(pinned(path, &provider)?));
     }
     // A machine without roots can still have a `ca_file`.
-    verifiers.extend(Verifier::new(Arc::clone(&provider)).ok().map(|platform| Arc::new(platform) as _));
-    let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(|_| TlsError::Setup)?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyOf::new(verifiers, &provider)))
-        .with_no_client_auth();
-    Ok(Arc::new(config))
+    judges.extend(platform(&provider).ok().map(|platform| Box::new(platform) as Box<dyn Judge>));
+    let verifier = Verifier::new(AnyOf(judges), &provider);
+    let builder = builder(&provider)?.dangerous().with_custom_certificate_verifier(verifier);
+    Ok(Arc::new(builder.with_no_client_auth()))
 }
 
-fn pinned(path: &Path, provider: &Arc<rustls::crypto::CryptoProvider>) -> Result<PinnedCertificates, TlsError> {
+/// Makes a client configuration whose connections all fail, after the witness has seen what the server shows.
+pub(super) fn witness_config(witness: &Arc<Witness>) -> Result<Arc<ClientConfig>, TlsError> {
+    let provider = provider();
+    let verifier = Verifier::new(Arc::clone(witness), &provider);
+    let builder = builder(&provider)?.dangerous().with_custom_certificate_verifier(verifier);
+    Ok(Arc::new(builder.with_no_client_auth()))
+}
+
+/// docs/workarounds.md, "rustls: two providers panic".
+fn builder(provider: &Arc<CryptoProvider>) -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, TlsError> {
+    ClientConfig::builder_with_provider(Arc::clone(provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|_| TlsError::Setup)
+}
+
+/// The platform's roots.
+fn platform(provider: &Arc<CryptoProvider>) -> Result<Library, TlsError> {
+    let platform = rustls_platform_verifier::Verifier::new(Arc::clone(provider)).map_err(|_| TlsError::Setup)?;
+    Ok(Library(Arc::new(platform)))
+}
+
+fn pinned(path: &Path, provider: &Arc<CryptoProvider>) -> Result<PinnedCertificates, TlsError> {
     PinnedCertificates::new(certificates(path)?, provider)
         .map_err(|error| TlsError::File { path: path.to_owned(), problem: error.to_string() })
 }
@@ -208,16 +228,27 @@ pub(super) fn certificate_problem(error: &std::io::Error) -> Option<CertificateP
     use CertificateError::{NotValidYet, NotValidYetContext};
 
     let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
-    let not_yet_valid = matches!(error, rustls::Error::InvalidCertificate(NotValidYet | NotValidYetContext { .. }));
-    Some(CertificateProblem { not_yet_valid, message: message_of(error) })
+    let refusal = refusal(error);
+    let not_yet_valid =
+        refusal.is_some_and(|refusal| matches!(refusal.problem, NotValidYet | NotValidYetContext { .. }));
+    let message = match refusal {
+        Some(refusal) => certificate_message(refusal),
+        None => message_of(error),
+    };
+    // docs/workarounds.md, "libraries: error texts are for programmers".
+    tracing::debug!(%error, "TLS");
+    Some(CertificateProblem { not_yet_valid, message })
+}
+
+/// The refusal of our own verifier, if the error is one.
+fn refusal(error: &rustls::Error) -> Option<&Refusal> {
+    let rustls::Error::InvalidCertificate(CertificateError::Other(other)) = error else { return None };
+    other.0.downcast_ref()
 }
 
 fn message_of(error: &rustls::Error) -> String {
     use rustls::{AlertDescription as Alert, Error};
-    // docs/workarounds.md, "libraries: error texts are for programmers".
-    tracing::debug!(%error, "TLS");
     let message = match error {
-        Error::InvalidCertificate(problem) => return certificate_message(problem),
         Error::AlertReceived(Alert::CertificateRequired | Alert::BadCertificate | Alert::CertificateUnknown) => {
             "the server demands a client certificate, or another one: set core.client_cert_file and client_key_file"
         }
@@ -241,33 +272,53 @@ fn message_of(error: &rustls::Error) -> String {
     message.into()
 }
 
-fn certificate_message(problem: &CertificateError) -> String {
-    let message = match problem {
+/// Why the server's certificate is refused, with what it says and what to do.
+fn certificate_message(refusal: &Refusal) -> String {
+    let presented = refusal.presented.as_ref();
+    let message = match &refusal.problem {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            "the server's certificate is not valid yet: the clock may be wrong"
+            let from = presented.map(|one| format!(" before {}", one.not_before)).unwrap_or_default();
+            return format!("the server's certificate is not valid yet{from}: the clock may be wrong");
         }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            "the server's certificate has expired, or the clock is wrong"
+            let since = presented.map(|one| format!(", on {}", one.not_after)).unwrap_or_default();
+            return format!("the server's certificate has expired{since}: renew it there, or the clock is wrong");
         }
         // `BadSignature` means a CA of the same name with another key, which is also an unknown CA
         // (docs/workarounds.md, "rustls: the reason of a refusal is hidden").
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-            "the server's certificate is from an unknown CA: a captive portal, or core.ca_file is needed"
+            let whose = presented.map(|one| format!(" ({}), of {}", one.issuer, one.subject)).unwrap_or_default();
+            return format!(
+                "the server's certificate is from an unknown CA{whose}: a captive portal, or core.ca_file is needed; \
+                 `callbox login --trust` shows and saves the certificate"
+            );
         }
-        CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => {
+        CertificateError::NotValidForNameContext { presented: names, .. } if names.is_empty() => {
             "the server's certificate names no server (subjectAltName): make a new one with \
              -addext subjectAltName=DNS:NAME, or IP:ADDRESS"
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "the server's certificate is for another name: a captive portal, or core.url is wrong"
+            let names = presented.map(|one| format!(" ({})", one.names.join(", "))).unwrap_or_default();
+            return format!(
+                "the server's certificate is for another name{names}: a captive portal, or core.url is wrong"
+            );
         }
         CertificateError::Revoked => "the server's certificate was revoked",
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             "the server's certificate is not meant for servers (extended key usage)"
         }
         CertificateError::BadEncoding => "the server's certificate cannot be read",
+        CertificateError::Other(other) if other.0.downcast_ref::<WrongKey>().is_some() => {
+            let whose = presented.map(|one| format!(": {}", one.pin)).unwrap_or_default();
+            return format!(
+                "the server's key is not the one of core.pin{whose}: another server answers, or it has a new key; ask \
+                 its administrator, then change core.pin"
+            );
+        }
         other => {
-            webpki_message(other).unwrap_or("the server's certificate is refused; the log has details at level debug")
+            let message = webpki_message(other, presented);
+            return message
+                .unwrap_or_else(|| "the server's certificate is refused; the log has details at level debug".into());
         }
     };
     message.into()
@@ -275,16 +326,21 @@ fn certificate_message(problem: &CertificateError) -> String {
 
 /// A message for an error that rustls passes on from webpki, its library for certificates (docs/workarounds.md,
 /// "rustls: the reason of a refusal is hidden").
-fn webpki_message(problem: &CertificateError) -> Option<&'static str> {
+fn webpki_message(problem: &CertificateError, presented: Option<&PresentedCertificate>) -> Option<String> {
     let CertificateError::Other(other) = problem else { return None };
     let problem = other.0.downcast_ref::<webpki::Error>()?;
     match problem {
         webpki::Error::CaUsedAsEndEntity => {
-            Some("the server made its certificate itself (self-signed): put that certificate into core.ca_file")
+            let whose = presented.map(|one| format!(": {}", one.subject)).unwrap_or_default();
+            Some(format!(
+                "the server made its certificate itself (self-signed{whose}): put that certificate into core.ca_file; \
+                 `callbox login --trust` shows and saves it"
+            ))
         }
         webpki::Error::UnsupportedCertVersion => Some(
             "the server's certificate is of X.509 version 1, which has no place for the server's name: make one of \
-             version 3, with -addext subjectAltName=DNS:NAME",
+             version 3, with -addext subjectAltName=DNS:NAME"
+                .into(),
         ),
         _ => None,
     }

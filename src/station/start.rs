@@ -109,7 +109,7 @@ fn make_loop(
     handle: &StationHandle,
 ) -> Result<(EventLoop, Reports), StartError> {
     let StationOptions { card, extra_addresses, token_folders, memory_folder, state_folder, identifier, .. } = options;
-    let tls = client_config(config.core.ca_file.as_deref(), config.core.client_certificate.as_ref())?;
+    let tls = client_config(&config.core.trust, config.core.client_certificate.as_ref())?;
     let sounds = SoundBank::new(config.audio.rate_hz, &config.sounds)?;
     let (audio_events, audio) = mpsc::channel(QUEUE);
     let card = Arc::new(Audio::start(&config.audio, sounds, card, audio_events)?);
@@ -175,7 +175,7 @@ struct Shared {
 
 impl Shared {
     fn new(config: &Config, handle: &StationHandle, ice_servers: &IceServerStore) -> Result<Self, TlsError> {
-        let tls = turn_client_config(config.core.ca_file.as_deref())?;
+        let tls = turn_client_config(config.core.trust.ca_file.as_deref())?;
         Ok(Self {
             turn: TurnContext { tls, faults: Arc::new(TurnFaults::default()) },
             ice_servers: ice_servers.subscribe(),

@@ -19,6 +19,7 @@ mod pipes;
 mod readme;
 mod reference;
 mod rehearsals;
+mod trust;
 
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};

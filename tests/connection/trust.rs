@@ -1,3 +1,4 @@
+use callbox::config::ServerTrust;
 use callbox::core::SessionState;
 use serde_json::json;
 
@@ -201,6 +202,62 @@ async fn name_and_dates_of_a_pinned_certificate_count_and_each_fault_has_its_wor
     }
 }
 
+#[tokio::test]
+async fn a_refusal_says_what_the_server_showed() {
+    let rig = Rig::new();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(vec!["core.example".to_owned()]).unwrap();
+    params.distinguished_name.push(rcgen::DnType::CommonName, "the core\u{1b}[2J");
+    (params.not_before, params.not_after) = (rcgen::date_time_ymd(2001, 1, 1), rcgen::date_time_ymd(2002, 2, 3));
+    rig.write("cert.pem", &params.self_signed(&key).unwrap().pem());
+    rig.write("key.pem", &key.serialize_pem());
+    let message = reason(&rig, "ca_file = \"cert.pem\"").await;
+    assert!(message.contains("expired, on 2002-02-03"), "{message}");
+    (params.not_before, params.not_after) = (rcgen::date_time_ymd(2090, 4, 5), rcgen::date_time_ymd(2095, 1, 1));
+    rig.write("cert.pem", &params.self_signed(&key).unwrap().pem());
+    let message = reason(&rig, "ca_file = \"cert.pem\"").await;
+    assert!(message.contains("not valid yet before 2090-04-05"), "{message}");
+    (params.not_before, params.not_after) = (rcgen::date_time_ymd(2001, 1, 1), rcgen::date_time_ymd(2095, 1, 1));
+    rig.write("cert.pem", &params.self_signed(&key).unwrap().pem());
+    let message = reason(&rig, "ca_file = \"cert.pem\"").await;
+    assert!(message.contains("for another name (core.example)"), "{message}");
+    let message = reason(&rig, "ca_file = \"ca.pem\"").await;
+    assert!(message.contains("unknown CA (CN=the core") && message.contains("callbox login --trust"), "{message}");
+    assert!(!message.chars().any(char::is_control), "{message:?}");
+}
+
+/// The hash of the key in `key.pem`, as people compute it.
+fn pin(rig: &Rig) -> String {
+    openssl(rig, "pkey -in key.pem -pubout -outform der -out public.der");
+    openssl(rig, "dgst -sha256 -binary -out hash public.der");
+    openssl(rig, "base64 -A -in hash -out hash.txt");
+    format!("sha256/{}", read(rig, "hash.txt").trim())
+}
+
+#[tokio::test]
+async fn a_pinned_key_is_enough_and_a_wrong_one_refuses_whatever_a_ca_says() {
+    let rig = Rig::new();
+    openssl(&rig, &format!("{SELF_SIGNED} -addext subjectAltName=IP:127.0.0.1"));
+    let (right, wrong) = (pin(&rig), "sha256/47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");
+    for trust in [
+        format!("pin = \"{right}\""),
+        format!("pin = [\"{wrong}\", \"{right}\"]"),
+        format!("ca_file = \"cert.pem\"\npin = \"{right}\""),
+        "ca_file = \"cert.pem\"\npin = \"\"".to_owned(),
+    ] {
+        let server = Server::start_with_certificate(&read(&rig, "cert.pem"), &read(&rig, "key.pem")).await;
+        let station = rig.station_with(server.port, "", &trust);
+        server.session().await;
+        station.stop().await;
+    }
+    for trust in [format!("pin = \"{wrong}\""), format!("ca_file = \"cert.pem\"\npin = \"{wrong}\"")] {
+        let message = reason(&rig, &trust).await;
+        assert!(message.contains("core.pin") && message.contains(&right), "{message}");
+    }
+    let message = reason(&rig, &format!("ca_file = \"ca.pem\"\npin = \"{right}\"")).await;
+    assert!(message.contains("self-signed: CN=core"), "a pin beside a CA replaces nothing: {message}");
+}
+
 #[test]
 fn a_file_that_is_not_a_pem_certificate_is_reported_as_what_it_is() {
     let rig = Rig::new();
@@ -226,7 +283,8 @@ fn a_file_that_is_not_a_pem_certificate_is_reported_as_what_it_is() {
         ("nobody.pem", "No such file"),
     ] {
         let path = rig.path(file);
-        let error = callbox::signaling::client_config(Some(path.as_ref()), None).unwrap_err().to_string();
+        let trust = ServerTrust { ca_file: Some(path.into()), pins: Vec::new() };
+        let error = callbox::signaling::client_config(&trust, None).unwrap_err().to_string();
         assert!(error.contains(word) && error.contains(file), "{file}: {error}");
     }
     openssl(&rig, "pkey -in key.pem -outform der -out key.der");
@@ -238,12 +296,13 @@ fn a_file_that_is_not_a_pem_certificate_is_reported_as_what_it_is() {
         ("first.pem", "key.pem", "X.509 version 1"),
     ] {
         let files = (rig.path(certificate).into(), rig.path(key).into());
-        let error = callbox::signaling::client_config(None, Some(&files)).unwrap_err().to_string();
+        let error = callbox::signaling::client_config(&ServerTrust::default(), Some(&files)).unwrap_err().to_string();
         assert!(error.contains(word), "{certificate}, {key}: {error}");
     }
     let indented: String = read(&rig, "cert.pem").lines().map(|line| format!("  {line}\r\n")).collect();
     rig.write("indented.pem", &indented.replace(" CERTIFICATE", " X509 CERTIFICATE"));
-    callbox::signaling::client_config(Some(rig.path("indented.pem").as_ref()), None).expect("it is a certificate");
+    let trust = ServerTrust { ca_file: Some(rig.path("indented.pem").into()), pins: Vec::new() };
+    callbox::signaling::client_config(&trust, None).expect("it is a certificate");
 }
 
 #[tokio::test]

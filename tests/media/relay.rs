@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use callbox::audio::CardChoice;
-use callbox::config::{Codec, IceServer, IceUrl};
+use callbox::config::{Codec, IceServer, IceUrl, ServerTrust};
 use callbox::core::MediaCommand;
 use callbox::sandbox::{ConnectionLimits, Sandbox, SandboxOptions, SharedIceServers, default_accounts};
 use callbox::signaling::{Endpoint, LoginRequest, SessionApi, client_config};
@@ -156,7 +156,7 @@ async fn the_credentials_that_the_sandbox_hands_out_open_a_turn_server_with_its_
         .await
         .unwrap();
         let url = format!("http://{}", sandbox.address).parse().unwrap();
-        let api = SessionApi::new(Endpoint::new(url, None), client_config(None, None).unwrap());
+        let api = SessionApi::new(Endpoint::new(url, None), client_config(&ServerTrust::default(), None).unwrap());
         let login = LoginRequest {
             bundle_id: None,
             kind: "linux".into(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use callbox::config::{Credentials, parse_without_core};
+use callbox::config::{Credentials, ServerTrust, parse_without_core};
 use callbox::core::{Effect, Input, Now, SessionState, Station, Time};
 use callbox::sandbox::Account;
 use callbox::signaling::{Endpoint, Socket, TokenStore, client_config};
@@ -22,7 +22,7 @@ async fn live(number: usize, endpoint: Endpoint, token: String, registered: mpsc
     let start = Instant::now();
     let now = || Now { at: Time(u64::try_from(start.elapsed().as_millis()).unwrap()), local: None };
     let mut station = Station::new(config, number as u64 * 7919, number as u64 * 1_000_000, now());
-    let tls = client_config(None, None).unwrap();
+    let tls = client_config(&ServerTrust::default(), None).unwrap();
     let tokens = Arc::new(TokenStore::new(Credentials::Token(token.into()), Vec::new()));
     let (reports, mut queue) = mpsc::channel(64);
     let (mut socket, mut generation) = (None, 0);

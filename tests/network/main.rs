@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use callbox::audio::CardChoice;
-use callbox::config::{Credentials, parse_without_core};
+use callbox::config::{Credentials, ServerTrust, parse_without_core};
 use callbox::control::{Controlled, FullStatus, Reply, Request};
 use callbox::sandbox::{
     ConnectionLimits, Sandbox, SandboxOptions, SharedIceServers, default_accounts, default_station,
@@ -47,7 +47,7 @@ pub fn url(address: SocketAddr) -> url::Url {
 
 /// A session token of this account.
 pub async fn token(address: SocketAddr, login: &str) -> String {
-    let tls = client_config(None, None).unwrap();
+    let tls = client_config(&ServerTrust::default(), None).unwrap();
     let request = LoginRequest {
         bundle_id: None,
         kind: "linux".into(),

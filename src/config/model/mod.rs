@@ -8,6 +8,7 @@ mod hours;
 mod ice_server;
 mod index;
 mod input;
+mod key_pin;
 mod local_time;
 mod media;
 mod number;
@@ -29,13 +30,14 @@ pub use hours::{Hours, HoursError};
 pub use ice_server::{IceServer, IceServers, IceTransport, IceUrl, IceUrlError};
 pub use index::{ButtonIndex, Line, OutputIndex, SensorIndex};
 pub use input::{Again, Button, Sensor};
+pub use key_pin::{KeyPin, KeyPinError};
 pub use local_time::{LocalTime, Weekday};
 pub use media::{Codec, MediaConfig};
 pub use number::NumberPattern;
 pub use output::{Drive, OutputChange, OutputKind, OutputPin, ShownState};
 pub use pcm_name::{PcmName, PcmNameError, UsbCard};
 pub use pin::{Active, GpioBackend, GpioConfig, InputPin, PinName, Pull};
-pub use server::{CoreConfig, Credentials, Takeover};
+pub use server::{CoreConfig, Credentials, ServerTrust, Takeover};
 pub use sound::Sound;
 
 /// A whole, valid configuration.

@@ -6,6 +6,8 @@ use crate::secret::{Credential, PersonName};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::key_pin::KeyPin;
+
 /// The table `[core]` (docs/configuration.md, "`[core]`").
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CoreConfig {
@@ -14,8 +16,7 @@ pub struct CoreConfig {
     /// Adds `/tenant/NAME` to the addresses.
     pub tenant: Option<String>,
     pub credentials: Credentials,
-    /// Certificates to trust in place of the platform's roots.
-    pub ca_file: Option<PathBuf>,
+    pub trust: ServerTrust,
     /// The SIP domains of the account, in canonical form for comparison. Callers of these domains are identified by
     /// their number alone.
     pub sip_domains: Vec<String>,
@@ -26,6 +27,15 @@ pub struct CoreConfig {
     pub identifier: Option<PersonName>,
     /// How many lines of the session to use, 1 or 2.
     pub lines: u32,
+}
+
+/// How the station knows its server. By default, by the CAs of the platform.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ServerTrust {
+    /// Certificates to trust in place of the platform's roots.
+    pub ca_file: Option<PathBuf>,
+    /// The hashes of the server's keys. Without a `ca_file`, a key is enough; otherwise both must fit.
+    pub pins: Vec<KeyPin>,
 }
 
 /// Where the session token comes from.

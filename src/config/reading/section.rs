@@ -323,7 +323,6 @@ const NOT_BUILT: &[&str] = &[
     "control.mqtt_password_file",
     "control.mqtt_prefix",
     "control.mqtt_user",
-    "core.pin",
     "door",
     "hook",
     "modes",

@@ -18,6 +18,7 @@ pub(in crate::config) fn read_core(section: &Section<'_>, files: &FilePaths<'_>)
     let tenant = section.filled_string("tenant");
     let credentials = read_credentials(section, files);
     let ca_file = section.filled_string("ca_file").map(|text| readable(section, "ca_file", files.path(&text)));
+    let pins = read_pins(section);
     let certificate =
         section.filled_string("client_cert_file").map(|text| readable(section, "client_cert_file", files.path(&text)));
     let key =
@@ -51,12 +52,29 @@ pub(in crate::config) fn read_core(section: &Section<'_>, files: &FilePaths<'_>)
         urls,
         tenant,
         credentials: credentials?,
-        ca_file,
+        trust: ServerTrust { ca_file, pins },
         client_certificate,
         takeover,
         identifier: identifier.map(Into::into),
         lines: u32::try_from(lines).unwrap_or(2),
     })
+}
+
+/// Reads `pin`: one hash, or a list of them. An empty text is none.
+fn read_pins(section: &Section<'_>) -> Vec<KeyPin> {
+    let texts = section.strings("pin").unwrap_or_default();
+    let texts = texts.iter().filter(|text| !text.is_empty());
+    texts
+        .filter_map(|text| {
+            let pin = text.parse::<KeyPin>();
+            if let Err(error) = &pin {
+                let shown = crate::plain_text::shortened(text);
+                let remedy = "write sha256/ and 44 characters; `callbox login --trust --url URL` shows the server's";
+                section.error("pin", format!("\"{shown}\" {error}"), remedy);
+            }
+            pin.ok()
+        })
+        .collect()
 }
 
 /// Reads `sip_domains`, in canonical form; `None` if the key is absent.

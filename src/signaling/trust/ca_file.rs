@@ -8,29 +8,29 @@
 
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, Error, RootCertStore};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 use x509_parser::public_key::PublicKey;
 
+use super::{Judge, Library, Shown};
+
 /// The certificates of a `ca_file`.
 #[derive(Debug)]
-pub(super) struct PinnedCertificates {
+pub(in crate::signaling) struct PinnedCertificates {
     /// All certificates of the file, to be compared as a whole.
     exactly: Vec<CertificateDer<'static>>,
     /// Verifies what the CAs among them have signed; `None` if none of them is a CA.
-    signed: Option<Arc<WebPkiServerVerifier>>,
-    algorithms: WebPkiSupportedAlgorithms,
+    signed: Option<Library>,
 }
 
 /// Why a certificate cannot be pinned.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum PinError {
+pub(in crate::signaling) enum PinError {
     /// The certificate cannot be parsed.
     #[error("holds something that is not an X.509 certificate; copy it again")]
     NotX509,
@@ -43,7 +43,7 @@ pub(super) enum PinError {
 }
 
 impl PinnedCertificates {
-    pub(super) fn new(
+    pub(in crate::signaling) fn new(
         certificates: Vec<CertificateDer<'static>>,
         provider: &Arc<CryptoProvider>,
     ) -> Result<Self, PinError> {
@@ -68,71 +68,10 @@ impl PinnedCertificates {
             true => None,
             false => {
                 let builder = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
-                Some(builder.build().map_err(|_| PinError::BadCa)?)
+                Some(Library(builder.build().map_err(|_| PinError::BadCa)?))
             }
         };
-        Ok(Self { exactly: certificates, signed, algorithms: provider.signature_verification_algorithms })
-    }
-}
-
-/// Trusts what one of several verifiers trusts.
-#[derive(Debug)]
-pub(super) struct AnyOf {
-    verifiers: Vec<Arc<dyn ServerCertVerifier>>,
-    algorithms: WebPkiSupportedAlgorithms,
-}
-
-impl AnyOf {
-    /// Without a verifier, nothing is trusted.
-    pub(super) fn new(verifiers: Vec<Arc<dyn ServerCertVerifier>>, provider: &CryptoProvider) -> Self {
-        Self { verifiers, algorithms: provider.signature_verification_algorithms }
-    }
-}
-
-impl ServerCertVerifier for AnyOf {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let verify = |verifier: &Arc<dyn ServerCertVerifier>| {
-            verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
-        };
-        let mut refused = Err(CertificateError::UnknownIssuer.into());
-        for verifier in &self.verifiers {
-            match verify(verifier) {
-                Ok(trusted) => return Ok(trusted),
-                // The reason of a verifier that knows the issuer says more.
-                Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {}
-                error => refused = error,
-            }
-        }
-        refused
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signature, &self.algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
+        Ok(Self { exactly: certificates, signed })
     }
 }
 
@@ -150,7 +89,7 @@ fn unusable_key(certificate: &CertificateDer<'_>) -> Option<String> {
 
 /// Why a certificate cannot be used as our client certificate; `None` if it can (docs/workarounds.md, "webpki:
 /// certificates of version 1 are refused").
-pub(super) fn client_problem(certificate: &CertificateDer<'static>) -> Option<String> {
+pub(in crate::signaling) fn client_problem(certificate: &CertificateDer<'static>) -> Option<String> {
     match X509Certificate::from_der(certificate) {
         Err(_) => Some("holds something that is not an X.509 certificate; copy it again".into()),
         Ok((_, parsed)) if parsed.version.0 == 0 => Some(
@@ -174,43 +113,12 @@ fn check_dates(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), Er
     Ok(())
 }
 
-impl ServerCertVerifier for PinnedCertificates {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        if self.exactly.iter().any(|pinned| pinned == end_entity) {
-            check_dates(end_entity, now)?;
-            verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
-            return Ok(ServerCertVerified::assertion());
+impl Judge for PinnedCertificates {
+    fn judge(&self, shown: &Shown<'_>) -> Result<(), Error> {
+        if self.exactly.iter().any(|pinned| pinned == shown.end_entity) {
+            check_dates(shown.end_entity, shown.now)?;
+            return verify_server_name(&ParsedCertificate::try_from(shown.end_entity)?, shown.server_name);
         }
-        let signed = self.signed.as_ref().ok_or(CertificateError::UnknownIssuer)?;
-        signed.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signature, &self.algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
+        self.signed.as_ref().ok_or(CertificateError::UnknownIssuer)?.judge(shown)
     }
 }
