@@ -4,6 +4,7 @@
 mod audio;
 mod black_box;
 mod check;
+mod check_network;
 mod client;
 mod devices;
 mod dsp;
@@ -79,6 +80,9 @@ enum Command {
         /// Configuration file
         #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
         config: PathBuf,
+        /// Try the way to the server and to its relays, as a call would use it
+        #[arg(long)]
+        network: bool,
     },
     /// Switch every output to rest; run it before the daemon starts and after it has stopped for any reason
     OutputsOff {
@@ -377,7 +381,8 @@ async fn dispatch(command: Command) -> Exit {
     use crate::control::Request;
     match command {
         Command::Run { config } => run::run(&config).await,
-        Command::Check { config } => check::check(&config),
+        Command::Check { config, network: true } => check_network::check_network(&config).await,
+        Command::Check { config, network: false } => check::check(&config),
         Command::OutputsOff { config } => outputs_off::outputs_off(&config),
         Command::Devices { json } => devices::devices(json).await,
         Command::Audio(command) => audio::audio(&command).await,

@@ -142,7 +142,7 @@ fn remember_outputs(config: &Config) {
 }
 
 /// The first folder of `$STATE_DIRECTORY`, then the first one of `$RUNTIME_DIRECTORY` (systemd.exec(5)).
-fn token_folders() -> Vec<PathBuf> {
+pub(super) fn token_folders() -> Vec<PathBuf> {
     ["STATE_DIRECTORY", "RUNTIME_DIRECTORY"].into_iter().filter_map(first_folder).collect()
 }
 

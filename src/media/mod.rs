@@ -16,6 +16,7 @@ pub mod offline;
 mod packets;
 mod peer;
 mod peer_events;
+pub mod probe;
 mod reader;
 mod receive;
 mod repeats;

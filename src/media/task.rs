@@ -50,6 +50,7 @@ pub(super) async fn run(
         Ok(made) => made,
         Err(error) => return reporter.report(MediaEvent::Failed(error.to_string())).await,
     };
+    let mut has_sound = true;
     loop {
         tokio::select! {
             command = commands.recv() => match command {
@@ -76,9 +77,9 @@ pub(super) async fn run(
                     reporter.report(MediaEvent::Disconnected).await;
                 }
             }
-            _ = call.wake.readable() => {
-                // The content of the pipe has no meaning.
-                let _ = call.wake.try_read(&mut [0_u8; 64]);
+            _ = call.wake.readable(), if has_sound => {
+                // The content of the pipe has no meaning. Its end means that the sound is gone; it stays readable then.
+                has_sound = !matches!(call.wake.try_read(&mut [0_u8; 64]), Ok(0));
                 call.send_packets().await;
             }
         }

@@ -121,6 +121,20 @@ impl Reporter {
     }
 }
 
+/// Tries whether the server would take a session: makes the WebSocket upgrade with a token that nobody has. That the
+/// server refuses it is a success.
+///
+/// # Errors
+///
+/// Why there would be no session, whatever the token.
+pub async fn try_upgrade(endpoint: &Endpoint, tls: &Arc<ClientConfig>) -> Result<(), ConnectFailure> {
+    match connect(endpoint, tls, "callbox-check", false).await {
+        Ok(_) => Ok(()),
+        Err(failure) if failure.kind == ConnectFailureKind::Unauthorized => Ok(()),
+        Err(failure) => Err(failure),
+    }
+}
+
 fn no_token() -> ConnectFailure {
     ConnectFailure { kind: ConnectFailureKind::NoToken, message: "there is no token".into(), retry_after: None }
 }

@@ -36,7 +36,7 @@ mod trust;
 
 pub use close::CloseCause;
 #[cfg(feature = "daemon")]
-pub use connection::{Socket, SocketReport};
+pub use connection::{Socket, SocketReport, try_upgrade};
 #[cfg(feature = "daemon")]
 pub use endpoint::Endpoint;
 pub use event::{Event, EventBody, Invitation, SubscriptionState};

@@ -168,6 +168,11 @@ impl End {
         self.exchange(&say);
     }
 
+    /// Forgets the sound of the call. Returns whether there was one.
+    pub fn drop_sound(&mut self) -> bool {
+        self.sounds.lock().unwrap().remove(&CALL).is_some()
+    }
+
     pub fn is_attached(&self) -> bool {
         self.sounds.lock().unwrap().contains_key(&CALL)
     }

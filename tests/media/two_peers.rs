@@ -291,6 +291,26 @@ async fn an_answer_without_an_offer_of_ours_is_ignored() {
     assert_both_hear(&mut one, &mut other).await;
 }
 
+/// The processor time of this thread.
+fn thread_time() -> Duration {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(stat.split(' ').next().unwrap().parse().unwrap())
+}
+
+#[tokio::test]
+async fn a_call_whose_sound_is_gone_costs_no_processor_time() {
+    let (mut one, mut other) = (End::new(&[Codec::Opus], Vec::new()), End::new(&[Codec::Opus], Vec::new()));
+    call(&mut one, &mut other, Trickle::Half).await;
+    assert!(one.drop_sound());
+    // The test's only thread runs everything.
+    let used_before = thread_time();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let used = thread_time() - used_before;
+    assert!(used < Duration::from_millis(200), "{used:?} of half a second");
+    one.command(MediaCommand::Close);
+    other.command(MediaCommand::Close);
+}
+
 #[tokio::test]
 async fn closing_returns_the_sound_and_forgets_the_call() {
     let (mut one, mut other) = (End::new(&ALL, Vec::new()), End::new(&ALL, Vec::new()));

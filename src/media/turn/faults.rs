@@ -19,6 +19,11 @@ impl TurnFaults {
         faults.iter().next().map(|(server, message)| format!("{server}: {message}"))
     }
 
+    /// What is wrong with this server, as a message for people.
+    pub(in crate::media) fn of(&self, server: &IceUrl) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&server.to_string()).cloned()
+    }
+
     /// Logs a fault, unless the server has had it since the last success.
     pub(super) fn failed(&self, server: &IceUrl, message: &str) {
         let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
