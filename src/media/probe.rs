@@ -79,12 +79,17 @@ pub async fn relay(media: &MediaConfig, server: &IceServer, url: &IceUrl, turn: 
     let end = || End::new(media, &server, turn);
     let began = Instant::now();
     let mut one = end();
-    let allocated = timeout(PATIENCE, async {
+    let allocating = timeout(PATIENCE, async {
         one.command(MediaCommand::Offer);
         let offer = one.description().await?;
         Some((offer, one.relayed().await?))
     });
-    let Ok(Some((offer, ours))) = allocated.await else {
+    let allocated = tokio::select! {
+        allocated = allocating => allocated.ok().flatten(),
+        () = until_fault(url, turn) => None,
+    };
+    let Some((offer, ours)) = allocated else {
+        one.command(MediaCommand::Close);
         return Err(turn.faults.of(url).unwrap_or_else(|| {
             format!("no allocation within {} s: nothing answers, or it refuses the credentials", PATIENCE.as_secs())
         }));
@@ -107,6 +112,13 @@ pub async fn relay(media: &MediaConfig, server: &IceServer, url: &IceUrl, turn: 
     one.command(MediaCommand::Close);
     other.command(MediaCommand::Close);
     Ok(Relay { allocated_after, connected_after })
+}
+
+/// Returns as soon as it is known what is wrong with a server that is reached over a stream.
+async fn until_fault(url: &IceUrl, turn: &TurnContext) {
+    while turn.faults.of(url).is_none() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// One end of a call without sound. All waits return `None` if the call has failed.

@@ -10,6 +10,7 @@
 
 mod black_box;
 mod check;
+mod check_network;
 mod daemon;
 mod documents;
 mod dsp;
