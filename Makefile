@@ -5,7 +5,7 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 VIRTCARD := $(TARGET)/virtcard/libasound_module_pcm_virtcard.so
 
-.PHONY: ci-fast ci-peers ci-long deny advisories demo-test demo test ci bench bench-arm bench-echo bench-sound test-speech sim mutants fuzz soak test-sim test-sim-century test-device test-arm test-cross test-arm-system arm64 armhf deb lint-unit lint-deb tools packages-demo packages-test lint test-rust test-npm test-browser test-lan doc clean minimum-rust
+.PHONY: ci-fast ci-peers ci-long deny advisories demo-test demo test ci bench bench-arm bench-echo bench-sound test-speech sim mutants fuzz soak test-sim test-sim-century test-device test-arm test-cross test-arm-system arm64 armhf deb lint-unit lint-deb tools packages-demo packages-test lint test-rust test-npm test-browser test-lan test-networks doc clean minimum-rust
 
 ## Start a telephony server, a web phone and a station on this machine
 demo: packages-demo
@@ -22,7 +22,7 @@ ci:
 
 # Tiers, the fast one first: what is most often broken is found in the first ten minutes.
 CI_FAST := packages-test lint minimum-rust doc deny lint-unit test-rust test-sim mutants
-CI_PEERS := test-npm test-browser test-lan test-speech demo-test
+CI_PEERS := test-npm test-browser test-lan test-networks test-speech demo-test
 CI_LONG := test-sim-century test-device test-arm test-cross lint-deb
 ci-fast:
 	scripts/ci $(CI_FAST)
@@ -47,6 +47,12 @@ test-npm: tests/node_modules
 test-browser: tests/node_modules $(VIRTCARD)
 	$(CARGO) build
 	cd tests && node --test --test-concurrency=1 browser/
+
+## Calls through kinds of networks: a firewall, TURN over TCP and TLS, NAT on each side, a small MTU
+test-networks: $(VIRTCARD)
+	scripts/install-packages python3 iproute2 nftables openssl coturn
+	$(CARGO) build
+	python3 tests/networks/networks.py $(abspath $(TARGET))/debug/callbox $(abspath $(VIRTCARD))
 
 test-lan: tests/node_modules
 	$(CARGO) build

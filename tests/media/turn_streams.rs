@@ -18,7 +18,12 @@ use crate::two_peers::assert_both_hear;
 const UP_WITHIN: Duration = Duration::from_millis(1500);
 
 fn end(ca_file: Option<&Path>, url: &str) -> End {
-    let server = IceServer { urls: vec![url.parse().unwrap()], username: "door".into(), credential: "secret".into() };
+    end_with(ca_file, &[url])
+}
+
+fn end_with(ca_file: Option<&Path>, urls: &[&str]) -> End {
+    let urls = urls.iter().map(|url| url.parse().unwrap()).collect();
+    let server = IceServer { urls, username: "door".into(), credential: "secret".into() };
     End::trusting(ca_file, Ipv4Addr::LOCALHOST.into(), &[Codec::Opus], vec![server])
 }
 
@@ -85,6 +90,53 @@ async fn a_call_is_up_in_time_through_tcp_alone_and_through_tls_alone() {
         one.command(MediaCommand::Close);
         other.command(MediaCommand::Close);
     }
+}
+
+#[tokio::test]
+async fn relays_that_do_not_answer_do_not_delay_those_that_do() {
+    let local = Ipv4Addr::LOCALHOST.into();
+    let (tcp, tls) = (free_port(local), free_port(local));
+    let Some(coturn) = coturn_without_udp(tcp, tls) else { return println!("SKIPPED: there is no turnserver here") };
+    until_it_listens(tls).await;
+    let deaf = std::net::UdpSocket::bind((local, 0)).unwrap();
+    let deaf = deaf.local_addr().unwrap();
+    let certificate = coturn.certificate();
+    let urls = [
+        format!("stun:{deaf}"),
+        format!("turn:{deaf}"),
+        format!("turn:localhost:{tcp}?transport=tcp"),
+        format!("turns:localhost:{tls}"),
+    ];
+    let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
+    let (mut one, mut other) = (end_with(Some(&certificate), &urls), end_with(Some(&certificate), &urls));
+    one.command(MediaCommand::Offer);
+    let offer = one.offer().await;
+    let ours = [relayed(&mut one).await, relayed(&mut one).await];
+    other.command(MediaCommand::Answer { offer: offer.into() });
+    let answer = other.answer().await;
+    let began = Instant::now();
+    one.command(MediaCommand::ApplyAnswer { answer: answer.into() });
+    for candidate in ours {
+        other.command(MediaCommand::AddCandidate(candidate));
+    }
+    for _ in 0..2 {
+        one.command(MediaCommand::AddCandidate(relayed(&mut other).await));
+    }
+    one.connected().await;
+    other.connected().await;
+    let took = began.elapsed();
+    assert!(took < UP_WITHIN, "{took:?}");
+    one.command(MediaCommand::Close);
+    other.command(MediaCommand::Close);
+}
+
+/// The next relayed candidate.
+async fn relayed(end: &mut End) -> Candidate {
+    end.event("a relayed candidate", |event| match event {
+        MediaEvent::LocalCandidate(candidate) if is_relayed(candidate) => Some(candidate.clone()),
+        _ => None,
+    })
+    .await
 }
 
 #[tokio::test]

@@ -473,3 +473,27 @@ fn a_call_for_no_line_beside_another_takes_the_line_that_is_left() {
     door.event(None, None, Some("c2".into()), EventBody::IncomingCall(invitation("101", offer)));
     assert_eq!(door.take_one("accept").line, Some(Line(1)));
 }
+
+#[test]
+fn candidates_that_come_while_it_rings_are_added_when_the_call_is_answered() {
+    let mut door = Door::online("[[answer]]\naction = \"answer\"\nafter_ms = 500\n");
+    door.incoming(0, "in", "100");
+    let candidate = |port: u16| Candidate {
+        candidate: format!("candidate:1 1 udp 1 192.0.2.1 {port} typ relay").into(),
+        sdp_mid: None,
+        sdp_m_line_index: Some(0),
+    };
+    for port in 1..=1000 {
+        let body = EventBody::IceTrickle { candidate: Trickle::Candidate(candidate(port)) };
+        door.event(None, Some(Line(0)), Some("in".into()), body);
+    }
+    door.media.clear();
+    door.advance(500);
+    let commands: Vec<&MediaCommand> = door.media.iter().map(|(_, command)| command).collect();
+    assert!(matches!(commands[0], MediaCommand::Answer { .. }), "{commands:?}");
+    assert_eq!(
+        commands[1..4],
+        [1, 2, 3].map(|port| MediaCommand::AddCandidate(candidate(port))).iter().collect::<Vec<_>>()
+    );
+    assert!((32..64).contains(&commands.len()), "there is a bound: {}", commands.len());
+}

@@ -13,7 +13,7 @@ use crate::core::api::{CallState, Cause, Direction, MediaId, Origin};
 use crate::core::deadline::{Deadline, DeadlineReason};
 use crate::core::time::Time;
 use crate::secret::{PersonName, PhoneNumber, Sdp};
-use crate::signaling::{CallId, Jsep, TransactionId};
+use crate::signaling::{CallId, Candidate, Jsep, TransactionId};
 
 /// After our hangup, the peer connection closes at the `ack`, or after this time (docs/workarounds.md, "janus: a
 /// connection that closes first ends the call").
@@ -91,6 +91,8 @@ pub(super) struct Call {
     pub(super) mode: CallMode,
     /// The number of candidates of the far end that were left out.
     pub(super) unusable_candidates: u32,
+    /// Candidates of the far end that came before there was a peer connection, oldest first.
+    pub(super) early_candidates: Vec<Candidate>,
     /// The peer connection, from the moment when one is needed until it is closed.
     pub(super) media: Option<MediaId>,
     /// Our offer for `outgoing_call`.
@@ -116,7 +118,17 @@ pub(super) struct Call {
     pub(super) established_at: Option<Time>,
 }
 
+/// The most candidates of the far end that are kept before there is a peer connection.
+const MAX_EARLY_CANDIDATES: usize = 48;
+
 impl Call {
+    /// Keeps a candidate until there is a peer connection. One too many is left out.
+    pub(super) fn keep_candidate(&mut self, candidate: Candidate) {
+        if self.early_candidates.len() < MAX_EARLY_CANDIDATES {
+            self.early_candidates.push(candidate);
+        }
+    }
+
     pub(super) fn new(
         id: CallId,
         direction: Direction,
@@ -134,6 +146,7 @@ impl Call {
             hunt: None,
             phase,
             mode: CallMode::Talk,
+            early_candidates: Vec::new(),
             media: None,
             offer: None,
             description: None,

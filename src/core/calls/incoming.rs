@@ -91,9 +91,11 @@ impl CallControl<'_> {
         let with_offer = offer.is_none();
         let media = self.new_media(offer.map_or(MediaCommand::Offer, |offer| MediaCommand::Answer { offer }));
         let deadline = self.cx.now.at + ANSWERING_TIMEOUT;
-        if let Some(call) = self.call_mut(line) {
-            call.media = Some(media);
-            call.phase = Phase::Answering { with_offer, sent: false, deadline };
+        let Some(call) = self.call_mut(line) else { return };
+        call.media = Some(media);
+        call.phase = Phase::Answering { with_offer, sent: false, deadline };
+        for candidate in std::mem::take(&mut call.early_candidates) {
+            self.media(media, MediaCommand::AddCandidate(candidate));
         }
     }
 

@@ -37,8 +37,11 @@ impl CallControl<'_> {
     fn line_event(&mut self, line: Line, event: Event) {
         match event.body {
             EventBody::IceTrickle { candidate: Trickle::Candidate(candidate) } => {
-                if let Some(media) = self.call(line).and_then(|call| call.media) {
-                    self.media(media, MediaCommand::AddCandidate(candidate));
+                let Some(call) = self.call_mut(line) else { return };
+                match call.media {
+                    Some(media) => self.media(media, MediaCommand::AddCandidate(candidate)),
+                    // A caller trickles as soon as the call rings here.
+                    None => call.keep_candidate(candidate),
                 }
             }
             EventBody::IceHangup { .. } => {
