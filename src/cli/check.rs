@@ -8,10 +8,10 @@ use super::{Exit, complain, environment};
 use crate::audio::{self, SoundBank};
 use crate::config::{
     AccessConfig, Action, Again, AnswerAction, AnswerRule, CallAction, CallMode, Config, Credentials, DtmfRule,
-    GpioBackend, HangupTarget, InputPin, NumberPattern, Order, OutputKind, OutputPin, Rule, SecondCall, Trigger,
-    load_reviewed,
+    GpioBackend, HangupTarget, IceServers, InputPin, NumberPattern, Order, OutputKind, OutputPin, Rule, SecondCall,
+    Trigger, load_reviewed,
 };
-use crate::core::OutputChange;
+use crate::core::{IceServerCounts, OutputChange};
 use crate::gpio::{self, PinError};
 use crate::secret::PhoneNumber;
 use crate::signaling::{Endpoint, client_config};
@@ -104,6 +104,10 @@ fn print_session(config: &Config) {
     }
     if !config.core.trust.pins.is_empty() {
         say!("          the server is known by its key (core.pin)");
+    }
+    match &config.media.ice_servers {
+        IceServers::FromServer => say!("          STUN and TURN servers: those that the server hands out"),
+        IceServers::Listed(servers) => say!("          STUN and TURN servers: {}", IceServerCounts::of(servers)),
     }
     say!("          callers of {} are identified by their number alone", config.core.sip_domains.join(", "));
 }

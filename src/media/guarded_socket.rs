@@ -5,6 +5,7 @@ use std::future::Future;
 use std::io::{self, IoSliceMut};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -86,7 +87,12 @@ impl Runtime for GuardedRuntime {
     fn wrap_udp_socket(&self, socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
         let socket = TokioRuntime.wrap_udp_socket(socket)?;
         let bridges = Bridges::new(self.stream_servers.clone());
-        Ok(Arc::new(GuardedSocket { socket, gate: Arc::clone(&self.gate), bridges }))
+        Ok(Arc::new(GuardedSocket {
+            socket,
+            gate: Arc::clone(&self.gate),
+            bridges,
+            bridges_first: AtomicBool::new(false),
+        }))
     }
 
     fn wrap_tcp_listener(&self, listener: TcpListener) -> io::Result<Arc<dyn AsyncTcpListener>> {
@@ -132,6 +138,8 @@ struct GuardedSocket {
     socket: Arc<dyn AsyncUdpSocket>,
     gate: Arc<Gate>,
     bridges: Bridges,
+    /// Whether the bridges are asked before the network next time.
+    bridges_first: AtomicBool,
 }
 
 impl GuardedSocket {
@@ -159,6 +167,30 @@ impl GuardedSocket {
                 return Poll::Ready(Ok(1));
             }
         }
+    }
+}
+
+impl GuardedSocket {
+    /// Gives the library the next datagrams of the network.
+    fn poll_network(
+        &self,
+        context: &mut Context<'_>,
+        buffers: &mut [IoSliceMut<'_>],
+        meta: &mut [RecvMeta],
+    ) -> Poll<io::Result<usize>> {
+        for _ in 0..DROPS_IN_A_ROW {
+            let count = ready!(self.socket.poll_recv(context, buffers, meta))?;
+            let mut passed = false;
+            for (buffer, meta) in buffers.iter_mut().zip(meta.iter_mut()).take(count) {
+                keep(buffer, meta, |datagram, from| self.admits(datagram, from));
+                passed |= meta.len > 0;
+            }
+            if passed {
+                return Poll::Ready(Ok(count));
+            }
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 
@@ -191,22 +223,18 @@ impl AsyncUdpSocket for GuardedSocket {
         buffers: &mut [IoSliceMut<'_>],
         meta: &mut [RecvMeta],
     ) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(arrived) = self.poll_bridges(context, buffers, meta) {
-            return Poll::Ready(arrived);
-        }
-        for _ in 0..DROPS_IN_A_ROW {
-            let count = ready!(self.socket.poll_recv(context, buffers, meta))?;
-            let mut passed = false;
-            for (buffer, meta) in buffers.iter_mut().zip(meta.iter_mut()).take(count) {
-                keep(buffer, meta, |datagram, from| self.admits(datagram, from));
-                passed |= meta.len > 0;
+        // They take turns, so that neither can keep the other waiting.
+        if self.bridges_first.fetch_xor(true, Ordering::Relaxed) {
+            match self.poll_bridges(context, buffers, meta) {
+                Poll::Pending => self.poll_network(context, buffers, meta),
+                ready => ready,
             }
-            if passed {
-                return Poll::Ready(Ok(count));
+        } else {
+            match self.poll_network(context, buffers, meta) {
+                Poll::Pending => self.poll_bridges(context, buffers, meta),
+                ready => ready,
             }
         }
-        context.waker().wake_by_ref();
-        Poll::Pending
     }
 
     fn max_gso_segments(&self) -> usize {

@@ -67,9 +67,10 @@ pub enum IceServersAnswer {
 }
 
 /// Where the STUN and TURN servers come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 pub enum IceServerSource {
     /// The telephony server hands them out.
+    #[default]
     #[serde(rename = "core")]
     Server,
     /// The configuration lists them.
@@ -78,7 +79,7 @@ pub enum IceServerSource {
 }
 
 /// The STUN and TURN servers in use.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct IceServersStatus {
     pub source: IceServerSource,
     #[serde(flatten)]

@@ -17,6 +17,7 @@ pub struct Status {
     /// The session with the server.
     pub session: SessionStatus,
     /// STUN and TURN servers.
+    #[serde(default)]
     pub ice_servers: IceServersStatus,
     /// The lines, from line 0.
     pub lines: Vec<LineStatus>,
