@@ -6,11 +6,13 @@
 //!
 //! - Connecting: `network` decides when, `servers` to which server, `backoff` computes the waits.
 //! - While it is up: `messages` reads what the server sends, `requests` sends for the calls, `transactions` keeps the
-//!   requests in flight and the pending hangups, `ice_servers` asks for STUN and TURN servers.
+//!   requests in flight and the pending hangups, `ice_servers` asks for STUN and TURN servers, and
+//!   `ice_server_lease` computes when.
 //! - The end of a connection: `loss` decides what follows, `takeover` what follows if another client took the session.
 //! - `socket` and `timers` are the entries for events of the socket and for deadlines.
 
 mod backoff;
+mod ice_server_lease;
 mod ice_servers;
 mod loss;
 mod messages;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::backoff::Backoff;
-use super::ice_servers::IceServerLease;
+use super::ice_server_lease::IceServerLease;
 use super::servers::Servers;
 use super::takeover::Takeovers;
 use super::transactions::{Pending, Transactions};
