@@ -32,10 +32,10 @@ fn print_ice_servers(servers: &IceServersStatus) {
     let IceServersStatus { counts, until, fault, .. } = servers;
     if *counts != IceServerCounts::default() {
         let until = until.as_ref().map(|until| format!(", until {until}")).unwrap_or_default();
-        say!("relays    {counts}{until}");
+        say!("ice       {counts}{until}");
     }
     if let Some(fault) = fault {
-        say!("relays    fault: {fault} (the station keeps asking)");
+        say!("ice       fault: {fault} (the station keeps trying)");
     }
 }
 

@@ -31,7 +31,7 @@ impl TurnFaults {
         if faults.get(&server).is_some_and(|known| known == message) {
             return;
         }
-        tracing::warn!(server, "no relay: {server}: {message}");
+        tracing::warn!(server, "the TURN server {server} is of no use: {message}");
         if faults.len() >= MAX_SERVERS {
             faults.clear();
         }
@@ -43,7 +43,7 @@ impl TurnFaults {
         let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !faults.is_empty() && faults.remove(&server.to_string()).is_some() {
             let server = server.to_string();
-            tracing::info!(server, "the relay works again: {server}");
+            tracing::info!(server, "the TURN server {server} works again");
         }
     }
 }
