@@ -49,15 +49,26 @@ pub(super) async fn check_network(path: &Path) -> Exit {
         }
     }
     let (Ok(()), Some(endpoint)) = (&session, used) else {
-        let reason = session.err().unwrap_or_default();
-        say!("calls: will not work: {reason}");
-        return Exit::Failed;
+        return conclude(Err(&session.err().unwrap_or_default()));
     };
     let servers = ice_servers(&config, endpoint, tls).await;
     let turn = TurnContext { tls: turn_tls, faults: Arc::default() };
     let ways = check_ice_servers(&config, &servers, &turn).await;
-    say!("calls: {}", ways.verdict());
-    if ways.has_one() { Exit::Done } else { Exit::Failed }
+    conclude(ways.verdict())
+}
+
+/// The last line: which way calls will take, or why there is none.
+fn conclude(verdict: Result<&str, &str>) -> Exit {
+    match verdict {
+        Ok(way) => {
+            say!("calls: will work {way}");
+            Exit::Done
+        }
+        Err(reason) => {
+            say!("calls: will not work: {reason}");
+            Exit::Failed
+        }
+    }
 }
 
 /// One line: how a step ended, the step, how long it took, and words.
@@ -171,23 +182,20 @@ struct Ways {
 }
 
 impl Ways {
-    fn has_one(&self) -> bool {
-        self.direct != Some(false) && (self.direct == Some(true) || !self.has_relays) || self.relay.is_some()
-    }
-
-    fn verdict(&self) -> String {
+    /// Which way calls will take, or why there is none.
+    fn verdict(&self) -> Result<&'static str, &'static str> {
         match (self.direct, self.relay) {
-            (Some(true), _) => "will work directly".into(),
-            (_, Some(IceTransport::TurnTcp)) => "will work through the relay over TCP".into(),
-            (_, Some(IceTransport::TurnTls)) => "will work through the relay over TLS".into(),
-            (_, Some(IceTransport::TurnUdp | IceTransport::Stun)) => "will work through the relay over UDP".into(),
+            (Some(true), _) => Ok("directly"),
+            (_, Some(IceTransport::TurnTcp)) => Ok("through the relay over TCP"),
+            (_, Some(IceTransport::TurnTls)) => Ok("through the relay over TLS"),
+            (_, Some(IceTransport::TurnUdp | IceTransport::Stun)) => Ok("through the relay over UDP"),
             (None, None) if !self.has_relays => {
-                "will work directly, if this network lets UDP through: there is no STUN or TURN server to try it with"
-                    .into()
+                Ok("directly, if this network lets UDP through: there is no STUN or TURN server to try it with")
             }
-            (Some(false) | None, None) => "will not work: no STUN or TURN server can be reached; the network must \
-                                           allow UDP, or TCP to one of the ports above"
-                .into(),
+            (Some(false) | None, None) => {
+                Err("no STUN or TURN server can be reached; the network must allow UDP, or TCP \
+                                               to one of the ports above")
+            }
         }
     }
 }
@@ -206,7 +214,7 @@ async fn check_ice_servers(config: &Config, servers: &[IceServer], turn: &TurnCo
         (probe::relay(&config.media, server, url, turn).await, began.elapsed())
     }));
     for ((_, url), (result, took)) in relays.iter().zip(results.await) {
-        let name = format!("{} at {}", url.transport, place(url));
+        let name = format!("{} at {}", url.transport, url.authority());
         match result {
             Ok(relay) => {
                 tell(&name, relay.allocated_after, &Ok("allocated".into()));
@@ -225,13 +233,9 @@ async fn check_ice_servers(config: &Config, servers: &[IceServer], turn: &TurnCo
     ways
 }
 
-fn place(url: &IceUrl) -> String {
-    if url.host.contains(':') { format!("[{}]:{}", url.host, url.port) } else { format!("{}:{}", url.host, url.port) }
-}
-
 /// Whether a STUN server answers over any family of addresses.
 async fn check_stun(url: &IceUrl) -> bool {
-    let name = format!("{} at {}", url.transport, place(url));
+    let name = format!("{} at {}", url.transport, url.authority());
     let addresses = match resolve(&url.host, url.port).await {
         Ok(addresses) => addresses,
         Err(problem) => {

@@ -13,6 +13,8 @@ mod review;
 
 pub use error::{ConfigError, ConfigErrors, ConfigWarning, Place};
 pub use load::{OutputsOnly, load, load_outputs, load_reviewed, parse, parse_without_core};
+#[cfg(feature = "daemon")]
+pub(crate) use model::authority;
 pub use model::*;
 #[cfg(feature = "daemon")]
 pub(crate) use reading::is_number;

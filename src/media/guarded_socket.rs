@@ -207,14 +207,14 @@ impl AsyncUdpSocket for GuardedSocket {
 
     fn poll_send(&self, context: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
         let size = transmit.segment_size.unwrap_or(transmit.contents.len()).max(1);
+        let over_stream = self.bridges.stands_for_a_server(transmit.destination);
         for datagram in transmit.contents.chunks(size) {
             self.gate.outgoing(datagram, transmit.destination);
-            self.bridges.send(datagram, transmit.destination);
+            if over_stream {
+                self.bridges.send(datagram, transmit.destination);
+            }
         }
-        if self.bridges.stands_for_a_server(transmit.destination) {
-            return Poll::Ready(Ok(transmit.contents.len()));
-        }
-        self.socket.poll_send(context, transmit)
+        if over_stream { Poll::Ready(Ok(transmit.contents.len())) } else { self.socket.poll_send(context, transmit) }
     }
 
     fn poll_recv(
@@ -265,6 +265,8 @@ fn keep(buffer: &mut [u8], meta: &mut RecvMeta, admits: impl Fn(&[u8], SocketAdd
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::TurnContext;
+    use crate::signaling::turn_client_config;
 
     #[test]
     fn what_is_dropped_leaves_the_others_whole_and_in_order() {
@@ -277,5 +279,26 @@ mod tests {
         assert_eq!(&buffer[..meta.len], b"dd");
         keep(&mut buffer, &mut meta, |_, _| false);
         assert_eq!(meta.len, 0);
+    }
+
+    #[tokio::test]
+    async fn what_the_network_sends_in_the_name_of_a_server_behind_a_stream_is_dropped() {
+        let context = TurnContext { tls: turn_client_config(None).unwrap(), faults: Arc::default() };
+        let mut servers = StreamServers::new(context);
+        let told = servers.add(&"turns:turn.example.com".parse().unwrap(), false).unwrap();
+        let address: SocketAddr = told.authority().parse().unwrap();
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        udp.set_nonblocking(true).unwrap();
+        let socket = GuardedSocket {
+            socket: TokioRuntime.wrap_udp_socket(udp).unwrap(),
+            gate: Arc::new(Gate::new(Arc::default())),
+            bridges: Bridges::new(servers),
+            bridges_first: AtomicBool::new(false),
+        };
+        // An Allocate request, and the response with its transaction.
+        let message = |kind: [u8; 2]| [&kind[..], &[0, 0, 0x21, 0x12, 0xA4, 0x42], &[7; 12]].concat();
+        socket.gate.outgoing(&message([0x00, 0x03]), address);
+        assert!(!socket.admits(&message([0x01, 0x03]), address), "the network may forge any source");
+        assert!(socket.gate.admits(&message([0x01, 0x03]), address), "the stream may bring it");
     }
 }

@@ -163,27 +163,20 @@ fn has_route(from: IpAddr, to: IpAddr) -> bool {
 /// All names are resolved at the same time, so that one that is not answered delays nothing but itself. A server that is
 /// reached over a stream is resolved there; the library is told the address that `streams` has for it.
 pub(super) async fn resolve(servers: &[IceServer], streams: &mut StreamServers, ipv6: bool) -> Vec<RTCIceServer> {
-    let mut resolved = Vec::new();
-    let of_streams: Vec<Vec<IceUrl>> = servers
-        .iter()
-        .map(|server| {
-            let urls = server.urls.iter().filter(|url| is_over_stream(url));
-            urls.filter_map(|url| streams.add(url, ipv6)).collect()
-        })
-        .collect();
-    let lookups =
-        servers.iter().map(|server| join_all(server.urls.iter().filter(|url| !is_over_stream(url)).map(addresses_of)));
-    for ((server, addresses), of_streams) in servers.iter().zip(join_all(lookups).await).zip(of_streams) {
-        let urls: Vec<String> = addresses.into_iter().flatten().chain(of_streams).map(|url| url.to_string()).collect();
-        if !urls.is_empty() {
-            resolved.push(RTCIceServer {
-                urls,
+    let lookups = servers.iter().map(|server| {
+        let (over_stream, over_udp): (Vec<&IceUrl>, Vec<&IceUrl>) =
+            server.urls.iter().partition(|url| is_over_stream(url));
+        let told: Vec<IceUrl> = over_stream.into_iter().filter_map(|url| streams.add(url, ipv6)).collect();
+        async move {
+            let found = join_all(over_udp.into_iter().map(addresses_of)).await;
+            RTCIceServer {
+                urls: found.into_iter().flatten().chain(told).map(|url| url.to_string()).collect(),
                 username: server.username.clone().into(),
                 credential: server.credential.clone().into(),
-            });
+            }
         }
-    }
-    resolved
+    });
+    join_all(lookups).await.into_iter().filter(|server| !server.urls.is_empty()).collect()
 }
 
 fn is_over_stream(url: &IceUrl) -> bool {

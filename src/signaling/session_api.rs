@@ -172,9 +172,19 @@ impl SessionApi {
         token: Option<&str>,
         body: Vec<u8>,
     ) -> Result<Answer, SessionApiError> {
-        let path = self.endpoint.api_path(path);
-        let call = timeout(CALL_TIMEOUT, self.exchange(method, &path, token, body));
-        let answer = call.await.map_err(|_| self.failed("no answer within 20 s"))??;
+        let mut request = Request::builder()
+            .method(method)
+            .uri(self.endpoint.api_path(path))
+            .header(header::HOST, self.endpoint.authority())
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::CONNECTION, "close");
+        if let Some(token) = token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let request =
+            request.body(Full::new(Bytes::from(body))).map_err(|_| self.failed("core.url does not make an address"))?;
+        let answer = timeout(CALL_TIMEOUT, self.exchange(request)).await;
+        let answer = answer.map_err(|_| self.failed("no answer within 20 s"))??;
         match redirect::message(answer.status.as_u16(), answer.location.as_deref()) {
             Some(message) => Err(self.failed(&message)),
             None => Ok(answer),
@@ -182,36 +192,18 @@ impl SessionApi {
     }
 
     /// Opens a connection, sends a request and reads the answer, without a time limit.
-    async fn exchange(
-        &self,
-        method: Method,
-        path: &str,
-        token: Option<&str>,
-        body: Vec<u8>,
-    ) -> Result<Answer, SessionApiError> {
-        let failed = |message: String| self.failed(&message);
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Answer, SessionApiError> {
         // docs/workarounds.md, "libraries: error texts are for programmers".
         let broken = |error: hyper::Error| {
             tracing::debug!(%error, "session API");
-            failed("the server does not speak HTTP, or the connection was lost".into())
+            self.failed("the server does not speak HTTP, or the connection was lost")
         };
-        let no_http = |_| failed("core.url does not make an address".into());
         let opened =
             stream::open(&self.endpoint, &self.tls).await.map_err(|error| match certificate_problem(&error) {
                 Some(problem) if problem.not_yet_valid => SessionApiError::NotYetValid(problem.message),
-                Some(problem) => failed(problem.message),
-                None => failed(error.to_string()),
+                Some(problem) => self.failed(&problem.message),
+                None => self.failed(&error.to_string()),
             })?;
-        let mut request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(header::HOST, self.endpoint.authority())
-            .header(header::CONTENT_TYPE, "application/json")
-            .header(header::CONNECTION, "close");
-        if let Some(token) = token {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
-        }
-        let request = request.body(Full::new(Bytes::from(body))).map_err(no_http)?;
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(opened.stream)).await.map_err(broken)?;
         let driver = tokio::spawn(connection);
@@ -222,7 +214,7 @@ impl SessionApi {
                 let body = Limited::new(body, MAX_BODY_BYTES).collect().await;
                 let location = parts.headers.get(header::LOCATION).map(|value| value.as_bytes().to_vec());
                 body.map(|body| Answer { status: parts.status, location, body: body.to_bytes() })
-                    .map_err(|_| failed("the answer is too long, or was cut off".into()))
+                    .map_err(|_| self.failed("the answer is too long, or was cut off"))
             }
             Err(error) => Err(error),
         };

@@ -18,6 +18,7 @@ use tower_service::Service;
 use super::endpoint::Endpoint;
 use super::tls::{certificate_problem, witness_config};
 use super::trust::{PresentedCertificate, Witness};
+use crate::config::authority;
 
 /// The longest time for all addresses of one family together (docs/workarounds.md, "hyper-util: addresses share the
 /// connect time-out").
@@ -108,7 +109,7 @@ async fn connect_tcp(host: &str, port: u16) -> io::Result<TcpStream> {
     connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
     connector.set_happy_eyeballs_timeout(Some(HAPPY_EYEBALLS_DELAY));
     connector.set_nodelay(true);
-    let authority = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    let authority = authority(host, port);
     let target = Uri::try_from(format!("tcp://{authority}"))
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     let connected = timeout(OPEN_TIMEOUT, connector.call(target)).await;

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::client::WantsClientCert;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{CertificateError, ClientConfig, ConfigBuilder, WantsVerifier};
+use rustls::{CertificateError, ClientConfig, ConfigBuilder};
 
 use super::trust::{
     self, AnyOf, Judge, KeyPins, Library, PinnedCertificates, PresentedCertificate, Refusal, Verifier, Witness,
@@ -44,16 +45,13 @@ pub fn client_config(
     client_certificate: Option<&(PathBuf, PathBuf)>,
 ) -> Result<Arc<ClientConfig>, TlsError> {
     let provider = provider();
-    let ca_file: Option<Box<dyn Judge>> = match &trust.ca_file {
-        Some(path) => Some(Box::new(pinned(path, &provider)?)),
-        None => None,
+    let ca_file = trust.ca_file.as_ref().map(|path| pinned(path, &provider)).transpose()?;
+    let judge = match (ca_file, trust.pins.is_empty()) {
+        (beside, false) => Box::new(KeyPins { pins: trust.pins.clone(), beside }),
+        (Some(ca_file), true) => ca_file,
+        (None, true) => platform(&provider)?,
     };
-    let verifier = match (ca_file, trust.pins.is_empty()) {
-        (beside, false) => Verifier::new(KeyPins { pins: trust.pins.clone(), beside }, &provider),
-        (Some(judge), true) => Verifier::new(AnyOf(vec![judge]), &provider),
-        (None, true) => Verifier::new(platform(&provider)?, &provider),
-    };
-    let builder = builder(&provider)?.dangerous().with_custom_certificate_verifier(verifier);
+    let builder = builder(judge, &provider)?;
     let mut config = match client_certificate {
         Some((certificate, key)) => {
             let chain = certificates(certificate)?;
@@ -79,41 +77,40 @@ pub fn client_config(
 /// The file cannot be used.
 pub fn turn_client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
     let provider = provider();
-    let mut judges: Vec<Box<dyn Judge>> = Vec::new();
-    if let Some(path) = ca_file {
-        judges.push(Box::new(pinned(path, &provider)?));
-    }
+    let ca_file = ca_file.map(|path| pinned(path, &provider)).transpose()?;
     // A machine without roots can still have a `ca_file`.
-    judges.extend(platform(&provider).ok().map(|platform| Box::new(platform) as Box<dyn Judge>));
-    let verifier = Verifier::new(AnyOf(judges), &provider);
-    let builder = builder(&provider)?.dangerous().with_custom_certificate_verifier(verifier);
-    Ok(Arc::new(builder.with_no_client_auth()))
+    let judges = ca_file.into_iter().chain(platform(&provider).ok()).collect();
+    Ok(Arc::new(builder(Box::new(AnyOf(judges)), &provider)?.with_no_client_auth()))
 }
 
 /// Makes a client configuration whose connections all fail, after the witness has seen what the server shows.
 pub(super) fn witness_config(witness: &Arc<Witness>) -> Result<Arc<ClientConfig>, TlsError> {
-    let provider = provider();
-    let verifier = Verifier::new(Arc::clone(witness), &provider);
-    let builder = builder(&provider)?.dangerous().with_custom_certificate_verifier(verifier);
-    Ok(Arc::new(builder.with_no_client_auth()))
+    let judge = Box::new(Arc::clone(witness));
+    Ok(Arc::new(builder(judge, &provider())?.with_no_client_auth()))
 }
 
-/// docs/workarounds.md, "rustls: two providers panic".
-fn builder(provider: &Arc<CryptoProvider>) -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, TlsError> {
-    ClientConfig::builder_with_provider(Arc::clone(provider))
-        .with_safe_default_protocol_versions()
-        .map_err(|_| TlsError::Setup)
+/// A configuration that trusts what this judge trusts (docs/workarounds.md, "rustls: two providers panic").
+fn builder(
+    judge: Box<dyn Judge>,
+    provider: &Arc<CryptoProvider>,
+) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, TlsError> {
+    let builder = ClientConfig::builder_with_provider(Arc::clone(provider)).with_safe_default_protocol_versions();
+    let builder = builder.map_err(|_| TlsError::Setup)?;
+    Ok(builder.dangerous().with_custom_certificate_verifier(Verifier::new(judge, provider)))
 }
 
 /// The platform's roots.
-fn platform(provider: &Arc<CryptoProvider>) -> Result<Library, TlsError> {
+fn platform(provider: &Arc<CryptoProvider>) -> Result<Box<dyn Judge>, TlsError> {
     let platform = rustls_platform_verifier::Verifier::new(Arc::clone(provider)).map_err(|_| TlsError::Setup)?;
-    Ok(Library(Arc::new(platform)))
+    Ok(Box::new(Library(Arc::new(platform))))
 }
 
-fn pinned(path: &Path, provider: &Arc<CryptoProvider>) -> Result<PinnedCertificates, TlsError> {
-    PinnedCertificates::new(certificates(path)?, provider)
-        .map_err(|error| TlsError::File { path: path.to_owned(), problem: error.to_string() })
+/// The certificates of a `ca_file`.
+fn pinned(path: &Path, provider: &Arc<CryptoProvider>) -> Result<Box<dyn Judge>, TlsError> {
+    match PinnedCertificates::new(certificates(path)?, provider) {
+        Ok(pinned) => Ok(Box::new(pinned)),
+        Err(error) => Err(TlsError::File { path: path.to_owned(), problem: error.to_string() }),
+    }
 }
 
 /// Reads all certificates of a PEM file. There is at least one.

@@ -1,58 +1,33 @@
 //! `callbox check --network`, against real servers on loopback.
 
-use std::net::{TcpListener, TcpStream, UdpSocket};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::net::{TcpListener, UdpSocket};
+use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-fn until_it_listens(port: u16) {
-    for _ in 0..200 {
-        if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    panic!("nothing listens on port {port}");
-}
+use crate::{CALLBOX, Process, free_port, run, until_it_listens};
 
 /// Starts a program in the folder. `None` if it is not installed.
-fn start(folder: &TempDir, program: &str, arguments: &[&str]) -> Option<Running> {
+fn start(folder: &TempDir, program: &str, arguments: &[&str]) -> Option<Process> {
     let mut command = Command::new(program);
     command.args(arguments).current_dir(folder.path()).stdout(Stdio::null()).stderr(Stdio::null());
-    command.spawn().ok().map(Running)
+    command.spawn().ok().map(Process)
 }
 
 /// A server of the household that hands out these STUN and TURN servers. Returns its port.
-fn sandbox(folder: &TempDir, ice_servers: &[String]) -> (Running, u16) {
+fn sandbox(folder: &TempDir, ice_servers: &[String]) -> (Process, u16) {
     let port = free_port();
     std::fs::write(folder.path().join("turn-secret"), "north wind\n").unwrap();
     let address = format!("127.0.0.1:{port}");
     let mut arguments = vec!["sandbox", "--no-station", "--turn-secret-file", "turn-secret", "--listen", &address];
     arguments.extend(ice_servers.iter().flat_map(|url| ["--ice-server", url]));
-    let running = start(folder, env!("CARGO_BIN_EXE_callbox"), &arguments).unwrap();
+    let running = start(folder, CALLBOX, &arguments).unwrap();
     until_it_listens(port);
     std::fs::write(folder.path().join("password"), "callbox").unwrap();
-    let login = Command::new(env!("CARGO_BIN_EXE_callbox"))
-        .args(["login", "--user", "101", "--password-file", "password", "--token-file", "token"])
-        .args(["--url", &format!("http://{address}")])
-        .current_dir(folder.path())
-        .output()
-        .unwrap();
-    assert!(login.status.success(), "{}", String::from_utf8_lossy(&login.stderr));
+    let url = format!("http://{address}");
+    let login = ["login", "--url", &url, "--user", "101", "--password-file", "password", "--token-file", "token"];
+    let (code, _, complaint) = run(folder.path(), &login);
+    assert_eq!(code, 0, "{complaint}");
     (running, port)
 }
 
@@ -66,19 +41,14 @@ fn check(folder: &TempDir, port: u16) -> (i32, Vec<String>) {
     if !folder.path().join("token").exists() {
         std::fs::write(folder.path().join("token"), "nobody's").unwrap();
     }
-    let output = Command::new(env!("CARGO_BIN_EXE_callbox"))
-        .args(["check", "--network", "--config", "callbox.toml"])
-        .current_dir(folder.path())
-        .output()
-        .unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
+    let (code, text, _) = run(folder.path(), &["check", "--network", "--config", "callbox.toml"]);
     let lines: Vec<String> = text.lines().map(str::to_owned).collect();
     let (last, steps) = lines.split_last().expect("lines");
     assert!(last.starts_with("calls: "), "{text}");
     for step in steps {
         assert!(["ok ", "failed ", "skipped "].iter().any(|outcome| step.starts_with(outcome)), "{step}");
     }
-    (output.status.code().unwrap(), lines)
+    (code, lines)
 }
 
 fn line<'a>(lines: &'a [String], part: &str) -> &'a str {

@@ -1,21 +1,14 @@
 //! `callbox login --trust`, against a real server with a certificate of its own.
 
 use std::io::Write;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-struct OpensslServer(Child);
-
-impl Drop for OpensslServer {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
+use crate::{Process, callbox, free_port, parts, until_it_listens};
 
 /// A TLS server with a certificate that it made itself. Returns its port.
-fn server(folder: &TempDir) -> (OpensslServer, u16) {
+fn server(folder: &TempDir) -> (Process, u16) {
     let made = Command::new("openssl")
         .args(
             "req -x509 -newkey rsa:2048 -nodes -days 9 -subj /CN=core -addext subjectAltName=DNS:localhost".split(' '),
@@ -25,7 +18,7 @@ fn server(folder: &TempDir) -> (OpensslServer, u16) {
         .output()
         .unwrap();
     assert!(made.status.success());
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let server = Command::new("openssl")
         .args(["s_server", "-quiet", "-accept", &format!("127.0.0.1:{port}"), "-cert", "cert.pem", "-key", "key.pem"])
         .current_dir(folder.path())
@@ -33,32 +26,20 @@ fn server(folder: &TempDir) -> (OpensslServer, u16) {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
-        .map(OpensslServer)
+        .map(Process)
         .unwrap();
-    for _ in 0..100 {
-        if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
-            return (server, port);
-        }
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
-    panic!("openssl does not listen");
+    until_it_listens(port);
+    (server, port)
 }
 
 /// Runs the command in the folder, with this on its standard input. Returns its exit code and what it printed.
 fn login(folder: &TempDir, arguments: &[&str], input: &str) -> (i32, String) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_callbox"))
-        .args(["login", "--trust"])
-        .args(arguments)
-        .current_dir(folder.path())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let arguments = [&["login", "--trust"], arguments].concat();
+    let mut command = callbox(folder.path(), &arguments);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    let output = child.wait_with_output().unwrap();
-    let printed = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    (output.status.code().unwrap(), printed)
+    let (code, said, complaint) = parts(&child.wait_with_output().unwrap());
+    (code, said + &complaint)
 }
 
 #[test]

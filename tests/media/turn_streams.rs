@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::End;
-use crate::relay::{coturn_without_udp, free_port};
+use crate::relay::{Coturn, coturn_without_udp, free_port};
 use crate::two_peers::assert_both_hear;
 
 /// From the answer to the connection through any one relay.
@@ -53,14 +53,30 @@ async fn call_through_relays(one: &mut End, other: &mut End) -> Duration {
     began.elapsed()
 }
 
-async fn until_it_listens(port: u16) {
-    for _ in 0..100 {
-        if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_ok() {
-            return;
+/// A TURN server that is reached over TCP and TLS alone, with its ports.
+struct Relay {
+    coturn: Coturn,
+    tcp: u16,
+    tls: u16,
+}
+
+impl Relay {
+    /// Starts it. `None` if there is no turnserver here.
+    async fn start() -> Option<Self> {
+        let local = Ipv4Addr::LOCALHOST.into();
+        let (tcp, tls) = (free_port(local), free_port(local));
+        let Some(coturn) = coturn_without_udp(tcp, tls) else {
+            println!("SKIPPED: there is no turnserver here");
+            return None;
+        };
+        for _ in 0..100 {
+            if TcpStream::connect((Ipv4Addr::LOCALHOST, tls)).await.is_ok() {
+                return Some(Self { coturn, tcp, tls });
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        panic!("the TURN server does not listen");
     }
-    panic!("the TURN server does not listen");
 }
 
 /// What is wrong with the server, in words.
@@ -76,10 +92,7 @@ async fn fault(end: &End) -> String {
 
 #[tokio::test]
 async fn a_call_is_up_in_time_through_tcp_alone_and_through_tls_alone() {
-    let local = Ipv4Addr::LOCALHOST.into();
-    let (tcp, tls) = (free_port(local), free_port(local));
-    let Some(coturn) = coturn_without_udp(tcp, tls) else { return println!("SKIPPED: there is no turnserver here") };
-    until_it_listens(tls).await;
+    let Some(Relay { coturn, tcp, tls }) = Relay::start().await else { return };
     for url in [format!("turn:localhost:{tcp}?transport=tcp"), format!("turns:localhost:{tls}")] {
         let certificate = coturn.certificate();
         let (mut one, mut other) = (end(Some(&certificate), &url), end(Some(&certificate), &url));
@@ -94,11 +107,8 @@ async fn a_call_is_up_in_time_through_tcp_alone_and_through_tls_alone() {
 
 #[tokio::test]
 async fn relays_that_do_not_answer_do_not_delay_those_that_do() {
-    let local = Ipv4Addr::LOCALHOST.into();
-    let (tcp, tls) = (free_port(local), free_port(local));
-    let Some(coturn) = coturn_without_udp(tcp, tls) else { return println!("SKIPPED: there is no turnserver here") };
-    until_it_listens(tls).await;
-    let deaf = std::net::UdpSocket::bind((local, 0)).unwrap();
+    let Some(Relay { coturn, tcp, tls }) = Relay::start().await else { return };
+    let deaf = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let deaf = deaf.local_addr().unwrap();
     let certificate = coturn.certificate();
     let urls = [
@@ -141,10 +151,7 @@ async fn relayed(end: &mut End) -> Candidate {
 
 #[tokio::test]
 async fn a_certificate_that_nobody_trusts_gives_no_relay_and_the_rest_goes_on() {
-    let local = Ipv4Addr::LOCALHOST.into();
-    let (tcp, tls) = (free_port(local), free_port(local));
-    let Some(_coturn) = coturn_without_udp(tcp, tls) else { return println!("SKIPPED: there is no turnserver here") };
-    until_it_listens(tls).await;
+    let Some(Relay { coturn: _coturn, tls, .. }) = Relay::start().await else { return };
     let mut end = end(None, &format!("turns:localhost:{tls}"));
     end.command(MediaCommand::Offer);
     end.offer().await;

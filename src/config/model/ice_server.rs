@@ -135,6 +135,18 @@ fn split_port(authority: &str) -> Result<(&str, Option<&str>), IceUrlError> {
     }
 }
 
+impl IceUrl {
+    /// The host and the port, as they stand in a URI.
+    pub fn authority(&self) -> String {
+        authority(&self.host, self.port)
+    }
+}
+
+/// A host and its port, as they stand in a URI: an IPv6 address has brackets there (RFC 3986, section 3.2.2).
+pub(crate) fn authority(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
 impl fmt::Display for IceUrl {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (scheme, query) = match self.transport {
@@ -143,10 +155,7 @@ impl fmt::Display for IceUrl {
             IceTransport::TurnTcp => ("turn", "?transport=tcp"),
             IceTransport::TurnTls => ("turns", "?transport=tcp"),
         };
-        match self.host.contains(':') {
-            true => write!(formatter, "{scheme}:[{}]:{}{query}", self.host, self.port),
-            false => write!(formatter, "{scheme}:{}:{}{query}", self.host, self.port),
-        }
+        write!(formatter, "{scheme}:{}{query}", self.authority())
     }
 }
 

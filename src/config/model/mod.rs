@@ -27,6 +27,8 @@ pub use audio::{AudioConfig, CAPTURE_GAIN_DB, Echo};
 pub use calls::{AnswerAction, AnswerRule, CallMode, CallsConfig, SecondCall};
 pub use code::{AccessConfig, DtmfRule};
 pub use hours::{Hours, HoursError};
+#[cfg(feature = "daemon")]
+pub(crate) use ice_server::authority;
 pub use ice_server::{IceServer, IceServers, IceTransport, IceUrl, IceUrlError};
 pub use index::{ButtonIndex, Line, OutputIndex, SensorIndex};
 pub use input::{Again, Button, Sensor};

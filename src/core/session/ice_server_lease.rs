@@ -27,7 +27,7 @@ pub(super) struct IceServerLease {
     pub(super) until: Option<String>,
     pub(super) fault: Option<String>,
     /// What was reported last.
-    pub(super) reported: Option<(IceServerCounts, Option<String>)>,
+    pub(super) reported: (IceServerCounts, Option<String>),
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -41,7 +41,7 @@ pub(super) enum Step {
 impl IceServerLease {
     /// The server hands out none. What was reported stays known.
     pub(super) fn clear(&mut self) {
-        *self = Self { reported: self.reported.take(), ..Self::default() };
+        *self = Self { reported: std::mem::take(&mut self.reported), ..Self::default() };
     }
 
     /// The server could not be asked. The next attempt follows with back-off.

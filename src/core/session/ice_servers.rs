@@ -77,11 +77,10 @@ impl Session {
     fn report_ice_servers(&mut self, cx: &mut Context) {
         let lease = &mut self.ice_servers;
         let now = (lease.counts, lease.fault.clone());
-        let before = lease.reported.clone().unwrap_or_default();
-        if before != now {
+        if lease.reported != now {
             cx.fact(Fact::IceServers { counts: now.0, fault: now.1.clone() });
+            lease.reported = now;
         }
-        lease.reported = Some(now);
     }
 
     pub(in crate::core) fn ice_servers_status(&self, media: &MediaConfig) -> IceServersStatus {

@@ -100,8 +100,8 @@ pub(super) struct Verifier {
 }
 
 impl Verifier {
-    pub(super) fn new(judge: impl Judge + 'static, provider: &CryptoProvider) -> Arc<Self> {
-        Arc::new(Self { judge: Box::new(judge), algorithms: provider.signature_verification_algorithms })
+    pub(super) fn new(judge: Box<dyn Judge>, provider: &CryptoProvider) -> Arc<Self> {
+        Arc::new(Self { judge, algorithms: provider.signature_verification_algorithms })
     }
 }
 
