@@ -14,7 +14,7 @@ use callbox::config::{MediaConfig, parse};
 use callbox::core::*;
 use callbox::media::offline::{OfflineReceiver, answer, read_description};
 use callbox::media::{MediaContext, TurnContext};
-use callbox::signaling::turn_client_config;
+use callbox::signaling::{Connector, turn_client_config};
 
 pub use datagrams::{dtls, guard, srtp, stun};
 use door::{CONFIG, Door};
@@ -48,7 +48,10 @@ pub fn sdp(data: &[u8]) {
         packets: tokio::sync::broadcast::channel(1).0,
         config: MediaConfig { codecs: CONFIG.media.codecs.clone(), ..MediaConfig::default() },
         ice_servers: tokio::sync::watch::channel([].into()).1,
-        turn: TurnContext { tls: turn_client_config(None).expect("TLS"), faults: std::sync::Arc::default() },
+        turn: TurnContext {
+            connector: Connector::new(turn_client_config(None).expect("TLS"), None),
+            faults: std::sync::Arc::default(),
+        },
         extra_addresses: vec![([127, 0, 0, 1], 0).into()],
         rate_hz: 48_000,
         in_band: true,

@@ -44,6 +44,7 @@ const HARMLESS: &[&str] = &[
     "CoreConfig.urls",
     "Credentials.ConfigTokenFile",
     "Credentials.TokenFile",
+    "File.password_file",
     "GpioConfig.chip",
     "Hours.text",
     "IceUrl.host",
@@ -55,8 +56,10 @@ const HARMLESS: &[&str] = &[
     "OutputPin.name",
     "OutputPin.pin",
     "PcmName.Alsa",
+    "Proxy.host",
     "Sensor.name",
     "ServerTrust.ca_file",
+    "Tls.except",
     "UsbCard.serial",
     // Messages of the station for people.
     "AudioEvent.Fault",

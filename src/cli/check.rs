@@ -8,13 +8,13 @@ use super::{Exit, complain, environment};
 use crate::audio::{self, SoundBank};
 use crate::config::{
     AccessConfig, Action, Again, AnswerAction, AnswerRule, CallAction, CallMode, Config, Credentials, DtmfRule,
-    GpioBackend, HangupTarget, IceServers, InputPin, NumberPattern, Order, OutputKind, OutputPin, Rule, SecondCall,
-    Trigger, load_reviewed,
+    GpioBackend, HangupTarget, IceServers, InputPin, NumberPattern, Order, OutputKind, OutputPin, ProxyScope, Rule,
+    SecondCall, Trigger, load_reviewed,
 };
 use crate::core::{IceServerCounts, OutputChange};
 use crate::gpio::{self, PinError};
 use crate::secret::PhoneNumber;
-use crate::signaling::{Endpoint, client_config};
+use crate::signaling::{Connector, Endpoint};
 
 /// The longest time until systemd has killed a daemon that hangs: `WatchdogSec=` plus `TimeoutAbortSec=` of
 /// systemd/callbox.service.
@@ -31,7 +31,7 @@ pub(super) fn check(path: &Path) -> Exit {
     for warning in warnings {
         say_error!("{warning}");
     }
-    if let Err(error) = client_config(&config.core.trust, config.core.client_certificate.as_ref()) {
+    if let Err(error) = Connector::to_core(&config.core) {
         complain(error);
         return Exit::Usage;
     }
@@ -104,6 +104,13 @@ fn print_session(config: &Config) {
     }
     if !config.core.trust.pins.is_empty() {
         say!("          the server is known by its key (core.pin)");
+    }
+    match config.core.proxy.as_ref().map(|proxy| (proxy, &proxy.scope)) {
+        Some((proxy, ProxyScope::Everything)) => say!("          through the proxy {proxy}"),
+        Some((proxy, ProxyScope::Tls { .. })) => {
+            say!("          through the proxy {proxy} (https_proxy), what uses TLS")
+        }
+        None => {}
     }
     match &config.media.ice_servers {
         IceServers::FromServer => say!("          STUN and TURN servers: those that the server hands out"),

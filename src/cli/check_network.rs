@@ -6,16 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use rustls::ClientConfig;
 use tokio::time::timeout;
 
 use super::output::{say, say_error};
 use super::{Exit, complain, environment, run::token_folders};
 use crate::config::{Config, IceServer, IceServers, IceTransport, IceUrl, load_reviewed};
 use crate::media::{TurnContext, probe};
-use crate::signaling::{
-    Endpoint, SessionApi, TokenStore, client_config, presented_certificate, try_upgrade, turn_client_config,
-};
+use crate::signaling::{Connector, Endpoint, SessionApi, Target, TokenStore, try_upgrade};
 
 /// The longest time to resolve a name.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -28,10 +25,8 @@ pub(super) async fn check_network(path: &Path) -> Exit {
             return Exit::Usage;
         }
     };
-    let tls = client_config(&config.core.trust, config.core.client_certificate.as_ref());
-    let turn_tls = turn_client_config(config.core.trust.ca_file.as_deref());
-    let (tls, turn_tls) = match (tls, turn_tls) {
-        (Ok(tls), Ok(turn_tls)) => (tls, turn_tls),
+    let (core, turn) = match (Connector::to_core(&config.core), Connector::to_turn(&config.core)) {
+        (Ok(core), Ok(turn)) => (core, turn),
         (Err(error), _) | (_, Err(error)) => {
             complain(error);
             return Exit::Usage;
@@ -42,7 +37,7 @@ pub(super) async fn check_network(path: &Path) -> Exit {
     // The servers are in order of preference: the first that works is the one that is used.
     for url in &config.core.urls {
         let endpoint = Endpoint::new(url.clone(), config.core.tenant.clone());
-        session = check_server(&endpoint, &tls).await;
+        session = check_server(&endpoint, &core).await;
         used = Some(endpoint);
         if session.is_ok() {
             break;
@@ -51,8 +46,8 @@ pub(super) async fn check_network(path: &Path) -> Exit {
     let (Ok(()), Some(endpoint)) = (&session, used) else {
         return conclude(Err(&session.err().unwrap_or_default()));
     };
-    let servers = ice_servers(&config, endpoint, tls).await;
-    let turn = TurnContext { tls: turn_tls, faults: Arc::default() };
+    let servers = ice_servers(&config, endpoint, core).await;
+    let turn = TurnContext { connector: turn, faults: Arc::default() };
     let ways = check_ice_servers(&config, &servers, &turn).await;
     conclude(ways.verdict())
 }
@@ -115,8 +110,29 @@ fn shown(addresses: &[SocketAddr]) -> String {
 }
 
 /// Checks that a session could be had from this server.
-async fn check_server(endpoint: &Endpoint, tls: &Arc<ClientConfig>) -> Result<(), String> {
-    let (host, port) = (endpoint.host(), endpoint.port());
+async fn check_server(endpoint: &Endpoint, connector: &Connector) -> Result<(), String> {
+    let target = endpoint.target();
+    match connector.proxy_to(target) {
+        Some(proxy) => {
+            skip(&format!("resolve {}", target.host), "the proxy does it");
+            let tunnel = connector.try_tunnel(proxy, target);
+            step(&format!("the proxy {proxy}"), tunnel, |()| format!("connects to TCP port {}", target.port)).await?;
+        }
+        None => check_tcp(target).await?,
+    }
+    if target.secure {
+        step(&format!("TLS with {}", target.host), connector.presented_certificate(endpoint), |certificate| {
+            let names = certificate.names.join(", ");
+            format!("{}, of {}, for {names}, until {}", certificate.subject, certificate.issuer, certificate.not_after)
+        })
+        .await?;
+    }
+    let upgrade = async { try_upgrade(endpoint, connector).await.map_err(|failure| failure.message) };
+    step("WebSocket upgrade with a wrong token", upgrade, |()| "a telephony server answers".to_owned()).await
+}
+
+/// Resolves the server's name and connects to all addresses.
+async fn check_tcp(Target { host, port, .. }: Target<'_>) -> Result<(), String> {
     let addresses = step(&format!("resolve {host}"), resolve(host, port), |found| shown(found)).await?;
     let connected = async {
         let attempts = addresses.iter().map(|address| async move {
@@ -136,20 +152,12 @@ async fn check_server(endpoint: &Endpoint, tls: &Arc<ClientConfig>) -> Result<()
         let but = if failures.is_empty() { String::new() } else { format!("; but {}", failures.join("; ")) };
         format!("{}{but}", shown(reached))
     })
-    .await?;
-    if endpoint.is_secure() {
-        step(&format!("TLS with {host}"), presented_certificate(endpoint), |certificate| {
-            let names = certificate.names.join(", ");
-            format!("{}, of {}, for {names}, until {}", certificate.subject, certificate.issuer, certificate.not_after)
-        })
-        .await?;
-    }
-    let upgrade = async { try_upgrade(endpoint, tls).await.map_err(|failure| failure.message) };
-    step("WebSocket upgrade with a wrong token", upgrade, |()| "a telephony server answers".to_owned()).await
+    .await
+    .map(drop)
 }
 
 /// The STUN and TURN servers that a call would use.
-async fn ice_servers(config: &Config, endpoint: Endpoint, tls: Arc<ClientConfig>) -> Vec<IceServer> {
+async fn ice_servers(config: &Config, endpoint: Endpoint, connector: Connector) -> Vec<IceServer> {
     let name = "ask for STUN and TURN servers";
     if let IceServers::Listed(servers) = &config.media.ice_servers {
         return servers.clone();
@@ -161,7 +169,7 @@ async fn ice_servers(config: &Config, endpoint: Endpoint, tls: Arc<ClientConfig>
         skip(name, "there is no token yet: start the station once, or use callbox login");
         return Vec::new();
     };
-    let api = SessionApi::new(endpoint, tls);
+    let api = SessionApi::new(endpoint, connector);
     let asked = async { api.ice_servers(&token).await.map_err(|error| error.to_string()) };
     let answer = step(name, asked, |list| match list {
         Some(list) => crate::core::IceServerCounts::of(&list.servers).to_string(),

@@ -6,9 +6,9 @@ use super::output::say;
 use clap::Args;
 use url::Url;
 
-use super::{Exit, complain, trust};
-use crate::config::{KeyPin, ServerTrust};
-use crate::signaling::{Endpoint, LoginRequest, SessionApi, SessionApiError, client_config, write_secret};
+use super::{Exit, complain, environment, trust};
+use crate::config::{KeyPin, Proxy, ProxyAddress, ProxyAddressError, ProxyCredentials, ProxyScope, ServerTrust};
+use crate::signaling::{Connector, Endpoint, LoginRequest, SessionApi, SessionApiError, client_config, write_secret};
 use crate::station::machine_identifier;
 
 #[derive(Debug, Args)]
@@ -37,6 +37,15 @@ pub(super) struct LoginArgs {
     /// Hash of the server's key, like core.pin; may be repeated
     #[arg(long, value_name = "sha256/BASE64")]
     pin: Vec<KeyPin>,
+    /// HTTP proxy, like core.proxy; without it, the variable https_proxy counts
+    #[arg(long, value_name = "http://HOST:PORT")]
+    proxy: Option<ProxyAddress>,
+    /// User name for the proxy
+    #[arg(long, value_name = "NAME", requires_all = ["proxy", "proxy_password_file"])]
+    proxy_user: Option<String>,
+    /// File with the password for the proxy
+    #[arg(long, value_name = "F", requires = "proxy_user")]
+    proxy_password_file: Option<PathBuf>,
     /// Show the server's certificate, and save it to --ca-file after a yes; then log in, if a user is given
     #[arg(long)]
     trust: bool,
@@ -67,7 +76,9 @@ async fn run(mut args: LoginArgs) -> Result<(), (Exit, String)> {
     args.url.set_path(&path);
     let endpoint = Endpoint::new(args.url.clone(), args.tenant.clone());
     if args.trust {
-        trust::ask(&endpoint, args.ca_file.as_deref()).await?;
+        // This certificate is not trusted yet, so nothing is taken from the other arguments.
+        let connector = connector(&ServerTrust::default(), proxy(&args)?)?;
+        trust::ask(&connector, &endpoint, args.ca_file.as_deref()).await?;
     }
     match args.token_file.take() {
         Some(token_file) => log_in(args, endpoint, &token_file).await,
@@ -77,6 +88,7 @@ async fn run(mut args: LoginArgs) -> Result<(), (Exit, String)> {
 
 /// Logs in and writes the token to its file.
 async fn log_in(args: LoginArgs, endpoint: Endpoint, token_file: &Path) -> Result<(), (Exit, String)> {
+    let proxy = proxy(&args)?;
     let secret = |file: Option<PathBuf>| file.map(|file| read_secret(&file)).transpose();
     let usage = |message: String| (Exit::Usage, message);
     let request = LoginRequest {
@@ -88,8 +100,8 @@ async fn log_in(args: LoginArgs, endpoint: Endpoint, token_file: &Path) -> Resul
         config_token: secret(args.config_token_file).map_err(usage)?,
     };
     let trust = ServerTrust { ca_file: args.ca_file, pins: args.pin };
-    let tls = client_config(&trust, None).map_err(|error| usage(error.to_string()))?;
-    let answer = SessionApi::new(endpoint, tls).login(&request).await.map_err(|error| {
+    let connector = connector(&trust, proxy)?;
+    let answer = SessionApi::new(endpoint, connector).login(&request).await.map_err(|error| {
         let exit = if matches!(error, SessionApiError::Refused(_)) { Exit::Refused } else { Exit::Failed };
         (exit, error.to_string())
     })?;
@@ -97,6 +109,29 @@ async fn log_in(args: LoginArgs, endpoint: Endpoint, token_file: &Path) -> Resul
     written.map_err(|error| (Exit::Failed, format!("{} cannot be written: {error}", token_file.display())))?;
     say!("The token is in {}", token_file.display());
     Ok(())
+}
+
+fn connector(trust: &ServerTrust, proxy: Option<Proxy>) -> Result<Connector, (Exit, String)> {
+    let tls = client_config(trust, None).map_err(|error| (Exit::Usage, error.to_string()))?;
+    Ok(Connector::new(tls, proxy))
+}
+
+/// The proxy of the arguments, or of the environment.
+fn proxy(args: &LoginArgs) -> Result<Option<Proxy>, (Exit, String)> {
+    let Some(ProxyAddress { host, port, credentials }) = args.proxy.clone() else {
+        let remedy = ProxyAddressError::REMEDY;
+        let of_environment = Proxy::of_environment(&environment());
+        return of_environment
+            .map_err(|error| (Exit::Usage, format!("https_proxy of the environment: {error}; {remedy}")));
+    };
+    if credentials.is_some() {
+        let message = "--proxy has a user or a password; use --proxy-user and --proxy-password-file".to_owned();
+        return Err((Exit::Usage, message));
+    }
+    let of_arguments = args.proxy_user.clone().zip(args.proxy_password_file.clone());
+    let credentials =
+        of_arguments.map(|(user, password_file)| ProxyCredentials::File { user: user.into(), password_file });
+    Ok(Some(Proxy { host, port, credentials, scope: ProxyScope::Everything }))
 }
 
 /// The connection is encrypted, or does not leave the machine.

@@ -5,14 +5,14 @@ use std::path::Path;
 use super::Exit;
 use super::output::{self, say};
 use crate::files;
-use crate::signaling::{Endpoint, PresentedCertificate, presented_certificate};
+use crate::signaling::{Connector, Endpoint, PresentedCertificate};
 
 /// Shows the certificate of the server. With a file, asks whether to save it there.
-pub(super) async fn ask(endpoint: &Endpoint, file: Option<&Path>) -> Result<(), (Exit, String)> {
+pub(super) async fn ask(connector: &Connector, endpoint: &Endpoint, file: Option<&Path>) -> Result<(), (Exit, String)> {
     if !endpoint.is_secure() {
         return Err((Exit::Usage, format!("{} has no certificate: write https://", endpoint.shown())));
     }
-    let shown = presented_certificate(endpoint).await;
+    let shown = connector.presented_certificate(endpoint).await;
     let shown = shown.map_err(|problem| (Exit::Failed, format!("{}: {problem}", endpoint.shown())))?;
     show(&shown);
     let Some(file) = file else {

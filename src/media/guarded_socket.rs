@@ -266,7 +266,7 @@ fn keep(buffer: &mut [u8], meta: &mut RecvMeta, admits: impl Fn(&[u8], SocketAdd
 mod tests {
     use super::*;
     use crate::media::TurnContext;
-    use crate::signaling::turn_client_config;
+    use crate::signaling::{Connector, turn_client_config};
 
     #[test]
     fn what_is_dropped_leaves_the_others_whole_and_in_order() {
@@ -283,7 +283,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_the_network_sends_in_the_name_of_a_server_behind_a_stream_is_dropped() {
-        let context = TurnContext { tls: turn_client_config(None).unwrap(), faults: Arc::default() };
+        let context =
+            TurnContext { connector: Connector::new(turn_client_config(None).unwrap(), None), faults: Arc::default() };
         let mut servers = StreamServers::new(context);
         let told = servers.add(&"turns:turn.example.com".parse().unwrap(), false).unwrap();
         let address: SocketAddr = told.authority().parse().unwrap();

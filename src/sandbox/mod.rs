@@ -191,6 +191,7 @@ fn start_station(
     }
     config.core.tenant = None;
     config.core.trust = ServerTrust::default();
+    config.core.proxy = None;
     config.core.client_certificate = None;
     config.core.credentials = Credentials::Token(token.into());
     // docs/workarounds.md, "webrtc: wildcard addresses skip loopback and link-local".

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use rustls::ClientConfig;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
@@ -19,13 +18,13 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::close::CloseCause;
+use super::connector::{Connector, OpenError, OpenErrorKind, Opened};
 use super::endpoint::Endpoint;
 use super::frame::{FrameError, MAX_FRAME_BYTES};
 use super::message::{ClientMessage, SUB_PROTOCOL, ServerMessage};
 use super::redirect;
 use super::socket_event::{ConnectFailure, ConnectFailureKind, SocketEvent};
-use super::stream::{self, Opened, Stream};
-use super::tls::{CertificateProblem, certificate_problem};
+use super::stream::Stream;
 use super::token::TokenStore;
 
 /// The most frames that wait for the socket. The core has far fewer transactions in flight.
@@ -64,7 +63,7 @@ impl Socket {
     /// takes the session over from another connection.
     pub fn open(
         endpoint: Endpoint,
-        tls: Arc<ClientConfig>,
+        connector: Connector,
         tokens: Arc<TokenStore>,
         force: bool,
         generation: u64,
@@ -78,7 +77,7 @@ impl Socket {
                 None => Err(no_token()),
                 // An attempt that was abandoned must not take the session over later.
                 Some(token) => tokio::select! {
-                    opened = connect(&endpoint, &tls, &token, force) => opened,
+                    opened = connect(&endpoint, &connector, &token, force) => opened,
                     _ = frames.recv() => return,
                 },
             };
@@ -127,8 +126,8 @@ impl Reporter {
 /// # Errors
 ///
 /// Why there would be no session, whatever the token.
-pub async fn try_upgrade(endpoint: &Endpoint, tls: &Arc<ClientConfig>) -> Result<(), ConnectFailure> {
-    match connect(endpoint, tls, "callbox-check", false).await {
+pub async fn try_upgrade(endpoint: &Endpoint, connector: &Connector) -> Result<(), ConnectFailure> {
+    match connect(endpoint, connector, "callbox-check", false).await {
         Ok(_) => Ok(()),
         Err(failure) if failure.kind == ConnectFailureKind::Unauthorized => Ok(()),
         Err(failure) => Err(failure),
@@ -143,13 +142,17 @@ type WebSocket = WebSocketStream<Box<dyn Stream>>;
 
 async fn connect(
     endpoint: &Endpoint,
-    tls: &Arc<ClientConfig>,
+    connector: &Connector,
     token: &str,
     force: bool,
 ) -> Result<(WebSocket, Option<IpAddr>), ConnectFailure> {
-    let Opened { stream, local } = stream::open(endpoint, tls).await.map_err(|error| io_failure(&error))?;
-    let failure =
-        |message: &str| ConnectFailure { kind: ConnectFailureKind::Http, message: message.into(), retry_after: None };
+    let Opened { stream, local } = connector.open(endpoint).await?;
+    let told = |message: String| connector.with_proxy(endpoint.target(), message);
+    let failure = |message: &str| ConnectFailure {
+        kind: ConnectFailureKind::Http,
+        message: told(message.into()),
+        retry_after: None,
+    };
     // The text of the error would contain the address, and therefore the token (docs/workarounds.md, "tungstenite: the
     // error text may hold the token").
     let mut request = endpoint
@@ -167,8 +170,11 @@ async fn connect(
     match timeout(UPGRADE_TIMEOUT, upgrade).await {
         Err(_) => Err(failure("the WebSocket upgrade timed out")),
         Ok(Ok((socket, _))) => Ok((socket, local)),
-        Ok(Err(Error::Http(response))) => Err(http_failure(&response)),
-        Ok(Err(Error::Io(error))) => Err(io_failure(&error)),
+        Ok(Err(Error::Http(response))) => {
+            let failure = http_failure(&response);
+            Err(ConnectFailure { message: told(failure.message), ..failure })
+        }
+        Ok(Err(Error::Io(error))) => Err(connector.explain(endpoint.target(), &error).into()),
         Ok(Err(Error::Protocol(error))) => {
             // docs/workarounds.md, "libraries: error texts are for programmers".
             tracing::debug!(%error, "WebSocket upgrade");
@@ -180,13 +186,14 @@ async fn connect(
     }
 }
 
-fn io_failure(error: &std::io::Error) -> ConnectFailure {
-    match certificate_problem(error) {
-        Some(CertificateProblem { not_yet_valid, message }) => {
-            let kind = if not_yet_valid { ConnectFailureKind::NotYetValid } else { ConnectFailureKind::Tls };
-            ConnectFailure { kind, message, retry_after: None }
-        }
-        None => ConnectFailure { kind: ConnectFailureKind::Network, message: error.to_string(), retry_after: None },
+impl From<OpenError> for ConnectFailure {
+    fn from(error: OpenError) -> Self {
+        let kind = match error.kind {
+            OpenErrorKind::Network => ConnectFailureKind::Network,
+            OpenErrorKind::Tls => ConnectFailureKind::Tls,
+            OpenErrorKind::NotYetValid => ConnectFailureKind::NotYetValid,
+        };
+        Self { kind, message: error.message, retry_after: None }
     }
 }
 

@@ -34,6 +34,11 @@ impl Endpoint {
         self.base.port_or_known_default().unwrap_or(443)
     }
 
+    /// The server to connect to.
+    pub(crate) fn target(&self) -> Target<'_> {
+        Target { host: self.host(), port: self.port(), secure: self.is_secure() }
+    }
+
     /// The value of the `Host` header.
     pub fn authority(&self) -> String {
         let host = self.base.host_str().unwrap_or_default();
@@ -68,6 +73,16 @@ impl Endpoint {
             utf8_percent_encode(token, QUERY_VALUE),
         )
     }
+}
+
+/// A server to connect to.
+#[derive(Clone, Copy)]
+pub(crate) struct Target<'a> {
+    /// A host name, or an IP address without brackets.
+    pub(crate) host: &'a str,
+    pub(crate) port: u16,
+    /// Whether the connection uses TLS.
+    pub(crate) secure: bool,
 }
 
 #[cfg(test)]

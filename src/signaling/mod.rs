@@ -6,6 +6,8 @@ mod close;
 #[cfg(feature = "daemon")]
 mod connection;
 #[cfg(feature = "daemon")]
+mod connector;
+#[cfg(feature = "daemon")]
 mod endpoint;
 mod event;
 mod frame;
@@ -16,6 +18,8 @@ mod id;
 mod jsep;
 mod lenient;
 mod message;
+#[cfg(feature = "daemon")]
+mod proxy;
 #[cfg(feature = "daemon")]
 mod redirect;
 mod request;
@@ -38,7 +42,11 @@ pub use close::CloseCause;
 #[cfg(feature = "daemon")]
 pub use connection::{Socket, SocketReport, try_upgrade};
 #[cfg(feature = "daemon")]
+pub use connector::Connector;
+#[cfg(feature = "daemon")]
 pub use endpoint::Endpoint;
+#[cfg(feature = "daemon")]
+pub(crate) use endpoint::Target;
 pub use event::{Event, EventBody, Invitation, SubscriptionState};
 pub use frame::{FrameError, MAX_FRAME_BYTES};
 pub(crate) use handshake::UNKNOWN_MESSAGE;
@@ -54,9 +62,7 @@ pub use response::{Response, ResponseBody, response_code};
 pub use session_api::{LoginRequest, LoginResponse, SessionApi, SessionApiError};
 pub use socket_event::{ConnectFailure, ConnectFailureKind, SocketEvent};
 #[cfg(feature = "daemon")]
-pub use stream::presented_certificate;
-#[cfg(feature = "daemon")]
-pub(crate) use stream::{Stream, open_stream};
+pub(crate) use stream::Stream;
 #[cfg(feature = "daemon")]
 pub use tls::{TlsError, client_config, turn_client_config};
 #[cfg(feature = "daemon")]

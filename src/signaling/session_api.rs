@@ -1,7 +1,6 @@
 //! The session API, which returns a session token for a login or a config token, and the list of STUN and TURN servers
 //! (docs/protocol.md, "Session API").
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,15 +8,13 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::{Method, Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
-use rustls::ClientConfig;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
+use super::connector::{Connector, OpenErrorKind};
 use super::endpoint::Endpoint;
 use super::ice_servers::IceServerList;
 use super::redirect;
-use super::stream;
-use super::tls::certificate_problem;
 use crate::plain_text::shortened;
 
 /// The longest time for a call of the API, including the connection.
@@ -99,12 +96,12 @@ struct Answer {
 /// A client of the session API.
 pub struct SessionApi {
     endpoint: Endpoint,
-    tls: Arc<ClientConfig>,
+    connector: Connector,
 }
 
 impl SessionApi {
-    pub fn new(endpoint: Endpoint, tls: Arc<ClientConfig>) -> Self {
-        Self { endpoint, tls }
+    pub fn new(endpoint: Endpoint, connector: Connector) -> Self {
+        Self { endpoint, connector }
     }
 
     /// Logs in with the config token, or, if there is none, with the name and the password.
@@ -198,12 +195,10 @@ impl SessionApi {
             tracing::debug!(%error, "session API");
             self.failed("the server does not speak HTTP, or the connection was lost")
         };
-        let opened =
-            stream::open(&self.endpoint, &self.tls).await.map_err(|error| match certificate_problem(&error) {
-                Some(problem) if problem.not_yet_valid => SessionApiError::NotYetValid(problem.message),
-                Some(problem) => self.failed(&problem.message),
-                None => self.failed(&error.to_string()),
-            })?;
+        let opened = self.connector.open(&self.endpoint).await.map_err(|error| match error.kind {
+            OpenErrorKind::NotYetValid => SessionApiError::NotYetValid(error.message),
+            OpenErrorKind::Tls | OpenErrorKind::Network => self.failed(&error.message),
+        })?;
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(opened.stream)).await.map_err(broken)?;
         let driver = tokio::spawn(connection);

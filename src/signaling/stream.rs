@@ -1,7 +1,7 @@
-//! A byte stream to the server, with or without TLS, within a deadline.
+//! A byte stream to a server, with or without TLS, within a deadline.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,9 +15,6 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
-use super::endpoint::Endpoint;
-use super::tls::{certificate_problem, witness_config};
-use super::trust::{PresentedCertificate, Witness};
 use crate::config::authority;
 
 /// The longest time for all addresses of one family together (docs/workarounds.md, "hyper-util: addresses share the
@@ -34,81 +31,37 @@ const TLS_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// An open stream.
-pub(super) struct Opened {
-    pub(super) stream: Box<dyn Stream>,
-    /// Our own IP address on the stream.
-    pub(super) local: Option<IpAddr>,
-}
-
-/// Opens a stream to the endpoint's host.
-pub(super) async fn open(endpoint: &Endpoint, tls: &Arc<ClientConfig>) -> io::Result<Opened> {
-    connect(endpoint.host(), endpoint.port(), endpoint.is_secure().then_some(tls), |_| Ok(())).await
-}
-
-/// Opens a stream to any other server, with TLS if there is a configuration for it. `prepare` may set options of the
-/// socket.
-///
-/// # Errors
-///
-/// Why there is none, as a message for people.
-pub(crate) async fn open_stream(
+/// Does the TLS handshake on a stream to `host`.
+pub(super) async fn start_tls(
     host: &str,
-    port: u16,
-    tls: Option<&Arc<ClientConfig>>,
-    prepare: impl Fn(&TcpStream) -> io::Result<()>,
-) -> Result<Box<dyn Stream>, String> {
-    let opened = connect(host, port, tls, prepare).await;
-    opened.map(|opened| opened.stream).map_err(|error| match certificate_problem(&error) {
-        Some(problem) => problem.message,
-        None => error.to_string(),
-    })
-}
-
-/// What the endpoint's server shows as its certificate. Nothing is sent to it but the beginning of TLS.
-///
-/// # Errors
-///
-/// Why it shows none, as a message for people.
-pub async fn presented_certificate(endpoint: &Endpoint) -> Result<PresentedCertificate, String> {
-    let witness = Arc::new(Witness::default());
-    let tls = witness_config(&witness).map_err(|error| error.to_string())?;
-    let failure = match connect(endpoint.host(), endpoint.port(), Some(&tls), |_| Ok(())).await {
-        Ok(_) => return Err("the server showed no certificate".into()),
-        Err(error) => error,
-    };
-    let shown = witness.take().as_ref().map(PresentedCertificate::read);
-    match shown {
-        Some(presented) => presented.ok_or_else(|| "the server's certificate cannot be read".to_owned()),
-        None => Err(certificate_problem(&failure).map_or_else(|| failure.to_string(), |problem| problem.message)),
-    }
-}
-
-async fn connect(
-    host: &str,
-    port: u16,
-    tls: Option<&Arc<ClientConfig>>,
-    prepare: impl Fn(&TcpStream) -> io::Result<()>,
-) -> io::Result<Opened> {
-    let tcp = connect_tcp(host, port).await?;
-    prepare(&tcp)?;
-    let local = tcp.local_addr().ok().map(|address| address.ip().to_canonical());
-    let Some(tls) = tls else { return Ok(Opened { stream: Box::new(tcp), local }) };
+    tls: &Arc<ClientConfig>,
+    stream: impl Stream + 'static,
+) -> io::Result<Box<dyn Stream>> {
     let name =
         ServerName::try_from(host.to_owned()).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     let connector = TlsConnector::from(Arc::clone(tls));
     let stream =
-        timeout(TLS_TIMEOUT, connector.connect(name, tcp)).await.map_err(|_| timed_out("the TLS handshake"))??;
-    Ok(Opened { stream: Box::new(stream), local })
+        timeout(TLS_TIMEOUT, connector.connect(name, stream)).await.map_err(|_| timed_out("the TLS handshake"))??;
+    Ok(Box::new(stream))
+}
+
+/// Which addresses of a name are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Family {
+    Any,
+    Ipv4,
 }
 
 /// Opens a TCP connection: resolves the name again each time, and tries IPv6 and IPv4 in parallel (RFC 8305).
-async fn connect_tcp(host: &str, port: u16) -> io::Result<TcpStream> {
+pub(super) async fn connect_tcp(host: &str, port: u16, family: Family) -> io::Result<TcpStream> {
     let mut connector = HttpConnector::new();
     connector.enforce_http(false);
     connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
     connector.set_happy_eyeballs_timeout(Some(HAPPY_EYEBALLS_DELAY));
     connector.set_nodelay(true);
+    if family == Family::Ipv4 {
+        connector.set_local_address(Some(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
+    }
     let authority = authority(host, port);
     let target = Uri::try_from(format!("tcp://{authority}"))
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;

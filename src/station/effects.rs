@@ -58,15 +58,16 @@ impl EventLoop {
     fn connect(&mut self, server: ServerIndex, force: bool) {
         self.generation += 1;
         self.server = server;
-        let (tls, tokens) = (Arc::clone(&self.tls), Arc::clone(&self.tokens));
+        let (connector, tokens) = (self.connector.clone(), Arc::clone(&self.tokens));
         let reports = self.results.sockets.clone();
-        self.socket =
-            self.endpoint(server).map(|endpoint| Socket::open(endpoint, tls, tokens, force, self.generation, reports));
+        self.socket = self
+            .endpoint(server)
+            .map(|endpoint| Socket::open(endpoint, connector, tokens, force, self.generation, reports));
     }
 
     fn probe(&self, server: ServerIndex) {
         let Some(endpoint) = self.endpoint(server) else { return };
-        let api = SessionApi::new(endpoint, Arc::clone(&self.tls));
+        let api = SessionApi::new(endpoint, self.connector.clone());
         let results = self.results.probes.clone();
         tokio::spawn(async move {
             let _ = results.send(api.answers().await).await;
@@ -75,7 +76,7 @@ impl EventLoop {
 
     fn obtain_token(&self) {
         let Some(endpoint) = self.endpoint(self.server) else { return };
-        let api = SessionApi::new(endpoint, Arc::clone(&self.tls));
+        let api = SessionApi::new(endpoint, self.connector.clone());
         let tokens = Arc::clone(&self.tokens);
         let credentials = self.config.core.credentials.clone();
         let identifier = self.identifier.clone();
@@ -95,7 +96,7 @@ impl EventLoop {
 
     fn obtain_ice_servers(&self) {
         let Some(endpoint) = self.endpoint(self.server) else { return };
-        let api = SessionApi::new(endpoint, Arc::clone(&self.tls));
+        let api = SessionApi::new(endpoint, self.connector.clone());
         let (tokens, store) = (Arc::clone(&self.tokens), self.ice_servers.clone());
         let results = self.results.ice_servers.clone();
         tokio::spawn(async move {

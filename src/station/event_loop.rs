@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ClientConfig;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
@@ -26,7 +25,7 @@ use crate::core::{
 use crate::gpio::{OutputPlayer, PinReport, Pins};
 use crate::media::guard::DropCounters;
 use crate::media::{MediaAdapter, TurnFaults};
-use crate::signaling::{Endpoint, Socket, SocketReport, TokenStore};
+use crate::signaling::{Connector, Endpoint, Socket, SocketReport, TokenStore};
 
 /// Pending hangups have this long when the station stops. systemd waits for longer (`TimeoutStopSec=`).
 const SHUTDOWN_PATIENCE: Duration = Duration::from_millis(2500);
@@ -65,7 +64,7 @@ pub(super) struct EventLoop {
     pub(super) server: ServerIndex,
     pub(super) keeper: Keeper,
     pub(super) network_watcher: Option<JoinHandle<()>>,
-    pub(super) tls: Arc<ClientConfig>,
+    pub(super) connector: Connector,
     pub(super) tokens: Arc<TokenStore>,
     pub(super) ice_servers: IceServerStore,
     pub(super) identifier: String,

@@ -22,7 +22,7 @@ use crate::media::guard::DropCounters;
 use crate::media::rtpdump::CallPacket;
 use crate::media::{MediaAdapter, MediaContext, TurnContext, TurnFaults};
 use crate::network;
-use crate::signaling::{Endpoint, TlsError, TokenStore, client_config, turn_client_config};
+use crate::signaling::{Connector, Endpoint, TlsError, TokenStore};
 
 /// The number of reports of one kind that can wait for the loop.
 const QUEUE: usize = 256;
@@ -109,7 +109,7 @@ fn make_loop(
     handle: &StationHandle,
 ) -> Result<(EventLoop, Reports), StartError> {
     let StationOptions { card, extra_addresses, token_folders, memory_folder, state_folder, identifier, .. } = options;
-    let tls = client_config(&config.core.trust, config.core.client_certificate.as_ref())?;
+    let connector = Connector::to_core(&config.core)?;
     let sounds = SoundBank::new(config.audio.rate_hz, &config.sounds)?;
     let (audio_events, audio) = mpsc::channel(QUEUE);
     let card = Arc::new(Audio::start(&config.audio, sounds, card, audio_events)?);
@@ -134,7 +134,7 @@ fn make_loop(
         server: ServerIndex(0),
         keeper: Keeper::new(memory_folder, state_folder, clock),
         network_watcher,
-        tls,
+        connector,
         tokens: Arc::new(TokenStore::new(config.core.credentials.clone(), token_folders)),
         ice_servers,
         identifier,
@@ -175,9 +175,9 @@ struct Shared {
 
 impl Shared {
     fn new(config: &Config, handle: &StationHandle, ice_servers: &IceServerStore) -> Result<Self, TlsError> {
-        let tls = turn_client_config(config.core.trust.ca_file.as_deref())?;
+        let connector = Connector::to_turn(&config.core)?;
         Ok(Self {
-            turn: TurnContext { tls, faults: Arc::new(TurnFaults::default()) },
+            turn: TurnContext { connector, faults: Arc::new(TurnFaults::default()) },
             ice_servers: ice_servers.subscribe(),
             dropped: Arc::new(DropCounters::default()),
             packets: handle.packets.clone(),

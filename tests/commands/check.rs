@@ -322,6 +322,54 @@ fn whoever_listens_is_heard_to_begin() {
 }
 
 #[test]
+fn a_proxy_is_told_and_each_slip_in_its_keys_is_named() {
+    let with = |lines: &str| check(&GOOD.replace("[core]\n", &format!("[core]\n{lines}\n")));
+    let (code, out, errors) = with("proxy = \"http://proxy.example:3128\"");
+    assert_eq!(code, 0, "{errors}");
+    assert!(out.contains("through the proxy proxy.example:3128\n"), "{out}");
+    for (lines, message) in [
+        (
+            "proxy = \"socks5://proxy:1080\"",
+            "core.proxy: the address is not that of an HTTP proxy; write http://HOST:PORT",
+        ),
+        (
+            "proxy = \"http://u:open-sesame@proxy:1\"",
+            "core.proxy: the address has a user or a password; set core.proxy_user",
+        ),
+        ("proxy = \"http://proxy:1\"\nproxy_user = \"u\"", "core.proxy_user: a user without a password"),
+        (
+            "proxy = \"http://proxy:1\"\nproxy_password_file = \"f\"",
+            "core.proxy_password_file: a password without a user",
+        ),
+        (
+            "proxy = \"http://proxy:1\"\nproxy_user = \"a:b\"\nproxy_password_file = \"f\"",
+            "core.proxy_user: the name has a colon",
+        ),
+    ] {
+        let (code, out, errors) = with(lines);
+        assert_eq!(code, 2, "{lines}: {out}");
+        assert!(errors.contains(message) && !errors.contains("sesame"), "{lines}: {errors}");
+    }
+}
+
+#[test]
+fn a_proxy_of_the_environment_is_told_and_its_password_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("callbox.toml"), GOOD).unwrap();
+    let check = |value: &str| {
+        let mut command = callbox(folder.path(), &["check", "--config", "callbox.toml"]);
+        parts(&command.env("https_proxy", value).output().unwrap())
+    };
+    let (code, out, errors) = check("http://u:sesame@proxy.example:3128");
+    assert_eq!(code, 0, "{errors}");
+    assert!(out.contains("through the proxy proxy.example:3128 (https_proxy)") && !out.contains("sesame"), "{out}");
+    let (code, _, errors) = check("socks5://u:sesame@proxy.example:1080");
+    assert_eq!(code, 2);
+    assert!(errors.contains("https_proxy of the environment") && errors.contains("core.proxy = \"none\""), "{errors}");
+    assert!(!errors.contains("sesame"), "{errors}");
+}
+
+#[test]
 fn the_environment_overrides_any_key_and_a_slip_in_it_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("callbox.toml"), GOOD).unwrap();

@@ -34,7 +34,8 @@ pub fn callbox(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(CALLBOX);
     command.args(arguments).current_dir(folder).stdin(Stdio::null());
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("CALLBOX_") {
+        let name_shown = name.to_string_lossy();
+        if name_shown.starts_with("CALLBOX_") || name_shown.to_lowercase().ends_with("_proxy") {
             command.env_remove(name);
         }
     }

@@ -11,6 +11,7 @@
 
 mod edge_cases;
 mod ice_servers;
+mod proxy;
 mod server;
 mod trust;
 
@@ -56,13 +57,21 @@ impl Rig {
     }
 
     pub fn station_with(&self, port: u16, core: &str, trust: &str) -> RunningStation {
+        self.start(port, &format!("{trust}\n{core}"), &BTreeMap::new())
+    }
+
+    /// A station with this environment.
+    pub fn station_in(&self, port: u16, core: &str, environment: &BTreeMap<String, String>) -> RunningStation {
+        self.start(port, &format!("ca_file = \"ca.pem\"\n{core}"), environment)
+    }
+
+    fn start(&self, port: u16, core: &str, environment: &BTreeMap<String, String>) -> RunningStation {
         let text = format!(
-            "[core]\nurl = \"https://127.0.0.1:{port}\"\n{trust}\n{core}\n[media]\nbind = [\"127.0.0.1\"]\n\
+            "[core]\nurl = \"https://127.0.0.1:{port}\"\n{core}\n[media]\nbind = [\"127.0.0.1\"]\n\
              [[button]]\nname = \"bell\"\npin = 17\npress = {{ call = \"100\" }}\n\
              [[answer]]\nfrom = \"200\"\naction = \"answer\"\n"
         );
-        let config =
-            parse(&self.path("callbox.toml"), &text, &BTreeMap::new()).unwrap_or_else(|errors| panic!("{errors}"));
+        let config = parse(&self.path("callbox.toml"), &text, environment).unwrap_or_else(|errors| panic!("{errors}"));
         RunningStation::start(StationOptions {
             config,
             card: CardChoice::Synthetic,

@@ -26,7 +26,7 @@ use callbox::config::{Codec, IceServer, MediaConfig};
 use callbox::core::{MediaCommand, MediaEvent, MediaId};
 use callbox::media::guard::DropCounters;
 use callbox::media::{MediaAdapter, MediaContext, TurnContext, TurnFaults};
-use callbox::signaling::turn_client_config;
+use callbox::signaling::{Connector, turn_client_config};
 use callbox::sound::CallSound;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -68,7 +68,10 @@ impl End {
             packets: tokio::sync::broadcast::channel(16).0,
             config: MediaConfig { bind: vec![address], codecs: codecs.to_vec(), ..MediaConfig::default() },
             ice_servers: tokio::sync::watch::channel(ice_servers.into()).1,
-            turn: TurnContext { tls: turn_client_config(ca_file).unwrap(), faults: Arc::clone(&turn_faults) },
+            turn: TurnContext {
+                connector: Connector::new(turn_client_config(ca_file).unwrap(), None),
+                faults: Arc::clone(&turn_faults),
+            },
             extra_addresses: Vec::<SocketAddr>::new(),
             rate_hz: 48_000,
             in_band: true,

@@ -9,7 +9,7 @@ use callbox::audio::CardChoice;
 use callbox::config::{Codec, IceServer, IceUrl, ServerTrust};
 use callbox::core::MediaCommand;
 use callbox::sandbox::{ConnectionLimits, Sandbox, SandboxOptions, SharedIceServers, default_accounts};
-use callbox::signaling::{Endpoint, LoginRequest, SessionApi, client_config};
+use callbox::signaling::{Connector, Endpoint, LoginRequest, SessionApi, client_config};
 
 use tempfile::TempDir;
 
@@ -156,7 +156,10 @@ async fn the_credentials_that_the_sandbox_hands_out_open_a_turn_server_with_its_
         .await
         .unwrap();
         let url = format!("http://{}", sandbox.address).parse().unwrap();
-        let api = SessionApi::new(Endpoint::new(url, None), client_config(&ServerTrust::default(), None).unwrap());
+        let api = SessionApi::new(
+            Endpoint::new(url, None),
+            Connector::new(client_config(&ServerTrust::default(), None).unwrap(), None),
+        );
         let login = LoginRequest {
             bundle_id: None,
             kind: "linux".into(),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use callbox::config::{Credentials, ServerTrust, parse_without_core};
 use callbox::core::{Effect, Input, Now, SessionState, Station, Time};
 use callbox::sandbox::Account;
-use callbox::signaling::{Endpoint, Socket, TokenStore, client_config};
+use callbox::signaling::{Connector, Endpoint, Socket, TokenStore, client_config};
 use tokio::sync::mpsc;
 
 use crate::proxy::{Proxy, Weather};
@@ -22,7 +22,7 @@ async fn live(number: usize, endpoint: Endpoint, token: String, registered: mpsc
     let start = Instant::now();
     let now = || Now { at: Time(u64::try_from(start.elapsed().as_millis()).unwrap()), local: None };
     let mut station = Station::new(config, number as u64 * 7919, number as u64 * 1_000_000, now());
-    let tls = client_config(&ServerTrust::default(), None).unwrap();
+    let connector = Connector::new(client_config(&ServerTrust::default(), None).unwrap(), None);
     let tokens = Arc::new(TokenStore::new(Credentials::Token(token.into()), Vec::new()));
     let (reports, mut queue) = mpsc::channel(64);
     let (mut socket, mut generation) = (None, 0);
@@ -33,8 +33,9 @@ async fn live(number: usize, endpoint: Endpoint, token: String, registered: mpsc
             match effect {
                 Effect::Connect { force, .. } => {
                     generation += 1;
-                    let (tls, tokens) = (Arc::clone(&tls), Arc::clone(&tokens));
-                    socket = Some(Socket::open(endpoint.clone(), tls, tokens, force, generation, reports.clone()));
+                    let (connector, tokens) = (connector.clone(), Arc::clone(&tokens));
+                    socket =
+                        Some(Socket::open(endpoint.clone(), connector, tokens, force, generation, reports.clone()));
                 }
                 Effect::Disconnect { .. } => {
                     generation += 1;

@@ -23,7 +23,7 @@ use callbox::control::{Controlled, FullStatus, Reply, Request};
 use callbox::sandbox::{
     ConnectionLimits, Sandbox, SandboxOptions, SharedIceServers, default_accounts, default_station,
 };
-use callbox::signaling::{Endpoint, LoginRequest, SessionApi, client_config};
+use callbox::signaling::{Connector, Endpoint, LoginRequest, SessionApi, client_config};
 use callbox::station::{RunningStation, StationHandle, StationOptions};
 
 pub async fn sandbox(accounts: Vec<callbox::sandbox::Account>) -> Sandbox {
@@ -47,7 +47,7 @@ pub fn url(address: SocketAddr) -> url::Url {
 
 /// A session token of this account.
 pub async fn token(address: SocketAddr, login: &str) -> String {
-    let tls = client_config(&ServerTrust::default(), None).unwrap();
+    let connector = Connector::new(client_config(&ServerTrust::default(), None).unwrap(), None);
     let request = LoginRequest {
         bundle_id: None,
         kind: "linux".into(),
@@ -56,7 +56,7 @@ pub async fn token(address: SocketAddr, login: &str) -> String {
         password: Some("callbox".into()),
         config_token: None,
     };
-    SessionApi::new(Endpoint::new(url(address), None), tls).login(&request).await.unwrap().token
+    SessionApi::new(Endpoint::new(url(address), None), connector).login(&request).await.unwrap().token
 }
 
 /// A station of account 100 that reaches its server at these addresses.

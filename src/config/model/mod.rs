@@ -15,6 +15,7 @@ mod number;
 mod output;
 mod pcm_name;
 mod pin;
+mod proxy;
 mod server;
 mod sound;
 
@@ -39,6 +40,7 @@ pub use number::NumberPattern;
 pub use output::{Drive, OutputChange, OutputKind, OutputPin, ShownState};
 pub use pcm_name::{PcmName, PcmNameError, UsbCard};
 pub use pin::{Active, GpioBackend, GpioConfig, InputPin, PinName, Pull};
+pub use proxy::{Proxy, ProxyAddress, ProxyAddressError, ProxyCredentials, ProxyScope};
 pub use server::{CoreConfig, Credentials, ServerTrust, Takeover};
 pub use sound::Sound;
 

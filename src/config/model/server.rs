@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::key_pin::KeyPin;
+use super::proxy::Proxy;
 
 /// The table `[core]` (docs/configuration.md, "`[core]`").
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,6 +18,7 @@ pub struct CoreConfig {
     pub tenant: Option<String>,
     pub credentials: Credentials,
     pub trust: ServerTrust,
+    pub proxy: Option<Proxy>,
     /// The SIP domains of the account, in canonical form for comparison. Callers of these domains are identified by
     /// their number alone.
     pub sip_domains: Vec<String>,

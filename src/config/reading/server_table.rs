@@ -19,6 +19,7 @@ pub(in crate::config) fn read_core(section: &Section<'_>, files: &FilePaths<'_>)
     let credentials = read_credentials(section, files);
     let ca_file = section.filled_string("ca_file").map(|text| readable(section, "ca_file", files.path(&text)));
     let pins = read_pins(section);
+    let proxy = read_proxy(section, files);
     let certificate =
         section.filled_string("client_cert_file").map(|text| readable(section, "client_cert_file", files.path(&text)));
     let key =
@@ -53,6 +54,7 @@ pub(in crate::config) fn read_core(section: &Section<'_>, files: &FilePaths<'_>)
         tenant,
         credentials: credentials?,
         trust: ServerTrust { ca_file, pins },
+        proxy,
         client_certificate,
         takeover,
         identifier: identifier.map(Into::into),
@@ -75,6 +77,68 @@ fn read_pins(section: &Section<'_>) -> Vec<KeyPin> {
             pin.ok()
         })
         .collect()
+}
+
+/// Reads `proxy`, or else the environment. `"none"` is no proxy, whatever the environment says.
+fn read_proxy(section: &Section<'_>, files: &FilePaths<'_>) -> Option<Proxy> {
+    let text = section.filled_string("proxy");
+    let credentials = read_proxy_credentials(section, files);
+    let text = match text.as_deref() {
+        Some("none") => return None,
+        Some(text) => text,
+        None => {
+            let proxy = Proxy::of_environment(files.environment);
+            if let Err(error) = &proxy {
+                let remedy = format!("{}, or set core.proxy = \"none\"", ProxyAddressError::REMEDY);
+                section.error("proxy", format!("https_proxy of the environment: {error}"), remedy);
+            }
+            let Some(proxy) = proxy.ok().flatten() else {
+                if credentials.is_some() {
+                    section.warning("proxy_user", "there is no proxy that the user is for: set core.proxy too");
+                }
+                return None;
+            };
+            return Some(Proxy { credentials: credentials.or(proxy.credentials), ..proxy });
+        }
+    };
+    match text.parse::<ProxyAddress>() {
+        Ok(ProxyAddress { credentials: Some(_), .. }) => {
+            let remedy = "set core.proxy_user and core.proxy_password_file";
+            section.error("proxy", "the address has a user or a password", remedy);
+            None
+        }
+        Ok(ProxyAddress { host, port, .. }) => Some(Proxy { host, port, credentials, scope: ProxyScope::Everything }),
+        Err(error) => {
+            section.error("proxy", error.to_string(), ProxyAddressError::REMEDY);
+            None
+        }
+    }
+}
+
+fn read_proxy_credentials(section: &Section<'_>, files: &FilePaths<'_>) -> Option<ProxyCredentials> {
+    let user = section.filled_string("proxy_user");
+    let password_file = section.filled_string("proxy_password_file");
+    match (user, password_file) {
+        (Some(user), Some(_)) if user.contains(':') => {
+            // RFC 7617, section 2.
+            section.error("proxy_user", "the name has a colon", "write the name that the proxy knows, without a colon");
+            None
+        }
+        (Some(user), Some(file)) => {
+            let password_file = readable(section, "proxy_password_file", files.secret(&file));
+            section.review_secret("proxy_password_file", &password_file);
+            Some(ProxyCredentials::File { user: user.into(), password_file })
+        }
+        (None, None) => None,
+        (Some(_), None) => {
+            section.error("proxy_user", "a user without a password", "set core.proxy_password_file too");
+            None
+        }
+        (None, Some(_)) => {
+            section.error("proxy_password_file", "a password without a user", "set core.proxy_user too");
+            None
+        }
+    }
 }
 
 /// Reads `sip_domains`, in canonical form; `None` if the key is absent.

@@ -16,7 +16,7 @@ use super::framing::{self, Frame, HEAD};
 use super::{StreamServers, TurnContext, socket};
 use crate::config::{IceTransport, IceUrl};
 use crate::core::Random;
-use crate::signaling::{Stream, open_stream};
+use crate::signaling::{Stream, Target};
 
 /// Messages that wait for the stream.
 const OUTGOING: usize = 64;
@@ -156,8 +156,9 @@ impl Carrier {
         let mut random = Random::new(u64::from_ne_bytes(seed));
         let mut ceiling = FIRST_WAIT;
         loop {
-            let tls = (self.server.transport == IceTransport::TurnTls).then_some(&self.context.tls);
-            let end = match open_stream(&self.server.host, self.server.port, tls, socket::prepare).await {
+            let IceUrl { transport, host, port } = &self.server;
+            let target = Target { host, port: *port, secure: *transport == IceTransport::TurnTls };
+            let end = match self.context.connector.open_stream(target, socket::prepare).await {
                 Ok(stream) => self.carry(stream).await,
                 Err(error) => Err(error),
             };

@@ -13,9 +13,8 @@ mod socket;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use rustls::ClientConfig;
-
 use crate::config::{IceTransport, IceUrl};
+use crate::signaling::Connector;
 
 pub(super) use bridge::Bridges;
 pub use faults::TurnFaults;
@@ -28,8 +27,7 @@ const PORT: u16 = 3478;
 /// What streams need, beside the address of their server.
 #[derive(Clone)]
 pub struct TurnContext {
-    /// For TURN over TLS.
-    pub tls: Arc<ClientConfig>,
+    pub connector: Connector,
     pub faults: Arc<TurnFaults>,
 }
 
