@@ -48,9 +48,9 @@ test-browser: tests/node_modules $(VIRTCARD)
 	$(CARGO) build
 	cd tests && node --test --test-concurrency=1 browser/
 
-## Calls through kinds of networks: a firewall, TURN over TCP and TLS, NAT on each side, a small MTU
+## Calls through kinds of networks: firewalls, relays, NATs, IPv6 alone, a proxy, a captive portal, changes in mid-call
 test-networks: $(VIRTCARD)
-	scripts/install-packages python3 iproute2 nftables openssl coturn
+	scripts/install-packages python3 iproute2 nftables conntrack openssl coturn squid tayga dnsmasq-base unbound
 	$(CARGO) build
 	python3 tests/networks/networks.py $(abspath $(TARGET))/debug/callbox $(abspath $(VIRTCARD))
 

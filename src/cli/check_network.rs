@@ -12,6 +12,7 @@ use super::output::{say, say_error};
 use super::{Exit, complain, environment, run::token_folders};
 use crate::config::{Config, IceServer, IceServers, IceTransport, IceUrl, load_reviewed};
 use crate::media::{TurnContext, probe};
+use crate::network::{has_route, reachable_host};
 use crate::signaling::{Connector, Endpoint, SessionApi, Target, TokenStore, try_upgrade};
 
 /// The longest time to resolve a name.
@@ -96,7 +97,8 @@ async fn step<T>(
 }
 
 async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
-    match timeout(RESOLVE_TIMEOUT, tokio::net::lookup_host((host, port))).await {
+    let reachable = reachable_host(host).await;
+    match timeout(RESOLVE_TIMEOUT, tokio::net::lookup_host((reachable, port))).await {
         Ok(Ok(found)) => Ok(found.collect()),
         Ok(Err(_)) => Err(format!("the name {host} is not known: check it, and the name server of this network")),
         Err(_) => Err("the name server of this network does not answer".to_owned()),
@@ -136,6 +138,10 @@ async fn check_tcp(Target { host, port, .. }: Target<'_>) -> Result<(), String> 
     let addresses = step(&format!("resolve {host}"), resolve(host, port), |found| shown(found)).await?;
     let connected = async {
         let attempts = addresses.iter().map(|address| async move {
+            if !has_route(address.ip()) {
+                let family = if address.is_ipv4() { "IPv4" } else { "IPv6" };
+                return Err(format!("{address}: this network has no {family}"));
+            }
             let connected = timeout(RESOLVE_TIMEOUT, tokio::net::TcpStream::connect(address)).await;
             match connected {
                 Ok(Ok(_)) => Ok(*address),

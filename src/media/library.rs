@@ -3,7 +3,7 @@
 //! The workarounds are explained in docs/workarounds.md, "The media library: session descriptions" and "The media
 //! library: connections".
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -24,6 +24,7 @@ use super::sdp::{EVENT_RATE_HZ, Payload, Setup};
 use super::turn::StreamServers;
 use super::{MediaContext, MediaError};
 use crate::config::{Codec, IceServer, IceTransport, IceUrl};
+use crate::network::{Nat64Prefix, has_route};
 
 /// Interval of connectivity checks (RFC 8445, section 14.2, "Ta", allows 5 ms). The library's 200 ms can be heard as a
 /// late start of every call (docs/workarounds.md, "webrtc: connectivity checks are slow").
@@ -138,10 +139,10 @@ pub(super) fn addresses(context: &MediaContext) -> Vec<SocketAddr> {
         context.config.bind.iter().map(|address| SocketAddr::new(*address, 0)).collect();
     if addresses.is_empty() {
         // Documentation addresses (RFC 5737, RFC 3849): only the route is looked up, nothing is sent.
-        if has_route(Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::new(192, 0, 2, 1).into()) {
+        if has_route(Ipv4Addr::new(192, 0, 2, 1).into()) {
             addresses.push(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0));
         }
-        if has_route(Ipv6Addr::UNSPECIFIED.into(), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into()) {
+        if has_route(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into()) {
             addresses.push(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0));
         }
     }
@@ -153,22 +154,37 @@ pub(super) fn addresses(context: &MediaContext) -> Vec<SocketAddr> {
     addresses
 }
 
-fn has_route(from: IpAddr, to: IpAddr) -> bool {
-    UdpSocket::bind((from, 0)).and_then(|socket| socket.connect((to, 9))).is_ok()
+/// Which families of addresses the sockets of a peer connection reach.
+#[derive(Clone, Copy)]
+pub(super) struct Way {
+    /// No socket has an IPv4 address.
+    pub(super) is_ipv6_alone: bool,
+    /// IPv4 addresses are reached through a NAT64.
+    pub(super) nat64: Option<Nat64Prefix>,
+}
+
+impl Way {
+    pub(super) async fn of(addresses: &[SocketAddr]) -> Self {
+        let is_ipv6_alone = addresses.iter().all(SocketAddr::is_ipv6);
+        // A station that is bound to one machine has no use for it.
+        let may_have_nat64 = is_ipv6_alone && !addresses.iter().all(|address| address.ip().is_loopback());
+        Self { is_ipv6_alone, nat64: if may_have_nat64 { Nat64Prefix::discover().await } else { None } }
+    }
 }
 
 /// Resolves the names of STUN and TURN servers. The library would resolve them inside its driver and stop media
 /// meanwhile (docs/workarounds.md, "webrtc: names are resolved inside the driver").
 ///
 /// All names are resolved at the same time, so that one that is not answered delays nothing but itself. A server that is
-/// reached over a stream is resolved there; the library is told the address that `streams` has for it.
-pub(super) async fn resolve(servers: &[IceServer], streams: &mut StreamServers, ipv6: bool) -> Vec<RTCIceServer> {
+/// reached over a stream is resolved there; the library is told the address that `streams` has for it. `way` says which
+/// addresses can be reached.
+pub(super) async fn resolve(servers: &[IceServer], streams: &mut StreamServers, way: Way) -> Vec<RTCIceServer> {
     let lookups = servers.iter().map(|server| {
         let (over_stream, over_udp): (Vec<&IceUrl>, Vec<&IceUrl>) =
             server.urls.iter().partition(|url| is_over_stream(url));
-        let told: Vec<IceUrl> = over_stream.into_iter().filter_map(|url| streams.add(url, ipv6)).collect();
+        let told: Vec<IceUrl> = over_stream.into_iter().filter_map(|url| streams.add(url, way.is_ipv6_alone)).collect();
         async move {
-            let found = join_all(over_udp.into_iter().map(addresses_of)).await;
+            let found = join_all(over_udp.into_iter().map(|url| addresses_of(url, way.nat64))).await;
             RTCIceServer {
                 urls: found.into_iter().flatten().chain(told).map(|url| url.to_string()).collect(),
                 username: server.username.clone().into(),
@@ -184,11 +200,19 @@ fn is_over_stream(url: &IceUrl) -> bool {
 }
 
 /// The same server by its addresses: one of each family, because only the sockets know which family can be reached.
-async fn addresses_of(url: &IceUrl) -> Vec<IceUrl> {
+async fn addresses_of(url: &IceUrl, nat64: Option<Nat64Prefix>) -> Vec<IceUrl> {
     let lookup = tokio::net::lookup_host((url.host.as_str(), url.port));
     let Ok(Ok(found)) = tokio::time::timeout(RESOLVE_TIMEOUT, lookup).await else { return Vec::new() };
     let found: Vec<SocketAddr> = found.collect();
-    let of_each = [found.iter().find(|one| one.is_ipv4()), found.iter().find(|one| one.is_ipv6())];
-    let by_address = |address: &SocketAddr| IceUrl { host: address.ip().to_string(), ..url.clone() };
-    of_each.into_iter().flatten().map(by_address).collect()
+    let ipv4 = found.iter().map(SocketAddr::ip).find(IpAddr::is_ipv4);
+    let ipv6 = found.iter().map(SocketAddr::ip).find(IpAddr::is_ipv6);
+    let through_nat64 = || {
+        Some(nat64?.address_of(match ipv4? {
+            IpAddr::V4(address) => address,
+            IpAddr::V6(_) => return None,
+        }))
+    };
+    let ipv6 = ipv6.or_else(|| through_nat64().map(IpAddr::V6));
+    let by_address = |address: IpAddr| IceUrl { host: address.to_string(), ..url.clone() };
+    [ipv4, ipv6].into_iter().flatten().map(by_address).collect()
 }

@@ -3,7 +3,7 @@
 //! The workarounds are explained in docs/workarounds.md, "The media library: session descriptions" and "The media
 //! library: connections".
 
-use std::net::SocketAddr;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -21,7 +21,7 @@ use super::authentic::AuthenticStreams;
 use super::guard::Protection;
 use super::guarded_socket::{Gate, GuardedRuntime};
 use super::identity::Identity;
-use super::library::{addresses, local_track, media_engine, payload_list, resolve, settings};
+use super::library::{Way, addresses, local_track, media_engine, payload_list, resolve, settings};
 use super::peer_events::{Handler, PeerEvent};
 use super::reports::ReportReader;
 use super::sdp::{self, Origin, PayloadMap, Remote, SdpDirection, Setup};
@@ -31,6 +31,7 @@ use super::turn::StreamServers;
 use super::wire_types::{WireTypeWriter, WireTypes};
 use super::{MediaContext, MediaError};
 use crate::config::Codec;
+use crate::network::Nat64Prefix;
 use crate::signaling::Candidate;
 
 /// Number of events of a peer connection that can wait for the task of its call.
@@ -74,6 +75,8 @@ pub(super) struct Peer {
     wire_types: Arc<WireTypes>,
     /// Our DTLS role, once it is settled. It does not change for the life of the connection.
     role: Option<Setup>,
+    /// Where there is no IPv4, the far end's IPv4 candidates are reached through this as well.
+    nat64: Option<Nat64Prefix>,
 }
 
 impl Peer {
@@ -91,9 +94,9 @@ impl Peer {
         let ice_servers = Arc::clone(&context.ice_servers.borrow());
         let addresses = addresses(context);
         let mut stream_servers = StreamServers::new(context.turn.clone());
-        let ipv6 = addresses.iter().all(SocketAddr::is_ipv6);
+        let way = Way::of(&addresses).await;
         let configuration = RTCConfigurationBuilder::new()
-            .with_ice_servers(resolve(&ice_servers, &mut stream_servers, ipv6).await)
+            .with_ice_servers(resolve(&ice_servers, &mut stream_servers, way).await)
             .with_certificates(vec![identity.certificate().await?])
             .build();
         let gate = Arc::new(Gate::new(Arc::clone(&context.dropped)));
@@ -130,6 +133,7 @@ impl Peer {
             theirs: PayloadMap::default(),
             wire_types,
             role: None,
+            nat64: way.nat64,
         };
         if let Err(error) = peer.connection.add_track(local).await {
             // docs/workarounds.md, "webrtc: a dropped connection leaks".
@@ -206,7 +210,8 @@ impl Peer {
             return Ok(None);
         }
         let codec = remote.codec(&self.codecs)?;
-        self.tell_guard_of_them(remote);
+        let remote = self.reachable(remote);
+        self.tell_guard_of_them(&remote);
         let theirs = remote.payloads().clone();
         let formats = self.formats(&theirs);
         let role = *self.role.get_or_insert_with(|| remote.setup().unwrap_or(Setup::Active).opposite());
@@ -225,7 +230,8 @@ impl Peer {
     /// Answers an offer. An offer of our own that is not answered yet is rolled back.
     pub(super) async fn answer(&mut self, remote: &Remote) -> Result<Answered, MediaError> {
         let codec = remote.codec(&self.codecs)?;
-        self.tell_guard_of_them(remote);
+        let remote = self.reachable(remote);
+        self.tell_guard_of_them(&remote);
         let theirs = remote.payloads().clone();
         if self.offering {
             let back = RTCSessionDescription::rollback(None).map_err(MediaError::library("take our offer back"))?;
@@ -282,14 +288,24 @@ impl Peer {
     /// Adds a candidate of the far end. Returns whether it can be used; an unusable candidate is not an error.
     pub(super) async fn add_candidate(&self, candidate: Candidate) -> bool {
         let Some(usable) = sdp::candidate::usable(&candidate.candidate) else { return false };
+        let through_nat64 = self.nat64.and_then(|nat64| sdp::candidate::through_nat64(&usable, nat64));
+        let mid = candidate.sdp_mid.filter(|mid| !mid.is_empty()).unwrap_or_else(|| self.mid.clone());
+        let mut taken = false;
+        for usable in [Some(usable), through_nat64].into_iter().flatten() {
+            taken |= self.add_usable(usable, mid.clone(), candidate.sdp_m_line_index).await;
+        }
+        taken
+    }
+
+    async fn add_usable(&self, usable: String, mid: String, line: Option<u16>) -> bool {
         if let Some(address) = sdp::candidate::address(&usable) {
             self.gate.tell(|guard| guard.remote_candidate(address, Instant::now()));
         }
         let init = RTCIceCandidateInit {
             candidate: usable,
             // docs/workarounds.md, "janus: candidates come without a mid".
-            sdp_mid: Some(candidate.sdp_mid.filter(|mid| !mid.is_empty()).unwrap_or_else(|| self.mid.clone())),
-            sdp_mline_index: candidate.sdp_m_line_index.or(Some(0)),
+            sdp_mid: Some(mid),
+            sdp_mline_index: line.or(Some(0)),
             ..Default::default()
         };
         let taken = self.connection.add_ice_candidate(init).await;
@@ -309,6 +325,14 @@ impl Peer {
             "SRTP_AEAD_AES_128_GCM" | "SRTP_AEAD_AES_256_GCM" => Some(Protection::AesGcm),
             "SRTP_AES128_CM_HMAC_SHA1_80" => Some(Protection::AesCm),
             _ => None,
+        }
+    }
+
+    /// A description of the far end, with candidates that can be reached from here.
+    fn reachable<'a>(&self, remote: &'a Remote) -> Cow<'a, Remote> {
+        match self.nat64 {
+            Some(nat64) => Cow::Owned(remote.clone().through_nat64(nat64)),
+            None => Cow::Borrowed(remote),
         }
     }
 

@@ -16,6 +16,7 @@ use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
 use crate::config::authority;
+use crate::network::reachable_host;
 
 /// The longest time for all addresses of one family together (docs/workarounds.md, "hyper-util: addresses share the
 /// connect time-out").
@@ -52,7 +53,8 @@ pub(super) enum Family {
     Ipv4,
 }
 
-/// Opens a TCP connection: resolves the name again each time, and tries IPv6 and IPv4 in parallel (RFC 8305).
+/// Opens a TCP connection: resolves the name again each time, and tries IPv6 and IPv4 in parallel (RFC 8305). An IPv4
+/// address is reached through a NAT64 where there is no other way.
 pub(super) async fn connect_tcp(host: &str, port: u16, family: Family) -> io::Result<TcpStream> {
     let mut connector = HttpConnector::new();
     connector.enforce_http(false);
@@ -62,7 +64,7 @@ pub(super) async fn connect_tcp(host: &str, port: u16, family: Family) -> io::Re
     if family == Family::Ipv4 {
         connector.set_local_address(Some(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
     }
-    let authority = authority(host, port);
+    let authority = authority(&reachable_host(host).await, port);
     let target = Uri::try_from(format!("tcp://{authority}"))
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     let connected = timeout(OPEN_TIMEOUT, connector.call(target)).await;

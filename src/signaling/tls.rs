@@ -283,6 +283,9 @@ fn certificate_message(refusal: &Refusal) -> String {
         }
         // `BadSignature` means a CA of the same name with another key, which is also an unknown CA
         // (docs/workarounds.md, "rustls: the reason of a refusal is hidden").
+        CertificateError::UnknownIssuer | CertificateError::BadSignature if !refusal.may_be_ours => {
+            return stranger_message(presented);
+        }
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             let whose = presented.map(|one| format!(" ({}), of {}", one.issuer, one.subject)).unwrap_or_default();
             return format!(
@@ -312,6 +315,7 @@ fn certificate_message(refusal: &Refusal) -> String {
                  its administrator, then change core.pin"
             );
         }
+        other if !refusal.may_be_ours && is_self_made(other) => return stranger_message(presented),
         other => {
             let message = webpki_message(other, presented);
             return message
@@ -319,6 +323,21 @@ fn certificate_message(refusal: &Refusal) -> String {
         }
     };
     message.into()
+}
+
+/// Another server answers in place of ours. To trust its certificate would be the wrong advice.
+fn stranger_message(presented: Option<&PresentedCertificate>) -> String {
+    let names = presented.map(|one| format!(" ({})", one.names.join(", "))).unwrap_or_default();
+    let issuer = presented.map(|one| format!(" ({})", one.issuer)).unwrap_or_default();
+    format!(
+        "another server answers: its certificate is for another name{names}, from an unknown CA{issuer}: usually a captive \
+         portal of the network, which must let this device through; or core.url is wrong"
+    )
+}
+
+fn is_self_made(problem: &CertificateError) -> bool {
+    let CertificateError::Other(other) = problem else { return false };
+    matches!(other.0.downcast_ref::<webpki::Error>(), Some(webpki::Error::CaUsedAsEndEntity))
 }
 
 /// A message for an error that rustls passes on from webpki, its library for certificates (docs/workarounds.md,

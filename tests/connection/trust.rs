@@ -221,9 +221,26 @@ async fn a_refusal_says_what_the_server_showed() {
     rig.write("cert.pem", &params.self_signed(&key).unwrap().pem());
     let message = reason(&rig, "ca_file = \"cert.pem\"").await;
     assert!(message.contains("for another name (core.example)"), "{message}");
+    params.subject_alt_names = vec![rcgen::SanType::IpAddress([127, 0, 0, 1].into())];
+    rig.write("cert.pem", &params.self_signed(&key).unwrap().pem());
     let message = reason(&rig, "ca_file = \"ca.pem\"").await;
     assert!(message.contains("unknown CA (CN=the core") && message.contains("callbox login --trust"), "{message}");
     assert!(!message.chars().any(char::is_control), "{message:?}");
+}
+
+#[tokio::test]
+async fn nobody_is_told_to_trust_what_a_captive_portal_shows() {
+    let rig = Rig::new();
+    openssl(&rig, &format!("{SELF_SIGNED} -addext subjectAltName=DNS:portal.example"));
+    let self_made = reason(&rig, "ca_file = \"ca.pem\"").await;
+    let (certificate, key) = Authority::new().issue("portal.example");
+    rig.write("cert.pem", &certificate);
+    rig.write("key.pem", &key);
+    let of_a_ca = reason(&rig, "ca_file = \"ca.pem\"").await;
+    for message in [self_made, of_a_ca] {
+        assert!(message.contains("another name (portal.example)") && message.contains("captive portal"), "{message}");
+        assert!(!message.contains("--trust"), "{message}");
+    }
 }
 
 /// The hash of the key in `key.pem`, as people compute it.

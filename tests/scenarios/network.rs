@@ -550,3 +550,27 @@ fn a_clock_that_is_not_set_is_waited_for_in_the_login_too() {
     door.input(Input::Token(Err(TokenError::NotYetValid("not valid yet".into()))));
     assert_eq!(door.station.status().session.state, SessionState::WaitingForTime);
 }
+
+#[test]
+fn a_login_that_fails_again_and_again_for_one_reason_is_told_once() {
+    let password = tempfile::NamedTempFile::new().unwrap();
+    let text = format!(
+        "[core]\nurl = \"https://core.example.com\"\nlogin = \"door\"\npassword_file = \"{}\"\n",
+        password.path().display()
+    );
+    let mut door = Door::configured(callbox::config::parse("/t.toml", &text, &Default::default()).unwrap());
+    door.advance(0);
+    for _ in 0..5 {
+        door.input(failed(ConnectFailureKind::NoToken));
+        door.input(Input::Token(Err(TokenError::Failed("nobody answers".into()))));
+        let before = door.connects.len();
+        while door.connects.len() == before {
+            door.advance(100);
+        }
+    }
+    assert!(door.logins >= 4, "{}", door.logins);
+    let told: Vec<String> =
+        door.facts.iter().filter(|fact| matches!(fact, Fact::Session { .. })).map(ToString::to_string).collect();
+    assert_eq!(told.iter().filter(|text| text.contains("offline")).count(), 1, "{told:?}");
+    assert!(told.len() <= 4, "{told:?}");
+}

@@ -167,10 +167,10 @@ impl Session {
     /// Reports the session, once for each change. Attempts that fail for the same reason are one fact.
     pub(in crate::core) fn report(&mut self, cx: &mut Context) {
         let now = (self.state, self.reason.clone());
-        let connecting = now.0 == SessionState::Connecting;
+        let trying = matches!(now.0, SessionState::Connecting | SessionState::LoggingIn);
         let same = self.reported.as_ref().is_some_and(|reported| {
-            let retries = connecting && reported.0 == SessionState::Offline;
-            (reported.0 == now.0 || retries) && (connecting || *reported == now)
+            let retries = trying && reported.0 == SessionState::Offline;
+            (reported.0 == now.0 || retries) && (trying || *reported == now)
         });
         if !same {
             cx.fact(Fact::Session { state: now.0, reason: now.1.clone() });

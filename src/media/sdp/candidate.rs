@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use crate::network::Nat64Prefix;
+
 /// Reads a candidate attribute, with or without `a=` and `candidate:`, and returns it with only the parts that are
 /// needed. Returns `None` if the candidate cannot be used (RFC 8839, section 5.1).
 ///
@@ -47,6 +49,15 @@ pub(crate) fn address(usable: &str) -> Option<SocketAddr> {
     Some(SocketAddr::new(parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
+/// The same candidate with the address at which a NAT64 reaches it, if it has an IPv4 address. It has the form that
+/// [`usable`] returns.
+pub(crate) fn through_nat64(usable: &str, nat64: Nat64Prefix) -> Option<String> {
+    let mut parts: Vec<String> = usable.split(' ').map(str::to_owned).collect();
+    let place = parts.get_mut(4)?;
+    *place = nat64.address_of(place.parse().ok()?).to_string();
+    Some(parts.join(" "))
+}
+
 /// Whether a machine can have the address, and no interface name is needed to reach it.
 fn is_reachable(address: &IpAddr) -> bool {
     let link_local = matches!(address, IpAddr::V6(address) if address.is_unicast_link_local());
@@ -76,6 +87,16 @@ mod tests {
         ] {
             assert_eq!(usable(line).as_deref(), Some(taken), "{line}");
         }
+    }
+
+    #[test]
+    fn an_ipv4_candidate_is_reached_through_a_nat64() {
+        let nat64 = Nat64Prefix::of("64:ff9b::c000:aa".parse().unwrap()).unwrap();
+        let relay = "candidate:R 1 udp 7 192.0.2.1 3478 typ relay raddr 0.0.0.0 rport 0";
+        let reached = through_nat64(relay, nat64).unwrap();
+        assert_eq!(reached, "candidate:R 1 udp 7 64:ff9b::c000:201 3478 typ relay raddr 0.0.0.0 rport 0");
+        assert_eq!(address(&reached), Some("[64:ff9b::c000:201]:3478".parse().unwrap()));
+        assert_eq!(through_nat64("candidate:1 1 udp 4294967295 2001:db8::1 9 typ host", nat64), None);
     }
 
     #[test]

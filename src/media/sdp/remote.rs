@@ -5,6 +5,7 @@ use super::payload::{Payload, PayloadMap};
 use super::sections::{DescriptionError, MediaLine, Sections, attribute, attributes};
 use super::{SdpDirection, Setup, candidate};
 use crate::config::Codec;
+use crate::network::Nat64Prefix;
 
 /// Number of candidates that are taken from one description.
 const MAX_CANDIDATES: usize = 64;
@@ -92,6 +93,14 @@ impl Remote {
             unusable_candidates,
             codec_names: codec_names(section),
         })
+    }
+
+    /// The same description, with each IPv4 candidate a second time as a NAT64 reaches it.
+    pub(crate) fn through_nat64(mut self, nat64: Nat64Prefix) -> Self {
+        let more: Vec<String> =
+            self.candidates.iter().filter_map(|candidate| candidate::through_nat64(candidate, nat64)).collect();
+        self.candidates.extend(more);
+        self
     }
 
     pub(crate) fn direction(&self) -> SdpDirection {

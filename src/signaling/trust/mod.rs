@@ -10,8 +10,10 @@ mod presented;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::verify_server_name;
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme};
 
 pub(super) use ca_file::{PinnedCertificates, client_problem};
@@ -90,6 +92,12 @@ pub(super) struct Refusal {
     pub(super) problem: CertificateError,
     /// `None` if the certificate cannot be read.
     pub(super) presented: Option<PresentedCertificate>,
+    /// The certificate is for the server that was asked for, or does not say for which one it is.
+    pub(super) may_be_ours: bool,
+}
+
+fn is_for(certificate: &CertificateDer<'_>, name: &ServerName<'_>) -> bool {
+    ParsedCertificate::try_from(certificate).is_ok_and(|parsed| verify_server_name(&parsed, name).is_ok())
 }
 
 /// A judge as the TLS library takes it.
@@ -119,7 +127,9 @@ impl ServerCertVerifier for Verifier {
             Ok(()) => Ok(ServerCertVerified::assertion()),
             Err(Error::InvalidCertificate(problem)) => {
                 let presented = PresentedCertificate::read(end_entity);
-                let refusal = Refusal { problem, presented };
+                let is_nameless = presented.as_ref().is_none_or(|presented| presented.names.is_empty());
+                let may_be_ours = is_nameless || is_for(end_entity, server_name);
+                let refusal = Refusal { problem, presented, may_be_ours };
                 Err(Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(refusal)))))
             }
             Err(error) => Err(error),
