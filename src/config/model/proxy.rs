@@ -116,20 +116,23 @@ impl fmt::Display for Proxy {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<(String, u16, Option<(String, String)>), ProxyAddressError> {
-        text.parse::<ProxyAddress>().map(|address| (address.host, address.port, address.credentials))
+    fn read(text: &str) -> Result<ProxyAddress, ProxyAddressError> {
+        text.parse()
+    }
+
+    fn address(host: &str, port: u16, credentials: Option<(&str, &str)>) -> ProxyAddress {
+        let credentials = credentials.map(|(user, password)| (user.to_owned(), password.to_owned()));
+        ProxyAddress { host: host.to_owned(), port, credentials }
     }
 
     #[test]
     fn host_port_and_credentials_are_read() {
-        assert_eq!(read("http://proxy:3128"), Ok(("proxy".into(), 3128, None)));
-        assert_eq!(read("proxy.example:3128/"), Ok(("proxy.example".into(), 3128, None)));
-        assert_eq!(read("http://[2001:db8::1]:8080"), Ok(("2001:db8::1".into(), 8080, None)));
-        assert_eq!(read("192.0.2.1"), Ok(("192.0.2.1".into(), 80, None)));
-        assert_eq!(
-            read("http://Anna%20B:p%40ss%3Aword@proxy:1"),
-            Ok(("proxy".into(), 1, Some(("Anna B".into(), "p@ss:word".into()))))
-        );
+        assert_eq!(read("http://proxy:3128"), Ok(address("proxy", 3128, None)));
+        assert_eq!(read("proxy.example:3128/"), Ok(address("proxy.example", 3128, None)));
+        assert_eq!(read("http://[2001:db8::1]:8080"), Ok(address("2001:db8::1", 8080, None)));
+        assert_eq!(read("192.0.2.1"), Ok(address("192.0.2.1", 80, None)));
+        let with_password = read("http://Anna%20B:p%40ss%3Aword@proxy:1");
+        assert_eq!(with_password, Ok(address("proxy", 1, Some(("Anna B", "p@ss:word")))));
     }
 
     #[test]
