@@ -39,6 +39,7 @@ lint:
 test-rust: $(VIRTCARD)
 	$(CARGO) build
 	$(CARGO) test --workspace
+	$(CARGO) test --test media relay_cost -- --ignored --nocapture --test-threads=1
 
 test-npm: tests/node_modules
 	$(CARGO) build

@@ -17,6 +17,7 @@ use webrtc::runtime::{
 };
 
 use super::guard::{DropCounters, Guard};
+use super::relay_flush::RelayFlush;
 use super::turn::{Bridges, StreamServers};
 
 /// After this many reads that brought nothing but dropped datagrams, other tasks get their turn.
@@ -67,6 +68,7 @@ impl fmt::Debug for Gate {
 pub(super) struct GuardedRuntime {
     pub(super) gate: Arc<Gate>,
     pub(super) stream_servers: StreamServers,
+    pub(super) relay_flush: Arc<RelayFlush>,
 }
 
 impl fmt::Debug for GuardedRuntime {
@@ -92,6 +94,7 @@ impl Runtime for GuardedRuntime {
             gate: Arc::clone(&self.gate),
             bridges,
             bridges_first: AtomicBool::new(false),
+            relay_flush: Arc::clone(&self.relay_flush),
         }))
     }
 
@@ -114,7 +117,7 @@ impl Runtime for GuardedRuntime {
     }
 
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
-        TokioRuntime.sleep(duration)
+        if self.relay_flush.may_sleep() { TokioRuntime.sleep(duration) } else { Box::pin(std::future::ready(())) }
     }
 
     fn interval(&self, period: Duration) -> Box<dyn AsyncInterval> {
@@ -140,6 +143,7 @@ struct GuardedSocket {
     bridges: Bridges,
     /// Whether the bridges are asked before the network next time.
     bridges_first: AtomicBool,
+    relay_flush: Arc<RelayFlush>,
 }
 
 impl GuardedSocket {
@@ -210,6 +214,7 @@ impl AsyncUdpSocket for GuardedSocket {
         let over_stream = self.bridges.stands_for_a_server(transmit.destination);
         for datagram in transmit.contents.chunks(size) {
             self.gate.outgoing(datagram, transmit.destination);
+            self.relay_flush.sent(datagram);
             if over_stream {
                 self.bridges.send(datagram, transmit.destination);
             }
@@ -295,6 +300,7 @@ mod tests {
             gate: Arc::new(Gate::new(Arc::default())),
             bridges: Bridges::new(servers),
             bridges_first: AtomicBool::new(false),
+            relay_flush: Arc::new(RelayFlush::new()),
         };
         // An Allocate request, and the response with its transaction.
         let message = |kind: [u8; 2]| [&kind[..], &[0, 0, 0x21, 0x12, 0xA4, 0x42], &[7; 12]].concat();

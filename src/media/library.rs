@@ -40,7 +40,7 @@ const ICE_FAILED: Duration = Duration::from_secs(60);
 const ICE_CONSENT_INTERVAL: Duration = Duration::from_millis(400);
 /// A relay, or an address that only a NAT shows, is chosen when no direct way has been found for this long
 /// (docs/workarounds.md, "webrtc: relays wait for two seconds").
-const DETOUR_WAIT: Duration = Duration::from_millis(500);
+const DETOUR_WAIT: Duration = Duration::from_millis(250);
 /// Time limit for the name resolution of a STUN or TURN server.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(3);
 /// The SRTP profiles that authenticate every packet with a tag of full length, the strongest first. The guard knows

@@ -19,6 +19,7 @@ mod peer_events;
 pub mod probe;
 mod reader;
 mod receive;
+mod relay_flush;
 mod repeats;
 mod reports;
 pub mod rtpdump;

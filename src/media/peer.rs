@@ -23,6 +23,7 @@ use super::guarded_socket::{Gate, GuardedRuntime};
 use super::identity::Identity;
 use super::library::{Way, addresses, local_track, media_engine, payload_list, resolve, settings};
 use super::peer_events::{Handler, PeerEvent};
+use super::relay_flush::RelayFlush;
 use super::reports::ReportReader;
 use super::sdp::{self, Origin, PayloadMap, Remote, SdpDirection, Setup};
 use super::send::SendControl;
@@ -111,7 +112,11 @@ impl Peer {
             .with_setting_engine(settings(offer_setup))
             .with_interceptor_registry(interceptors)
             .with_handler(Arc::new(Handler { events, stream_servers: stream_servers.clone() }))
-            .with_runtime(Arc::new(GuardedRuntime { gate: Arc::clone(&gate), stream_servers }))
+            .with_runtime(Arc::new(GuardedRuntime {
+                gate: Arc::clone(&gate),
+                stream_servers,
+                relay_flush: Arc::new(RelayFlush::new()),
+            }))
             .with_udp_addrs(addresses)
             .build();
         // docs/workarounds.md, "webrtc: its futures are large".

@@ -12,6 +12,7 @@ mod hostile;
 mod ice_lite;
 mod receive;
 mod relay;
+mod relay_cost;
 mod renegotiation;
 mod turn_streams;
 mod two_peers;

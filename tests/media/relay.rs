@@ -40,7 +40,7 @@ pub const NAMED_USER: [&str; 3] = ["--lt-cred-mech", "--user", "door:secret"];
 const SHARED_SECRET: [&str; 2] = ["--use-auth-secret", "--static-auth-secret=north wind"];
 
 /// Starts a server that also relays to loopback (docs/workarounds.md, "tests: coturn does not relay to loopback").
-fn coturn(address: IpAddr, port: u16, users: &[&str]) -> Option<Coturn> {
+pub fn coturn(address: IpAddr, port: u16, users: &[&str]) -> Option<Coturn> {
     start(&["--no-tls", "--no-dtls", "--listening-port", &port.to_string()], address, users)
 }
 
@@ -74,7 +74,7 @@ fn start(ports: &[&str], address: IpAddr, users: &[&str]) -> Option<Coturn> {
 }
 
 /// Waits until the server answers a binding request (RFC 8489).
-fn until_it_answers(address: IpAddr, port: u16) {
+pub fn until_it_answers(address: IpAddr, port: u16) {
     let socket = UdpSocket::bind((address, 0)).unwrap();
     socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
     let mut request = vec![0, 1, 0, 0, 0x21, 0x12, 0xA4, 0x42];

@@ -27,7 +27,7 @@ fn end_with(ca_file: Option<&Path>, urls: &[&str]) -> End {
     End::trusting(ca_file, Ipv4Addr::LOCALHOST.into(), &[Codec::Opus], vec![server])
 }
 
-fn is_relayed(candidate: &Candidate) -> bool {
+pub fn is_relayed(candidate: &Candidate) -> bool {
     candidate.candidate.contains(" typ relay")
 }
 
@@ -54,15 +54,15 @@ async fn call_through_relays(one: &mut End, other: &mut End) -> Duration {
 }
 
 /// A TURN server that is reached over TCP and TLS alone, with its ports.
-struct Relay {
-    coturn: Coturn,
-    tcp: u16,
-    tls: u16,
+pub struct Relay {
+    pub coturn: Coturn,
+    pub tcp: u16,
+    pub tls: u16,
 }
 
 impl Relay {
     /// Starts it. `None` if there is no turnserver here.
-    async fn start() -> Option<Self> {
+    pub async fn start() -> Option<Self> {
         let local = Ipv4Addr::LOCALHOST.into();
         let (tcp, tls) = (free_port(local), free_port(local));
         let Some(coturn) = coturn_without_udp(tcp, tls) else {

@@ -32,7 +32,7 @@ class Network:
     # The way that calls take, as `check --network` says it.
     way: str = "directly"
     # The most seconds from the press until both ends are connected.
-    most_s: float = 4
+    most_s: float = 1.8
     # Rules of the router, in its chains. `door`, `flat` and `core` are its interfaces.
     forward: str = ""
     postrouting: str = ""
@@ -79,7 +79,7 @@ def carrier_nat(house):
 
 APART = "iifname door oifname flat drop; iifname flat oifname door drop"
 NETWORKS = [
-    Network("open", most_s=3),
+    Network("open"),
     Network("UDP blocked, but not DNS", "through the relay over TCP", forward="udp dport != 53 drop"),
     Network("TCP port 443 alone", "through the relay over TLS", forward="""
         iifname { door, flat } tcp dport 443 accept

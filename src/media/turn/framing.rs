@@ -42,7 +42,7 @@ pub(super) fn framed(datagram: &[u8]) -> Option<Vec<u8>> {
 
 /// Whether a message carries a datagram of the call, which is worth nothing when it is late: ChannelData, or a Send
 /// indication (RFC 8656, section 11.1).
-pub(super) fn carries_media(message: &[u8]) -> bool {
+pub(in crate::media) fn carries_media(message: &[u8]) -> bool {
     matches!(message, [0x40..=0x4F, ..] | [0x00, 0x16, ..])
 }
 

@@ -18,6 +18,7 @@ use crate::signaling::Connector;
 
 pub(super) use bridge::Bridges;
 pub use faults::TurnFaults;
+pub(super) use framing::carries_media;
 
 /// The most servers of one peer connection that are reached over a stream.
 const MAX_SERVERS: u8 = 8;
