@@ -221,7 +221,7 @@ packages-demo:
 	scripts/install-packages libasound2-dev cmake pkg-config gcc g++
 
 packages-test:
-	scripts/install-packages libasound2-dev cmake pkg-config gcc g++ chromium alsa-utils curl openssl iproute2 libnss3-tools baresip coturn nodejs
+	scripts/install-packages libasound2-dev cmake pkg-config gcc g++ chromium alsa-utils curl openssl iproute2 libnss3-tools baresip coturn nftables nodejs
 
 clean:
 	$(CARGO) clean
