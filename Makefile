@@ -79,7 +79,7 @@ mutants:
 	$(CARGO) test --no-default-features --features mutants --profile sim --test sim -- --nocapture --ignored
 
 ## Fuzz each target for two minutes; inputs that fail are written to fuzz/artifacts
-FUZZ_TARGETS := signaling sdp configuration rtp control core guard stun dtls srtp
+FUZZ_TARGETS := signaling sdp configuration rtp control core guard stun dtls srtp ice_servers
 FUZZ_SECONDS ?= 120
 fuzz: export CARGO_TARGET_DIR := $(HOME)/.cache/callbox-fuzz
 # docs/workarounds.md, "build: libfuzzer wants a nightly compiler".

@@ -10,11 +10,11 @@ mod inputs;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
-use callbox::config::{MediaConfig, parse};
+use callbox::config::{IceTransport, IceUrl, MediaConfig, parse};
 use callbox::core::*;
 use callbox::media::offline::{OfflineReceiver, answer, read_description};
 use callbox::media::{MediaContext, TurnContext};
-use callbox::signaling::{Connector, turn_client_config};
+use callbox::signaling::{Connector, IceServerList, turn_client_config};
 
 pub use datagrams::{dtls, guard, srtp, stun};
 use door::{CONFIG, Door};
@@ -29,6 +29,25 @@ pub fn signaling(data: &[u8]) {
         door.pass(200);
     }
     door.rests();
+}
+
+/// Reads a list of STUN and TURN servers. What is kept can be written and read again, and there is not too much of it.
+pub fn ice_servers(data: &[u8]) {
+    let now = "2026-11-27T12:00:00Z".parse().expect("a time");
+    let Some(list) = IceServerList::read(data, now) else { return };
+    let urls: Vec<&IceUrl> = list.servers.iter().flat_map(|server| &server.urls).collect();
+    assert!(urls.len() <= 4 * IceTransport::ALL.len(), "too many servers are kept: {}", urls.len());
+    for url in urls {
+        assert_eq!(
+            url.to_string().parse::<IceUrl>().as_ref(),
+            Ok(url),
+            "an address is not the same when it is read again"
+        );
+    }
+    assert!(
+        list.lifetime.is_none_or(|lifetime| !lifetime.is_zero()),
+        "a list without a lifetime would be asked for again at once"
+    );
 }
 
 /// Reads a description of a far end. One in 256 goes to a real peer connection.

@@ -43,11 +43,38 @@ pub async fn bind(server: SocketAddr) -> io::Result<SocketAddr> {
     Err(io::Error::new(io::ErrorKind::TimedOut, "no answer within 3 s"))
 }
 
-/// Waits for the answer to this request.
+/// The addresses of one socket that several STUN servers see, all of one family: one for each server that answers.
+///
+/// # Errors
+///
+/// There is no socket.
+pub async fn mappings(servers: &[SocketAddr]) -> io::Result<Vec<SocketAddr>> {
+    let is_ipv4 = servers.iter().all(SocketAddr::is_ipv4);
+    let any: IpAddr = if is_ipv4 { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = UdpSocket::bind((any, 0)).await?;
+    let mut seen = Vec::new();
+    for server in servers {
+        let mut request = Message::new();
+        let built = request.build(&[Box::new(BINDING_REQUEST), Box::new(TransactionId::new())]);
+        built.map_err(|_| io::ErrorKind::Other)?;
+        for wait in BINDING_WAITS.into_iter().take(2) {
+            if socket.send_to(&request.raw, server).await.is_err() {
+                break;
+            }
+            if let Ok(Ok(mapped)) = timeout(wait, binding_answer(&socket, &request)).await {
+                seen.push(mapped);
+                break;
+            }
+        }
+    }
+    Ok(seen)
+}
+
+/// Waits for the answer to this request. Its transaction is a secret that only the server knows.
 async fn binding_answer(socket: &UdpSocket, request: &Message) -> io::Result<SocketAddr> {
     let mut buffer = [0; 1024];
     loop {
-        let count = socket.recv(&mut buffer).await?;
+        let (count, _) = socket.recv_from(&mut buffer).await?;
         let mut answer = Message::new();
         answer.raw = buffer.get(..count).unwrap_or_default().to_vec();
         let mut mapped = XorMappedAddress::default();

@@ -11,6 +11,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
@@ -81,9 +82,23 @@ fn root_cause(error: &dyn std::error::Error) -> String {
     while let Some(source) = cause.source() {
         cause = source;
     }
-    cause.to_string()
+    // The library's own words are "deadline has elapsed".
+    if cause.is::<Elapsed>() { "no answer".to_owned() } else { cause.to_string() }
 }
 
 fn timed_out(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, format!("{what} timed out"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn silence_is_no_answer_and_a_refusal_is_named() {
+        let elapsed = timeout(Duration::ZERO, std::future::pending::<()>()).await.unwrap_err();
+        assert_eq!(root_cause(&io::Error::other(elapsed)), "no answer");
+        let refused = connect_tcp("127.0.0.1", 1, Family::Any).await.unwrap_err();
+        assert!(refused.to_string().starts_with("127.0.0.1:1: Connection refused"), "{refused}");
+    }
 }

@@ -52,6 +52,11 @@ fn datagrams_at_the_media_port() {
 }
 
 #[test]
+fn ice_servers_of_a_server() {
+    replay("ice_servers", targets::ice_servers);
+}
+
+#[test]
 fn stun_of_anybody() {
     replay("stun", targets::stun);
 }

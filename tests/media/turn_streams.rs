@@ -2,6 +2,8 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use callbox::config::{Codec, IceServer};
@@ -216,5 +218,69 @@ async fn a_server_that_is_none_costs_a_call_nothing() {
         assert_both_hear(&mut one, &mut other).await;
         one.command(MediaCommand::Close);
         other.command(MediaCommand::Close);
+    }
+}
+
+/// Attributes of a success: XOR-RELAYED-ADDRESS and XOR-MAPPED-ADDRESS of 127.0.0.1:5000, and LIFETIME (RFC 8656,
+/// section 18).
+fn allocated(lifetime_s: u32) -> Vec<u8> {
+    let xor_address = [0, 1, 0x13 ^ 0x21, 0x88 ^ 0x12, 127 ^ 0x21, 0x12, 0xA4, 1 ^ 0x42];
+    let addresses = [0x16, 0x20].map(|kind| [&[0, kind, 0, 8][..], &xor_address].concat());
+    [addresses.concat(), vec![0, 0x0D, 0, 4], lifetime_s.to_be_bytes().to_vec()].concat()
+}
+
+/// Attributes of an error: ERROR-CODE 401, REALM and NONCE (RFC 8489, section 14).
+fn wants_a_login() -> Vec<u8> {
+    let error = [0, 9, 0, 4, 0, 0, 4, 1];
+    [&error[..], &[0, 0x14, 0, 4], b"test", &[0, 0x15, 0, 4], b"once"].concat()
+}
+
+/// A TURN server that allocates for everybody who logs in, for this long. Returns its address, and how many requests
+/// it has had.
+async fn a_server_that_allocates_for(lifetime_s: u32) -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let requests = Arc::<AtomicUsize>::default();
+    let counted = Arc::clone(&requests);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let counted = Arc::clone(&counted);
+            tokio::spawn(async move {
+                let mut head = [0; 20];
+                while stream.read_exact(&mut head).await.is_ok() {
+                    let mut rest = vec![0; usize::from(u16::from_be_bytes([head[2], head[3]]))];
+                    if stream.read_exact(&mut rest).await.is_err() {
+                        return;
+                    }
+                    counted.fetch_add(1, Ordering::Relaxed);
+                    // USERNAME begins the attributes of a request with a login (RFC 8489, section 14.3).
+                    let has_login = rest.windows(4).any(|attribute| attribute == [0, 6, 0, 4]);
+                    let attributes = if has_login { allocated(lifetime_s) } else { wants_a_login() };
+                    let mut response =
+                        vec![1, head[1] | if has_login { 0 } else { 0x10 }, 0, u8::try_from(attributes.len()).unwrap()];
+                    response.extend(&head[4..]);
+                    response.extend(attributes);
+                    if stream.write_all(&response).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    (address, requests)
+}
+
+#[tokio::test]
+async fn allocations_that_expire_at_once_are_not_renewed_without_end() {
+    for lifetime_s in [0, 1] {
+        let (server, requests) = a_server_that_allocates_for(lifetime_s).await;
+        let mut one = end(None, &format!("turn:{server}?transport=tcp"));
+        one.command(MediaCommand::Offer);
+        one.offer().await;
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let count = requests.load(Ordering::Relaxed);
+        println!("{count} requests for allocations of {lifetime_s} s");
+        assert!((2..20).contains(&count), "{count} requests for allocations of {lifetime_s} s");
+        one.command(MediaCommand::Close);
     }
 }

@@ -1,7 +1,7 @@
 """A house, a flat and the servers, each in a network namespace of its own, and a router between them.
 
     door (10.1.0.2, 2001:db8:1::2) ---.
-                                       router --- core: server, relay, proxy (10.2.0.1, .3, .5; 2001:db8:2::1, ::3)
+                                       router --- core: server, relay, proxy, STUN (10.2.0.1, .3, .5, .7; 2001:db8:2::1, ::3)
     flat (10.3.0.2, 2001:db8:3::2) ---'
 """
 import os
@@ -11,9 +11,10 @@ import subprocess
 import sys
 
 ROUTER, DOOR, FLAT, CORE, HOME = (f"callbox-{name}-{os.getpid()}" for name in ("router", "door", "flat", "core", "home"))
-SERVER, RELAY, PROXY = "10.2.0.1", "10.2.0.3", "10.2.0.5"
+SERVER, RELAY, PROXY, STUN = "10.2.0.1", "10.2.0.3", "10.2.0.5", "10.2.0.7"
 SERVER6, RELAY6 = "2001:db8:2::1", "2001:db8:2::3"
-NAMES = {"core.house.example": (SERVER, SERVER6), "relay.house.example": (RELAY, RELAY6)}
+NAMES = {"core.house.example": (SERVER, SERVER6), "relay.house.example": (RELAY, RELAY6),
+         "stun.house.example": (STUN, None)}
 NAT64, NAT64_POOL = "2001:db8:64::/96", "10.64.0.0/24"
 
 
@@ -63,7 +64,7 @@ def make_core():
     """The namespace of the servers, which stays while networks come and go. Its addresses are on no link."""
     sh(f"ip netns add {CORE}")
     sh(f"ip -n {CORE} link set lo up")
-    for address in (SERVER, RELAY, PROXY):
+    for address in (SERVER, RELAY, PROXY, STUN):
         sh(f"ip -n {CORE} address add {address}/32 dev lo")
     for address in (SERVER6, RELAY6):
         sh(f"ip -n {CORE} address add {address}/128 dev lo nodad")
@@ -131,7 +132,8 @@ class House:
             etc = pathlib.Path("/etc/netns") / namespace
             etc.mkdir(parents=True)
             families = [index for index, family in enumerate("46") if family in self.families]
-            lines = [f"{addresses[index]} {name}" for name, addresses in NAMES.items() for index in families]
+            lines = [f"{addresses[index]} {name}" for name, addresses in NAMES.items() for index in families
+                     if addresses[index]]
             (etc / "hosts").write_text("127.0.0.1 localhost\n" + "\n".join(lines) + "\n")
             (etc / "resolv.conf").write_text("nameserver 127.0.0.1\n")
 

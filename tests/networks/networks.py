@@ -16,7 +16,7 @@ import time
 import typing
 
 import house
-from house import CORE, DOOR, FLAT, PROXY, RELAY, ROUTER, SERVER, House, Programs, inside, sh
+from house import CORE, DOOR, FLAT, PROXY, RELAY, ROUTER, SERVER, STUN, House, Programs, inside, sh
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "arm"))
 import call  # noqa: E402
@@ -31,6 +31,8 @@ class Network:
     kind: str
     # The way that calls take, as `check --network` says it.
     way: str = "directly"
+    # What it says of the NAT.
+    nat: str = ""
     # The most seconds from the press until both ends are connected.
     most_s: float = 1.8
     # Rules of the router, in its chains. `door`, `flat` and `core` are its interfaces.
@@ -86,10 +88,10 @@ NETWORKS = [
         oifname { door, flat } tcp sport 443 accept
         iifname { door, flat } drop
         oifname { door, flat } drop"""),
-    # A single STUN server cannot tell a symmetric NAT from another one.
-    Network("a symmetric NAT on each side", forward=APART, postrouting="oifname core masquerade fully-random",
-            families="4"),
-    Network("two NATs in a row that forget after 30 s", forward=APART, families="4",
+    # A far end with a public address is reached directly; this one is not.
+    Network("a symmetric NAT on each side", nat="another port", forward=APART, families="4",
+            postrouting="oifname core masquerade fully-random"),
+    Network("two NATs in a row that forget after 30 s", nat="the same port", forward=APART, families="4",
             postrouting="oifname core masquerade", prepare=House.add_home_router, then=(("held for 35 s", hold_for(35), 3),)),
     Network("a carrier's NAT that changes the mapping in mid-call", forward=APART, families="4",
             postrouting="oifname core snat ip to 10.2.255.250", prepare=carrier_nat,
@@ -145,13 +147,13 @@ def start_servers(programs, folder, callbox):
     (folder / "accounts.toml").write_text(accounts)
     (folder / "turn-secret").write_text(SECRET + "\n")
     make_certificates(folder)
-    addresses = [word for address in (RELAY, house.RELAY6) for word in ("--listening-ip", address, "--relay-ip", address)]
+    addresses = [word for address in (RELAY, house.RELAY6, STUN) for word in ("--listening-ip", address, "--relay-ip", address)]
     programs.start(CORE, "relay", "turnserver", "-n", "--no-cli", "--no-dtls", "--realm", "test", "--use-auth-secret",
                    f"--static-auth-secret={SECRET}", *addresses, "--listening-port", "3478", "--tls-listening-port", "443",
                    "--cert", "relay.pem", "--pkey", "relay.key", "--pidfile", "/dev/null", "--log-file", "stdout",
                    "--db", "turn.db")
     name = "relay.house.example"
-    urls = [f"stun:{name}:3478", f"turn:{name}:3478", f"turn:{name}:3478?transport=tcp", f"turns:{name}:443"]
+    urls = [f"stun:{name}:3478", "stun:stun.house.example", f"turn:{name}:3478", f"turn:{name}:3478?transport=tcp", f"turns:{name}:443"]
     sandbox = [callbox, "sandbox", "--listen", "[::]:8443", "--no-station", "--accounts", "accounts.toml", "--tls-cert",
                "core.pem", "--tls-key", "core.key", "--turn-secret-file", "turn-secret", "--host-name",
                "core.house.example"]
@@ -196,9 +198,10 @@ def try_network(network, folder, tools, trusted):
             checked = door.run("check", "--network", "--config", "callbox.toml").stdout
             print(checked, file=door.log, flush=True)
             assert checked.splitlines()[-1] == f"calls: will work {network.way}", checked
+            assert not network.nat or f"each server sees {network.nat}" in checked, checked
             took = make_call(network, door, flat)
             print(f"  {network.kind}: up {took:.1f} s after the press, both tones heard; check says: calls will work "
-                  f"{network.way}", flush=True)
+                  f"{network.way}; status says: {status_of(door)}", flush=True)
             for what, change, most_s in network.then:
                 change(building, door, flat)
                 began = time.monotonic()
@@ -213,6 +216,13 @@ def try_network(network, folder, tools, trusted):
         finally:
             for station in (door, flat):
                 station.stop()
+
+
+def status_of(station):
+    """What the station's status says of the session and of the relays."""
+    status = station.status()
+    assert status["session"]["state"] == "registered", status["session"]
+    return "registered, " + (status["ice_servers"]["fault"] or "no fault of a relay")
 
 
 def both_heard(door, flat):
