@@ -77,7 +77,7 @@ pub(super) async fn connect_tcp(host: &str, port: u16, family: Family) -> io::Re
 
 /// The message of the innermost error: `Connection refused`, and not just that a connection failed
 /// (docs/workarounds.md, "hyper-util: the reason of a failure is nested").
-fn root_cause(error: &dyn std::error::Error) -> String {
+fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {
         cause = source;
