@@ -46,12 +46,15 @@ const HARMLESS: &[&str] = &[
     "Credentials.TokenFile",
     "File.password_file",
     "GpioConfig.chip",
+    "Holiday.Once",
     "Hours.text",
     "IceUrl.host",
     "InputPin.pin",
+    "LocalTime.date",
     "LogConfig.level",
     "Login.password_file",
     "MediaConfig.bind",
+    "Mode.name",
     "OutputPin.exclusive",
     "OutputPin.name",
     "OutputPin.pin",
@@ -94,6 +97,7 @@ const HARMLESS: &[&str] = &[
     "By.sensor",
     "Dump.version",
     "RememberedCall.button",
+    "RememberedMode.name",
 ];
 /// The owner of the keys of a map.
 pub(super) const KEYS: &str = "(keys)";

@@ -8,8 +8,8 @@ use super::{Exit, complain, environment};
 use crate::audio::{self, SoundBank};
 use crate::config::{
     AccessConfig, Action, Again, AnswerAction, AnswerRule, CallAction, CallMode, Config, Credentials, DtmfRule,
-    GpioBackend, HangupTarget, IceServers, InputPin, NumberPattern, Order, OutputKind, OutputPin, ProxyScope, Rule,
-    SecondCall, Trigger, load_reviewed,
+    GpioBackend, HangupTarget, IceServers, InputPin, Mode, ModeChange, NumberPattern, Order, OutputKind, OutputPin,
+    ProxyScope, Rule, SecondCall, Trigger, load_reviewed,
 };
 use crate::core::{IceServerCounts, OutputChange};
 use crate::gpio::{self, PinError};
@@ -84,6 +84,8 @@ fn print_summary(path: &Path, config: &Config) {
     print_sound(config);
     print_inputs(config);
     config.outputs.iter().for_each(|output| print_output(config, output));
+    config.modes.iter().for_each(print_mode);
+    print_calendar(config);
     print_calls(config);
 }
 
@@ -169,9 +171,26 @@ fn print_output(config: &Config, output: &OutputPin) {
     }
 }
 
+fn print_mode(mode: &Mode) {
+    let hours = match &mode.hours {
+        Some(hours) => format!("on {}, unless somebody switches it", hours.text()),
+        None => "switched by hand alone".to_owned(),
+    };
+    let volume = mode.volume.map(|volume| format!("; volume {volume}")).unwrap_or_default();
+    say!("mode      {}: {hours}{volume}", mode.name);
+}
+
+/// The public holidays, where hours ask for them.
+fn print_calendar(config: &Config) {
+    let days: Vec<String> = config.calendar.holidays.iter().map(ToString::to_string).collect();
+    if !days.is_empty() {
+        say!("holidays  {} (PH in hours)", days.join(", "));
+    }
+}
+
 fn print_calls(config: &Config) {
     for rule in &config.answers {
-        say!("call from {}", answer_rule(rule));
+        say!("call from {}", answer_rule(config, rule));
     }
     say!("call from anybody else: declined");
     let calls = &config.calls;
@@ -196,7 +215,7 @@ fn print_calls(config: &Config) {
 }
 
 /// An answer rule as text, such as `100, 2*: answered after 500 ms, sound both ways`.
-pub(super) fn answer_rule(rule: &AnswerRule) -> String {
+pub(super) fn answer_rule(config: &Config, rule: &AnswerRule) -> String {
     let what = match rule.action {
         AnswerAction::Answer if rule.after.is_zero() => "answered at once".to_owned(),
         AnswerAction::Answer => format!("answered after {} ms", rule.after.as_millis()),
@@ -209,9 +228,10 @@ pub(super) fn answer_rule(rule: &AnswerRule) -> String {
         (_, CallMode::Listen) => ", the caller hears this place and is not heard here",
         (_, CallMode::Announce) => ", the caller is heard here and hears nothing",
     };
-    let hours = rule.hours.as_ref().map(|hours| format!(", {}", hours.text())).unwrap_or_default();
+    let conditions = rule.conditions.text(&config.modes);
+    let conditions = if conditions.is_empty() { conditions } else { format!(", {conditions}") };
     let who = if rule.from.is_empty() { "anybody".to_owned() } else { patterns(&rule.from) };
-    format!("{who}: {what}{mode}{hours}")
+    format!("{who}: {what}{mode}{conditions}")
 }
 
 fn patterns(patterns: &[NumberPattern]) -> String {
@@ -247,9 +267,10 @@ pub(super) fn rule(config: &Config, rule: &Rule) -> String {
             format!("{}{wait}{still}{pause}", action(config, &step.action))
         })
         .collect();
-    let hours = rule.hours.as_ref().map(|hours| format!("{}: ", hours.text())).unwrap_or_default();
+    let conditions = rule.conditions.text(&config.modes);
+    let conditions = if conditions.is_empty() { conditions } else { format!("{conditions}: ") };
     let steps = if steps.is_empty() { "nothing".to_owned() } else { steps.join(", ") };
-    format!("{hours}{steps}")
+    format!("{conditions}{steps}")
 }
 
 fn action(config: &Config, action: &Action) -> String {
@@ -288,5 +309,15 @@ fn action(config: &Config, action: &Action) -> String {
         Action::Volume(volume) => format!("volume {volume} until the end of the call"),
         Action::Mute(true) => "microphone off until the end of the call".into(),
         Action::Mute(false) => "microphone on".into(),
+        Action::Mode { mode, change } => {
+            let name = config.modes.get(mode.0).map(|mode| mode.name.as_str()).unwrap_or_default();
+            let change = match change {
+                ModeChange::On => "on",
+                ModeChange::Off => "off",
+                ModeChange::Toggle => "the other way round",
+                ModeChange::Auto => "as its hours say",
+            };
+            format!("mode {name} {change}")
+        }
     }
 }

@@ -7,7 +7,7 @@ pub(super) use super::Daemon;
 use super::output::{self, say};
 use super::{Exit, complain, narrate};
 use crate::control::usual_sockets;
-use crate::control::{ClientError, ControlClient, ErrorKind, EventRecord, OutputRequest, Reply, Request};
+use crate::control::{ClientError, ControlClient, ErrorKind, EventRecord, ModeRequest, OutputRequest, Reply, Request};
 use crate::core::CallState;
 
 /// How often `wait-idle` asks whether a call is up.
@@ -27,6 +27,28 @@ impl From<Change> for OutputRequest {
             Change::On => Self::On,
             Change::Off => Self::Off,
             Change::Pulse => Self::Pulse,
+        }
+    }
+}
+
+/// What a mode is to be, for `callbox mode`.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(super) enum ModeSet {
+    On,
+    Off,
+    /// The other way round
+    Toggle,
+    /// As its hours say
+    Auto,
+}
+
+impl From<ModeSet> for ModeRequest {
+    fn from(set: ModeSet) -> Self {
+        match set {
+            ModeSet::On => Self::On,
+            ModeSet::Off => Self::Off,
+            ModeSet::Toggle => Self::Toggle,
+            ModeSet::Auto => Self::Auto,
         }
     }
 }
@@ -133,6 +155,29 @@ pub(super) async fn status(daemon: &Daemon, json: bool) -> Exit {
         }
     } else {
         super::status::print_status(&status);
+    }
+    Exit::Done
+}
+
+/// Prints which modes are on, and why: one of them, or all.
+pub(super) async fn modes(daemon: &Daemon, name: Option<&str>) -> Exit {
+    let status = match ask(daemon, &Request::Status).await {
+        Ok(Reply::Status(status)) => status,
+        Ok(reply) => return refused(reply),
+        Err(exit) => return exit,
+    };
+    let modes = &status.station.modes;
+    if let Some(name) = name.filter(|name| !modes.iter().any(|mode| mode.name == *name)) {
+        let names: Vec<String> = modes.iter().map(|mode| format!("\"{}\"", mode.name)).collect();
+        let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        complain(format!("there is no mode \"{name}\"; there are: {names}"));
+        return Exit::Usage;
+    }
+    if modes.is_empty() {
+        say!("there are no modes; [modes] in the configuration defines them");
+    }
+    for mode in modes.iter().filter(|mode| name.is_none_or(|name| mode.name == name)) {
+        say!("{}", super::status::mode_line(mode));
     }
     Exit::Done
 }

@@ -206,6 +206,16 @@ enum Command {
         #[command(flatten)]
         daemon: Daemon,
     },
+    /// Switch a mode of the house, or print which are on, and why
+    Mode {
+        /// Name of the mode; without a name, all are printed
+        name: Option<String>,
+        /// What it is to be; without a word, it is printed
+        #[arg(value_enum)]
+        set: Option<client::ModeSet>,
+        #[command(flatten)]
+        daemon: Daemon,
+    },
     /// Switch a relay or an LED
     Output {
         /// Name of the output
@@ -297,9 +307,12 @@ pub(crate) struct ExplainArgs {
     /// Print what a call from this number would do
     #[arg(long, value_name = "NUMBER", group = "trial", conflicts_with = "what")]
     incoming: Option<String>,
-    /// The local time of the rehearsal, such as "Sun 03:00"; now by default
+    /// The local time of the rehearsal, such as "Sun 03:00" or "2026-12-25 12:00"; now by default
     #[arg(long, value_name = "TIME", requires = "trial", value_parser = explain::time_argument)]
     at: Option<crate::core::LocalTime>,
+    /// Assume that this mode of the house is on; may be repeated
+    #[arg(long, value_name = "NAME", requires = "trial")]
+    mode: Vec<String>,
     /// Assume that there is no connection to the server
     #[arg(long, requires = "trial", conflicts_with_all = ["dtmf", "incoming"])]
     offline: bool,
@@ -390,7 +403,7 @@ async fn dispatch(command: Command) -> Exit {
         Command::Login(args) => login::login(args).await,
         Command::Sandbox(args) => sandbox::sandbox(args).await,
         Command::Explain(args) => match args.trial() {
-            Ok(Some(trial)) => explain::rehearse(&args.daemon.config, &trial, args.at, args.offline),
+            Ok(Some(trial)) => explain::rehearse(&args.daemon.config, &trial, args.at, &args.mode, args.offline),
             Ok(None) => explain::last(&args.daemon).await,
             Err(problem) => {
                 complain(problem);
@@ -423,6 +436,10 @@ async fn dispatch(command: Command) -> Exit {
         Command::Mute { keep, daemon } => client::request(&daemon, Request::Mute { keep }).await,
         Command::Unmute { daemon } => client::request(&daemon, Request::Unmute).await,
         Command::Volume { volume, keep, daemon } => client::request(&daemon, Request::Volume { volume, keep }).await,
+        Command::Mode { name: Some(name), set: Some(set), daemon } => {
+            client::request(&daemon, Request::Mode { name, set: set.into() }).await
+        }
+        Command::Mode { name, daemon, .. } => client::modes(&daemon, name.as_deref()).await,
         Command::Output { name, change, ms, daemon } => {
             client::request(&daemon, Request::Output { name, change: change.into(), ms }).await
         }

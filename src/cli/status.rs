@@ -4,7 +4,7 @@ use super::narrate;
 use super::output::say;
 use crate::audio::CardTiming;
 use crate::control::{FullStatus, SoundStatus};
-use crate::core::{Direction, IceServerCounts, IceServersStatus, LineStatus, Status, called};
+use crate::core::{Direction, IceServerCounts, IceServersStatus, LineStatus, ModeStatus, Status, called};
 
 pub(super) fn print_status(status: &FullStatus) {
     let station = &status.station;
@@ -96,12 +96,25 @@ fn print_pins(station: &Status, gpio_backend: &str) {
     for output in &station.outputs {
         say!("{:<9} {}: {}", output.kind, output.name, format!("{:?}", output.drive).to_lowercase());
     }
+    for mode in &station.modes {
+        say!("mode      {}", mode_line(mode));
+    }
     for pin in station.buttons.iter().filter(|pin| pin.active) {
         say!("button    {}: down", pin.name);
     }
     for pin in &station.sensors {
         say!("sensor    {}: {}", pin.name, if pin.active { "open" } else { "closed" });
     }
+}
+
+/// Whether a mode is on, and why.
+pub(super) fn mode_line(mode: &ModeStatus) -> String {
+    let why = match (&mode.by, &mode.hours) {
+        (Some(by), _) => by.to_string(),
+        (None, Some(hours)) => format!("by its hours, {hours}"),
+        (None, None) => "nobody has switched it".to_owned(),
+    };
+    format!("{}: {}, {why}", mode.name, if mode.on { "on" } else { "off" })
 }
 
 fn duration(seconds: u64) -> String {

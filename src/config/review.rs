@@ -1,7 +1,7 @@
 //! Finds what is valid in a configuration but probably not intended: rules that never run, codes that hide other codes,
 //! doors that are easy to open.
 
-use super::model::{AnswerAction, CallMode, Config, DtmfRule, Hours, NumberPattern};
+use super::model::{AnswerAction, CallMode, Conditions, Config, DtmfRule, Hours, ModeIndex, NumberPattern};
 use super::reading::Reader;
 
 /// Notes a warning for each finding. If two rules conflict, the warning is about the later one.
@@ -9,21 +9,20 @@ pub(super) fn review(config: &Config, reader: &Reader) {
     review_answers(config, reader);
     review_codes(config, reader);
     review_access(config, reader);
-    review_hours(config, reader);
+    review_conditions(config, reader);
 }
 
 fn review_answers(config: &Config, reader: &Reader) {
-    let always = Hours::always();
     let anybody = [NumberPattern::Prefix(String::new())];
     for (index, rule) in config.answers.iter().enumerate() {
         let callers = if rule.from.is_empty() { &anybody[..] } else { &rule.from };
-        // For each caller of this rule: do earlier rules for that caller match at all hours of this rule?
+        // For each caller of this rule: do earlier rules for that caller match whenever this rule does?
         let taken = callers.iter().all(|caller| {
             let earlier = config.answers.iter().take(index);
             let for_them =
                 earlier.filter(|other| other.from.is_empty() || other.from.iter().any(|one| one.covers(caller)));
-            let hours: Vec<&Hours> = for_them.map(|other| other.hours.as_ref().unwrap_or(&always)).collect();
-            rule.hours.as_ref().unwrap_or(&always).lie_in(&hours)
+            let conditions: Vec<&Conditions> = for_them.map(|other| &other.conditions).collect();
+            is_covered(&rule.conditions, &conditions)
         });
         if index > 0 && taken {
             let others = if index == 1 { "rule 1 takes".to_owned() } else { format!("rules 1 to {index} take") };
@@ -32,8 +31,8 @@ fn review_answers(config: &Config, reader: &Reader) {
     }
 }
 
-/// Finds rules with hours at which an earlier rule always matches.
-fn review_hours(config: &Config, reader: &Reader) {
+/// Finds rules with conditions under which an earlier rule always matches.
+fn review_conditions(config: &Config, reader: &Reader) {
     let buttons = config.buttons.iter().enumerate().flat_map(|(index, button)| {
         let triggers = [
             ("press", Some(&button.press)),
@@ -48,16 +47,43 @@ fn review_hours(config: &Config, reader: &Reader) {
     });
     let codes = config.dtmf.iter().enumerate().map(|(index, rule)| (format!("dtmf[{index}].run"), &rule.run));
     for (path, trigger) in buttons.chain(sensors).chain(codes) {
-        let mut earlier: Vec<&Hours> = Vec::new();
+        let mut earlier: Vec<&Conditions> = Vec::new();
         for (index, rule) in trigger.rules.iter().enumerate() {
-            let Some(hours) = &rule.hours else { continue };
-            if hours.lie_in(&earlier) {
-                reader
-                    .warning(&format!("{path}[{index}]"), "is never reached: earlier rules match at all of its hours");
+            if index > 0 && is_covered(&rule.conditions, &earlier) {
+                let what = match (&rule.conditions.hours, rule.conditions.when) {
+                    (Some(_), None) => "is never reached: earlier rules match at all of its hours",
+                    _ => "is never reached: earlier rules match whenever it would",
+                };
+                reader.warning(&format!("{path}[{index}]"), what);
             }
-            earlier.push(hours);
+            earlier.push(&rule.conditions);
         }
     }
+}
+
+/// Modes whose every combination is looked at. With more of them, no rule counts as covered.
+const MAX_MODES: usize = 6;
+
+/// Whether one of the others holds whenever these conditions do.
+fn is_covered(conditions: &Conditions, others: &[&Conditions]) -> bool {
+    let always = Hours::always();
+    let hours = |conditions: &'_ Conditions| conditions.hours.clone().unwrap_or_else(|| always.clone());
+    let mut mentioned: Vec<ModeIndex> =
+        others.iter().copied().chain([conditions]).filter_map(|one| Some(one.when?.mode)).collect();
+    mentioned.sort_unstable();
+    mentioned.dedup();
+    if mentioned.len() > MAX_MODES {
+        return false;
+    }
+    (0..1_u32 << mentioned.len()).all(|combination| {
+        let is_on = |mode: ModeIndex| {
+            let place = mentioned.iter().position(|one| *one == mode).unwrap_or_default();
+            combination & (1 << place) != 0
+        };
+        let may_hold = |one: &Conditions| one.when.is_none_or(|when| is_on(when.mode) == when.is_on);
+        let then: Vec<Hours> = others.iter().filter(|other| may_hold(other)).map(|other| hours(other)).collect();
+        !may_hold(conditions) || hours(conditions).lie_in(&then.iter().collect::<Vec<_>>())
+    })
 }
 
 fn review_codes(config: &Config, reader: &Reader) {

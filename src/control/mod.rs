@@ -8,5 +8,7 @@ mod protocol;
 mod server;
 
 pub use client::{ClientError, ControlClient};
-pub use protocol::{ErrorKind, EventRecord, FullStatus, OutputRequest, Reply, ReplyError, Request, SoundStatus};
+pub use protocol::{
+    ErrorKind, EventRecord, FullStatus, ModeRequest, OutputRequest, Reply, ReplyError, Request, SoundStatus,
+};
 pub use server::{ControlError, ControlServer, Controlled, usual_sockets};

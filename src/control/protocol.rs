@@ -76,6 +76,11 @@ pub enum Request {
         #[serde(default)]
         keep: bool,
     },
+    /// Switch a mode of the house.
+    Mode {
+        name: String,
+        set: ModeRequest,
+    },
     /// Drive an output.
     Output {
         name: String,
@@ -84,6 +89,18 @@ pub enum Request {
         #[serde(default)]
         ms: Option<u64>,
     },
+}
+
+/// What a mode is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ModeRequest {
+    On,
+    Off,
+    /// The other way round.
+    Toggle,
+    /// As its hours say.
+    Auto,
 }
 
 /// What an output is to do.

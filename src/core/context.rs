@@ -2,16 +2,22 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::api::{Effect, Fact};
+use super::api::{By, Effect, Fact, RememberedMode};
+use super::deadline::{Deadline, DeadlineReason};
+use super::modes::{Changed, Modes};
 use super::random::Random;
 use super::time::Now;
-use crate::config::{Config, Sound};
+use crate::config::{Config, ModeChange, ModeIndex, Moment, Sound};
 
 /// More waiting effects than this mean that nobody drains them. One input causes far fewer.
 const MAX_EFFECTS: usize = 4096;
+
+/// Hours have a resolution of one minute.
+const MODE_CHECK: Duration = Duration::from_secs(60);
 
 /// What a machine needs from outside itself.
 ///
@@ -21,6 +27,8 @@ const MAX_EFFECTS: usize = 4096;
 pub(super) struct Context {
     pub(super) now: Now,
     pub(super) config: Arc<Config>,
+    /// The modes of the house, which conditions of rules ask for.
+    pub(super) modes: Modes,
     pub(super) random: Random,
     /// The daemon is about to stop: nothing new begins.
     pub(super) shutting_down: bool,
@@ -31,7 +39,49 @@ pub(super) struct Context {
 
 impl Context {
     pub(super) fn new(config: Arc<Config>, seed: u64, now: Now) -> Self {
-        Self { now, config, random: Random::new(seed), shutting_down: false, effects: VecDeque::new() }
+        let modes = Modes::new(&config, now);
+        Self { now, config, modes, random: Random::new(seed), shutting_down: false, effects: VecDeque::new() }
+    }
+
+    /// What the conditions of rules are judged by.
+    pub(super) fn moment(&self) -> Moment<'_> {
+        Moment { local: self.now.local, calendar: &self.config.calendar, modes: self.modes.on() }
+    }
+
+    /// The volume that is configured for now.
+    pub(super) fn configured_volume(&self) -> u8 {
+        self.modes.volume(&self.config).unwrap_or(self.config.audio.volume)
+    }
+
+    /// Takes over what was chosen before a restart.
+    pub(super) fn recall_modes(&mut self, remembered: Vec<RememberedMode>) {
+        self.modes.recall(remembered, &self.config, self.now);
+    }
+
+    /// Uses another configuration from now on.
+    pub(super) fn reconfigure(&mut self, config: Arc<Config>) {
+        self.modes.reconfigure(&self.config, &config, self.now);
+        self.config = config;
+    }
+
+    /// When the hours of the modes must be judged again; `None` if no mode has any.
+    pub(super) fn mode_deadline(&self) -> Option<Deadline> {
+        let any = self.config.modes.iter().any(|mode| mode.hours.is_some());
+        any.then(|| Deadline::new(self.now.at + MODE_CHECK, DeadlineReason::ModeHours))
+    }
+
+    /// Switches a mode by hand.
+    pub(super) fn change_mode(&mut self, mode: ModeIndex, change: ModeChange, by: &By) {
+        self.modes.change(mode, change, by, &self.config, self.now);
+    }
+
+    /// Judges the hours of the modes, and reports what has changed.
+    pub(super) fn settle_modes(&mut self) {
+        self.modes.update(&self.config, self.now);
+        for Changed { mode: ModeIndex(index), is_on, by } in self.modes.take_changes() {
+            let name = self.config.modes.get(index).map(|mode| mode.name.clone()).unwrap_or_default();
+            self.fact(Fact::Mode { mode: name, on: is_on, by });
+        }
     }
 
     pub(super) fn push(&mut self, effect: Effect) {

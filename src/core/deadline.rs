@@ -53,6 +53,8 @@ pub enum DeadlineReason {
     DelayedAction,
     /// A changed volume or mute ends.
     SettingEnds,
+    /// The hours of a mode may have begun or ended.
+    ModeHours,
     /// The answer tone is over, and the loudspeaker gets its usual volume back.
     AnswerToneEnds,
     /// A press that waits for the session or for a line is given up.
@@ -105,6 +107,7 @@ impl std::fmt::Display for DeadlineReason {
             Self::OutputOff => "an output goes off",
             Self::DelayedAction => "a delayed action runs",
             Self::SettingEnds => "a changed setting ends",
+            Self::ModeHours => "the hours of a mode may have begun or ended",
             Self::AnswerToneEnds => "the louder answer tone ends",
             Self::PressTooOld => "a press has waited for too long",
             Self::RingTimeout => "nobody has answered",

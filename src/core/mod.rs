@@ -26,8 +26,8 @@
 //! - [`scene::SceneState`] decides what is heard where.
 //! - [`rules::Rules`] chooses what a trigger of the configuration does; [`rules::Actions`] does it.
 //!
-//! The station lends them the [`context::Context`], called `cx`: the time, the configuration, randomness, and the queue
-//! of effects. [`access::Access`] counts wrong door codes. `api` holds the types that cross the border of the core.
+//! The station lends them the [`context::Context`], called `cx`: the time, the configuration, the modes of the house,
+//! randomness, and the queue of effects. [`access::Access`] counts wrong door codes. `api` holds the types that cross the border of the core.
 //! [`RestartBackoff`] and [`Watchdog`] are small machines for the process itself; the station does not use them.
 //!
 //! # Example: a press becomes a call
@@ -48,6 +48,7 @@ mod calls;
 mod context;
 mod deadline;
 mod door;
+mod modes;
 mod random;
 mod restart_backoff;
 mod rules;

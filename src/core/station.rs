@@ -57,12 +57,14 @@ impl Station {
         }
         self.calls.recall(memory.calls);
         self.access.recall(memory.wrong_codes, self.context.now.at);
+        self.context.recall_modes(memory.modes);
     }
 
     /// Handles one input. Deadlines that have passed are handled first, so that no input can hide one. Effects may
     /// follow.
     pub fn handle(&mut self, now: Now, input: Input) {
         self.context.now = Now { at: now.at.max(self.context.now.at), local: now.local };
+        self.context.settle_modes();
         self.run_deadlines();
         match input {
             Input::Tick => {}
@@ -127,6 +129,7 @@ impl Station {
             self.rules.next_deadline(),
             self.scene.next_deadline(),
             self.calls.next_deadline(),
+            self.context.mode_deadline(),
         ];
         Deadline::earliest(machines.into_iter().flatten())
     }
@@ -149,7 +152,7 @@ impl Station {
             self.scene.reset_volume();
         }
         self.door.reconfigure(&config);
-        self.context.config = config;
+        self.context.reconfigure(config);
         self.settle();
     }
 
@@ -177,10 +180,11 @@ impl Station {
             },
             ice_servers: self.session.ice_servers_status(&config.media),
             lines: self.calls.status(config, now),
-            audio: self.scene.status(config),
+            audio: self.scene.status(&self.context),
             outputs: self.door.output_status(config),
             buttons: self.door.button_status(config),
             sensors: self.door.sensor_status(config),
+            modes: self.context.modes.status(config),
             missed_calls: self.calls.missed(),
             refused_calls: self.calls.refused(),
             last_end: self.calls.last_end(),
@@ -226,13 +230,16 @@ impl Station {
     }
 
     fn run_trigger(&mut self, trigger: &Trigger, origin: &Origin) -> Result<Done, Refusal> {
-        let now = self.context.now;
+        let now = self.context.now.at;
         let opened = match origin.source {
             Source::Sensor(sensor) => self.door.is_open(sensor),
             Source::Button(_) | Source::Station | Source::FarEnd => false,
         };
+        let moment = self.context.moment();
+        let mut rules = trigger.rules.iter().enumerate();
+        let Some(rule) = rules.find(|(_, rule)| rule.conditions.hold(moment)) else { return Ok(Done::Now) };
         let (rules, mut actions) = self.rules_and_actions();
-        rules.run(trigger, origin, opened, now, |action: &Action, origin| actions.carry_out(action, origin))
+        rules.run(rule, origin, opened, now, |action: &Action, origin| actions.carry_out(action, origin))
     }
 
     /// Runs the rules for what has happened at the door.
@@ -291,6 +298,7 @@ impl Station {
     /// Derives what follows from the state: the warm peer connection, the scene, the outputs, the reports, and what
     /// must outlive the process.
     fn settle(&mut self) {
+        self.context.settle_modes();
         self.calls().settle_warm();
         self.scene.settle_settings(self.calls.any_active(), self.context.now.at);
         self.calls.settle_answer_tone(self.context.now.at);
@@ -325,6 +333,7 @@ impl Station {
             calls: self.calls.remembered(&self.context.config),
             pending_hangups: self.session.pending_hangups().to_vec(),
             wrong_codes: self.access.remembered(),
+            modes: self.context.modes.remembered(&self.context.config),
         }
     }
 

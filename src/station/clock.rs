@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use jiff::tz::TimeZone;
 
-use crate::core::{LocalTime, Now, Time, Weekday};
+use crate::core::{LocalTime, Now, Time};
 
 /// 2026-11-01. A clock that shows an earlier time was never set.
 const EARLIEST_PLAUSIBLE_S: u64 = 1_793_491_200;
@@ -61,9 +61,8 @@ pub fn local_time() -> Option<LocalTime> {
         return None;
     }
     let zoned = jiff::Timestamp::from_second(i64::try_from(seconds).ok()?).ok()?.to_zoned(TimeZone::system());
-    let weekday = usize::try_from(zoned.weekday().to_monday_zero_offset()).ok()?;
     Some(LocalTime {
-        weekday: *Weekday::ALL.get(weekday)?,
+        date: zoned.date(),
         minute_of_day: u16::try_from(i32::from(zoned.hour()) * 60 + i32::from(zoned.minute())).ok()?,
     })
 }

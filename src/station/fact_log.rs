@@ -55,6 +55,7 @@ pub(super) fn log(fact: &Fact) {
         }
         Fact::OutputRefused { output, by, .. } => tracing::warn!(fact.output = output, fact.by = %by, "{fact}"),
         Fact::Mute { muted, by } => tracing::info!(fact.muted = muted, fact.by = %by, "{fact}"),
+        Fact::Mode { mode, on, by } => tracing::info!(fact.mode = mode, fact.on = on, fact.by = %by, "{fact}"),
         Fact::Volume { volume, by } => tracing::info!(fact.volume = volume, fact.by = %by, "{fact}"),
         Fact::Command { command, by } => tracing::info!(fact.command = command, fact.by = %by, "{fact}"),
         Fact::CallRefused { number, .. } => tracing::info!(fact.number = number.as_str(), "{fact}"),

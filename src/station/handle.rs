@@ -5,8 +5,10 @@ use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::blackbox::Dump;
-use crate::config::{Config, OutputIndex};
-use crate::control::{Controlled, ErrorKind, EventRecord, FullStatus, OutputRequest, Reply, ReplyError, Request};
+use crate::config::{Config, ModeChange, ModeIndex, OutputIndex};
+use crate::control::{
+    Controlled, ErrorKind, EventRecord, FullStatus, ModeRequest, OutputRequest, Reply, ReplyError, Request,
+};
 use crate::core::{ButtonIndex, By, Command, Done, Line, OutputChange, Pin, Refusal, SensorIndex};
 use crate::gpio::Pins;
 use crate::media::rtpdump::CallPacket;
@@ -150,6 +152,13 @@ fn button(config: &Config, name: &str) -> Result<ButtonIndex, Reply> {
     })
 }
 
+fn mode(config: &Config, name: &str) -> Result<ModeIndex, Reply> {
+    config.modes.iter().position(|mode| mode.name == name).map(ModeIndex).ok_or_else(|| {
+        let names = list(config.modes.iter().map(|mode| &mode.name));
+        error(ErrorKind::Usage, format!("there is no mode \"{name}\"; there are: {names}"))
+    })
+}
+
 /// Returns the command that a request asks for, with its names resolved. Otherwise returns the reply.
 ///
 /// # Errors
@@ -176,6 +185,15 @@ pub fn command_of(config: &Config, request: Request) -> Result<Command, Reply> {
             return Err(error(ErrorKind::Usage, format!("volume {volume} is out of range; write 0 to 100")));
         }
         Request::Volume { volume, keep } => Command::Volume { volume, keep },
+        Request::Mode { name, set } => Command::Mode {
+            mode: mode(config, &name)?,
+            change: match set {
+                ModeRequest::On => ModeChange::On,
+                ModeRequest::Off => ModeChange::Off,
+                ModeRequest::Toggle => ModeChange::Toggle,
+                ModeRequest::Auto => ModeChange::Auto,
+            },
+        },
         Request::Output { change: OutputRequest::On | OutputRequest::Off, ms: Some(_), .. } => {
             return Err(error(ErrorKind::Usage, "ms is the length of a pulse; write pulse in place of on"));
         }

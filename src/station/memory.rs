@@ -2,7 +2,7 @@
 //!
 //! `$RUNTIME_DIRECTORY/calls.json` survives a crash or an upgrade, but not a power cut. It is never on the SD card.
 //! `$STATE_DIRECTORY/wrong-codes.json` survives a power cut as well. Otherwise somebody who can pull a plug would get
-//! five more guesses each time.
+//! five more guesses each time. So does `modes.json`: who is away stays away.
 
 use std::path::{Path, PathBuf};
 
@@ -11,11 +11,12 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::clock::{Clock, wall_clock_ms};
-use crate::core::{Memory, Time, WrongCodes};
+use crate::core::{Memory, RememberedMode, Time, WrongCodes};
 use crate::signaling::write_secret;
 
 const FILE: &str = "calls.json";
 const WRONG_CODES: &str = "wrong-codes.json";
+const MODES: &str = "modes.json";
 
 #[derive(Serialize, Deserialize)]
 struct Kept {
@@ -43,9 +44,10 @@ impl Keeper {
     /// Without the folders, nothing is kept.
     pub(super) fn new(runtime: Option<PathBuf>, state: Option<PathBuf>, clock: Clock) -> Self {
         let (newest, mut changes) = watch::channel(Memory::default());
+        let recalled_modes = state.as_deref().map(read_modes).unwrap_or_default();
         let writer = tokio::spawn(async move {
             let mut fault_told = false;
-            let mut kept = Vec::new();
+            let (mut kept, mut kept_modes) = (Vec::new(), recalled_modes);
             while changes.changed().await.is_ok() {
                 let memory = changes.borrow_and_update().clone();
                 let mut results = Vec::new();
@@ -53,6 +55,10 @@ impl Keeper {
                     kept.clone_from(&memory.wrong_codes);
                     let result = write_wrong_codes(&folder.join(WRONG_CODES), clock.now().at, kept.clone()).await;
                     results.push((folder, result));
+                }
+                if let Some(folder) = state.as_deref().filter(|_| memory.modes != kept_modes) {
+                    kept_modes.clone_from(&memory.modes);
+                    results.push((folder, write_modes(&folder.join(MODES), &kept_modes).await));
                 }
                 if let Some(folder) = &runtime {
                     results.push((folder, write(&folder.join(FILE), memory).await));
@@ -63,7 +69,7 @@ impl Keeper {
                 {
                     tracing::warn!(
                         folder = %folder.display(), %error,
-                        "calls, or the count of wrong codes, will not survive a restart"
+                        "calls, the count of wrong codes, or modes will not survive a restart"
                     );
                 }
                 fault_told = failed.is_some();
@@ -94,6 +100,17 @@ async fn write_wrong_codes(path: &Path, at: Time, wrong_codes: Vec<WrongCodes>) 
     write_secret(path, &serde_json::to_string(&kept)?).await
 }
 
+async fn write_modes(path: &Path, modes: &[RememberedMode]) -> std::io::Result<()> {
+    // It says who has switched them.
+    write_secret(path, &serde_json::to_string(modes)?).await
+}
+
+/// The modes that were switched by hand. A file that cannot be read has none.
+fn read_modes(state: &Path) -> Vec<RememberedMode> {
+    let text = std::fs::read_to_string(state.join(MODES)).unwrap_or_default();
+    serde_json::from_str(&text).unwrap_or_default()
+}
+
 /// Returns what the previous process has kept. Calls are returned only if they are of this boot.
 pub(super) fn recall(runtime: Option<&Path>, state: Option<&Path>, now: Time) -> Memory {
     let calls = || {
@@ -109,6 +126,9 @@ pub(super) fn recall(runtime: Option<&Path>, state: Option<&Path>, now: Time) ->
     let mut memory = calls().unwrap_or_default();
     if let Some(wrong_codes) = wrong_codes() {
         memory.wrong_codes = wrong_codes;
+    }
+    if let Some(state) = state {
+        memory.modes = read_modes(state);
     }
     memory
 }

@@ -48,7 +48,7 @@ fn a_question_that_makes_no_sense_is_answered_with_a_remedy() {
     assert_eq!((code, errors.as_str()), (2, "callbox: there is no button \"gong\"; there are: bell\n"));
     let (code, _, errors) = explain(&["--press", "bell", "--at", "Xun 12:00"]);
     assert_eq!(code, 2);
-    assert!(errors.contains("\"xun\" is not a day of the week; write a day and a time, such as \"Sun"), "{errors}");
+    assert!(errors.contains("\"Xun\" is not a day of the week; write a day and a time, such as \"Sun"), "{errors}");
     let (code, _, errors) = explain(&["--press", "bell", "--at", "Sun 25:00"]);
     assert_eq!(code, 2);
     assert!(errors.contains("\"25:00\" is not a time of day"), "{errors}");

@@ -42,7 +42,7 @@ impl Daemon {
         Self::start_with(ALONE)
     }
 
-    fn start_with(config: &str) -> Self {
+    pub fn start_with(config: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("callbox.toml"), config).unwrap();
         let process = Process::start(callbox(folder.path(), &["run", "--config", "callbox.toml"]));

@@ -15,6 +15,7 @@ mod daemon;
 mod documents;
 mod dsp;
 mod generated;
+mod modes;
 mod named_tests;
 mod pipes;
 mod readme;

@@ -43,6 +43,8 @@ fn with(table: &str, line: &str) -> String {
     match table {
         "[core]" => format!("{core}{line}\n"),
         "[[button]]" => format!("{core}{table}\nname = \"bell\"\npin = 17\npress = {{ hangup = \"all\" }}\n{line}\n"),
+        // Its keys are those of any mode.
+        "[modes]" => format!("{core}[modes.night]\n{line}\n"),
         "Actions" => format!("{core}[[button]]\nname = \"bell\"\npin = 17\npress = {{ {line} }}\n"),
         _ => format!("{core}{table}\n{line}\n"),
     }

@@ -192,7 +192,6 @@ fn mistakes_are_answered_with_the_line_to_write() {
         ),
         ("press = { call = [] }", "is an empty list"),
         ("press = {}", "is empty: the button would do nothing; write press = { call = \"100\" }"),
-        ("press = { mode = \"away\" }", "press.mode: is not built yet; leave it out"),
         ("press = { call = \"100\", say = \"x\" }", "press.say: is not built yet"),
         ("press = { call = \"100\", for_ms = 5 }", "is for sensors"),
         (

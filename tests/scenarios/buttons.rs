@@ -81,7 +81,7 @@ press = [ { hours = "Mo-Fr 07:00-19:00", call = "900" }, { call = "100" } ]
 "#;
     let number = |weekday, minute_of_day| {
         let mut door = Door::online(config);
-        door.local = Some(LocalTime { weekday, minute_of_day });
+        door.local = Some(LocalTime::in_some_week(weekday, minute_of_day));
         door.press();
         match door.take_one("outgoing_call").body {
             RequestBody::OutgoingCall { number, .. } => number,

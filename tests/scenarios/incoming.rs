@@ -263,7 +263,7 @@ fn rules_with_hours_do_not_match_while_the_clock_is_not_set() {
     let mut door = Door::online("[[answer]]\naction = \"answer\"\nhours = \"00:00-24:00\"\n");
     door.incoming(0, "c1", "100");
     door.take_one("decline");
-    door.local = Some(LocalTime { weekday: Weekday::Monday, minute_of_day: 600 });
+    door.local = Some(LocalTime::in_some_week(Weekday::Monday, 600));
     door.incoming(0, "c2", "100");
     door.take_one("accept");
 }

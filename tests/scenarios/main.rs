@@ -14,6 +14,7 @@ mod door;
 mod ice_servers;
 mod incoming;
 mod media_liveness;
+mod modes;
 mod network;
 mod outgoing;
 mod outputs;

@@ -246,7 +246,7 @@ fn a_clock_that_is_not_set_is_waited_for_and_named() {
     assert_eq!(session.state, SessionState::WaitingForTime);
     assert!(session.reason.unwrap().contains("clock"));
     door.advance(500);
-    door.local = Some(LocalTime { weekday: Weekday::Monday, minute_of_day: 600 });
+    door.local = Some(LocalTime::in_some_week(Weekday::Monday, 600));
     door.advance(1_000);
     assert_eq!(door.connects.len(), 2, "it connects at once when the clock is set");
 }
@@ -254,7 +254,7 @@ fn a_clock_that_is_not_set_is_waited_for_and_named() {
 #[test]
 fn a_certificate_of_the_future_under_a_set_clock_is_a_certificate_fault() {
     let mut door = Door::new(BELL);
-    door.local = Some(LocalTime { weekday: Weekday::Monday, minute_of_day: 600 });
+    door.local = Some(LocalTime::in_some_week(Weekday::Monday, 600));
     door.advance(0);
     door.input(failed(ConnectFailureKind::NotYetValid));
     assert_eq!(door.station.status().session.state, SessionState::Offline);

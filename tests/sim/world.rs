@@ -15,6 +15,8 @@ use std::sync::Arc;
 
 use callbox::config::Config;
 use callbox::core::*;
+use jiff::ToSpan;
+use jiff::civil::{Date, date};
 
 use crate::checks::{Checks, Violation};
 use crate::plan::Planned;
@@ -26,6 +28,8 @@ use network::Wire;
 
 /// More ticks than this at one moment mean a core that never comes to rest.
 const TICKS_AT_ONCE: u32 = 10;
+/// A Monday.
+const FIRST_DAY: Date = date(2026, 1, 5);
 /// At least this number of lines of the story is kept.
 const STORY_LINES: usize = 400;
 
@@ -200,9 +204,11 @@ impl World {
     fn local_time(&self) -> Option<LocalTime> {
         let (until, by) = self.troubles.clock_jumped;
         let minute = self.now / 60_000 + if self.now < until { by } else { 0 };
-        let weekday = Weekday::ALL[usize::try_from(minute / 1440 % 7).unwrap_or(0)];
+        // The first day is a Monday.
+        let days = i64::try_from(minute / 1440).unwrap_or(0);
+        let date = FIRST_DAY.checked_add(days.days()).unwrap_or(FIRST_DAY);
         let minute_of_day = u16::try_from(minute % 1440).unwrap_or(0);
-        (self.now >= self.troubles.clock_lost).then_some(LocalTime { weekday, minute_of_day })
+        (self.now >= self.troubles.clock_lost).then_some(LocalTime { date, minute_of_day })
     }
 
     fn happen(&mut self, what: Happening) {

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use std::time::Duration;
 
-use super::hours::Hours;
-use super::index::{Line, OutputIndex};
+use super::index::{Line, ModeIndex, OutputIndex};
+use super::mode::{Conditions, ModeChange};
 use super::output::OutputChange;
 use super::sound::Sound;
 use crate::secret::PhoneNumber;
@@ -17,11 +17,10 @@ pub struct Trigger {
     pub rules: Vec<Rule>,
 }
 
-/// Steps that run at certain hours.
+/// Steps that run under conditions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rule {
-    /// `None`: the rule always matches.
-    pub hours: Option<Hours>,
+    pub conditions: Conditions,
     /// The steps, in the order in which they run.
     pub steps: Vec<Step>,
 }
@@ -54,6 +53,10 @@ pub enum Action {
     Volume(u8),
     /// Mute the microphone (`true`) or unmute it (`false`).
     Mute(bool),
+    Mode {
+        mode: ModeIndex,
+        change: ModeChange,
+    },
 }
 
 /// Whom to call, and how.

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::hours::Hours;
+use super::mode::Conditions;
 use super::number::NumberPattern;
 
 impl AnswerRule {
-    /// Whether the rule is for this caller, at any hour.
+    /// Whether the rule is for this caller, under whatever conditions.
     pub fn is_for(&self, number: &str) -> bool {
         self.from.is_empty() || self.from.iter().any(|pattern| pattern.matches(number))
     }
@@ -24,8 +24,7 @@ pub struct AnswerRule {
     pub after: Duration,
     /// In which directions sound flows.
     pub mode: CallMode,
-    /// `None`: the rule always matches.
-    pub hours: Option<Hours>,
+    pub conditions: Conditions,
 }
 
 /// What to do with an incoming call (`answer.action`).

@@ -2,6 +2,7 @@
 
 mod action;
 mod audio;
+mod calendar;
 mod calls;
 mod code;
 mod hours;
@@ -11,6 +12,7 @@ mod input;
 mod key_pin;
 mod local_time;
 mod media;
+mod mode;
 mod number;
 mod output;
 mod pcm_name;
@@ -25,17 +27,19 @@ use serde::{Deserialize, Serialize};
 
 pub use action::{Action, CallAction, HangupTarget, LineChoice, Order, Rule, Step, Trigger};
 pub use audio::{AudioConfig, CAPTURE_GAIN_DB, Echo};
+pub use calendar::{Calendar, Holiday, HolidayError};
 pub use calls::{AnswerAction, AnswerRule, CallMode, CallsConfig, SecondCall};
 pub use code::{AccessConfig, DtmfRule};
 pub use hours::{Hours, HoursError};
 #[cfg(feature = "daemon")]
 pub(crate) use ice_server::authority;
 pub use ice_server::{IceServer, IceServers, IceTransport, IceUrl, IceUrlError};
-pub use index::{ButtonIndex, Line, OutputIndex, SensorIndex};
+pub use index::{ButtonIndex, Line, ModeIndex, OutputIndex, SensorIndex};
 pub use input::{Again, Button, Sensor};
 pub use key_pin::{KeyPin, KeyPinError};
 pub use local_time::{LocalTime, Weekday};
 pub use media::{Codec, MediaConfig};
+pub use mode::{Conditions, Mode, ModeChange, ModeCondition, Moment};
 pub use number::NumberPattern;
 pub use output::{Drive, OutputChange, OutputKind, OutputPin, ShownState};
 pub use pcm_name::{PcmName, PcmNameError, UsbCard};
@@ -60,6 +64,10 @@ pub struct Config {
     pub dtmf: Vec<DtmfRule>,
     pub access: AccessConfig,
     pub calls: CallsConfig,
+    #[serde(default)]
+    pub modes: Vec<Mode>,
+    #[serde(default)]
+    pub calendar: Calendar,
     pub control: ControlConfig,
     pub log: LogConfig,
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::file_paths::FilePaths;
+use super::mode_tables::read_conditions;
 use super::section::Section;
 use super::trigger::{RuleContext, read_callers, read_trigger};
 use crate::config::model::*;
@@ -62,7 +63,7 @@ pub(in crate::config) fn check_listening_is_heard(
     }
 }
 
-pub(in crate::config) fn read_answer(section: Section<'_>) -> Option<AnswerRule> {
+pub(in crate::config) fn read_answer(section: Section<'_>, modes: &[Mode]) -> Option<AnswerRule> {
     let rule = AnswerRule {
         from: read_callers(&section).unwrap_or_default(),
         action: section
@@ -75,7 +76,7 @@ pub(in crate::config) fn read_answer(section: Section<'_>) -> Option<AnswerRule>
         mode: section
             .choice("mode", &[("talk", CallMode::Talk), ("listen", CallMode::Listen), ("announce", CallMode::Announce)])
             .unwrap_or_default(),
-        hours: super::trigger::read_hours(&section),
+        conditions: read_conditions(&section, modes),
     };
     if !section.has("action") {
         section.error("action", "is missing", "write action = \"answer\", \"ring\" or \"decline\"");

@@ -3,6 +3,7 @@
 mod call_tables;
 mod file_paths;
 mod media_table;
+mod mode_tables;
 mod pin_tables;
 mod section;
 mod server_table;
@@ -15,6 +16,7 @@ use call_tables::{
 pub(super) use file_paths::FilePaths;
 pub use file_paths::resolve_secret_file;
 use media_table::{read_audio, read_media};
+use mode_tables::{read_calendar, read_modes};
 use pin_tables::{read_button, read_sensor};
 pub(super) use pin_tables::{read_gpio, read_output};
 pub(super) use section::{Reader, Section};
@@ -39,7 +41,9 @@ pub(super) fn read_config(root: &Section<'_>, files: &FilePaths<'_>) -> Option<C
         |output: &OutputPin| &output.name,
     );
     let lines = core.as_ref().map_or(2, |core| core.lines);
-    let rules = RuleContext { outputs: &outputs, lines, of_sensor: false };
+    let modes = read_modes(root.section("modes"));
+    let calendar = read_calendar(&root.section("calendar"));
+    let rules = RuleContext { outputs: &outputs, modes: &modes, lines, of_sensor: false };
     let buttons = unique(
         root,
         "button",
@@ -54,7 +58,8 @@ pub(super) fn read_config(root: &Section<'_>, files: &FilePaths<'_>) -> Option<C
     );
     check_pins(root, &buttons, &sensors, &outputs);
     check_exclusive(root, &outputs);
-    let answers: Vec<AnswerRule> = root.sections("answer").into_iter().filter_map(read_answer).collect();
+    let answers: Vec<AnswerRule> =
+        root.sections("answer").into_iter().filter_map(|section| read_answer(section, &modes)).collect();
     let sounds = read_sounds(root.section("sounds"), files);
     check_listening_is_heard(root, &answers, &sounds);
     Some(Config {
@@ -62,12 +67,14 @@ pub(super) fn read_config(root: &Section<'_>, files: &FilePaths<'_>) -> Option<C
         audio,
         gpio,
         sounds,
+        calendar,
         answers,
         dtmf: root.sections("dtmf").into_iter().filter_map(|section| read_dtmf(section, rules)).collect(),
         access: read_access(root.section("access")),
         calls: read_calls(root.section("calls")),
         control: read_control(root.section("control"), files),
         log: read_log(root.section("log")),
+        modes,
         outputs,
         buttons,
         sensors,

@@ -246,6 +246,22 @@ impl<'r> Section<'r> {
         Section::new(self.reader, self.path_of(key), values)
     }
 
+    /// The tables whose names are not given by the format, with their names.
+    pub(in crate::config) fn tables(&self) -> Vec<(String, Section<'r>)> {
+        let mut names: Vec<&String> = self.values.keys().collect();
+        names.sort();
+        let table = |name: &String| match self.values.get(name).map(|value| &value.kind) {
+            Some(ValueKind::Table(values)) => {
+                Some((name.clone(), Section::new(self.reader, self.path_of(name), values.clone())))
+            }
+            _ => {
+                self.error(name, "is not a table", format!("write {name} = {{}}"));
+                None
+            }
+        };
+        names.into_iter().filter_map(table).collect()
+    }
+
     /// The tables of an array.
     pub(in crate::config) fn sections(&self, key: &'static str) -> Vec<Section<'r>> {
         let Some(value) = self.value(key) else { return Vec::new() };
@@ -313,7 +329,6 @@ impl<'r> Section<'r> {
 /// Keys whose feature is not built yet, by table; `…` stands for any rule or action.
 const NOT_BUILT: &[&str] = &[
     "audio.ambient",
-    "calendar",
     "code",
     "control.http_cert_file",
     "control.http_key_file",
@@ -325,7 +340,6 @@ const NOT_BUILT: &[&str] = &[
     "control.mqtt_user",
     "door",
     "hook",
-    "modes",
     "output.momentary",
     "output.pulse_ms",
     "prompts",
@@ -338,13 +352,11 @@ const NOT_BUILT: &[&str] = &[
     "….ended",
     "….failed",
     "….hook",
-    "….mode",
     "….no_answer",
     "….repeat",
     "….say",
     "….talk",
     "….to",
-    "….when",
 ];
 
 /// A value as a text in quotes, for a remedy.

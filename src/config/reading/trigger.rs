@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use config::{Value, ValueKind};
 
+use super::mode_tables::{read_conditions, read_mode_change};
 use super::section::{Section, shown};
-use crate::config::model::Hours;
 use crate::config::model::NumberPattern;
 use crate::config::model::OutputChange;
-use crate::config::model::{Action, CallAction, HangupTarget, LineChoice, Order, Rule, Step, Trigger};
+use crate::config::model::{
+    Action, CallAction, Conditions, HangupTarget, LineChoice, Mode, Order, Rule, Step, Trigger,
+};
 use crate::config::model::{Line, OutputIndex, OutputKind, OutputPin, Sound};
 use crate::sip_address::{bare_number, canonical};
 
@@ -16,6 +18,7 @@ use crate::sip_address::{bare_number, canonical};
 #[derive(Clone, Copy)]
 pub(in crate::config) struct RuleContext<'a> {
     pub(in crate::config) outputs: &'a [OutputPin],
+    pub(in crate::config) modes: &'a [Mode],
     /// How many lines calls may use.
     pub(in crate::config) lines: u32,
     /// Whether the rule belongs to a sensor. Only a sensor has `for_ms` and `cooldown_s`.
@@ -53,31 +56,32 @@ pub(in crate::config) fn read_trigger(
         }
     };
     tables.iter_mut().for_each(|table| table.is_action = true);
-    // If an item has hours, the items are rules, of which the first that matches runs. Otherwise they all run.
-    let rules_with_hours = tables.iter().any(|table| table.has("hours"));
-    let fallback = tables.iter().position(|table| !table.has("hours"));
+    // If an item has a condition, the items are rules, of which the first that matches runs. Otherwise they all run.
+    let has_condition = |table: &Section<'_>| table.has("hours") || table.has("when");
+    let are_rules = tables.iter().any(has_condition);
+    let fallback = tables.iter().position(|table| !has_condition(table));
     let rules: Vec<Rule> = tables
         .into_iter()
         .map(|table| {
-            let hours = read_hours(&table);
+            let conditions = read_conditions(&table, context.modes);
             let steps = read_steps(&table, context);
             table.finish();
-            Rule { hours, steps }
+            Rule { conditions, steps }
         })
         .collect();
-    if rules_with_hours {
+    if are_rules {
         if let Some(hidden) = fallback.map(|index| index + 1).filter(|next| *next < rules.len()) {
             let path = format!("{}[{hidden}]", section.path_of(key));
             section.reader.error(
                 &path,
-                "is never reached: the rule before it has no hours",
-                "put the rule without hours last",
+                "is never reached: the rule before it has no hours and no when",
+                "put the rule without conditions last",
             );
         }
         return Some(Trigger { rules });
     }
     let steps: Vec<Step> = rules.into_iter().flat_map(|rule| rule.steps).collect();
-    let rules = if steps.is_empty() { Vec::new() } else { vec![Rule { hours: None, steps }] };
+    let rules = if steps.is_empty() { Vec::new() } else { vec![Rule { conditions: Conditions::default(), steps }] };
     Some(Trigger { rules })
 }
 
@@ -113,21 +117,11 @@ fn number_text(value: &Value) -> Option<String> {
     }
 }
 
-/// Reads the key `hours`.
-pub(in crate::config) fn read_hours(section: &Section<'_>) -> Option<Hours> {
-    let text = section.string("hours")?;
-    text.parse()
-        .map_err(|error: crate::config::model::HoursError| {
-            section.error("hours", error.to_string(), "see docs/configuration.md")
-        })
-        .ok()
-}
-
 fn read_steps(table: &Section<'_>, context: RuleContext<'_>) -> Vec<Step> {
     let after = table.duration_ms("after_ms", 0, 3_600_000).unwrap_or(Duration::ZERO);
     let lasting = table.duration_ms("for_ms", 1, 3_600_000).unwrap_or(Duration::ZERO);
     let cooldown = table.duration_s("cooldown_s", 1, 86_400).unwrap_or(Duration::ZERO);
-    const ACTIONS: [&str; 7] = ["answer", "hangup", "output", "play", "volume", "mute", "call"];
+    const ACTIONS: [&str; 8] = ["answer", "hangup", "output", "play", "volume", "mute", "mode", "call"];
     if !ACTIONS.iter().any(|key| table.has(key)) {
         let timing = if context.of_sensor { &["after_ms", "for_ms", "cooldown_s"][..] } else { &["after_ms"] };
         for key in timing.iter().filter(|key| table.has(key)) {
@@ -148,13 +142,14 @@ fn read_steps(table: &Section<'_>, context: RuleContext<'_>) -> Vec<Step> {
     if let Some(muted) = table.boolean("mute") {
         actions.push(Action::Mute(muted));
     }
+    actions.extend(read_mode_change(table, context.modes));
     let call = read_call(table, context.lines);
     let calls = call.is_some();
     actions.extend(call.map(Action::Call));
     read_timing(table, context, calls);
     for (needed, keys) in [("call", ["ring_s", "order", "line"].as_slice()), ("output", ["pulse_ms", "set"].as_slice())]
     {
-        // `set` is also a key of `mode`, which is not built yet.
+        // `set` is also a key of `mode`.
         for key in keys.iter().filter(|key| table.has(key) && !table.has(needed) && !table.has("mode")) {
             table.error(key, format!("means nothing without {needed}"), format!("add {needed}, or leave it out"));
         }
@@ -275,8 +270,9 @@ fn read_hangup(table: &Section<'_>) -> Option<HangupTarget> {
 fn read_output(table: &Section<'_>, outputs: &[OutputPin]) -> Option<Action> {
     let name = table.filled_string("output");
     let pulse = table.duration_ms("pulse_ms", 1, 600_000);
-    let set = table.choice("set", &[("on", OutputChange::On), ("off", OutputChange::Off)]);
+    table.value("set");
     let name = name?;
+    let set = table.choice("set", &[("on", OutputChange::On), ("off", OutputChange::Off)]);
     let Some(index) = outputs.iter().position(|output| output.name == name) else {
         let names: Vec<&str> = outputs.iter().map(|output| output.name.as_str()).collect();
         let remedy = if names.is_empty() {

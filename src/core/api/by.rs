@@ -23,6 +23,8 @@ pub enum By {
     },
     /// The far end, which called the station.
     Caller { number: PhoneNumber },
+    /// The hours of a mode.
+    Hours,
     /// The station itself: a limit was reached, a time is over, or a call was taken up again.
     #[default]
     Station,
@@ -36,6 +38,7 @@ impl std::fmt::Display for By {
             Self::User { user } => write!(formatter, "by user {user}"),
             Self::Code { number } => write!(formatter, "by a code from {}", called(number)),
             Self::Caller { number } => write!(formatter, "by {}", called(number)),
+            Self::Hours => formatter.write_str("by its hours"),
             Self::Station => formatter.write_str("by the station itself"),
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::lasting::Lasting;
-use crate::config::{ButtonIndex, Line, OutputChange, OutputIndex};
+use crate::config::{ButtonIndex, Line, ModeChange, ModeIndex, OutputChange, OutputIndex};
 use crate::secret::{DoorCode, PhoneNumber};
 
 /// A command. Its names are already resolved to places in the configuration.
@@ -48,6 +48,8 @@ pub enum Command {
         /// The change lasts until the next one, and not only until the end of the call.
         keep: bool,
     },
+    /// Switch a mode of the house.
+    Mode { mode: ModeIndex, change: ModeChange },
     /// Drive an output.
     Output { output: OutputIndex, change: OutputChange },
 }

@@ -168,6 +168,13 @@ pub enum Fact {
     },
     /// The microphone was switched off or on.
     Mute { muted: bool, by: By },
+    /// A mode of the house is on, or off.
+    Mode {
+        /// The mode's name.
+        mode: String,
+        on: bool,
+        by: By,
+    },
     /// The volume of the loudspeaker was set.
     Volume {
         /// From 0 to 100.
@@ -267,6 +274,7 @@ impl std::fmt::Display for Fact {
             Self::OutputRefused { reason, by, .. } => format!("output: {reason}; requested {by}"),
             Self::Mute { muted: true, by } => format!("microphone off, {by}"),
             Self::Mute { muted: false, by } => format!("microphone on, {by}"),
+            Self::Mode { mode, on, by } => format!("mode {mode} {}, {by}", if *on { "on" } else { "off" }),
             Self::Volume { volume, by } => format!("volume {volume}, {by}"),
             Self::Command { command, by } => format!("{command}, {by}"),
             Self::CallRefused { number, reason } => format!("call from {} refused: {reason}", called(number)),

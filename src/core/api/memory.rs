@@ -1,10 +1,11 @@
-//! What the next process must know: the calls that are up, pending hangups, and the counts of wrong codes.
+//! What the next process must know: the calls that are up, pending hangups, the counts of wrong codes, and modes.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::by::By;
 use super::call_state::Direction;
 use crate::config::{CallMode, Line};
 use crate::core::time::Time;
@@ -22,6 +23,17 @@ pub struct Memory {
     /// The counts of wrong codes. They survive a power cut as well.
     #[serde(default)]
     pub wrong_codes: Vec<WrongCodes>,
+    /// Modes that were switched by hand. They survive a power cut as well.
+    #[serde(default)]
+    pub modes: Vec<RememberedMode>,
+}
+
+/// A mode that was switched by hand.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RememberedMode {
+    pub name: String,
+    pub is_on: bool,
+    pub by: By,
 }
 
 /// A call that was up.

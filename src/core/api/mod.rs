@@ -35,9 +35,11 @@ pub use ice_servers::{IceServerCounts, IceServerSource, IceServersAnswer, IceSer
 pub use id::{CommandId, MediaId, ServerIndex};
 pub use input::{AnyPin, AudioEvent, Input, MediaEvent, Pin, TokenError};
 pub use lasting::Lasting;
-pub use memory::{Memory, PendingHangup, RememberedCall, WrongCodes};
+pub use memory::{Memory, PendingHangup, RememberedCall, RememberedMode, WrongCodes};
 pub use microphone_fault::MicrophoneFault;
 pub(super) use origin::{Origin, Source};
 pub use repair::{MissingSound, RepairOutcome, RepairStep};
 pub use session_state::{SessionCounters, SessionState};
-pub use status::{AudioStatus, CallStatus, EndStatus, LineStatus, OutputStatus, PinStatus, SessionStatus, Status};
+pub use status::{
+    AudioStatus, CallStatus, EndStatus, LineStatus, ModeStatus, OutputStatus, PinStatus, SessionStatus, Status,
+};

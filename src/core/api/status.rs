@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::by::By;
 use super::call_state::{CallState, Direction};
 use super::cause::Cause;
 use super::ice_servers::IceServersStatus;
@@ -27,6 +28,9 @@ pub struct Status {
     pub outputs: Vec<OutputStatus>,
     pub buttons: Vec<PinStatus>,
     pub sensors: Vec<PinStatus>,
+    /// The modes of the house.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub modes: Vec<ModeStatus>,
     /// Calls that came while no line was free.
     pub missed_calls: u64,
     /// Incoming calls that were declined.
@@ -141,6 +145,19 @@ pub struct OutputStatus {
     /// Why its pin cannot be driven.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
+}
+
+/// One mode of the house.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct ModeStatus {
+    pub name: String,
+    pub on: bool,
+    /// Its hours; absent if it is switched by hand alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hours: Option<String>,
+    /// Who has switched it; absent if it is as its hours say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<By>,
 }
 
 /// One input pin.

@@ -2,7 +2,7 @@
 
 use super::call::{ANSWERING_TIMEOUT, Call, Phase};
 use super::control::CallControl;
-use crate::config::{AnswerAction, AnswerRule, Hours, Line};
+use crate::config::{AnswerAction, AnswerRule, Line};
 use crate::core::api::{By, Cause, Direction, Fact, MediaCommand, Origin, Source};
 use crate::core::session::Rejection;
 use crate::secret::PhoneNumber;
@@ -10,7 +10,7 @@ use crate::signaling::{CallId, Invitation, RequestBody, sip_status};
 use crate::sip_address::caller;
 
 impl CallControl<'_> {
-    /// Handles `incoming_call`: decides by `[[answer]]`, `hours` and `second_call`.
+    /// Handles `incoming_call`: decides by `[[answer]]`, its conditions and `second_call`.
     pub(super) fn invited(&mut self, line: Line, call_id: CallId, invitation: Invitation) {
         if let Some(known) = self.calls.lines.find(&call_id) {
             self.invited_again(known, line, call_id, invitation);
@@ -75,11 +75,7 @@ impl CallControl<'_> {
     }
 
     pub(super) fn answer_rule(&self, number: &str) -> Option<&AnswerRule> {
-        self.cx
-            .config
-            .answers
-            .iter()
-            .find(|rule| rule.is_for(number) && Hours::hold(rule.hours.as_ref(), self.cx.now.local))
+        self.cx.config.answers.iter().find(|rule| rule.is_for(number) && rule.conditions.hold(self.cx.moment()))
     }
 
     /// Answers a call that rings here.

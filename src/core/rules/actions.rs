@@ -57,6 +57,7 @@ impl Actions<'_> {
             Action::Volume(volume) => {
                 self.change_volume(*volume, false, &origin.by);
             }
+            Action::Mode { mode, change } => self.cx().change_mode(*mode, *change, &origin.by),
             Action::Mute(muted) => {
                 self.change_mute(*muted, false, &origin.by);
             }

@@ -28,6 +28,10 @@ impl Actions<'_> {
             Command::Dtmf(digits) => self.dtmf_command(digits).map(|()| Done::Now),
             Command::Mute { muted, keep } => Ok(self.change_mute(muted, keep, &by).map_or(Done::Now, Done::For)),
             Command::Volume { volume, keep } => Ok(self.change_volume(volume, keep, &by).map_or(Done::Now, Done::For)),
+            Command::Mode { mode, change } => {
+                self.cx().change_mode(mode, change, &by);
+                Ok(Done::Now)
+            }
             Command::Output { output, change } => self.output_command(output, change, &by),
         }
     }
@@ -115,6 +119,7 @@ fn reported(command: &Command) -> Option<&'static str> {
         | Command::Call { .. }
         | Command::Mute { .. }
         | Command::Volume { .. }
+        | Command::Mode { .. }
         | Command::Output { .. } => None,
     }
 }

@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::actions::Flow;
-use crate::config::{Action, Hours, Rule, SensorIndex, Step, Trigger};
+use crate::config::{Action, Rule, SensorIndex, Step};
 use crate::core::api::{Done, Origin, Refusal, Source};
 use crate::core::deadline::{Deadline, DeadlineReason};
-use crate::core::time::{Now, Time};
+use crate::core::time::Time;
 
 /// The most actions that wait at a time.
 const MAX_DELAYED: usize = 64;
@@ -47,22 +47,20 @@ struct Cooldown {
 }
 
 impl Rules {
-    /// Runs the first rule whose hours hold now. Returns the result of its calls. `opened` is the state of the sensor,
-    /// if it is the trigger of a sensor. `carry_out` does one action.
+    /// Runs a rule of a trigger, with its place there. Returns the result of its calls. `opened` is the state of the
+    /// sensor, if it is the trigger of a sensor. `carry_out` does one action.
     pub(in crate::core) fn run(
         &mut self,
-        trigger: &Trigger,
+        (place, rule): (usize, &Rule),
         origin: &Origin,
         opened: bool,
-        now: Now,
+        now: Time,
         mut carry_out: impl FnMut(&Action, &Origin) -> Result<Flow, Refusal>,
     ) -> Result<Done, Refusal> {
-        let matching = |(_, rule): &(usize, &Rule)| Hours::hold(rule.hours.as_ref(), now.local);
-        let Some((place, rule)) = trigger.rules.iter().enumerate().find(matching) else { return Ok(Done::Now) };
         let mut outcome = Ok(Done::Now);
         for (index, step) in rule.steps.iter().enumerate() {
             let of_sensor = sensor_step(origin.source, opened, (place, index));
-            if of_sensor.is_some_and(|step| self.cools(step, now.at)) || self.put_off(step, origin, of_sensor, now.at) {
+            if of_sensor.is_some_and(|step| self.cools(step, now)) || self.put_off(step, origin, of_sensor, now) {
                 continue;
             }
             match carry_out(&step.action, origin) {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::setting::{Setting, Until};
-use crate::config::{Config, SecondCall};
+use crate::config::SecondCall;
 use crate::core::api::{AudioEvent, AudioStatus, By, Effect, Fact, Lasting, MicrophoneFault, Scene};
 use crate::core::calls::Calls;
 use crate::core::context::Context;
@@ -71,7 +71,7 @@ impl SceneState {
     ) -> Option<Lasting> {
         let until = Until::new(keep, in_a_call, cx.now.at);
         let volume = volume.min(100);
-        self.volume.change(volume, until, cx.config.audio.volume);
+        self.volume.change(volume, until, cx.configured_volume());
         cx.fact(Fact::Volume { volume, by: by.clone() });
         self.volume.lasting()
     }
@@ -120,12 +120,12 @@ impl SceneState {
         Deadline::earliest(ends.map(|at| Deadline::new(at, DeadlineReason::SettingEnds)))
     }
 
-    pub(in crate::core) fn status(&self, config: &Config) -> AudioStatus {
+    pub(in crate::core) fn status(&self, cx: &Context) -> AudioStatus {
         AudioStatus {
             ready: self.card_is_ready,
             fault: self.card_fault.clone(),
             microphone_fault: self.microphone_fault.map(|fault| fault.to_string()),
-            volume: self.volume.value(config.audio.volume),
+            volume: self.volume.value(cx.configured_volume()),
             volume_changed: self.volume.lasting(),
             muted: self.muted.value(false),
             mute_changed: self.muted.lasting(),
@@ -138,7 +138,7 @@ impl SceneState {
             mixed: cx.config.calls.second_call == SecondCall::Mix && heard.len() > 1,
             tone: calls.tone(),
             calls: heard,
-            volume: self.volume.value(cx.config.audio.volume).max(calls.answer_tone_volume(cx.now.at)),
+            volume: self.volume.value(cx.configured_volume()).max(calls.answer_tone_volume(cx.now.at)),
             muted: self.muted.value(false),
         }
     }
