@@ -37,6 +37,7 @@ const HARMLESS: &[&str] = &[
     // Names, files and addresses of the configuration.
     "Button.name",
     "ControlConfig.socket",
+    "DoorConfig.name",
     "Config.sounds",
     "CoreConfig.client_certificate",
     "CoreConfig.sip_domains",
@@ -93,6 +94,7 @@ const HARMLESS: &[&str] = &[
     "Up.local",
     // Who did something, and the recording itself.
     "By.button",
+    "By.door",
     "By.kind",
     "By.sensor",
     "Dump.version",

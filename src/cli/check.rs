@@ -7,9 +7,9 @@ use super::output::{say, say_error};
 use super::{Exit, complain, environment};
 use crate::audio::{self, SoundBank};
 use crate::config::{
-    AccessConfig, Action, Again, AnswerAction, AnswerRule, CallAction, CallMode, Config, Credentials, DtmfRule,
-    GpioBackend, HangupTarget, IceServers, InputPin, Mode, ModeChange, NumberPattern, Order, OutputKind, OutputPin,
-    ProxyScope, Rule, SecondCall, Trigger, load_reviewed,
+    AccessConfig, Action, Again, AnswerAction, AnswerRule, CallAction, CallMode, Config, Credentials, DoorConfig,
+    DtmfRule, GpioBackend, HangupTarget, IceServers, InputPin, Mode, ModeChange, NumberPattern, Order, OutputKind,
+    OutputPin, ProxyScope, Rule, SecondCall, Trigger, load_reviewed,
 };
 use crate::core::{IceServerCounts, OutputChange};
 use crate::gpio::{self, PinError};
@@ -84,6 +84,7 @@ fn print_summary(path: &Path, config: &Config) {
     print_sound(config);
     print_inputs(config);
     config.outputs.iter().for_each(|output| print_output(config, output));
+    config.doors.iter().for_each(|door| print_door(config, door));
     config.modes.iter().for_each(print_mode);
     print_calendar(config);
     print_calls(config);
@@ -169,6 +170,22 @@ fn print_output(config: &Config, output: &OutputPin) {
         let seconds = HANG_TO_REST.as_secs();
         say!("          a daemon that hangs is killed after {seconds} s: {name} may stay on until then");
     }
+}
+
+fn print_door(config: &Config, door: &DoorConfig) {
+    let contact = config.sensors.get(door.contact.0).map(|sensor| sensor.name.as_str()).unwrap_or_default();
+    let relays = door.opened_by.iter().filter_map(|index| config.outputs.get(index.0)).map(|output| &output.name);
+    let buttons = door.exit.iter().filter_map(|index| config.buttons.get(index.0)).map(|button| &button.name);
+    let ways: Vec<&str> = relays.chain(buttons).map(String::as_str).collect();
+    let ways = if ways.is_empty() { "nothing".to_owned() } else { ways.join(" or ") };
+    say!(
+        "door      {}: contact {contact}; opened rightfully by {ways} and {} s after it",
+        door.name,
+        door.grace.as_secs()
+    );
+    say!("          forced: {}", trigger(config, &door.forced));
+    say!("          open for {} s: {}", door.held_after.as_secs(), trigger(config, &door.held));
+    say!("          closed after either: {}", trigger(config, &door.restored));
 }
 
 fn print_mode(mode: &Mode) {

@@ -96,6 +96,10 @@ fn print_pins(station: &Status, gpio_backend: &str) {
     for output in &station.outputs {
         say!("{:<9} {}: {}", output.kind, output.name, format!("{:?}", output.drive).to_lowercase());
     }
+    for door in &station.doors {
+        let by = door.by.as_ref().map(|by| format!(", {by}")).unwrap_or_default();
+        say!("door      {}: {} for {}{by}", door.name, door.state, duration(door.for_s));
+    }
     for mode in &station.modes {
         say!("mode      {}", mode_line(mode));
     }

@@ -46,7 +46,11 @@ fn review_conditions(config: &Config, reader: &Reader) {
             .map(|(key, trigger)| (format!("sensor[{index}].{key}"), trigger))
     });
     let codes = config.dtmf.iter().enumerate().map(|(index, rule)| (format!("dtmf[{index}].run"), &rule.run));
-    for (path, trigger) in buttons.chain(sensors).chain(codes) {
+    let doors = config.doors.iter().enumerate().flat_map(|(index, door)| {
+        [("forced", &door.forced), ("held", &door.held), ("restored", &door.restored)]
+            .map(|(key, trigger)| (format!("door[{index}].{key}"), trigger))
+    });
+    for (path, trigger) in buttons.chain(sensors).chain(codes).chain(doors) {
         let mut earlier: Vec<&Conditions> = Vec::new();
         for (index, rule) in trigger.rules.iter().enumerate() {
             if index > 0 && is_covered(&rule.conditions, &earlier) {

@@ -49,6 +49,8 @@ pub enum DeadlineReason {
     Debounce,
     /// An output goes off.
     OutputOff,
+    /// A door is forced, held or closed.
+    DoorWatch,
     /// An action with `after_ms` or `for_ms` runs.
     DelayedAction,
     /// A changed volume or mute ends.
@@ -105,6 +107,7 @@ impl std::fmt::Display for DeadlineReason {
             Self::IceServers => "time to renew STUN and TURN servers",
             Self::Debounce => "a pin has settled, or a gesture is complete",
             Self::OutputOff => "an output goes off",
+            Self::DoorWatch => "it is judged whether a door is forced, held or closed",
             Self::DelayedAction => "a delayed action runs",
             Self::SettingEnds => "a changed setting ends",
             Self::ModeHours => "the hours of a mode may have begun or ended",

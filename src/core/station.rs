@@ -14,7 +14,7 @@ use super::rules::{Actions, Rules};
 use super::scene::SceneState;
 use super::session::{News, Session};
 use super::time::{Now, Time};
-use super::{Done, Source};
+use super::{Done, DoorState, Source};
 use crate::config::{Action, Config, ShownState, Trigger};
 
 /// The whole state of an intercom station.
@@ -113,6 +113,7 @@ impl Station {
             Input::Probed { answered } => self.session.probed(answered, self.context.now.at),
             Input::Shutdown => self.shut_down(),
         }
+        self.settle_watched_doors();
         self.settle();
     }
 
@@ -151,7 +152,7 @@ impl Station {
         if config.audio.volume != self.context.config.audio.volume {
             self.scene.reset_volume();
         }
-        self.door.reconfigure(&config);
+        self.door.reconfigure(&self.context.config, &config);
         self.context.reconfigure(config);
         self.settle();
     }
@@ -182,6 +183,7 @@ impl Station {
             lines: self.calls.status(config, now),
             audio: self.scene.status(&self.context),
             outputs: self.door.output_status(config),
+            doors: self.door.watch_status(config, now),
             buttons: self.door.button_status(config),
             sensors: self.door.sensor_status(config),
             modes: self.context.modes.status(config),
@@ -222,6 +224,8 @@ impl Station {
         gesture: super::Gesture,
         by: super::By,
     ) -> Result<Done, Refusal> {
+        let config = self.config();
+        self.door.grant_exit(button, &by, &config, self.context.now.at);
         let (_, mut actions) = self.rules_and_actions();
         match actions.gesture(button, gesture, &by) {
             Some(trigger) => self.run_trigger(&trigger, &Origin { source: Source::Button(button), by }),
@@ -233,7 +237,7 @@ impl Station {
         let now = self.context.now.at;
         let opened = match origin.source {
             Source::Sensor(sensor) => self.door.is_open(sensor),
-            Source::Button(_) | Source::Station | Source::FarEnd => false,
+            Source::Button(_) | Source::Door(_) | Source::Station | Source::FarEnd => false,
         };
         let moment = self.context.moment();
         let mut rules = trigger.rules.iter().enumerate();
@@ -265,6 +269,27 @@ impl Station {
         self.rules.sensor_changed(sensor);
         let origin = Origin { source: Source::Sensor(sensor), by: super::By::Sensor { sensor: name } };
         self.run_trigger(if opened { &configured.opened } else { &configured.closed }, &origin)
+    }
+
+    /// Runs the rules of the doors that were forced, held open, or closed again.
+    fn settle_watched_doors(&mut self) {
+        let config = self.config();
+        for (door, change) in self.door.settle_watches(&config, self.context.now.at) {
+            let Some(configured) = config.doors.get(door.0) else { continue };
+            let name = configured.name.clone();
+            if change.to != DoorState::Opening {
+                self.context.fact(super::Fact::Door { door: name.clone(), state: change.to, by: change.by });
+            }
+            let trigger = match (change.from, change.to) {
+                (_, DoorState::Forced) => &configured.forced,
+                (_, DoorState::Held) => &configured.held,
+                (DoorState::Forced | DoorState::Held, DoorState::Closed) => &configured.restored,
+                _ => continue,
+            };
+            let origin = Origin { source: Source::Door(door), by: super::By::Door { door: name } };
+            // Refusals have been reported.
+            let _ = self.run_trigger(trigger, &origin);
+        }
     }
 
     /// Runs the rules of the codes that far ends have entered.
@@ -319,6 +344,8 @@ impl Station {
     fn shown_states(&self) -> Vec<ShownState> {
         let fault = !self.session.is_registered() || self.scene.has_fault() || self.door.has_fault();
         let states = [
+            (self.door.any_is(DoorState::Forced), ShownState::DoorForced),
+            (self.door.any_is(DoorState::Held), ShownState::DoorHeld),
             (self.door.is_door_open(&self.context.config), ShownState::DoorOpen),
             (self.calls.any_established(), ShownState::Talking),
             (self.calls.any_being_set_up(), ShownState::Calling),

@@ -1,6 +1,6 @@
 //! Facts in the log, once each.
 
-use crate::core::Fact;
+use crate::core::{DoorState, Fact};
 
 /// Writes a fact to the log, at the level of its importance: a message for people, and fields for programs. The names of
 /// the fields begin with `fact.`; a terminal does not show them.
@@ -14,6 +14,11 @@ pub(super) fn log(fact: &Fact) {
         Fact::Pin { name, fault: Some(_) } => tracing::warn!(fact.pin = name, "{fact}"),
         Fact::Pin { name, fault: None } => tracing::info!(fact.pin = name, "{fact}"),
         Fact::PressRefused { button, .. } => tracing::warn!(fact.button = button, "{fact}"),
+        Fact::Door { door, state: DoorState::Forced | DoorState::Held, .. } => {
+            tracing::warn!(fact.door = door, "{fact}")
+        }
+        Fact::Door { door, .. } => tracing::info!(fact.door = door, "{fact}"),
+        Fact::DoorRefused { door, .. } => tracing::warn!(fact.door = door, "{fact}"),
         Fact::SensorRefused { sensor, .. } => tracing::warn!(fact.sensor = sensor, "{fact}"),
         Fact::NoTelephoneEvents { call_id } => tracing::warn!(fact.call_id = call_id, "{fact}"),
         Fact::Call { call_id, line, direction, number, state, cause, by, .. } => {
@@ -37,19 +42,7 @@ pub(super) fn log(fact: &Fact) {
             tracing::warn!(fact.line = line.0, fact.uplink = uplink, fact.lost = lost, "{fact}")
         }
         Fact::MissedCall { caller } => tracing::info!(fact.caller = caller.as_str(), "{fact}"),
-        Fact::Dtmf { call_id, number, matched, locked, .. } => {
-            let (number, matched, locked) = (number.as_str(), *matched, *locked);
-            match matched {
-                true => tracing::info!(fact.call_id = call_id, fact.number = number, fact.matched = matched, "{fact}"),
-                false => tracing::warn!(
-                    fact.call_id = call_id,
-                    fact.number = number,
-                    fact.matched = matched,
-                    fact.locked = locked,
-                    "{fact}"
-                ),
-            }
-        }
+        Fact::Dtmf { call_id, number, matched, locked, .. } => log_code(fact, call_id, number, *matched, *locked),
         Fact::Output { output, drive, by } => {
             tracing::info!(fact.output = output, fact.drive = ?drive, fact.by = %by, "{fact}");
         }
@@ -64,5 +57,20 @@ pub(super) fn log(fact: &Fact) {
         Fact::Microphone { fault: None } | Fact::IceServers { fault: None, .. } => tracing::info!("{fact}"),
         Fact::Audio { ready: false, .. } => tracing::warn!(fact.ready = false, "{fact}"),
         Fact::Protocol { .. } => tracing::warn!(fact.protocol = true, "{fact}"),
+    }
+}
+
+/// A code of a far end, without its digits. A wrong one is a warning.
+fn log_code(fact: &Fact, call_id: &str, number: &str, matched: bool, locked: bool) {
+    if matched {
+        tracing::info!(fact.call_id = call_id, fact.number = number, fact.matched = matched, "{fact}");
+    } else {
+        tracing::warn!(
+            fact.call_id = call_id,
+            fact.number = number,
+            fact.matched = matched,
+            fact.locked = locked,
+            "{fact}"
+        );
     }
 }

@@ -369,6 +369,65 @@ fn a_proxy_of_the_environment_is_told_and_its_password_is_not() {
     assert!(!errors.contains("sesame"), "{errors}");
 }
 
+const FRONT: &str = r#"
+[[button]]
+name = "exit"
+pin = 18
+[[sensor]]
+name = "contact"
+pin = 27
+[[output]]
+name = "latch"
+kind = "relay"
+pin = 25
+[[output]]
+name = "lamp"
+kind = "led"
+pin = 24
+[[door]]
+name = "front"
+contact = "contact"
+opened_by = "latch"
+exit = ["exit"]
+forced = { call = "100" }
+"#;
+
+#[test]
+fn a_door_is_told_with_who_may_open_it() {
+    let (code, out, errors) = check(&format!("{GOOD}{FRONT}"));
+    assert_eq!(code, 0, "{errors}");
+    for line in [
+        "door      front: contact contact; opened rightfully by latch or exit and 5 s after it\n",
+        "          forced: call 100, ringing for",
+        "          open for 60 s: nothing\n",
+        "          closed after either: nothing\n",
+    ] {
+        assert!(out.contains(line), "{line}: {out}");
+    }
+}
+
+#[test]
+fn each_slip_in_a_door_is_named() {
+    for (from, to, message) in [
+        (
+            "contact = \"contact\"",
+            "contact = \"window\"",
+            "door[0].contact: there is no sensor \"window\"; there are: contact",
+        ),
+        ("contact = \"contact\"", "", "door[0].contact: is missing; name the [[sensor]]"),
+        ("opened_by = \"latch\"", "opened_by = \"gate\"", "door[0].opened_by: there is no output \"gate\""),
+        ("opened_by = \"latch\"", "opened_by = \"lamp\"", "door[0].opened_by: lamp is a lamp; name relays"),
+        ("exit = [\"exit\"]", "exit = [\"exit\", \"gone\"]", "door[0].exit: there is no button \"gone\""),
+        ("name = \"front\"", "name = \"Front door\"", "door[0].name: \"Front door\" is not a name"),
+        ("exit = [\"exit\"]", "grace_s = 601", "door[0].grace_s: 601 is out of range"),
+        ("exit = [\"exit\"]", "", "button[1].press: is missing: the button would do nothing"),
+    ] {
+        let (code, _, errors) = check(&format!("{GOOD}{}", FRONT.replace(from, to)));
+        assert_eq!(code, 2, "{to}: {errors}");
+        assert!(errors.contains(message), "{to}: {errors}");
+    }
+}
+
 #[test]
 fn the_environment_overrides_any_key_and_a_slip_in_it_is_reported() {
     let folder = tempfile::tempdir().unwrap();

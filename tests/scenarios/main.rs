@@ -11,6 +11,7 @@
 mod black_box;
 mod buttons;
 mod door;
+mod doors;
 mod ice_servers;
 mod incoming;
 mod media_liveness;

@@ -242,6 +242,8 @@ fn is_a_decision(effect: &Effect) -> bool {
             fact,
             Fact::PressRefused { .. }
                 | Fact::SensorRefused { .. }
+                | Fact::DoorRefused { .. }
+                | Fact::Door { .. }
                 | Fact::Dtmf { .. }
                 | Fact::Call { cause: Some(_), .. }
         ),

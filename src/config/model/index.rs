@@ -1,4 +1,4 @@
-//! Indexes of buttons, sensors, outputs and modes in the configuration, and lines of the session.
+//! Indexes of buttons, sensors, outputs, doors and modes in the configuration, and lines of the session.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +13,10 @@ pub struct SensorIndex(pub usize);
 /// The index of an output in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct OutputIndex(pub usize);
+
+/// The index of a watched door in the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct DoorIndex(pub usize);
 
 /// The index of a mode in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -5,6 +5,7 @@ mod audio;
 mod calendar;
 mod calls;
 mod code;
+mod door;
 mod hours;
 mod ice_server;
 mod index;
@@ -30,11 +31,12 @@ pub use audio::{AudioConfig, CAPTURE_GAIN_DB, Echo};
 pub use calendar::{Calendar, Holiday, HolidayError};
 pub use calls::{AnswerAction, AnswerRule, CallMode, CallsConfig, SecondCall};
 pub use code::{AccessConfig, DtmfRule};
+pub use door::DoorConfig;
 pub use hours::{Hours, HoursError};
 #[cfg(feature = "daemon")]
 pub(crate) use ice_server::authority;
 pub use ice_server::{IceServer, IceServers, IceTransport, IceUrl, IceUrlError};
-pub use index::{ButtonIndex, Line, ModeIndex, OutputIndex, SensorIndex};
+pub use index::{ButtonIndex, DoorIndex, Line, ModeIndex, OutputIndex, SensorIndex};
 pub use input::{Again, Button, Sensor};
 pub use key_pin::{KeyPin, KeyPinError};
 pub use local_time::{LocalTime, Weekday};
@@ -58,6 +60,9 @@ pub struct Config {
     pub buttons: Vec<Button>,
     pub sensors: Vec<Sensor>,
     pub outputs: Vec<OutputPin>,
+    /// Doors that are watched.
+    #[serde(default)]
+    pub doors: Vec<DoorConfig>,
     /// Files that replace built-in sounds.
     pub sounds: Vec<(Sound, PathBuf)>,
     pub answers: Vec<AnswerRule>,

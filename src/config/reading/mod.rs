@@ -1,6 +1,7 @@
 //! Makes typed values from tables: each table has its reader, and every error is collected.
 
 mod call_tables;
+mod door_table;
 mod file_paths;
 mod media_table;
 mod mode_tables;
@@ -13,6 +14,7 @@ mod trigger;
 use call_tables::{
     check_listening_is_heard, read_access, read_answer, read_calls, read_control, read_dtmf, read_log, read_sounds,
 };
+use door_table::{Names, exit_buttons, read_door};
 pub(super) use file_paths::FilePaths;
 pub use file_paths::resolve_secret_file;
 use media_table::{read_audio, read_media};
@@ -26,7 +28,7 @@ use trigger::RuleContext;
 #[cfg(feature = "daemon")]
 pub(crate) use trigger::is_number;
 
-use super::model::{AnswerRule, Button, Config, OutputPin, PinName, Sensor};
+use super::model::{AnswerRule, Button, Config, DoorConfig, OutputPin, PinName, Sensor};
 
 /// Reads all tables.
 pub(super) fn read_config(root: &Section<'_>, files: &FilePaths<'_>) -> Option<Config> {
@@ -44,10 +46,11 @@ pub(super) fn read_config(root: &Section<'_>, files: &FilePaths<'_>) -> Option<C
     let modes = read_modes(root.section("modes"));
     let calendar = read_calendar(&root.section("calendar"));
     let rules = RuleContext { outputs: &outputs, modes: &modes, lines, of_sensor: false };
+    let exits = exit_buttons(root);
     let buttons = unique(
         root,
         "button",
-        root.sections("button").into_iter().filter_map(|section| read_button(section, rules)).collect(),
+        root.sections("button").into_iter().filter_map(|section| read_button(section, &exits, rules)).collect(),
         |button: &Button| &button.name,
     );
     let sensors = unique(
@@ -55,6 +58,13 @@ pub(super) fn read_config(root: &Section<'_>, files: &FilePaths<'_>) -> Option<C
         "sensor",
         root.sections("sensor").into_iter().filter_map(|section| read_sensor(section, rules)).collect(),
         |sensor: &Sensor| &sensor.name,
+    );
+    let names = Names { buttons: &buttons, sensors: &sensors, outputs: &outputs };
+    let doors = unique(
+        root,
+        "door",
+        root.sections("door").into_iter().filter_map(|section| read_door(section, &names, rules)).collect(),
+        |door: &DoorConfig| &door.name,
     );
     check_pins(root, &buttons, &sensors, &outputs);
     check_exclusive(root, &outputs);
@@ -75,6 +85,7 @@ pub(super) fn read_config(root: &Section<'_>, files: &FilePaths<'_>) -> Option<C
         control: read_control(root.section("control"), files),
         log: read_log(root.section("log")),
         modes,
+        doors,
         outputs,
         buttons,
         sensors,

@@ -56,13 +56,19 @@ fn read_input(section: &Section<'_>) -> Option<InputPin> {
     Some(InputPin { pin: pin?, active, pull, debounce, min_pulse })
 }
 
-pub(in crate::config) fn read_button(section: Section<'_>, context: RuleContext<'_>) -> Option<Button> {
+/// `exits`: the names of buttons that open a door.
+pub(in crate::config) fn read_button(
+    section: Section<'_>,
+    exits: &[String],
+    context: RuleContext<'_>,
+) -> Option<Button> {
     let name = read_name(&section, "button");
     let input = read_input(&section);
     let press = read_trigger(&section, "press", context);
     let long_press = read_trigger(&section, "long_press", context);
     let double_press = read_trigger(&section, "double_press", context);
-    if press.is_none() && long_press.is_none() && double_press.is_none() && !section.has("press") {
+    let opens_a_door = name.as_ref().is_some_and(|name| exits.contains(name));
+    if press.is_none() && !opens_a_door && long_press.is_none() && double_press.is_none() && !section.has("press") {
         section.error("press", "is missing: the button would do nothing", "write press = { call = \"100\" }");
     }
     if section.is_empty_table("press") {
@@ -142,11 +148,13 @@ fn read_show(section: Section<'_>) -> Vec<(ShownState, Drive)> {
         ("double", Drive::Double),
         ("heartbeat", Drive::Heartbeat),
     ];
-    let states: [(&'static str, ShownState); 5] = [
+    let states: [(&'static str, ShownState); 7] = [
         ("ready", ShownState::Ready),
         ("calling", ShownState::Calling),
         ("talking", ShownState::Talking),
         ("door_open", ShownState::DoorOpen),
+        ("door_forced", ShownState::DoorForced),
+        ("door_held", ShownState::DoorHeld),
         ("fault", ShownState::Fault),
     ];
     let show = states.into_iter().filter_map(|(key, state)| Some((state, section.choice(key, &DRIVES)?))).collect();

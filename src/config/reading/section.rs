@@ -338,7 +338,6 @@ const NOT_BUILT: &[&str] = &[
     "control.mqtt_password_file",
     "control.mqtt_prefix",
     "control.mqtt_user",
-    "door",
     "hook",
     "output.momentary",
     "output.pulse_ms",

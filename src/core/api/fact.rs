@@ -6,6 +6,7 @@ use super::by::{By, called};
 use super::call_state::{CallState, Direction};
 use super::cause::Cause;
 use super::command::Gesture;
+use super::door_state::DoorState;
 use super::ice_servers::IceServerCounts;
 use super::microphone_fault::MicrophoneFault;
 use super::repair::{MissingSound, RepairOutcome, RepairStep};
@@ -65,6 +66,15 @@ pub enum Fact {
         /// The sensor is in its active state.
         opened: bool,
     },
+    /// A watched door has come to another state.
+    Door {
+        /// The door's name.
+        door: String,
+        state: DoorState,
+        /// Who opened it; absent if it is closed, or if nobody knows.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<By>,
+    },
     /// A pin cannot be used or a button is stuck, or this is over.
     Pin {
         /// The name of the button, sensor or output.
@@ -83,6 +93,12 @@ pub enum Fact {
     SensorRefused {
         /// The sensor's name.
         sensor: String,
+        reason: String,
+    },
+    /// A rule of a door did not become the call that it asks for.
+    DoorRefused {
+        /// The door's name.
+        door: String,
         reason: String,
     },
     /// A call has no telephone events (RFC 4733), so no code can be typed in it.
@@ -246,6 +262,11 @@ impl std::fmt::Display for Fact {
             Self::Pin { name, fault: None } => format!("pin of {name} works"),
             Self::Sensor { sensor, opened } => format!("sensor {sensor} {}", if *opened { "opened" } else { "closed" }),
             Self::PressRefused { button, reason } => format!("button {button}: no call: {reason}"),
+            Self::Door { door, state, by } => {
+                let by = by.as_ref().map(|by| format!(", {by}")).unwrap_or_default();
+                format!("door {door} {state}{by}")
+            }
+            Self::DoorRefused { door, reason } => format!("door {door}: no call: {reason}"),
             Self::SensorRefused { sensor, reason } => format!("sensor {sensor}: no call: {reason}"),
             Self::NoTelephoneEvents { call_id } => {
                 format!("call {call_id}: the far end has no telephone events, so no code can be typed in it")

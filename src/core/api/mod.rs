@@ -12,6 +12,7 @@ mod by;
 mod call_state;
 mod cause;
 mod command;
+mod door_state;
 mod effect;
 mod fact;
 mod ice_servers;
@@ -29,6 +30,7 @@ pub use by::{By, called};
 pub use call_state::{CallState, Direction};
 pub use cause::{Cause, Unanswered};
 pub use command::{Command, Done, Gesture, Refusal};
+pub use door_state::DoorState;
 pub use effect::{Effect, MediaCommand, Scene, SceneCall};
 pub use fact::Fact;
 pub use ice_servers::{IceServerCounts, IceServerSource, IceServersAnswer, IceServersStatus};
@@ -41,5 +43,6 @@ pub(super) use origin::{Origin, Source};
 pub use repair::{MissingSound, RepairOutcome, RepairStep};
 pub use session_state::{SessionCounters, SessionState};
 pub use status::{
-    AudioStatus, CallStatus, EndStatus, LineStatus, ModeStatus, OutputStatus, PinStatus, SessionStatus, Status,
+    AudioStatus, CallStatus, DoorStatus, EndStatus, LineStatus, ModeStatus, OutputStatus, PinStatus, SessionStatus,
+    Status,
 };

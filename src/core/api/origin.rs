@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::by::By;
-use crate::config::{ButtonIndex, SensorIndex};
+use crate::config::{ButtonIndex, DoorIndex, SensorIndex};
 
 /// Where a call or an action comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,8 +21,17 @@ pub(in crate::core) enum Source {
     Button(ButtonIndex),
     /// The n-th `[[sensor]]`.
     Sensor(SensorIndex),
+    /// The n-th `[[door]]`.
+    Door(DoorIndex),
     /// A code or a command.
     Station,
     /// The far end.
     FarEnd,
+}
+
+impl Source {
+    /// Whether it is a happening at the door itself.
+    pub(in crate::core) fn is_the_door(self) -> bool {
+        matches!(self, Self::Button(_) | Self::Sensor(_) | Self::Door(_))
+    }
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::by::By;
 use super::call_state::{CallState, Direction};
 use super::cause::Cause;
+use super::door_state::DoorState;
 use super::ice_servers::IceServersStatus;
 use super::lasting::Lasting;
 use super::repair::{MissingSound, RepairStep};
@@ -28,6 +29,9 @@ pub struct Status {
     pub outputs: Vec<OutputStatus>,
     pub buttons: Vec<PinStatus>,
     pub sensors: Vec<PinStatus>,
+    /// Doors that are watched.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doors: Vec<DoorStatus>,
     /// The modes of the house.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub modes: Vec<ModeStatus>,
@@ -145,6 +149,18 @@ pub struct OutputStatus {
     /// Why its pin cannot be driven.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
+}
+
+/// One watched door.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct DoorStatus {
+    pub name: String,
+    pub state: DoorState,
+    /// For how long, in seconds.
+    pub for_s: u64,
+    /// Who opened it; absent if it is closed, or if nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<By>,
 }
 
 /// One mode of the house.

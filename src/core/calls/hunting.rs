@@ -3,7 +3,7 @@
 use super::call::{ENDING_TIMEOUT, HuntId};
 use super::control::CallControl;
 use super::hunt::{Hunt, Wait};
-use crate::config::{ButtonIndex, CallAction, SecondCall, SensorIndex, Sound};
+use crate::config::{ButtonIndex, CallAction, DoorIndex, SecondCall, SensorIndex, Sound};
 use crate::core::api::{Cause, Done, Fact, Origin, Refusal, Source};
 use crate::mutant::{Mutant, mutant};
 use crate::signaling::sip_status;
@@ -48,10 +48,10 @@ impl CallControl<'_> {
         self.advance_hunt(id);
     }
 
-    /// Without a session, the hunt of a button or sensor waits for `press_max_age_s` if the session may be up in time.
+    /// Without a session, the hunt of a button, sensor or door waits for `press_max_age_s` if the session may be up in time.
     fn wait_for_session(&mut self, mut hunt: Hunt) -> Result<Done, Refusal> {
         let patience = self.cx.config.calls.press_max_age;
-        let from_the_door = matches!(hunt.origin.source, Source::Button(_) | Source::Sensor(_));
+        let from_the_door = hunt.origin.source.is_the_door();
         let hope = !self.session.is_up() && self.session.may_be_up_within(patience, self.cx.now.at);
         if from_the_door && hope && !patience.is_zero() && !self.calls.hunts.is_full() {
             self.session.hurry(self.cx.now.at);
@@ -183,12 +183,12 @@ impl CallControl<'_> {
     fn has_its_call(&self, id: HuntId) -> bool {
         let pressed = self.calls.hunts.get(id).filter(|hunt| !hunt.redial).map(|hunt| hunt.origin.source);
         pressed.is_some_and(|source| {
-            matches!(source, Source::Button(_) | Source::Sensor(_))
+            source.is_the_door()
                 && self.calls.lines.active().any(|(_, call)| call.origin.source == source && call.hunt != Some(id))
         })
     }
 
-    /// Reports why a press or a sensor did not become a call.
+    /// Reports why a press, a sensor or a door did not become a call.
     pub(in crate::core) fn report_no_call(&mut self, source: Source, reason: String) {
         let fact = match source {
             Source::Button(ButtonIndex(index)) => {
@@ -198,6 +198,10 @@ impl CallControl<'_> {
             Source::Sensor(SensorIndex(index)) => {
                 let sensor = self.cx.config.sensors.get(index).map(|sensor| sensor.name.clone()).unwrap_or_default();
                 Fact::SensorRefused { sensor, reason }
+            }
+            Source::Door(DoorIndex(index)) => {
+                let door = self.cx.config.doors.get(index).map(|door| door.name.clone()).unwrap_or_default();
+                Fact::DoorRefused { door, reason }
             }
             Source::Station | Source::FarEnd => return,
         };

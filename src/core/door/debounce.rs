@@ -92,6 +92,11 @@ impl Debounce {
         })
     }
 
+    /// Whether the pin has been read once.
+    pub(super) fn is_known(&self) -> bool {
+        self.known
+    }
+
     pub(super) fn is_active(&self) -> bool {
         self.stable
     }

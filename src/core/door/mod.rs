@@ -6,6 +6,7 @@
 //! - Inputs: `inputs` routes edges to `debounce`, which decides when a level counts. For buttons, `gesture` makes
 //!   presses, long presses and double presses of the levels.
 //! - Outputs: `outputs` decides who may drive them; `output` has the times of one output.
+//! - Doors: `watches` knows who may open them, and `watch` judges the openings of one door.
 //! - `faults` reports pins that do not work, `status` describes all pins.
 
 mod debounce;
@@ -15,6 +16,8 @@ mod inputs;
 mod output;
 mod outputs;
 mod status;
+mod watch;
+mod watches;
 
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +25,7 @@ use debounce::Debounce;
 use faults::PinFaults;
 use gesture::ButtonInput;
 use output::OutputState;
+use watch::DoorWatch;
 
 use super::api::Gesture;
 use super::deadline::Deadline;
@@ -33,6 +37,8 @@ pub(super) struct Door {
     buttons: Vec<ButtonInput>,
     sensors: Vec<Debounce>,
     outputs: Vec<OutputState>,
+    #[serde(default)]
+    watches: Vec<DoorWatch>,
     faults: PinFaults,
 }
 
@@ -52,12 +58,15 @@ impl Door {
             buttons: vec![ButtonInput::of(&config.gpio); config.buttons.len()],
             sensors: vec![Debounce::of(&config.gpio); config.sensors.len()],
             outputs: vec![OutputState::default(); config.outputs.len()],
+            watches: vec![DoorWatch::default(); config.doors.len()],
             faults: PinFaults::new(config),
         }
     }
 
-    /// When [`Self::settle_inputs`] or [`Self::run_deadlines`] has something to do.
+    /// When [`Self::settle_inputs`], [`Self::run_deadlines`] or [`Self::settle_watches`] has something to do.
     pub(super) fn next_deadline(&self, config: &Config) -> Option<Deadline> {
-        Deadline::earliest(self.input_deadlines(config).chain(self.output_deadlines()))
+        Deadline::earliest(
+            self.input_deadlines(config).chain(self.output_deadlines()).chain(self.watch_deadlines(config)),
+        )
     }
 }

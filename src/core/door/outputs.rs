@@ -65,11 +65,16 @@ impl Door {
         }
     }
 
-    /// The configuration has changed. The new `max_on_ms` also applies to a relay that is on.
-    pub(in crate::core) fn reconfigure(&mut self, config: &Config) {
+    /// The configuration has changed. The new `max_on_ms` also applies to a relay that is on. A door with another contact
+    /// begins anew.
+    pub(in crate::core) fn reconfigure(&mut self, old: &Config, config: &Config) {
         for (output, pin) in self.outputs.iter_mut().zip(&config.outputs) {
             output.limit(&pin.kind);
         }
+        let contact = |config: &Config, index: usize| config.doors.get(index).map(|door| door.contact);
+        let mut watches = std::mem::take(&mut self.watches).into_iter();
+        let kept = |index| watches.next().filter(|_| contact(old, index) == contact(config, index)).unwrap_or_default();
+        self.watches = (0..config.doors.len()).map(kept).collect();
     }
 
     /// Switches everything off, because the station stops.
