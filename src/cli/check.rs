@@ -292,7 +292,7 @@ pub(super) fn rule(config: &Config, rule: &Rule) -> String {
 
 fn action(config: &Config, action: &Action) -> String {
     match action {
-        Action::Call(CallAction { numbers, ring, order, .. }) => {
+        Action::Call(CallAction { numbers, ring, order, outcomes, .. }) => {
             let at_once = usize::try_from(config.core.lines).unwrap_or(usize::MAX);
             let all = |numbers: &[PhoneNumber]| numbers.iter().map(PhoneNumber::as_str).collect::<Vec<_>>().join(", ");
             let who = match (numbers.split_at_checked(at_once), order) {
@@ -303,7 +303,13 @@ fn action(config: &Config, action: &Action) -> String {
                 }
                 (_, Order::Parallel) => format!("{} at once", all(numbers)),
             };
-            format!("call {who}, ringing for {} s", ring.unwrap_or(config.calls.ring_timeout).as_secs())
+            let ring = ring.unwrap_or(config.calls.ring_timeout).as_secs();
+            let outcomes = outcomes.all().into_iter().filter(|(_, outcome)| !outcome.is_empty());
+            let outcomes: Vec<String> = outcomes
+                .map(|(name, outcome)| format!("{}: {}", name.replace('_', " "), trigger(config, outcome)))
+                .collect();
+            let outcomes = if outcomes.is_empty() { String::new() } else { format!(" ({})", outcomes.join("; ")) };
+            format!("call {who}, ringing for {ring} s{outcomes}")
         }
         Action::Answer => "answer a call that rings (then nothing else)".into(),
         Action::Hangup(HangupTarget::All) => "hang up".into(),

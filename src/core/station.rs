@@ -114,6 +114,7 @@ impl Station {
             Input::Shutdown => self.shut_down(),
         }
         self.settle_watched_doors();
+        self.settle_outcomes();
         self.settle();
     }
 
@@ -234,11 +235,12 @@ impl Station {
     }
 
     fn run_trigger(&mut self, trigger: &Trigger, origin: &Origin) -> Result<Done, Refusal> {
+        self.run_trigger_of(trigger, origin, None)
+    }
+
+    /// Runs a trigger. `opened` is the state of the sensor, if it is the sensor's own trigger.
+    fn run_trigger_of(&mut self, trigger: &Trigger, origin: &Origin, opened: Option<bool>) -> Result<Done, Refusal> {
         let now = self.context.now.at;
-        let opened = match origin.source {
-            Source::Sensor(sensor) => self.door.is_open(sensor),
-            Source::Button(_) | Source::Door(_) | Source::Station | Source::FarEnd => false,
-        };
         let moment = self.context.moment();
         let mut rules = trigger.rules.iter().enumerate();
         let Some(rule) = rules.find(|(_, rule)| rule.conditions.hold(moment)) else { return Ok(Done::Now) };
@@ -268,7 +270,7 @@ impl Station {
         self.context.fact(super::Fact::Sensor { sensor: name.clone(), opened });
         self.rules.sensor_changed(sensor);
         let origin = Origin { source: Source::Sensor(sensor), by: super::By::Sensor { sensor: name } };
-        self.run_trigger(if opened { &configured.opened } else { &configured.closed }, &origin)
+        self.run_trigger_of(if opened { &configured.opened } else { &configured.closed }, &origin, Some(opened))
     }
 
     /// Runs the rules of the doors that were forced, held open, or closed again.
@@ -289,6 +291,20 @@ impl Station {
             let origin = Origin { source: Source::Door(door), by: super::By::Door { door: name } };
             // Refusals have been reported.
             let _ = self.run_trigger(trigger, &origin);
+        }
+    }
+
+    /// Runs the rules of what calls have come to. A call in an outcome has no outcomes, so this ends.
+    fn settle_outcomes(&mut self) {
+        loop {
+            let outcomes = self.calls.take_outcomes();
+            if outcomes.is_empty() || self.context.shutting_down {
+                return;
+            }
+            for (trigger, origin) in outcomes {
+                // Refusals have been reported.
+                let _ = self.run_trigger(&trigger, &origin);
+            }
         }
     }
 

@@ -369,6 +369,38 @@ fn a_proxy_of_the_environment_is_told_and_its_password_is_not() {
     assert!(!errors.contains("sesame"), "{errors}");
 }
 
+#[test]
+fn outcomes_of_a_call_are_told_and_only_one_level_deep() {
+    let press = |press: &str| {
+        check(&format!(
+            "[core]\nurl = \"https://h.example\"\ntoken = \"t\"\n[[button]]\nname = \"b\"\npin = 17\npress = {press}\n"
+        ))
+    };
+    let (code, out, errors) = press(
+        "{ call = \"100\", no_answer = { call = \"200\" }, failed = [{ hours = \"8-9\", play = \"busy\" }, { call = \"300\" }] }",
+    );
+    assert_eq!(code, 0, "{errors}");
+    let told =
+        "call 100, ringing for 60 s (no answer: call 200, ringing for 60 s; failed: 8-9: play busy; else call 300,";
+    assert!(out.contains(told), "{out}");
+    for (text, message) in [
+        (
+            "{ call = \"1\", failed = { call = \"2\", failed = { play = \"busy\" } } }",
+            "press.failed.failed: is an outcome in an outcome; leave it out",
+        ),
+        ("{ play = \"busy\", ended = { play = \"busy\" } }", "press.ended: means nothing without call"),
+        (
+            "{ call = \"1\", answered = \"hangup\" }",
+            "press.answered: \"hangup\" is not an action; write answered = { hangup",
+        ),
+        ("{ call = \"1\", answered = { call = \"2\", for_ms = 5 } }", "press.answered.for_ms: is for sensors"),
+    ] {
+        let (code, _, errors) = press(text);
+        assert_eq!(code, 2, "{text}: {errors}");
+        assert!(errors.contains(message), "{text}: {errors}");
+    }
+}
+
 const FRONT: &str = r#"
 [[button]]
 name = "exit"

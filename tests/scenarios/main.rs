@@ -17,6 +17,7 @@ mod incoming;
 mod media_liveness;
 mod modes;
 mod network;
+mod outcomes;
 mod outgoing;
 mod outputs;
 mod pins;

@@ -17,6 +17,33 @@ pub struct Trigger {
     pub rules: Vec<Rule>,
 }
 
+impl Trigger {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    fn actions(&self) -> impl Iterator<Item = &Action> {
+        self.rules.iter().flat_map(|rule| &rule.steps).map(|step| &step.action)
+    }
+
+    /// Whether it calls this number under any condition, itself or by an outcome.
+    pub fn calls(&self, number: &str) -> bool {
+        self.actions().any(|action| match action {
+            Action::Call(call) => {
+                call.numbers.iter().any(|called| called == number)
+                    || call.outcomes.all().iter().any(|(_, outcome)| outcome.calls(number))
+            }
+            _ => false,
+        })
+    }
+
+    /// Whether a person at the door hears of it: it plays a sound, or calls.
+    pub fn is_heard(&self) -> bool {
+        self.actions().any(|action| matches!(action, Action::Play(_) | Action::Call(_)))
+    }
+}
+
 /// Steps that run under conditions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rule {
@@ -68,6 +95,35 @@ pub struct CallAction {
     /// `ring_s`: how long each number rings. `None`: `calls.ring_timeout_s`.
     pub ring: Option<Duration>,
     pub order: Order,
+    #[serde(default)]
+    pub outcomes: Outcomes,
+}
+
+impl CallAction {
+    /// A call to one number that has no outcomes.
+    pub fn to(number: PhoneNumber, line: LineChoice, ring: Option<Duration>) -> Self {
+        Self { numbers: vec![number], line, ring, order: Order::Serial, outcomes: Outcomes::default() }
+    }
+}
+
+/// What happens when a call has ended, or has come to nothing. A call in it has no outcomes itself.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Outcomes {
+    /// Somebody took it.
+    pub answered: Trigger,
+    /// It rang somewhere, and nobody took it.
+    pub no_answer: Trigger,
+    /// It rang nowhere.
+    pub failed: Trigger,
+    /// The call that somebody took is over.
+    pub ended: Trigger,
+}
+
+impl Outcomes {
+    pub fn all(&self) -> [(&'static str, &Trigger); 4] {
+        let Self { answered, no_answer, failed, ended } = self;
+        [("answered", answered), ("no_answer", no_answer), ("failed", failed), ("ended", ended)]
+    }
 }
 
 /// The line that a call uses.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::action::{Action, Trigger};
+use super::action::Trigger;
 use super::pin::InputPin;
 
 /// A button (docs/configuration.md, "`[[button]]`").
@@ -29,10 +29,7 @@ impl Button {
     /// Whether any gesture at this button, at any hour, calls this number.
     pub fn calls(&self, number: &str) -> bool {
         let triggers = [Some(&self.press), self.long_press.as_ref(), self.double_press.as_ref()];
-        let mut steps = triggers.into_iter().flatten().flat_map(|trigger| &trigger.rules).flat_map(|rule| &rule.steps);
-        steps.any(
-            |step| matches!(&step.action, Action::Call(call) if call.numbers.iter().any(|called| called == number)),
-        )
+        triggers.into_iter().flatten().any(|trigger| trigger.calls(number))
     }
 }
 

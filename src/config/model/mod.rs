@@ -26,7 +26,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use action::{Action, CallAction, HangupTarget, LineChoice, Order, Rule, Step, Trigger};
+pub use action::{Action, CallAction, HangupTarget, LineChoice, Order, Outcomes, Rule, Step, Trigger};
 pub use audio::{AudioConfig, CAPTURE_GAIN_DB, Echo};
 pub use calendar::{Calendar, Holiday, HolidayError};
 pub use calls::{AnswerAction, AnswerRule, CallMode, CallsConfig, SecondCall};

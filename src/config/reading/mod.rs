@@ -45,7 +45,7 @@ pub(super) fn read_config(root: &Section<'_>, files: &FilePaths<'_>) -> Option<C
     let lines = core.as_ref().map_or(2, |core| core.lines);
     let modes = read_modes(root.section("modes"));
     let calendar = read_calendar(&root.section("calendar"));
-    let rules = RuleContext { outputs: &outputs, modes: &modes, lines, of_sensor: false };
+    let rules = RuleContext { outputs: &outputs, modes: &modes, lines, of_sensor: false, in_outcome: false };
     let exits = exit_buttons(root);
     let buttons = unique(
         root,

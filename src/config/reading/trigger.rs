@@ -9,7 +9,7 @@ use super::section::{Section, shown};
 use crate::config::model::NumberPattern;
 use crate::config::model::OutputChange;
 use crate::config::model::{
-    Action, CallAction, Conditions, HangupTarget, LineChoice, Mode, Order, Rule, Step, Trigger,
+    Action, CallAction, Conditions, HangupTarget, LineChoice, Mode, Order, Outcomes, Rule, Step, Trigger,
 };
 use crate::config::model::{Line, OutputIndex, OutputKind, OutputPin, Sound};
 use crate::sip_address::{bare_number, canonical};
@@ -23,6 +23,8 @@ pub(in crate::config) struct RuleContext<'a> {
     pub(in crate::config) lines: u32,
     /// Whether the rule belongs to a sensor. Only a sensor has `for_ms` and `cooldown_s`.
     pub(in crate::config) of_sensor: bool,
+    /// Whether the rule belongs to an outcome of a call. A call in it has no outcomes.
+    pub(in crate::config) in_outcome: bool,
 }
 
 /// Reads a key that holds actions or rules; `None` if it is absent or wrong.
@@ -143,12 +145,12 @@ fn read_steps(table: &Section<'_>, context: RuleContext<'_>) -> Vec<Step> {
         actions.push(Action::Mute(muted));
     }
     actions.extend(read_mode_change(table, context.modes));
-    let call = read_call(table, context.lines);
+    let call = read_call(table, context);
     let calls = call.is_some();
     actions.extend(call.map(Action::Call));
     read_timing(table, context, calls);
-    for (needed, keys) in [("call", ["ring_s", "order", "line"].as_slice()), ("output", ["pulse_ms", "set"].as_slice())]
-    {
+    const OF_CALL: [&str; 7] = ["ring_s", "order", "line", "answered", "no_answer", "failed", "ended"];
+    for (needed, keys) in [("call", OF_CALL.as_slice()), ("output", ["pulse_ms", "set"].as_slice())] {
         // `set` is also a key of `mode`.
         for key in keys.iter().filter(|key| table.has(key) && !table.has(needed) && !table.has("mode")) {
             table.error(key, format!("means nothing without {needed}"), format!("add {needed}, or leave it out"));
@@ -175,8 +177,9 @@ fn read_timing(table: &Section<'_>, context: RuleContext<'_>, calls: bool) {
     }
 }
 
-fn read_call(table: &Section<'_>, lines: u32) -> Option<CallAction> {
+fn read_call(table: &Section<'_>, context: RuleContext<'_>) -> Option<CallAction> {
     let numbers = table.strings("call");
+    let outcomes = read_outcomes(table, context);
     let line = read_line(table, "line");
     let ring = table.duration_s("ring_s", 1, 600);
     let order =
@@ -209,7 +212,7 @@ fn read_call(table: &Section<'_>, lines: u32) -> Option<CallAction> {
     if let Some((_, number)) = twice {
         table.warning("call", format!("names {number} twice: it rings there again after everybody else"));
     }
-    let at_once = usize::try_from(lines).unwrap_or(usize::MAX);
+    let at_once = usize::try_from(context.lines).unwrap_or(usize::MAX);
     if good && order == Order::Parallel && numbers.len() > at_once {
         table.warning(
             "order",
@@ -224,7 +227,24 @@ fn read_call(table: &Section<'_>, lines: u32) -> Option<CallAction> {
         line: line.unwrap_or(LineChoice::Any),
         ring,
         order,
+        outcomes,
     })
+}
+
+/// Reads what happens at the end of a call.
+fn read_outcomes(table: &Section<'_>, context: RuleContext<'_>) -> Outcomes {
+    const KEYS: [&str; 4] = ["answered", "no_answer", "failed", "ended"];
+    if context.in_outcome {
+        for key in KEYS.into_iter().filter(|key| table.value(key).is_some()) {
+            let remedy = "leave it out: only a call that is not an outcome itself has outcomes";
+            table.error(key, "is an outcome in an outcome", remedy);
+        }
+        return Outcomes::default();
+    }
+    let context = RuleContext { of_sensor: false, in_outcome: true, ..context };
+    let read = |key| read_trigger(table, key, context).unwrap_or_default();
+    let [answered, no_answer, failed, ended] = KEYS.map(read);
+    Outcomes { answered, no_answer, failed, ended }
 }
 
 /// Whether the station can call this text: 1 to 64 letters, digits and `+*#-_.`, which may all be in the user part of a

@@ -96,7 +96,7 @@ impl CallControl<'_> {
         let cause = if nobody_took_it { cause.of_unanswered(call.has_rung()) } else { cause };
         self.calls.report_end(line, &call, cause.clone(), self.cx);
         if let Some(hunt) = call.hunt {
-            self.calls.hunts.note(hunt, cause);
+            self.calls.hunts.note(hunt, cause, call.has_rung());
             self.advance_hunt(hunt);
         }
         self.release_hunts_that_wait_for_line();

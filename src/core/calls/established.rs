@@ -43,8 +43,10 @@ impl CallControl<'_> {
         let hunt = call.hunt;
         self.play_answer_tone();
         if let Some(id) = hunt {
-            if !mutant(Mutant::HuntAfterAnswer) {
-                self.calls.hunts.stop(id);
+            if !mutant(Mutant::HuntAfterAnswer)
+                && let Some((answered, origin)) = self.calls.hunts.answered(id)
+            {
+                self.calls.come_to(answered, origin);
             }
             for other in self.calls.lines.of_hunt(id) {
                 if other != line {

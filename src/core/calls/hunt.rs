@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::call::HuntId;
-use crate::config::{CallAction, LineChoice, Order};
+use crate::config::{CallAction, LineChoice, Order, Outcomes, Trigger};
 use crate::core::api::{Cause, Origin, Unanswered};
 use crate::core::time::Time;
 use crate::secret::PhoneNumber;
@@ -50,6 +50,15 @@ pub(super) struct Hunt {
     over: bool,
     /// Why nobody has answered: the cause of the last call, or of one that rang in vain.
     pub(super) cause: Option<Cause>,
+    /// What happens at its end.
+    #[serde(default)]
+    pub(super) outcomes: Outcomes,
+    /// It has rung somewhere.
+    #[serde(default)]
+    has_rung: bool,
+    /// Somebody has answered.
+    #[serde(default)]
+    is_answered: bool,
 }
 
 impl Hunt {
@@ -66,21 +75,41 @@ impl Hunt {
             redial: false,
             over: false,
             cause: None,
+            outcomes: action.outcomes.clone(),
+            has_rung: false,
+            is_answered: false,
         }
     }
 
     /// Notes how a call of this hunt ended. If one of them rang in vain, the visitor must learn that, so no other cause
     /// replaces it.
-    pub(super) fn note(&mut self, cause: Cause) {
+    pub(super) fn note(&mut self, cause: Cause, has_rung: bool) {
+        self.has_rung |= has_rung;
         let nobody_came = |cause: &Cause| cause.unanswered == Some(Unanswered::NoAnswer);
         if !self.cause.as_ref().is_some_and(nobody_came) {
             self.cause = Some(cause);
         }
     }
 
-    /// Calls nobody else, because somebody has answered or the hunt was given up.
+    /// Calls nobody else, because the hunt was given up.
     pub(super) fn stop(&mut self) {
         self.over = true;
+    }
+
+    /// Calls nobody else, because somebody has answered.
+    pub(super) fn answered(&mut self) {
+        self.over = true;
+        self.is_answered = true;
+    }
+
+    /// What is to be done now that no call of the hunt is left; `None` if it was given up by hand.
+    pub(super) fn outcome(&self) -> Option<&Trigger> {
+        match (self.is_answered, self.over) {
+            (true, _) => Some(&self.outcomes.ended),
+            (false, true) => None,
+            (false, false) if self.has_rung => Some(&self.outcomes.no_answer),
+            (false, false) => Some(&self.outcomes.failed),
+        }
     }
 
     pub(super) fn is_over(&self) -> bool {

@@ -37,6 +37,11 @@ impl CallControl<'_> {
         Ok(Done::Now)
     }
 
+    /// A wish was refused, which counts as a call that has failed.
+    pub(in crate::core) fn refused(&mut self, action: &CallAction, origin: &Origin) {
+        self.calls.come_to(action.outcomes.failed.clone(), origin.clone());
+    }
+
     /// Calls once more after a call without media. If no line is free, this waits for the line of the old call.
     pub(super) fn redial(&mut self, origin: &Origin, action: &CallAction) {
         let mut hunt = Hunt::new(self.calls.hunts.new_id(), origin.clone(), action, self.cx.config.calls.ring_timeout);
@@ -84,16 +89,15 @@ impl CallControl<'_> {
             if !self.session.is_registered() {
                 if legs.is_empty() {
                     let cause = Cause::new(sip_status::SERVICE_UNAVAILABLE, "the session with the server is lost");
-                    self.calls.hunts.note(id, cause.of_unanswered(false));
+                    self.calls.hunts.note(id, cause.of_unanswered(false), false);
                     self.end_hunt(id);
                 }
                 return;
             }
             let Some(line) = self.calls.lines.choose(hunt.line, self.cx.now.at) else {
                 if legs.is_empty() {
-                    self.calls
-                        .hunts
-                        .note(id, Cause::new(sip_status::BUSY_HERE, "every line is busy").of_unanswered(false));
+                    let cause = Cause::new(sip_status::BUSY_HERE, "every line is busy").of_unanswered(false);
+                    self.calls.hunts.note(id, cause, false);
                     self.end_hunt(id);
                 }
                 return;
@@ -108,12 +112,13 @@ impl CallControl<'_> {
 
     fn end_hunt(&mut self, id: HuntId) {
         let Some(hunt) = self.calls.hunts.remove(id) else { return };
-        if hunt.is_over() {
-            return;
-        }
-        if let Some(sound) = hunt.cause.as_ref().and_then(Cause::tone) {
+        let outcome = hunt.outcome().cloned().unwrap_or_default();
+        // An outcome that is heard tells the visitor enough.
+        let tone = hunt.cause.as_ref().filter(|_| !hunt.is_over() && !outcome.is_heard()).and_then(Cause::tone);
+        if let Some(sound) = tone {
             self.cx.play(sound, false);
         }
+        self.calls.come_to(outcome, hunt.origin);
     }
 
     /// Gives up the hunts that have waited for too long.
@@ -131,7 +136,10 @@ impl CallControl<'_> {
             (format!("no session: {}", self.session.state()), Sound::NoConnection)
         };
         self.report_no_call(hunt.origin.source, reason);
-        self.cx.play(sound, false);
+        if !hunt.outcomes.failed.is_heard() {
+            self.cx.play(sound, false);
+        }
+        self.calls.come_to(hunt.outcomes.failed, hunt.origin);
     }
 
     /// The session is up, or registered again.

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::call::HuntId;
 use super::hunt::{Hunt, Wait};
-use crate::config::LineChoice;
-use crate::core::api::{Cause, Source};
+use crate::config::{LineChoice, Trigger};
+use crate::core::api::{Cause, Origin, Source};
 use crate::core::deadline::{Deadline, DeadlineReason};
 use crate::core::time::Time;
 
@@ -68,10 +68,18 @@ impl Hunts {
         self.hunts.iter().any(|hunt| hunt.origin.source == source)
     }
 
-    pub(super) fn note(&mut self, id: HuntId, cause: Cause) {
+    /// Notes how a call of a hunt ended.
+    pub(super) fn note(&mut self, id: HuntId, cause: Cause, has_rung: bool) {
         if let Some(hunt) = self.get_mut(id) {
-            hunt.note(cause);
+            hunt.note(cause, has_rung);
         }
+    }
+
+    /// Somebody has answered a call of the hunt, which calls nobody else. Returns what is to be done now.
+    pub(super) fn answered(&mut self, id: HuntId) -> Option<(Trigger, Origin)> {
+        let hunt = self.get_mut(id)?;
+        hunt.answered();
+        Some((std::mem::take(&mut hunt.outcomes.answered), hunt.origin.clone()))
     }
 
     /// The hunt calls nobody else.

@@ -3,7 +3,7 @@
 use super::call::{Call, Phase, Update};
 use super::control::CallControl;
 use super::liveness::{Liveness, LivenessEvent, Repair, Report, Surroundings};
-use crate::config::{CallAction, Line, LineChoice, Order, Sound};
+use crate::config::{CallAction, Line, LineChoice, Outcomes, Sound, Trigger};
 use crate::core::api::{Cause, Direction, Fact, MediaCommand, RepairOutcome, RepairStep};
 use crate::core::time::Time;
 use crate::mutant::{Mutant, mutant};
@@ -132,8 +132,13 @@ impl CallControl<'_> {
             return self.give_up(line);
         }
         self.cx.fact(Fact::Repair { call_id, step: RepairStep::Redial, outcome: RepairOutcome::Started });
+        let hunt = self.call(line).and_then(|call| call.hunt).and_then(|id| self.calls.hunts.get_mut(id));
+        let ended = hunt.map(|hunt| std::mem::take(&mut hunt.outcomes.ended)).unwrap_or_default();
         self.hang_up(line, Cause::new(sip_status::REQUEST_TIMEOUT, "no media, and no repair helped: redialling"));
-        let action = CallAction { numbers: vec![number], line: LineChoice::Any, ring, order: Order::Serial };
+        let mut action = CallAction::to(number, LineChoice::Any, ring);
+        // Somebody had taken the call. So whatever becomes of it now is its end.
+        action.outcomes =
+            Outcomes { answered: Trigger::default(), no_answer: ended.clone(), failed: ended.clone(), ended };
         self.cx.play(Sound::Connecting, false);
         self.redial(&origin, &action);
     }

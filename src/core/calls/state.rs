@@ -9,8 +9,8 @@ use super::code_entry::AcceptedCode;
 use super::hunts::Hunts;
 use super::lines::Lines;
 use super::warm_peer::WarmPeer;
-use crate::config::{Line, Sound};
-use crate::core::api::{CallState, Cause, MediaId, RememberedCall, SceneCall, Source};
+use crate::config::{Line, Sound, Trigger};
+use crate::core::api::{CallState, Cause, MediaId, Origin, RememberedCall, SceneCall, Source};
 use crate::core::deadline::{Deadline, DeadlineReason};
 use crate::core::time::Time;
 use crate::mutant::{Mutant, mutant};
@@ -38,6 +38,9 @@ pub(in crate::core) struct Calls {
     /// Drained by the station after each input, and therefore not part of the state.
     #[serde(skip)]
     pub(super) accepted_codes: Vec<AcceptedCode>,
+    /// What calls have come to. Drained as well.
+    #[serde(skip)]
+    outcomes: Vec<(Trigger, Origin)>,
 }
 
 /// What was reported last about a line.
@@ -48,6 +51,18 @@ pub(super) struct Reported {
 }
 
 impl Calls {
+    /// A call has come to something, and this is to be done.
+    pub(super) fn come_to(&mut self, outcome: Trigger, origin: Origin) {
+        if !outcome.is_empty() {
+            self.outcomes.push((outcome, origin));
+        }
+    }
+
+    /// Removes and returns what is to be done because of what calls have come to.
+    pub(in crate::core) fn take_outcomes(&mut self) -> Vec<(Trigger, Origin)> {
+        std::mem::take(&mut self.outcomes)
+    }
+
     pub(in crate::core) fn new(lines: u32) -> Self {
         Self {
             lines: Lines::new(lines),
@@ -62,6 +77,7 @@ impl Calls {
             reported: Vec::new(),
             next_media: 0,
             accepted_codes: Vec::new(),
+            outcomes: Vec::new(),
         }
     }
 

@@ -1,6 +1,5 @@
 //! Edges and levels of buttons and sensors.
 
-use super::debounce::Debounce;
 use super::gesture::GestureTimes;
 use super::{Door, DoorEvent};
 use crate::config::{Button, ButtonIndex, Config, SensorIndex};
@@ -55,11 +54,6 @@ impl Door {
             events.extend(moved.map(|opened| DoorEvent::Sensor(SensorIndex(index), opened)));
         }
         events
-    }
-
-    /// Whether the sensor is in its active state.
-    pub(in crate::core) fn is_open(&self, SensorIndex(index): SensorIndex) -> bool {
-        self.sensors.get(index).is_some_and(Debounce::is_active)
     }
 
     pub(super) fn input_deadlines(&self, config: &Config) -> impl Iterator<Item = Deadline> {

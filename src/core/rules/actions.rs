@@ -38,6 +38,7 @@ impl Actions<'_> {
                 Ok(_) => {}
                 Err(refusal) => {
                     self.calls.report_no_call(origin.source, refusal.to_string());
+                    self.calls.refused(call, origin);
                     return Err(refusal);
                 }
             },

@@ -1,7 +1,7 @@
 //! Commands of people and programs (docs/configuration.md, "Commands").
 
 use super::actions::Actions;
-use crate::config::{CallAction, Line, LineChoice, Order, OutputChange, OutputIndex, OutputKind};
+use crate::config::{CallAction, Line, LineChoice, OutputChange, OutputIndex, OutputKind};
 use crate::core::api::{By, Command, Done, Fact, Origin, Refusal, Source};
 use crate::core::calls::Hold;
 use crate::secret::{DoorCode, PhoneNumber};
@@ -53,7 +53,7 @@ impl Actions<'_> {
             Some(line) => LineChoice::Number(self.calls.check_line(line)?),
             None => LineChoice::Any,
         };
-        let action = CallAction { numbers: vec![number], line, ring: None, order: Order::Serial };
+        let action = CallAction::to(number, line, None);
         self.calls.start_hunt(&Origin { source: Source::Station, by }, &action)
     }
 

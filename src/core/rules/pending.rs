@@ -48,18 +48,18 @@ struct Cooldown {
 
 impl Rules {
     /// Runs a rule of a trigger, with its place there. Returns the result of its calls. `opened` is the state of the
-    /// sensor, if it is the trigger of a sensor. `carry_out` does one action.
+    /// sensor, if it is the sensor's own trigger. `carry_out` does one action.
     pub(in crate::core) fn run(
         &mut self,
         (place, rule): (usize, &Rule),
         origin: &Origin,
-        opened: bool,
+        opened: Option<bool>,
         now: Time,
         mut carry_out: impl FnMut(&Action, &Origin) -> Result<Flow, Refusal>,
     ) -> Result<Done, Refusal> {
         let mut outcome = Ok(Done::Now);
         for (index, step) in rule.steps.iter().enumerate() {
-            let of_sensor = sensor_step(origin.source, opened, (place, index));
+            let of_sensor = opened.and_then(|opened| sensor_step(origin.source, opened, (place, index)));
             if of_sensor.is_some_and(|step| self.cools(step, now)) || self.put_off(step, origin, of_sensor, now) {
                 continue;
             }
