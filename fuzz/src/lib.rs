@@ -66,7 +66,7 @@ pub fn sdp(data: &[u8]) {
         dropped: std::sync::Arc::default(),
         packets: tokio::sync::broadcast::channel(1).0,
         config: MediaConfig { codecs: CONFIG.media.codecs.clone(), ..MediaConfig::default() },
-        ice_servers: tokio::sync::watch::channel([].into()).1,
+        ice_servers: tokio::sync::watch::channel(Arc::default()).1,
         turn: TurnContext {
             connector: Connector::new(turn_client_config(None).expect("TLS"), None),
             faults: std::sync::Arc::default(),

@@ -24,11 +24,14 @@ pub(super) async fn ask(connector: &Connector, endpoint: &Endpoint, file: Option
     output::bytes(format!("Save it to {}? Type yes: ", file.display()).as_bytes());
     // An end of the input is no yes.
     let answer = tokio::task::spawn_blocking(|| std::io::stdin().lines().next()).await;
-    if !matches!(answer, Ok(Some(Ok(answer))) if answer.trim() == "yes") {
+    let is_yes = |answer: &str| ["y", "yes"].iter().any(|yes| answer.trim().eq_ignore_ascii_case(yes));
+    if !matches!(answer, Ok(Some(Ok(answer))) if is_yes(&answer)) {
         return Err((Exit::Failed, "nothing was saved".into()));
     }
     files::replace(file, shown.pem.as_bytes(), 0o644)
         .map_err(|error| (Exit::Failed, format!("{} cannot be written: {error}", file.display())))?;
+    // A relative path would start at the folder of the configuration.
+    let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     say!("Saved. The station trusts it with this line in [core]:  ca_file = \"{}\"", file.display());
     Ok(())
 }

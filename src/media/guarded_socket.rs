@@ -18,7 +18,7 @@ use webrtc::runtime::{
 
 use super::guard::{DropCounters, Guard};
 use super::relay_flush::RelayFlush;
-use super::turn::{Bridges, StreamServers};
+use super::turn::{Bridges, StreamServers, UdpServers};
 
 /// After this many reads that brought nothing but dropped datagrams, other tasks get their turn.
 const DROPS_IN_A_ROW: usize = 32;
@@ -69,6 +69,7 @@ pub(super) struct GuardedRuntime {
     pub(super) gate: Arc<Gate>,
     pub(super) stream_servers: StreamServers,
     pub(super) relay_flush: Arc<RelayFlush>,
+    pub(super) udp_servers: Arc<UdpServers>,
 }
 
 impl fmt::Debug for GuardedRuntime {
@@ -95,6 +96,7 @@ impl Runtime for GuardedRuntime {
             bridges,
             bridges_first: AtomicBool::new(false),
             relay_flush: Arc::clone(&self.relay_flush),
+            udp_servers: Arc::clone(&self.udp_servers),
         }))
     }
 
@@ -144,12 +146,17 @@ struct GuardedSocket {
     /// Whether the bridges are asked before the network next time.
     bridges_first: AtomicBool,
     relay_flush: Arc<RelayFlush>,
+    udp_servers: Arc<UdpServers>,
 }
 
 impl GuardedSocket {
     /// Whether a datagram of the network may reach the library. The addresses that stand for servers are nobody's.
     fn admits(&self, datagram: &[u8], from: SocketAddr) -> bool {
-        !self.bridges.stands_for_a_server(from) && self.gate.admits(datagram, from)
+        let admitted = !self.bridges.stands_for_a_server(from) && self.gate.admits(datagram, from);
+        if admitted {
+            self.udp_servers.received(datagram, from);
+        }
+        admitted
     }
 
     /// Gives the library the next message of a TURN server that is reached over a stream.
@@ -269,6 +276,8 @@ fn keep(buffer: &mut [u8], meta: &mut RecvMeta, admits: impl Fn(&[u8], SocketAdd
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
     use crate::media::TurnContext;
     use crate::signaling::{Connector, turn_client_config};
@@ -301,6 +310,7 @@ mod tests {
             bridges: Bridges::new(servers),
             bridges_first: AtomicBool::new(false),
             relay_flush: Arc::new(RelayFlush::new()),
+            udp_servers: Arc::new(UdpServers::new(HashMap::new(), Arc::default())),
         };
         // An Allocate request, and the response with its transaction.
         let message = |kind: [u8; 2]| [&kind[..], &[0, 0, 0x21, 0x12, 0xA4, 0x42], &[7; 12]].concat();

@@ -3,10 +3,9 @@
 //! The workarounds are explained in docs/workarounds.md, "The media library: session descriptions" and "The media
 //! library: connections".
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use rtc::dtls::extension::extension_use_srtp::SrtpProtectionProfile;
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::media_stream::MediaStreamTrack;
@@ -18,13 +17,12 @@ use rtc::rtp_transceiver::rtp_sender::{
     RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind,
 };
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
-use webrtc::peer_connection::{MediaEngine, RTCIceServer, SettingEngine, SettingEngineBuilder};
+use webrtc::peer_connection::{MediaEngine, SettingEngine, SettingEngineBuilder};
 
 use super::sdp::{EVENT_RATE_HZ, Payload, Setup};
-use super::turn::StreamServers;
 use super::{MediaContext, MediaError};
-use crate::config::{Codec, IceServer, IceTransport, IceUrl};
-use crate::network::{Nat64Prefix, has_route};
+use crate::config::Codec;
+use crate::network::has_route;
 
 /// Interval of connectivity checks (RFC 8445, section 14.2, "Ta", allows 5 ms). The library's 200 ms can be heard as a
 /// late start of every call (docs/workarounds.md, "webrtc: connectivity checks are slow").
@@ -41,8 +39,6 @@ const ICE_CONSENT_INTERVAL: Duration = Duration::from_millis(400);
 /// A relay, or an address that only a NAT shows, is chosen when no direct way has been found for this long
 /// (docs/workarounds.md, "webrtc: relays wait for two seconds").
 const DETOUR_WAIT: Duration = Duration::from_millis(250);
-/// Time limit for the name resolution of a STUN or TURN server.
-const RESOLVE_TIMEOUT: Duration = Duration::from_secs(3);
 /// The SRTP profiles that authenticate every packet with a tag of full length, the strongest first. The guard knows
 /// where each of them has the E bit (docs/workarounds.md, "rtc-srtp: unencrypted srtcp is not authenticated").
 const PROTECTION: [SrtpProtectionProfile; 3] = [
@@ -152,67 +148,4 @@ pub(super) fn addresses(context: &MediaContext) -> Vec<SocketAddr> {
         addresses.push(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0));
     }
     addresses
-}
-
-/// Which families of addresses the sockets of a peer connection reach.
-#[derive(Clone, Copy)]
-pub(super) struct Way {
-    /// No socket has an IPv4 address.
-    pub(super) is_ipv6_alone: bool,
-    /// IPv4 addresses are reached through a NAT64.
-    pub(super) nat64: Option<Nat64Prefix>,
-}
-
-impl Way {
-    pub(super) async fn of(addresses: &[SocketAddr]) -> Self {
-        let is_ipv6_alone = addresses.iter().all(SocketAddr::is_ipv6);
-        // A station that is bound to one machine has no use for it.
-        let may_have_nat64 = is_ipv6_alone && !addresses.iter().all(|address| address.ip().is_loopback());
-        Self { is_ipv6_alone, nat64: if may_have_nat64 { Nat64Prefix::discover().await } else { None } }
-    }
-}
-
-/// Resolves the names of STUN and TURN servers. The library would resolve them inside its driver and stop media
-/// meanwhile (docs/workarounds.md, "webrtc: names are resolved inside the driver").
-///
-/// All names are resolved at the same time, so that one that is not answered delays nothing but itself. A server that is
-/// reached over a stream is resolved there; the library is told the address that `streams` has for it. `way` says which
-/// addresses can be reached.
-pub(super) async fn resolve(servers: &[IceServer], streams: &mut StreamServers, way: Way) -> Vec<RTCIceServer> {
-    let lookups = servers.iter().map(|server| {
-        let (over_stream, over_udp): (Vec<&IceUrl>, Vec<&IceUrl>) =
-            server.urls.iter().partition(|url| is_over_stream(url));
-        let told: Vec<IceUrl> = over_stream.into_iter().filter_map(|url| streams.add(url, way.is_ipv6_alone)).collect();
-        async move {
-            let found = join_all(over_udp.into_iter().map(|url| addresses_of(url, way.nat64))).await;
-            RTCIceServer {
-                urls: found.into_iter().flatten().chain(told).map(|url| url.to_string()).collect(),
-                username: server.username.clone().into(),
-                credential: server.credential.clone().into(),
-            }
-        }
-    });
-    join_all(lookups).await.into_iter().filter(|server| !server.urls.is_empty()).collect()
-}
-
-fn is_over_stream(url: &IceUrl) -> bool {
-    matches!(url.transport, IceTransport::TurnTcp | IceTransport::TurnTls)
-}
-
-/// The same server by its addresses: one of each family, because only the sockets know which family can be reached.
-async fn addresses_of(url: &IceUrl, nat64: Option<Nat64Prefix>) -> Vec<IceUrl> {
-    let lookup = tokio::net::lookup_host((url.host.as_str(), url.port));
-    let Ok(Ok(found)) = tokio::time::timeout(RESOLVE_TIMEOUT, lookup).await else { return Vec::new() };
-    let found: Vec<SocketAddr> = found.collect();
-    let ipv4 = found.iter().map(SocketAddr::ip).find(IpAddr::is_ipv4);
-    let ipv6 = found.iter().map(SocketAddr::ip).find(IpAddr::is_ipv6);
-    let through_nat64 = || {
-        Some(nat64?.address_of(match ipv4? {
-            IpAddr::V4(address) => address,
-            IpAddr::V6(_) => return None,
-        }))
-    };
-    let ipv6 = ipv6.or_else(|| through_nat64().map(IpAddr::V6));
-    let by_address = |address: IpAddr| IceUrl { host: address.to_string(), ..url.clone() };
-    [ipv4, ipv6].into_iter().flatten().map(by_address).collect()
 }

@@ -10,6 +10,7 @@ mod decode;
 mod g711;
 pub mod guard;
 mod guarded_socket;
+mod ice_addresses;
 mod identity;
 mod library;
 pub mod offline;
@@ -39,12 +40,13 @@ use std::sync::Arc;
 
 use tokio::sync::{broadcast, mpsc, watch};
 
-use crate::config::{IceServer, MediaConfig};
+use crate::config::MediaConfig;
 use crate::core::{MediaCommand, MediaEvent, MediaId};
 use crate::sound::CallSound;
 
 use rtpdump::CallPacket;
 
+pub use ice_addresses::{IceAddresses, keep_resolved};
 pub(crate) use library::OPUS_TYPE;
 pub use receive::ReceiveCounters;
 pub use sdp::DescriptionError;
@@ -100,7 +102,7 @@ pub struct MediaContext {
     /// Codecs and addresses.
     pub config: MediaConfig,
     /// The STUN and TURN servers for the next peer connection.
-    pub ice_servers: watch::Receiver<Arc<[IceServer]>>,
+    pub ice_servers: watch::Receiver<Arc<IceAddresses>>,
     /// What streams to TURN servers need.
     pub turn: TurnContext,
     /// Further addresses to gather candidates from: loopback for the sandbox.

@@ -4,6 +4,7 @@
 //! library: connections".
 
 use std::borrow::Cow;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -21,14 +22,14 @@ use super::authentic::AuthenticStreams;
 use super::guard::Protection;
 use super::guarded_socket::{Gate, GuardedRuntime};
 use super::identity::Identity;
-use super::library::{Way, addresses, local_track, media_engine, payload_list, resolve, settings};
+use super::library::{addresses, local_track, media_engine, payload_list, settings};
 use super::peer_events::{Handler, PeerEvent};
 use super::relay_flush::RelayFlush;
 use super::reports::ReportReader;
 use super::sdp::{self, Origin, PayloadMap, Remote, SdpDirection, Setup};
 use super::send::SendControl;
 use super::tap::Tap;
-use super::turn::StreamServers;
+use super::turn::{StreamServers, UdpServers};
 use super::wire_types::{WireTypeWriter, WireTypes};
 use super::{MediaContext, MediaError};
 use crate::config::Codec;
@@ -95,9 +96,9 @@ impl Peer {
         let ice_servers = Arc::clone(&context.ice_servers.borrow());
         let addresses = addresses(context);
         let mut stream_servers = StreamServers::new(context.turn.clone());
-        let way = Way::of(&addresses).await;
+        let is_ipv6_alone = addresses.iter().all(SocketAddr::is_ipv6);
         let configuration = RTCConfigurationBuilder::new()
-            .with_ice_servers(resolve(&ice_servers, &mut stream_servers, way).await)
+            .with_ice_servers(ice_servers.for_library(&mut stream_servers, is_ipv6_alone))
             .with_certificates(vec![identity.certificate().await?])
             .build();
         let gate = Arc::new(Gate::new(Arc::clone(&context.dropped)));
@@ -116,6 +117,7 @@ impl Peer {
                 gate: Arc::clone(&gate),
                 stream_servers,
                 relay_flush: Arc::new(RelayFlush::new()),
+                udp_servers: Arc::new(UdpServers::new(ice_servers.udp_servers(), Arc::clone(&context.turn.faults))),
             }))
             .with_udp_addrs(addresses)
             .build();
@@ -138,7 +140,7 @@ impl Peer {
             theirs: PayloadMap::default(),
             wire_types,
             role: None,
-            nat64: way.nat64,
+            nat64: ice_servers.nat64().filter(|_| is_ipv6_alone),
         };
         if let Err(error) = peer.connection.add_track(local).await {
             // docs/workarounds.md, "webrtc: a dropped connection leaks".

@@ -11,7 +11,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::timeout;
 
-use super::{MediaAdapter, MediaContext, TurnContext};
+use super::{IceAddresses, MediaAdapter, MediaContext, TurnContext};
 use crate::config::{IceServer, IceUrl, MediaConfig};
 use crate::core::{MediaCommand, MediaEvent, MediaId};
 use crate::signaling::Candidate;
@@ -103,6 +103,7 @@ pub struct Relay {
 /// Why there is no allocation, as a message for people.
 pub async fn relay(media: &MediaConfig, server: &IceServer, url: &IceUrl, turn: &TurnContext) -> Result<Relay, String> {
     let server = IceServer { urls: vec![url.clone()], ..server.clone() };
+    let server = Arc::new(IceAddresses::resolve([server].into(), &IceAddresses::default()).await);
     let end = || End::new(media, &server, turn);
     let began = Instant::now();
     let mut one = end();
@@ -117,9 +118,7 @@ pub async fn relay(media: &MediaConfig, server: &IceServer, url: &IceUrl, turn: 
     };
     let Some((offer, ours)) = allocated else {
         one.command(MediaCommand::Close);
-        return Err(turn.faults.of(url).unwrap_or_else(|| {
-            format!("no allocation within {} s: nothing answers, or it refuses the credentials", PATIENCE.as_secs())
-        }));
+        return Err(turn.faults.of(url).unwrap_or_else(|| format!("no answer within {} s", PATIENCE.as_secs())));
     };
     let allocated_after = began.elapsed();
     let mut other = end();
@@ -155,10 +154,10 @@ struct End {
 }
 
 impl End {
-    fn new(media: &MediaConfig, server: &IceServer, turn: &TurnContext) -> Self {
+    fn new(media: &MediaConfig, server: &Arc<IceAddresses>, turn: &TurnContext) -> Self {
         let context = MediaContext {
             config: media.clone(),
-            ice_servers: watch::channel([server.clone()].into()).1,
+            ice_servers: watch::channel(Arc::clone(server)).1,
             turn: turn.clone(),
             extra_addresses: Vec::new(),
             rate_hz: 48_000,

@@ -12,7 +12,7 @@ use super::endpoint::{Endpoint, Target};
 use super::proxy::{self, TunnelError};
 use super::stream::{Family, Stream, connect_tcp, start_tls};
 use super::tls::{
-    CertificateProblem, TlsError, certificate_problem, client_config, turn_client_config, witness_config,
+    CertificateProblem, ServerRole, TlsError, certificate_problem, client_config, turn_client_config, witness_config,
 };
 use super::trust::{PresentedCertificate, Witness};
 use crate::config::{CoreConfig, Proxy};
@@ -26,6 +26,7 @@ const IPV6_HEAD_START: Duration = Duration::from_secs(2);
 pub struct Connector {
     tls: Arc<ClientConfig>,
     proxy: Option<Arc<Proxy>>,
+    role: ServerRole,
 }
 
 /// An open stream.
@@ -53,7 +54,7 @@ pub(super) enum OpenErrorKind {
 
 impl Connector {
     pub fn new(tls: Arc<ClientConfig>, proxy: Option<Proxy>) -> Self {
-        Self { tls, proxy: proxy.map(Arc::new) }
+        Self { tls, proxy: proxy.map(Arc::new), role: ServerRole::Core }
     }
 
     /// Opens connections to the telephony server.
@@ -72,7 +73,8 @@ impl Connector {
     ///
     /// `core.ca_file` cannot be used.
     pub fn to_turn(config: &CoreConfig) -> Result<Self, TlsError> {
-        Ok(Self::new(turn_client_config(config.trust.ca_file.as_deref())?, config.proxy.clone()))
+        let tls = turn_client_config(config.trust.ca_file.as_deref())?;
+        Ok(Self { role: ServerRole::Turn, ..Self::new(tls, config.proxy.clone()) })
     }
 
     /// The proxy through which connections to this server go.
@@ -88,6 +90,15 @@ impl Connector {
     /// Why it does not, as a message for people.
     pub(crate) async fn try_tunnel(&self, proxy: &Proxy, target: Target<'_>) -> Result<(), String> {
         tunnel(proxy, target, |_| Ok(())).await.map(drop).map_err(|error| self.explain(target, &error).message)
+    }
+
+    /// Whether the endpoint's server is trusted.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not, or cannot be reached, as a message for people.
+    pub(crate) async fn try_tls(&self, endpoint: &Endpoint) -> Result<(), String> {
+        self.open(endpoint).await.map(drop).map_err(|error| error.message)
     }
 
     /// Opens a stream to the endpoint's host.
@@ -118,7 +129,7 @@ impl Connector {
     pub async fn presented_certificate(&self, endpoint: &Endpoint) -> Result<PresentedCertificate, String> {
         let witness = Arc::new(Witness::default());
         let tls = witness_config(&witness).map_err(|error| error.to_string())?;
-        let connector = Self { tls, proxy: self.proxy.clone() };
+        let connector = Self { tls, proxy: self.proxy.clone(), role: self.role };
         let failure = match connector.open(endpoint).await {
             Ok(_) => return Err("the server showed no certificate".into()),
             Err(error) => error,
@@ -132,7 +143,7 @@ impl Connector {
 
     /// What an error of a stream means, with the proxy that it went through.
     pub(super) fn explain(&self, target: Target<'_>, error: &io::Error) -> OpenError {
-        let problem = certificate_problem(error);
+        let problem = certificate_problem(error, self.role);
         let (kind, message) = match problem {
             Some(CertificateProblem { not_yet_valid: true, message }) => (OpenErrorKind::NotYetValid, message),
             Some(CertificateProblem { not_yet_valid: false, message }) => (OpenErrorKind::Tls, message),

@@ -13,7 +13,7 @@ const MAX_URLS_OF_A_TRANSPORT: usize = 4;
 const MAX_USERNAME_BYTES: usize = 508;
 const MAX_CREDENTIAL_BYTES: usize = 1024;
 /// No list counts as valid for longer than this.
-const MAX_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
+const MAX_LIFETIME: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// A list of STUN and TURN servers, with the time for which their credentials are valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +34,12 @@ impl IceServerList {
         let expires = answer.get("expires_at").and_then(Value::as_str).and_then(|text| text.parse::<Timestamp>().ok());
         let lifetime = match expires {
             Some(end) => Duration::try_from(end.duration_since(now)).ok(),
-            None => answer.get("ttl").and_then(Value::as_u64).map(Duration::from_secs),
+            // Some writers of JSON make `43200.0` of a whole number.
+            None => answer
+                .get("ttl")
+                .and_then(Value::as_f64)
+                .filter(|ttl| *ttl >= 0.0)
+                .map(|ttl| Duration::from_secs_f64(ttl.min(MAX_LIFETIME.as_secs_f64()))),
         };
         let lifetime = lifetime.filter(|lifetime| !lifetime.is_zero()).map(|lifetime| lifetime.min(MAX_LIFETIME));
         Some(Self { servers, lifetime })
@@ -133,6 +138,7 @@ mod tests {
         assert_eq!(lifetime(r#""ttl":-5,"#), None);
         assert_eq!(lifetime(r#""ttl":"soon","expires_at":7,"#), None);
         assert_eq!(lifetime(""), None);
+        assert_eq!(lifetime(r#""ttl":43200.0,"#), Some(Duration::from_secs(43_200)));
         assert_eq!(lifetime(r#""ttl":18446744073709551615,"#), Some(MAX_LIFETIME));
     }
 

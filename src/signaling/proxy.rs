@@ -68,11 +68,30 @@ pub(super) fn applies(proxy: &Proxy, host: &str, port: u16, secure: bool) -> boo
         ProxyScope::Everything => true,
         ProxyScope::Tls { .. } if !secure => false,
         ProxyScope::Tls { except } => {
-            let matcher = Matcher::builder().https(format!("http://{proxy}")).no(except.as_str()).build();
+            let except = exceptions(except, port);
+            if except == "*" {
+                return false;
+            }
+            let matcher = Matcher::builder().https(format!("http://{proxy}")).no(except).build();
             let target = format!("https://{}/", authority(host, port)).parse::<Uri>();
             target.is_ok_and(|target| matcher.intercept(&target).is_some())
         }
     }
+}
+
+/// The exceptions that count for a port, as the library reads them. It knows neither `HOST:PORT` nor `*` for addresses,
+/// which other programs know.
+fn exceptions(text: &str, port: u16) -> String {
+    let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+    let of_port = entries.filter_map(|entry| match entry.rsplit_once(':') {
+        // An IPv6 address has no port without brackets.
+        Some((host, number)) if !host.contains(':') || host.ends_with(']') => {
+            (number.parse() == Ok(port)).then_some(host.trim_matches(['[', ']']))
+        }
+        _ => Some(entry),
+    });
+    let entries: Vec<&str> = of_port.collect();
+    if entries.contains(&"*") { "*".to_owned() } else { entries.join(",") }
 }
 
 /// Makes a tunnel over a connection to the proxy.
@@ -192,7 +211,15 @@ mod tests {
         for host in ["house.example", "core.house.example", "10.1.2.3", "2001:db8::1"] {
             assert!(!applies(&tls, host, 443, true), "{host}");
         }
-        assert!(!applies(&proxy(ProxyScope::Tls { except: "*".into() }), "core.example", 443, true));
+        for everything in ["*", "other.example, *"] {
+            for host in ["core.example", "127.0.0.1", "::1"] {
+                assert!(!applies(&proxy(ProxyScope::Tls { except: everything.into() }), host, 443, true), "{host}");
+            }
+        }
+        let of_a_port = proxy(ProxyScope::Tls { except: "127.0.0.1:8443,core.example:443,[::1]:1".into() });
+        assert!(!applies(&of_a_port, "127.0.0.1", 8443, true) && applies(&of_a_port, "127.0.0.1", 443, true));
+        assert!(!applies(&of_a_port, "core.example", 443, true) && applies(&of_a_port, "core.example", 8443, true));
+        assert!(!applies(&of_a_port, "::1", 1, true) && applies(&of_a_port, "::1", 2, true));
     }
 
     fn told(status: u16, challenges: &[&'static str], has_logged_in: bool) -> String {

@@ -56,10 +56,11 @@ pub struct LoginResponse {
 /// The answer to `GET /api/v1/system-info`, as far as it is read.
 #[derive(Deserialize)]
 struct SystemInfo {
+    #[serde(default)]
     core: SystemInfoCore,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct SystemInfoCore {
     #[serde(default)]
     ice_servers_configured: bool,
@@ -140,16 +141,20 @@ impl SessionApi {
     ///
     /// There was no usable answer.
     pub async fn ice_servers(&self, token: &str) -> Result<Option<IceServerList>, SessionApiError> {
-        let answer = self.call(Method::GET, "system-info", None, Vec::new()).await?;
-        let offers = answer.status.is_success()
-            && serde_json::from_slice::<SystemInfo>(&answer.body).is_ok_and(|info| info.core.ice_servers_configured);
-        if !offers {
-            return Ok(None);
-        }
-        let Answer { status, body, .. } = self.call(Method::GET, "user/ice-servers", Some(token), Vec::new()).await?;
+        let Answer { status, body, .. } = self.call(Method::GET, "system-info", None, Vec::new()).await?;
+        // An old server does not know the question. A server in trouble still has its servers.
         if status == StatusCode::NOT_FOUND {
             return Ok(None);
         }
+        if !status.is_success() {
+            return Err(self.failed(&format!("system-info: HTTP {status}")));
+        }
+        let info: SystemInfo =
+            serde_json::from_slice(&body).map_err(|_| self.failed("its system-info cannot be read"))?;
+        if !info.core.ice_servers_configured {
+            return Ok(None);
+        }
+        let Answer { status, body, .. } = self.call(Method::GET, "user/ice-servers", Some(token), Vec::new()).await?;
         if !status.is_success() {
             return Err(self.failed(&format!("no STUN and TURN servers: HTTP {status}")));
         }

@@ -220,8 +220,26 @@ pub(super) struct CertificateProblem {
     pub(super) message: String,
 }
 
+/// Whose certificate it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ServerRole {
+    Core,
+    /// A TURN server. Its address is from the telephony server, or from `media.ice_servers`.
+    Turn,
+}
+
+impl ServerRole {
+    /// What has the address of the server.
+    fn address(self) -> &'static str {
+        match self {
+            Self::Core => "core.url",
+            Self::Turn => "the address of the TURN server",
+        }
+    }
+}
+
 /// The problem with the certificate or with TLS, if `error` comes from TLS.
-pub(super) fn certificate_problem(error: &std::io::Error) -> Option<CertificateProblem> {
+pub(super) fn certificate_problem(error: &std::io::Error, role: ServerRole) -> Option<CertificateProblem> {
     use CertificateError::{NotValidYet, NotValidYetContext};
 
     let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
@@ -229,8 +247,8 @@ pub(super) fn certificate_problem(error: &std::io::Error) -> Option<CertificateP
     let not_yet_valid =
         refusal.is_some_and(|refusal| matches!(refusal.problem, NotValidYet | NotValidYetContext { .. }));
     let message = match refusal {
-        Some(refusal) => certificate_message(refusal),
-        None => message_of(error),
+        Some(refusal) => certificate_message(refusal, role),
+        None => message_of(error, role),
     };
     // docs/workarounds.md, "libraries: error texts are for programmers".
     tracing::debug!(%error, "TLS");
@@ -243,7 +261,7 @@ fn refusal(error: &rustls::Error) -> Option<&Refusal> {
     other.0.downcast_ref()
 }
 
-fn message_of(error: &rustls::Error) -> String {
+fn message_of(error: &rustls::Error, role: ServerRole) -> String {
     use rustls::{AlertDescription as Alert, Error};
     let message = match error {
         Error::AlertReceived(Alert::CertificateRequired | Alert::BadCertificate | Alert::CertificateUnknown) => {
@@ -252,16 +270,24 @@ fn message_of(error: &rustls::Error) -> String {
         Error::AlertReceived(
             Alert::UnknownCA | Alert::AccessDenied | Alert::CertificateExpired | Alert::CertificateRevoked,
         ) => "the server does not accept the client certificate (core.client_cert_file)",
-        Error::AlertReceived(Alert::UnrecognisedName) => "the server does not know the name in core.url",
+        Error::AlertReceived(Alert::UnrecognisedName) => {
+            return format!("the server does not know the name in {}", role.address());
+        }
         Error::AlertReceived(Alert::ProtocolVersion) | Error::PeerIncompatible(_) => {
-            "the server offers no TLS 1.2 or 1.3 that this station supports"
+            "the server offers no TLS 1.2 or 1.3 that this station supports: allow TLS 1.2 there, or update the server"
         }
         Error::AlertReceived(Alert::HandshakeFailure) => {
             "the server refused TLS: a client certificate may be needed, or the server supports other ciphers only"
         }
         Error::AlertReceived(_) => "the server refused TLS: a client certificate may be needed",
         Error::InvalidMessage(_) => {
-            "what answers there does not speak TLS: core.url has the wrong port, or should begin with http"
+            return match role {
+                ServerRole::Core => {
+                    "what answers there does not speak TLS: core.url has the wrong port, or should begin with http"
+                }
+                ServerRole::Turn => "what answers there does not speak TLS: the TURN server has another port for TLS",
+            }
+            .to_owned();
         }
         Error::NoCertificatesPresented => "the server showed no certificate",
         _ => "TLS with the server failed; the log has details at level debug",
@@ -270,7 +296,7 @@ fn message_of(error: &rustls::Error) -> String {
 }
 
 /// Why the server's certificate is refused, with what it says and what to do.
-fn certificate_message(refusal: &Refusal) -> String {
+fn certificate_message(refusal: &Refusal, role: ServerRole) -> String {
     let presented = refusal.presented.as_ref();
     let message = match &refusal.problem {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
@@ -284,7 +310,7 @@ fn certificate_message(refusal: &Refusal) -> String {
         // `BadSignature` means a CA of the same name with another key, which is also an unknown CA
         // (docs/workarounds.md, "rustls: the reason of a refusal is hidden").
         CertificateError::UnknownIssuer | CertificateError::BadSignature if !refusal.may_be_ours => {
-            return stranger_message(presented);
+            return stranger_message(presented, role);
         }
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             let whose = presented.map(|one| format!(" ({}), of {}", one.issuer, one.subject)).unwrap_or_default();
@@ -300,7 +326,8 @@ fn certificate_message(refusal: &Refusal) -> String {
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             let names = presented.map(|one| format!(" ({})", one.names.join(", "))).unwrap_or_default();
             return format!(
-                "the server's certificate is for another name{names}: a captive portal, or core.url is wrong"
+                "the server's certificate is for another name{names}: a captive portal, or {} is wrong",
+                role.address()
             );
         }
         CertificateError::Revoked => "the server's certificate was revoked",
@@ -315,7 +342,7 @@ fn certificate_message(refusal: &Refusal) -> String {
                  its administrator, then change core.pin"
             );
         }
-        other if !refusal.may_be_ours && is_self_made(other) => return stranger_message(presented),
+        other if !refusal.may_be_ours && is_self_made(other) => return stranger_message(presented, role),
         other => {
             let message = webpki_message(other, presented);
             return message
@@ -326,12 +353,13 @@ fn certificate_message(refusal: &Refusal) -> String {
 }
 
 /// Another server answers in place of ours. To trust its certificate would be the wrong advice.
-fn stranger_message(presented: Option<&PresentedCertificate>) -> String {
+fn stranger_message(presented: Option<&PresentedCertificate>, role: ServerRole) -> String {
     let names = presented.map(|one| format!(" ({})", one.names.join(", "))).unwrap_or_default();
     let issuer = presented.map(|one| format!(" ({})", one.issuer)).unwrap_or_default();
     format!(
         "another server answers: its certificate is for another name{names}, from an unknown CA{issuer}: usually a captive \
-         portal of the network, which must let this device through; or core.url is wrong"
+         portal of the network, which must let this device through; or {} is wrong",
+        role.address()
     )
 }
 
@@ -346,6 +374,15 @@ fn webpki_message(problem: &CertificateError, presented: Option<&PresentedCertif
     let CertificateError::Other(other) = problem else { return None };
     let problem = other.0.downcast_ref::<webpki::Error>()?;
     match problem {
+        // It is somebody else's work, so it is no server's certificate at all.
+        webpki::Error::CaUsedAsEndEntity if presented.is_some_and(|one| !one.is_self_signed()) => {
+            let whose = presented.map(|one| format!(" ({}, of {})", one.subject, one.issuer)).unwrap_or_default();
+            Some(format!(
+                "the server shows the certificate of a CA in place of one of its own{whose}: make one for the server \
+                 (basicConstraints CA:FALSE), or put that very certificate into core.ca_file; `callbox login --trust` \
+                 shows and saves it"
+            ))
+        }
         webpki::Error::CaUsedAsEndEntity => {
             let whose = presented.map(|one| format!(": {}", one.subject)).unwrap_or_default();
             Some(format!(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::clock::wall_clock_ms;
 use super::event_loop::EventLoop;
-use super::{fact_log, ice_servers, login, watchdog};
+use super::{fact_log, login, watchdog};
 use crate::control::EventRecord;
 use crate::core::{Effect, Fact, ServerIndex};
 use crate::signaling::{Endpoint, SessionApi, Socket};
@@ -100,7 +100,7 @@ impl EventLoop {
         let (tokens, store) = (Arc::clone(&self.tokens), self.ice_servers.clone());
         let results = self.results.ice_servers.clone();
         tokio::spawn(async move {
-            let answer = ice_servers::obtain(&api, tokens.in_use().await, &store).await;
+            let answer = store.obtain(&api, tokens.in_use().await).await;
             let _ = results.send(answer).await;
         });
     }

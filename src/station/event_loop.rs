@@ -170,6 +170,9 @@ impl EventLoop {
     }
 
     fn feed(&mut self, input: Input) {
+        if matches!(input, Input::Addresses(_)) {
+            self.ice_servers.network_changed();
+        }
         self.feed_at(self.clock.now(), input);
     }
 

@@ -7,7 +7,7 @@ use crate::core::TokenError;
 use crate::signaling::{LoginRequest, SessionApi, SessionApiError};
 
 /// Logs in as the configuration says; returns the token.
-pub(super) async fn log_in(
+pub(crate) async fn log_in(
     api: &SessionApi,
     credentials: Credentials,
     identifier: String,

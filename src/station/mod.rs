@@ -18,5 +18,6 @@ mod watchdog;
 pub use clock::local_time;
 pub use handle::{StationHandle, command_of};
 pub use identifier::machine_identifier;
+pub(crate) use login::log_in;
 pub use restart_backoff::{forget_restarts, note_restart};
 pub use start::{RunningStation, StartError, StationOptions};

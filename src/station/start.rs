@@ -11,16 +11,16 @@ use super::clock::{Clock, wall_clock_ms};
 use super::event_loop::{EventLoop, Queues, Reports, Results};
 use super::handle::StationHandle;
 use super::history::History;
-use super::ice_servers::{self, IceServerStore};
+use super::ice_servers::IceServerStore;
 use super::memory::{self, Keeper};
 use crate::audio::{Audio, AudioStartError, CardChoice, SoundBank, SoundError};
 use crate::blackbox::Recorder;
-use crate::config::{Config, IceServer};
+use crate::config::Config;
 use crate::core::{By, ServerIndex, Station};
 use crate::gpio::{OutputPlayer, take_pins};
 use crate::media::guard::DropCounters;
 use crate::media::rtpdump::CallPacket;
-use crate::media::{MediaAdapter, MediaContext, TurnContext, TurnFaults};
+use crate::media::{IceAddresses, MediaAdapter, MediaContext, TurnContext, TurnFaults};
 use crate::network;
 use crate::signaling::{Connector, Endpoint, TlsError, TokenStore};
 
@@ -114,7 +114,7 @@ fn make_loop(
     let (audio_events, audio) = mpsc::channel(QUEUE);
     let card = Arc::new(Audio::start(&config.audio, sounds, card, audio_events)?);
     let (media_events, media) = mpsc::channel(QUEUE);
-    let ice_servers = ice_servers::store(&config.media.ice_servers);
+    let ice_servers = IceServerStore::new(&config.media.ice_servers);
     let shared = Shared::new(&config, handle, &ice_servers)?;
     let (dropped, turn_faults) = (Arc::clone(&shared.dropped), Arc::clone(&shared.turn.faults));
     let context = media_context(&config, extra_addresses, &card, shared);
@@ -168,7 +168,7 @@ fn make_loop(
 /// What peer connections share with the rest of the station.
 struct Shared {
     turn: TurnContext,
-    ice_servers: watch::Receiver<Arc<[IceServer]>>,
+    ice_servers: watch::Receiver<Arc<IceAddresses>>,
     dropped: Arc<DropCounters>,
     packets: broadcast::Sender<CallPacket>,
 }
@@ -178,7 +178,7 @@ impl Shared {
         let connector = Connector::to_turn(&config.core)?;
         Ok(Self {
             turn: TurnContext { connector, faults: Arc::new(TurnFaults::default()) },
-            ice_servers: ice_servers.subscribe(),
+            ice_servers: ice_servers.addresses(),
             dropped: Arc::new(DropCounters::default()),
             packets: handle.packets.clone(),
         })

@@ -16,10 +16,14 @@ fn start(folder: &TempDir, program: &str, arguments: &[&str]) -> Option<Process>
 
 /// A server of the household that hands out these STUN and TURN servers. Returns its port.
 fn sandbox(folder: &TempDir, ice_servers: &[String]) -> (Process, u16) {
-    let port = free_port();
     std::fs::write(folder.path().join("turn-secret"), "north wind\n").unwrap();
+    sandbox_with(folder, ice_servers, "turn-secret")
+}
+
+fn sandbox_with(folder: &TempDir, ice_servers: &[String], secret_file: &str) -> (Process, u16) {
+    let port = free_port();
     let address = format!("127.0.0.1:{port}");
-    let mut arguments = vec!["sandbox", "--no-station", "--turn-secret-file", "turn-secret", "--listen", &address];
+    let mut arguments = vec!["sandbox", "--no-station", "--turn-secret-file", secret_file, "--listen", &address];
     arguments.extend(ice_servers.iter().flat_map(|url| ["--ice-server", url]));
     let running = start(folder, CALLBOX, &arguments).unwrap();
     until_it_listens(port);
@@ -152,7 +156,21 @@ fn where_tcp_alone_passes_calls_go_through_the_relay_over_tcp() {
         return println!("SKIPPED: there is no turnserver here");
     };
     until_it_listens(turn_port);
-    let (_sandbox, port) = sandbox(&folder, &[format!("turn:127.0.0.1:{turn_port}?transport=tcp")]);
+    // Another secret first: what the network lets through is not blamed on the network.
+    std::fs::write(folder.path().join("other-secret"), "south wind\n").unwrap();
+    let url = format!("turn:127.0.0.1:{turn_port}?transport=tcp");
+    let (_other, port) = sandbox_with(&folder, std::slice::from_ref(&url), "other-secret");
+    let (code, lines) = check(&folder, port);
+    let refused = "TURN over TCP at 127.0.0.1";
+    assert_eq!(code, 1, "{lines:#?}");
+    assert!(line(&lines, refused).contains("it refuses the user name or the password"), "{lines:#?}");
+    let last = line(&lines, "calls:");
+    assert!(
+        last.starts_with("calls: will not work: no STUN or TURN server is of use: TURN over TCP")
+            && !last.contains("must allow"),
+        "{last}"
+    );
+    let (_sandbox, port) = sandbox(&folder, &[url]);
     let (code, lines) = check(&folder, port);
     assert_eq!(
         (code, lines.last().map(String::as_str)),
@@ -160,4 +178,32 @@ fn where_tcp_alone_passes_calls_go_through_the_relay_over_tcp() {
         "{lines:#?}"
     );
     assert!(line(&lines, "a call through it").starts_with("ok"), "{lines:#?}");
+}
+
+#[test]
+fn a_list_that_cannot_be_had_is_no_promise() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_sandbox, port) = sandbox(&folder, &["stun:127.0.0.1:1".to_owned()]);
+    std::fs::write(folder.path().join("token"), "that-of-nobody").unwrap();
+    let (code, lines) = check(&folder, port);
+    assert_eq!(code, 1, "{lines:#?}");
+    assert!(line(&lines, "ask for STUN and TURN servers").starts_with("failed"), "{lines:#?}");
+    let last = line(&lines, "calls:");
+    assert!(last.contains("the server's STUN and TURN servers could not be had: ") && last.contains("401"), "{last}");
+}
+
+#[test]
+fn without_a_token_yet_the_check_logs_in_as_a_call_would() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_sandbox, port) = sandbox(&folder, &["turns:127.0.0.1:1".to_owned()]);
+    let text = format!(
+        "[core]\nurl = \"http://127.0.0.1:{port}\"\nallow_insecure = true\nlogin = \"101\"\npassword_file = \"password\"\n"
+    );
+    std::fs::write(folder.path().join("callbox.toml"), text).unwrap();
+    let (code, out, _) = run(folder.path(), &["check", "--network", "--config", "callbox.toml"]);
+    assert!(
+        out.contains("log in") && out.contains("0 STUN, 0 TURN over UDP") || out.contains("1 TURN over TLS"),
+        "{out}"
+    );
+    assert_eq!(code, 1, "{out}");
 }

@@ -76,3 +76,19 @@ async fn a_short_life_is_renewed_at_its_half() {
     status(&station, &server, "the next ones", |status| status.counts.stun == 2).await;
     station.stop().await;
 }
+
+#[tokio::test]
+async fn a_server_in_trouble_does_not_take_its_servers_away() {
+    for trouble in ["503 Service Unavailable", "200 OK"] {
+        let rig = Rig::new();
+        let (station, mut server, _session) =
+            told(&rig, r#"{"ttl":4,"ice_servers":[{"urls":"stun:127.0.0.1"}]}"#).await;
+        status(&station, &server, "the servers", |status| status.counts.stun == 1).await;
+        server.trouble = Some(trouble);
+        let kept = status(&station, &server, "the fault", |status| status.fault.is_some()).await;
+        assert_eq!(kept.counts.stun, 1, "the last known ones serve: {kept:?}");
+        server.trouble = None;
+        status(&station, &server, "the end of the fault", |status| status.fault.is_none()).await;
+        station.stop().await;
+    }
+}

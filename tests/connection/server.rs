@@ -89,6 +89,8 @@ pub struct Server {
     pub port: u16,
     /// The answer to `GET /api/v1/user/ice-servers`, if the server hands any out.
     pub ice_servers: Option<String>,
+    /// The status of `system-info`, where it is not 200.
+    pub trouble: Option<&'static str>,
 }
 
 /// A connection of the station, after the upgrade.
@@ -107,7 +109,7 @@ impl Server {
     pub async fn start_with(authority: &Authority, port: u16, client_certificates: bool) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        Self { listener, tls: authority.acceptor(client_certificates), port, ice_servers: None }
+        Self { listener, tls: authority.acceptor(client_certificates), port, ice_servers: None, trouble: None }
     }
 
     /// A server with this certificate and key, as PEM.
@@ -129,7 +131,7 @@ impl Server {
             .with_cert_resolver(resolver);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        Self { listener, tls: TlsAcceptor::from(Arc::new(config)), port, ice_servers: None }
+        Self { listener, tls: TlsAcceptor::from(Arc::new(config)), port, ice_servers: None, trouble: None }
     }
 
     /// The next TLS stream; `None` if its handshake failed.
@@ -179,6 +181,9 @@ impl Server {
             let (head, body) = read_request(&mut stream).await;
             let list = self.ice_servers.as_deref();
             match head.split(' ').nth(1).unwrap_or_default().split("/api/v1/").nth(1) {
+                Some("system-info") if self.trouble.is_some() => {
+                    answer(stream, self.trouble.unwrap_or_default(), "", "<html>sorry</html>").await;
+                }
                 Some("system-info") => {
                     let info = json!({ "core": { "ice_servers_configured": list.is_some() } });
                     answer(stream, "200 OK", "", &info.to_string()).await;

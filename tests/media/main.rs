@@ -18,15 +18,15 @@ mod turn_streams;
 mod two_peers;
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use callbox::config::{Codec, IceServer, MediaConfig};
+use callbox::config::{Codec, IceServer, IceTransport, IceUrl, MediaConfig};
 use callbox::core::{MediaCommand, MediaEvent, MediaId};
 use callbox::media::guard::DropCounters;
-use callbox::media::{MediaAdapter, MediaContext, TurnContext, TurnFaults};
+use callbox::media::{IceAddresses, MediaAdapter, MediaContext, TurnContext, TurnFaults};
 use callbox::signaling::{Connector, turn_client_config};
 use callbox::sound::CallSound;
 use tokio::sync::mpsc;
@@ -46,6 +46,19 @@ pub struct End {
     pub turn_faults: Arc<TurnFaults>,
     phase: f32,
     said: usize,
+}
+
+/// The same servers; those that are reached over UDP are given by their addresses.
+fn by_address(servers: Vec<IceServer>) -> Arc<[IceServer]> {
+    let addresses = |url: &IceUrl| -> Vec<IceUrl> {
+        let over_udp = matches!(url.transport, IceTransport::Stun | IceTransport::TurnUdp);
+        match (url.host.as_str(), url.port).to_socket_addrs() {
+            Ok(found) if over_udp => found.map(|one| IceUrl { host: one.ip().to_string(), ..url.clone() }).collect(),
+            _ => vec![url.clone()],
+        }
+    };
+    let servers = servers.into_iter();
+    servers.map(|server| IceServer { urls: server.urls.iter().flat_map(addresses).collect(), ..server }).collect()
 }
 
 impl End {
@@ -68,7 +81,7 @@ impl End {
             dropped: Arc::clone(&dropped),
             packets: tokio::sync::broadcast::channel(16).0,
             config: MediaConfig { bind: vec![address], codecs: codecs.to_vec(), ..MediaConfig::default() },
-            ice_servers: tokio::sync::watch::channel(ice_servers.into()).1,
+            ice_servers: tokio::sync::watch::channel(Arc::new(IceAddresses::literal(by_address(ice_servers)))).1,
             turn: TurnContext {
                 connector: Connector::new(turn_client_config(ca_file).unwrap(), None),
                 faults: Arc::clone(&turn_faults),

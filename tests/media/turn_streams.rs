@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::End;
-use crate::relay::{Coturn, coturn_without_udp, free_port};
+use crate::relay::{Coturn, NAMED_USER, coturn_without_udp, free_port, until_it_answers};
 use crate::two_peers::assert_both_hear;
 
 /// From the answer to the connection through any one relay.
@@ -219,6 +219,76 @@ async fn a_server_that_is_none_costs_a_call_nothing() {
         one.command(MediaCommand::Close);
         other.command(MediaCommand::Close);
     }
+}
+
+#[tokio::test]
+async fn refused_credentials_are_told_over_each_transport() {
+    let Some(Relay { coturn, tcp, tls }) = Relay::start().await else { return };
+    let local = Ipv4Addr::LOCALHOST.into();
+    let udp = free_port(local);
+    let _relay_over_udp = crate::relay::coturn(local, udp, &NAMED_USER);
+    until_it_answers(local, udp);
+    for url in [
+        format!("turn:127.0.0.1:{udp}"),
+        format!("turn:127.0.0.1:{tcp}?transport=tcp"),
+        format!("turns:localhost:{tls}"),
+    ] {
+        let server =
+            IceServer { urls: vec![url.parse().unwrap()], username: "door".into(), credential: "wrong".into() };
+        let certificate = coturn.certificate();
+        let mut end = End::trusting(Some(&certificate), local, &[Codec::Opus], vec![server]);
+        end.command(MediaCommand::Offer);
+        end.offer().await;
+        let fault = fault(&end).await;
+        assert!(fault.contains("it refuses the user name or the password (TURN error 4"), "{url}: {fault}");
+        end.command(MediaCommand::Close);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_floods_or_says_nothing_is_left_with_a_sentence() {
+    let longest = [&[0x40, 0, 0xFF, 0xFF][..], &[7; 65_536]].concat();
+    let small = [&[0x40, 0, 0, 4][..], &[7; 4]].concat();
+    for (what, words) in [
+        (longest, "it sends more than any call needs"),
+        (small, "it sends more than any call needs"),
+        (Vec::new(), "no TURN server answers there"),
+    ] {
+        let server = a_server_that_pours(what).await;
+        let mut end = end(None, &format!("turn:{server}?transport=tcp"));
+        end.command(MediaCommand::Offer);
+        end.offer().await;
+        let mut fault = None;
+        for _ in 0..200 {
+            fault = end.turn_faults.first();
+            if fault.is_some() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert!(fault.as_ref().is_some_and(|fault| fault.contains(words)), "{words}: {fault:?}");
+        end.command(MediaCommand::Close);
+    }
+}
+
+/// A server that sends this without end, whatever it is told; nothing is silence.
+async fn a_server_that_pours(what: Vec<u8>) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let much: Vec<u8> =
+        what.iter().copied().cycle().take(if what.is_empty() { 0 } else { what.len() * 1000 }).collect();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let much = much.clone();
+            tokio::spawn(async move {
+                if much.is_empty() {
+                    std::future::pending::<()>().await;
+                }
+                while stream.write_all(&much).await.is_ok() {}
+            });
+        }
+    });
+    address
 }
 
 /// Attributes of a success: XOR-RELAYED-ADDRESS and XOR-MAPPED-ADDRESS of 127.0.0.1:5000, and LIFETIME (RFC 8656,

@@ -197,6 +197,13 @@ class House:
         (etc / "hosts").write_text("::1 localhost\n")
         (etc / "resolv.conf").write_text("nameserver 2001:db8:1::fe\n")
 
+    def forget_names(self):
+        """No name is known in the houses, and the name server is silent."""
+        for namespace in (DOOR, FLAT):
+            etc = pathlib.Path("/etc/netns") / namespace
+            (etc / "hosts").write_text("127.0.0.1 localhost\n")
+            (etc / "resolv.conf").write_text("nameserver 10.2.0.9\n")
+
     def go_on_air(self, bunch_ms):
         """The door's cable becomes a radio that sends to it in bunches."""
         sh(f"ip -n {ROUTER} link delete door")

@@ -102,12 +102,13 @@ NETWORKS = [
     Network("IPv6 accepts connections and loses what they carry", forward="meta nfproto ipv6 meta length > 90 drop"),
     Network("MTU 1280 without ICMP", forward="meta l4proto { icmp, icmpv6 } drop; tcp flags syn tcp option maxseg size set 1220",
             prepare=small_mtu),
+    # The proxy knows the names; nobody else does.
     Network("an HTTP proxy with a password", "through the relay over TLS", forward=f"""
         iifname {{ door, flat }} ip daddr {PROXY} tcp dport 3128 accept
         oifname {{ door, flat }} ip saddr {PROXY} tcp sport 3128 accept
         iifname {{ door, flat }} drop
         oifname {{ door, flat }} drop""",
-            core=f'proxy = "http://{PROXY}:3128"\nproxy_user = "door"\nproxy_password_file = "proxy-password"'),
+            prepare=House.forget_names, core=f'proxy = "http://{PROXY}:3128"\nproxy_user = "door"\nproxy_password_file = "proxy-password"'),
     Network("Wi-Fi that saves power, in bunches of 200 ms", prepare=lambda house: house.go_on_air(200), most_s=5),
     Network("a lease with another address in mid-call",
             then=(("another address", act(House.renew_lease_with_another_address), 15),)),

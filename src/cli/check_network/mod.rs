@@ -16,7 +16,7 @@ use crate::config::load_reviewed;
 use crate::media::TurnContext;
 use crate::network::reachable_host;
 use crate::signaling::{Connector, Endpoint};
-use media::{check_ice_servers, ice_servers};
+use media::{Servers, check_ice_servers, ice_servers, untried};
 use server::check_server;
 
 /// The longest time to resolve a name.
@@ -51,10 +51,18 @@ pub(super) async fn check_network(path: &Path) -> Exit {
     let (Ok(()), Some(endpoint)) = (&session, used) else {
         return conclude(Err(&session.err().unwrap_or_default()));
     };
-    let servers = ice_servers(&config, endpoint, core).await;
+    let servers = match ice_servers(&config, endpoint, core).await {
+        Servers::Known(servers) => servers,
+        Servers::NoToken => {
+            return conclude(Ok(&untried("there is no token yet, so the server was not asked for relays")));
+        }
+        Servers::Unknown(problem) => {
+            return conclude(Err(&format!("the server's STUN and TURN servers could not be had: {problem}")));
+        }
+    };
     let turn = TurnContext { connector: turn, faults: Arc::default() };
-    let ways = check_ice_servers(&config, &servers, &turn).await;
-    conclude(ways.verdict())
+    let verdict = check_ice_servers(&config, &servers, &turn).await.verdict();
+    conclude(verdict.as_deref().map_err(String::as_str))
 }
 
 /// The last line: which way calls will take, or why there is none.

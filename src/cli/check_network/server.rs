@@ -21,7 +21,12 @@ pub(super) async fn check_server(endpoint: &Endpoint, connector: &Connector) -> 
         None => check_tcp(target).await?,
     }
     if target.secure {
-        step(&format!("TLS with {}", target.host), connector.presented_certificate(endpoint), |certificate| {
+        let trusted = async {
+            // What it shows is told only if it is trusted; a refusal says what was shown itself.
+            connector.try_tls(endpoint).await?;
+            connector.presented_certificate(endpoint).await
+        };
+        step(&format!("TLS with {}", target.host), trusted, |certificate| {
             let names = certificate.names.join(", ");
             format!("{}, of {}, for {names}, until {}", certificate.subject, certificate.issuer, certificate.not_after)
         })

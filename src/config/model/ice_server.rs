@@ -63,7 +63,7 @@ impl fmt::Display for IceTransport {
 }
 
 /// The address of a STUN or TURN server: a `stun:`, `turn:` or `turns:` URI (RFC 7064, RFC 7065).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct IceUrl {
     pub transport: IceTransport,
     /// A host name or an IP address. An IPv6 address has no brackets.

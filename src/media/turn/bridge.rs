@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
 
+use super::allocation::{Allocation, Answer};
 use super::framing::{self, Frame, HEAD};
 use super::{StreamServers, TurnContext, socket};
 use crate::config::{IceTransport, IceUrl};
@@ -30,6 +31,11 @@ const REQUEST_PATIENCE: Duration = Duration::from_millis(1000);
 const MAX_MESSAGE: usize = 2048;
 /// The ceiling of the first wait before another attempt. It doubles with each failure.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
+/// A server that has said nothing for this long after the beginning of its stream is none.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(8);
+/// More messages, or octets, in a second are none of a call: it has some 100 of them.
+const MOST_MESSAGES: u32 = 2000;
+const MOST_OCTETS: usize = 1_000_000;
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// The streams of one socket of the library. They end with it.
@@ -176,17 +182,24 @@ impl Carrier {
     ///
     /// # Errors
     ///
-    /// Why the server is of no use, as a message for people. A stream that has carried something may end.
+    /// Why the server is of no use, as a message for people. The stream of a server that has given a relay may end.
     async fn carry(&self, stream: Box<dyn Stream>) -> Result<(), String> {
         let (reader, writer) = tokio::io::split(stream);
-        let has_carried = AtomicBool::new(false);
+        let progress = Progress::default();
         let end = tokio::select! {
             end = self.write_messages(writer) => end,
-            end = self.read_messages(reader, &has_carried) => end,
+            end = self.read_messages(reader, &progress) => end,
+            () = progress.silence() => return Err("no TURN server answers there".into()),
         };
         match end.kind() {
             io::ErrorKind::InvalidData => Err("what answers there is not a TURN server".into()),
-            _ if has_carried.into_inner() => Ok(()),
+            io::ErrorKind::QuotaExceeded => Err("it sends more than any call needs".into()),
+            _ if progress.has_allocated.load(Ordering::Relaxed) => Ok(()),
+            _ if progress.has_answered.load(Ordering::Relaxed) => {
+                // Why it gave no relay may be known already.
+                let known = self.context.faults.of(&self.server);
+                Err(known.unwrap_or_else(|| "it ends the connection, and gives no relay".into()))
+            }
             _ => Err("the connection ended before a TURN server answered".into()),
         }
     }
@@ -207,42 +220,90 @@ impl Carrier {
     }
 
     /// Returns when the stream is over.
-    async fn read_messages(&self, mut reader: impl AsyncRead + Unpin, has_carried: &AtomicBool) -> io::Error {
+    async fn read_messages(&self, mut reader: impl AsyncRead + Unpin, progress: &Progress) -> io::Error {
+        let (mut allocation, mut flow) = (Allocation::default(), Flow::new());
         loop {
-            match read_message(&mut reader).await {
-                Ok(message) => {
-                    if !has_carried.swap(true, Ordering::Relaxed) {
-                        self.context.faults.works(&self.server);
-                    }
-                    // A queue that is full drops it.
-                    let _ = self.arrived.try_send((self.stands_at, message));
-                }
+            let (octets, message) = match read_message(&mut reader).await {
+                Ok(read) => read,
                 Err(error) => return error,
+            };
+            if flow.is_too_much(octets) {
+                return io::ErrorKind::QuotaExceeded.into();
             }
+            let Some(message) = message else { continue };
+            progress.has_answered.store(true, Ordering::Relaxed);
+            match allocation.answer(&message) {
+                Some(Answer::Allocated) => {
+                    progress.has_allocated.store(true, Ordering::Relaxed);
+                    self.context.faults.works(&self.server);
+                }
+                Some(Answer::Refused(message)) => self.context.faults.failed(&self.server, &message),
+                None => {}
+            }
+            // A queue that is full drops it.
+            let _ = self.arrived.try_send((self.stands_at, message));
         }
     }
 }
 
-/// The next message of a stream that the library can take. Longer ones are skipped.
+/// How far the server of a stream has come.
+#[derive(Default)]
+struct Progress {
+    has_answered: AtomicBool,
+    has_allocated: AtomicBool,
+}
+
+impl Progress {
+    /// Returns when the server should have said something, and has not.
+    async fn silence(&self) {
+        tokio::time::sleep(ANSWER_PATIENCE).await;
+        if self.has_answered.load(Ordering::Relaxed) {
+            std::future::pending().await
+        }
+    }
+}
+
+/// How much comes in a second.
+struct Flow {
+    since: Instant,
+    messages: u32,
+    octets: usize,
+}
+
+impl Flow {
+    fn new() -> Self {
+        Self { since: Instant::now(), messages: 0, octets: 0 }
+    }
+
+    /// Counts a message.
+    fn is_too_much(&mut self, octets: usize) -> bool {
+        if self.since.elapsed() >= Duration::from_secs(1) {
+            *self = Self::new();
+        }
+        self.messages += 1;
+        self.octets += octets;
+        self.messages > MOST_MESSAGES || self.octets > MOST_OCTETS
+    }
+}
+
+/// The next message of a stream, and how long it was. One that is too long for the library is skipped.
 ///
 /// # Errors
 ///
 /// The stream is over, or (`InvalidData`) what comes is not TURN.
-async fn read_message(reader: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
-    loop {
-        let mut head = [0; HEAD];
-        reader.read_exact(&mut head).await?;
-        let Frame { message, padding } = Frame::read(head).ok_or(io::ErrorKind::InvalidData)?;
-        if message > MAX_MESSAGE {
-            let rest = u64::try_from(message + padding - HEAD).unwrap_or(u64::MAX);
-            tokio::io::copy(&mut (&mut *reader).take(rest), &mut tokio::io::sink()).await?;
-            continue;
-        }
-        let mut bytes = vec![0; message + padding];
-        let (start, rest) = bytes.split_at_mut(HEAD);
-        start.copy_from_slice(&head);
-        reader.read_exact(rest).await?;
-        bytes.truncate(message);
-        return Ok(bytes);
+async fn read_message(reader: &mut (impl AsyncRead + Unpin)) -> io::Result<(usize, Option<Vec<u8>>)> {
+    let mut head = [0; HEAD];
+    reader.read_exact(&mut head).await?;
+    let Frame { message, padding } = Frame::read(head).ok_or(io::ErrorKind::InvalidData)?;
+    if message > MAX_MESSAGE {
+        let rest = u64::try_from(message + padding - HEAD).unwrap_or(u64::MAX);
+        tokio::io::copy(&mut (&mut *reader).take(rest), &mut tokio::io::sink()).await?;
+        return Ok((message, None));
     }
+    let mut bytes = vec![0; message + padding];
+    let (start, rest) = bytes.split_at_mut(HEAD);
+    start.copy_from_slice(&head);
+    reader.read_exact(rest).await?;
+    bytes.truncate(message);
+    Ok((message, Some(bytes)))
 }

@@ -58,9 +58,12 @@ impl Judge for AnyOf {
         for judge in &self.0 {
             match judge.judge(shown) {
                 Ok(()) => return Ok(()),
-                // The reason of a judge that knows the issuer says more.
+                // The first reason of a judge that knows the certificate says most.
                 Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {}
-                error => refused = error,
+                error if matches!(refused, Err(Error::InvalidCertificate(CertificateError::UnknownIssuer))) => {
+                    refused = error;
+                }
+                _ => {}
             }
         }
         refused
