@@ -61,6 +61,8 @@ const HARMLESS: &[&str] = &[
     "OutputPin.pin",
     "PcmName.Alsa",
     "Proxy.host",
+    "Moments.text",
+    "Schedule.name",
     "Sensor.name",
     "ServerTrust.ca_file",
     "Tls.except",
@@ -96,10 +98,13 @@ const HARMLESS: &[&str] = &[
     "By.button",
     "By.door",
     "By.kind",
+    "By.schedule",
     "By.sensor",
     "Dump.version",
     "RememberedCall.button",
     "RememberedMode.name",
+    "RememberedSchedule.done_until",
+    "RememberedSchedule.name",
 ];
 /// The owner of the keys of a map.
 pub(super) const KEYS: &str = "(keys)";

@@ -9,7 +9,7 @@ use crate::audio::{self, SoundBank};
 use crate::config::{
     AccessConfig, Action, Again, AnswerAction, AnswerRule, CallAction, CallMode, Config, Credentials, DoorConfig,
     DtmfRule, GpioBackend, HangupTarget, IceServers, InputPin, Mode, ModeChange, NumberPattern, Order, OutputKind,
-    OutputPin, ProxyScope, Rule, SecondCall, Trigger, load_reviewed,
+    OutputPin, ProxyScope, Rule, Schedule, SecondCall, Trigger, load_reviewed,
 };
 use crate::core::{IceServerCounts, OutputChange};
 use crate::gpio::{self, PinError};
@@ -85,6 +85,7 @@ fn print_summary(path: &Path, config: &Config) {
     print_inputs(config);
     config.outputs.iter().for_each(|output| print_output(config, output));
     config.doors.iter().for_each(|door| print_door(config, door));
+    config.schedules.iter().for_each(|schedule| print_schedule(config, schedule));
     config.modes.iter().for_each(print_mode);
     print_calendar(config);
     print_calls(config);
@@ -186,6 +187,14 @@ fn print_door(config: &Config, door: &DoorConfig) {
     say!("          forced: {}", trigger(config, &door.forced));
     say!("          open for {} s: {}", door.held_after.as_secs(), trigger(config, &door.held));
     say!("          closed after either: {}", trigger(config, &door.restored));
+}
+
+fn print_schedule(config: &Config, schedule: &Schedule) {
+    let jitter = match schedule.jitter.as_secs() {
+        0 => String::new(),
+        seconds => format!(", up to {seconds} s later"),
+    };
+    say!("schedule  {}: {}{jitter}: {}", schedule.name, schedule.when, trigger(config, &schedule.run));
 }
 
 fn print_mode(mode: &Mode) {

@@ -307,6 +307,9 @@ pub(crate) struct ExplainArgs {
     /// Print what a call from this number would do
     #[arg(long, value_name = "NUMBER", group = "trial", conflicts_with = "what")]
     incoming: Option<String>,
+    /// Print what this schedule would do
+    #[arg(long, value_name = "NAME", group = "trial", conflicts_with = "what")]
+    schedule: Option<String>,
     /// The local time of the rehearsal, such as "Sun 03:00" or "2026-12-25 12:00"; now by default
     #[arg(long, value_name = "TIME", requires = "trial", value_parser = explain::time_argument)]
     at: Option<crate::core::LocalTime>,
@@ -340,6 +343,9 @@ impl ExplainArgs {
         }
         if let (Some(digits), Some(from)) = (self.dtmf.clone(), self.from.clone()) {
             return Ok(Some(explain::Trial::Code { digits, from }));
+        }
+        if let Some(schedule) = self.schedule.clone() {
+            return Ok(Some(explain::Trial::Schedule { schedule }));
         }
         Ok(self.incoming.clone().map(|from| explain::Trial::Incoming { from }))
     }

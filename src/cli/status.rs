@@ -100,6 +100,11 @@ fn print_pins(station: &Status, gpio_backend: &str) {
         let by = door.by.as_ref().map(|by| format!(", {by}")).unwrap_or_default();
         say!("door      {}: {} for {}{by}", door.name, door.state, duration(door.for_s));
     }
+    for schedule in &station.schedules {
+        let next = schedule.next.as_deref().unwrap_or("when the clock is set");
+        let waiting = if schedule.waiting { ", one run waits" } else { "" };
+        say!("schedule  {}: next {next}{waiting}", schedule.name);
+    }
     for mode in &station.modes {
         say!("mode      {}", mode_line(mode));
     }

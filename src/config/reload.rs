@@ -26,7 +26,7 @@ pub fn reload(old: &Config, new: Config) -> (Config, Vec<&'static str>) {
     if !same_wiring(old, &config) {
         // Actions refer to outputs and modes by their index, so they all stay as they were together with the wiring.
         waits.push(
-            "pins of [[button]], [[sensor]] and [[output]], with their actions, [[door]], [[dtmf]], [[answer]] and [modes]",
+            "pins of [[button]], [[sensor]] and [[output]], with their actions, [[door]], [[schedule]], [[dtmf]], [[answer]] and [modes]",
         );
         config.buttons.clone_from(&old.buttons);
         config.sensors.clone_from(&old.sensors);
@@ -34,6 +34,7 @@ pub fn reload(old: &Config, new: Config) -> (Config, Vec<&'static str>) {
         config.dtmf.clone_from(&old.dtmf);
         config.modes.clone_from(&old.modes);
         config.doors.clone_from(&old.doors);
+        config.schedules.clone_from(&old.schedules);
         config.answers.clone_from(&old.answers);
     }
     (config, waits)

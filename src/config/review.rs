@@ -50,7 +50,9 @@ fn review_conditions(config: &Config, reader: &Reader) {
         [("forced", &door.forced), ("held", &door.held), ("restored", &door.restored)]
             .map(|(key, trigger)| (format!("door[{index}].{key}"), trigger))
     });
-    for (path, trigger) in buttons.chain(sensors).chain(codes).chain(doors) {
+    let schedules =
+        config.schedules.iter().enumerate().map(|(index, schedule)| (format!("schedule[{index}].run"), &schedule.run));
+    for (path, trigger) in buttons.chain(sensors).chain(codes).chain(doors).chain(schedules) {
         let mut earlier: Vec<&Conditions> = Vec::new();
         for (index, rule) in trigger.rules.iter().enumerate() {
             if index > 0 && is_covered(&rule.conditions, &earlier) {

@@ -57,6 +57,8 @@ pub enum DeadlineReason {
     SettingEnds,
     /// The hours of a mode may have begun or ended.
     ModeHours,
+    /// A schedule may be due.
+    Schedule,
     /// The answer tone is over, and the loudspeaker gets its usual volume back.
     AnswerToneEnds,
     /// A press that waits for the session or for a line is given up.
@@ -110,6 +112,7 @@ impl std::fmt::Display for DeadlineReason {
             Self::DoorWatch => "it is judged whether a door is forced, held or closed",
             Self::DelayedAction => "a delayed action runs",
             Self::SettingEnds => "a changed setting ends",
+            Self::Schedule => "a schedule may be due",
             Self::ModeHours => "the hours of a mode may have begun or ended",
             Self::AnswerToneEnds => "the louder answer tone ends",
             Self::PressTooOld => "a press has waited for too long",

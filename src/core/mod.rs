@@ -53,6 +53,7 @@ mod random;
 mod restart_backoff;
 mod rules;
 mod scene;
+mod schedules;
 mod session;
 mod station;
 mod time;

@@ -12,10 +12,11 @@ use super::deadline::Deadline;
 use super::door::{Door, DoorEvent};
 use super::rules::{Actions, Rules};
 use super::scene::SceneState;
+use super::schedules::Schedules;
 use super::session::{News, Session};
 use super::time::{Now, Time};
 use super::{Done, DoorState, Source};
-use crate::config::{Action, Config, ShownState, Trigger};
+use crate::config::{Action, Config, ScheduleIndex, ShownState, Trigger};
 
 /// The whole state of an intercom station.
 ///
@@ -31,6 +32,8 @@ pub struct Station {
     door: Door,
     scene: SceneState,
     rules: Rules,
+    #[serde(default)]
+    schedules: Schedules,
     remembered: Memory,
 }
 
@@ -45,6 +48,7 @@ impl Station {
             door: Door::new(&config),
             scene: SceneState::new(),
             rules: Rules::default(),
+            schedules: Schedules::new(&config),
             remembered: Memory::default(),
             context: Context::new(config, seed, now),
         }
@@ -58,6 +62,7 @@ impl Station {
         self.calls.recall(memory.calls);
         self.access.recall(memory.wrong_codes, self.context.now.at);
         self.context.recall_modes(memory.modes);
+        self.schedules.recall(&memory.schedules, &self.context.config);
     }
 
     /// Handles one input. Deadlines that have passed are handled first, so that no input can hide one. Effects may
@@ -114,6 +119,7 @@ impl Station {
             Input::Shutdown => self.shut_down(),
         }
         self.settle_watched_doors();
+        self.settle_schedules();
         self.settle_outcomes();
         self.settle();
     }
@@ -132,6 +138,7 @@ impl Station {
             self.scene.next_deadline(),
             self.calls.next_deadline(),
             self.context.mode_deadline(),
+            self.schedules.next_deadline(&self.context.config, self.context.now),
         ];
         Deadline::earliest(machines.into_iter().flatten())
     }
@@ -154,8 +161,14 @@ impl Station {
             self.scene.reset_volume();
         }
         self.door.reconfigure(&self.context.config, &config);
+        self.schedules.reconfigure(&self.context.config, &config);
         self.context.reconfigure(config);
         self.settle();
+    }
+
+    /// A schedule comes due at the next input, without its jitter. For rehearsals.
+    pub fn bring_due(&mut self, schedule: ScheduleIndex) {
+        self.schedules.bring_due(schedule, self.context.now.at);
     }
 
     /// The lengths of the core's queues, each of which has a bound: requests in flight and pending hangups, delayed
@@ -187,6 +200,7 @@ impl Station {
             doors: self.door.watch_status(config, now),
             buttons: self.door.button_status(config),
             sensors: self.door.sensor_status(config),
+            schedules: self.schedules.status(config),
             modes: self.context.modes.status(config),
             missed_calls: self.calls.missed(),
             refused_calls: self.calls.refused(),
@@ -294,6 +308,24 @@ impl Station {
         }
     }
 
+    /// Runs the schedules whose time has come.
+    fn settle_schedules(&mut self) {
+        let config = self.config();
+        if config.schedules.is_empty() || self.context.shutting_down {
+            return;
+        }
+        self.schedules.update(&config, self.context.now, &mut self.context.random);
+        let lines_are_free = self.calls.lines_are_free() && self.calls.hunt_count() == 0;
+        for index in self.schedules.take_due(lines_are_free, self.context.now.at) {
+            let Some(schedule) = config.schedules.get(index.0) else { continue };
+            let name = schedule.name.clone();
+            self.context.fact(super::Fact::Schedule { schedule: name.clone() });
+            let origin = Origin { source: Source::Schedule(index), by: super::By::Schedule { schedule: name } };
+            // Refusals have been reported.
+            let _ = self.run_trigger(&schedule.run, &origin);
+        }
+    }
+
     /// Runs the rules of what calls have come to. A call in an outcome has no outcomes, so this ends.
     fn settle_outcomes(&mut self) {
         loop {
@@ -377,6 +409,7 @@ impl Station {
             pending_hangups: self.session.pending_hangups().to_vec(),
             wrong_codes: self.access.remembered(),
             modes: self.context.modes.remembered(&self.context.config),
+            schedules: self.schedules.remembered(&self.context.config),
         }
     }
 

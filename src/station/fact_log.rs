@@ -18,6 +18,8 @@ pub(super) fn log(fact: &Fact) {
             tracing::warn!(fact.door = door, "{fact}")
         }
         Fact::Door { door, .. } => tracing::info!(fact.door = door, "{fact}"),
+        Fact::Schedule { schedule } => tracing::info!(fact.schedule = schedule, "{fact}"),
+        Fact::ScheduleRefused { schedule, .. } => tracing::warn!(fact.schedule = schedule, "{fact}"),
         Fact::DoorRefused { door, .. } => tracing::warn!(fact.door = door, "{fact}"),
         Fact::SensorRefused { sensor, .. } => tracing::warn!(fact.sensor = sensor, "{fact}"),
         Fact::NoTelephoneEvents { call_id } => tracing::warn!(fact.call_id = call_id, "{fact}"),

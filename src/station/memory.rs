@@ -2,7 +2,8 @@
 //!
 //! `$RUNTIME_DIRECTORY/calls.json` survives a crash or an upgrade, but not a power cut. It is never on the SD card.
 //! `$STATE_DIRECTORY/wrong-codes.json` survives a power cut as well. Otherwise somebody who can pull a plug would get
-//! five more guesses each time. So does `modes.json`: who is away stays away.
+//! five more guesses each time. So do `modes.json`, because who is
+//! away stays away, and `schedules.json`, so that nothing is done twice or forgotten.
 
 use std::path::{Path, PathBuf};
 
@@ -11,12 +12,13 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::clock::{Clock, wall_clock_ms};
-use crate::core::{Memory, RememberedMode, Time, WrongCodes};
+use crate::core::{Memory, RememberedMode, RememberedSchedule, Time, WrongCodes};
 use crate::signaling::write_secret;
 
 const FILE: &str = "calls.json";
 const WRONG_CODES: &str = "wrong-codes.json";
 const MODES: &str = "modes.json";
+const SCHEDULES: &str = "schedules.json";
 
 #[derive(Serialize, Deserialize)]
 struct Kept {
@@ -44,10 +46,13 @@ impl Keeper {
     /// Without the folders, nothing is kept.
     pub(super) fn new(runtime: Option<PathBuf>, state: Option<PathBuf>, clock: Clock) -> Self {
         let (newest, mut changes) = watch::channel(Memory::default());
-        let recalled_modes = state.as_deref().map(read_modes).unwrap_or_default();
+        let recalled_modes = state.as_deref().map(|state| read(state, MODES)).unwrap_or_default();
+        let recalled_schedules = state.as_deref().map(|state| read(state, SCHEDULES)).unwrap_or_default();
         let writer = tokio::spawn(async move {
             let mut fault_told = false;
-            let (mut kept, mut kept_modes) = (Vec::new(), recalled_modes);
+            let mut kept = Vec::new();
+            let (mut kept_modes, mut kept_schedules): (Vec<RememberedMode>, Vec<RememberedSchedule>) =
+                (recalled_modes, recalled_schedules);
             while changes.changed().await.is_ok() {
                 let memory = changes.borrow_and_update().clone();
                 let mut results = Vec::new();
@@ -58,7 +63,11 @@ impl Keeper {
                 }
                 if let Some(folder) = state.as_deref().filter(|_| memory.modes != kept_modes) {
                     kept_modes.clone_from(&memory.modes);
-                    results.push((folder, write_modes(&folder.join(MODES), &kept_modes).await));
+                    results.push((folder, write_list(&folder.join(MODES), &kept_modes).await));
+                }
+                if let Some(folder) = state.as_deref().filter(|_| memory.schedules != kept_schedules) {
+                    kept_schedules.clone_from(&memory.schedules);
+                    results.push((folder, write_list(&folder.join(SCHEDULES), &kept_schedules).await));
                 }
                 if let Some(folder) = &runtime {
                     results.push((folder, write(&folder.join(FILE), memory).await));
@@ -69,7 +78,7 @@ impl Keeper {
                 {
                     tracing::warn!(
                         folder = %folder.display(), %error,
-                        "calls, the count of wrong codes, or modes will not survive a restart"
+                        "calls, the count of wrong codes, modes or schedules will not survive a restart"
                     );
                 }
                 fault_told = failed.is_some();
@@ -100,14 +109,14 @@ async fn write_wrong_codes(path: &Path, at: Time, wrong_codes: Vec<WrongCodes>) 
     write_secret(path, &serde_json::to_string(&kept)?).await
 }
 
-async fn write_modes(path: &Path, modes: &[RememberedMode]) -> std::io::Result<()> {
-    // It says who has switched them.
-    write_secret(path, &serde_json::to_string(modes)?).await
+async fn write_list<T: Serialize>(path: &Path, list: &[T]) -> std::io::Result<()> {
+    // It says who has switched modes.
+    write_secret(path, &serde_json::to_string(list)?).await
 }
 
-/// The modes that were switched by hand. A file that cannot be read has none.
-fn read_modes(state: &Path) -> Vec<RememberedMode> {
-    let text = std::fs::read_to_string(state.join(MODES)).unwrap_or_default();
+/// A list that was kept. A file that cannot be read has an empty one.
+fn read<T: serde::de::DeserializeOwned>(state: &Path, file: &str) -> Vec<T> {
+    let text = std::fs::read_to_string(state.join(file)).unwrap_or_default();
     serde_json::from_str(&text).unwrap_or_default()
 }
 
@@ -128,7 +137,8 @@ pub(super) fn recall(runtime: Option<&Path>, state: Option<&Path>, now: Time) ->
         memory.wrong_codes = wrong_codes;
     }
     if let Some(state) = state {
-        memory.modes = read_modes(state);
+        memory.modes = read(state, MODES);
+        memory.schedules = read(state, SCHEDULES);
     }
     memory
 }

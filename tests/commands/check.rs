@@ -401,6 +401,43 @@ fn outcomes_of_a_call_are_told_and_only_one_level_deep() {
     }
 }
 
+#[test]
+fn schedules_are_told_rehearsed_and_each_slip_in_them_is_named() {
+    let schedule = |keys: &str| check(&format!("{GOOD}[[schedule]]\nname = \"test-call\"\n{keys}\n"));
+    let run = "run = { call = \"112\" }";
+    let (code, out, errors) = schedule(&format!("every = \"72h\"\njitter_s = 900\n{run}"));
+    assert_eq!((code, errors.as_str()), (0, ""), "{out}");
+    assert!(out.contains("schedule  test-call: every 72 h, up to 900 s later: call 112, ringing for"), "{out}");
+    assert!(
+        schedule(&format!("at = \"Mo-Fr,PH 03:00\"\n{run}")).1.contains("schedule  test-call: at Mo-Fr,PH 03:00: call")
+    );
+    let (code, _, errors) = schedule(&format!("every = \"30s\"\n{run}"));
+    assert!(code == 0 && errors.contains("every: warning: \"30s\" is less than a minute"), "{errors}");
+    for (keys, message) in [
+        (format!("every = \"4s\"\n{run}"), "schedule[0].every: \"4s\" is too short; write at least \"5s\""),
+        (format!("every = \"soon\"\n{run}"), "schedule[0].every: \"soon\" is not a length of time; "),
+        (format!("at = \"Mo 25:00\"\n{run}"), "schedule[0].at: \"Mo 25:00\" is not a moment; "),
+        (format!("at = \"03:00\"\nevery = \"1h\"\n{run}"), "schedule[0].at: every and at are given together"),
+        (run.to_owned(), "schedule[0].every: is missing; write every = \"72h\", or at = \"Mo 03:00\""),
+        ("every = \"1h\"".to_owned(), "schedule[0].run: is missing: the schedule would do nothing"),
+    ] {
+        let (code, _, errors) = schedule(&keys);
+        assert_eq!(code, 2, "{keys}: {errors}");
+        assert!(errors.contains(message), "{keys}: {errors}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!("{GOOD}[[schedule]]\nname = \"test-call\"\nat = \"03:00\"\n{run}\n");
+    std::fs::write(folder.path().join("callbox.toml"), text).unwrap();
+    let explain = |name: &str| crate::run(folder.path(), &["explain", "--schedule", name, "--config", "callbox.toml"]);
+    let (code, out, _) = explain("test-call");
+    assert!(
+        code == 0 && out.contains("test-call, at 03:00, comes due: ") && out.contains("send outgoing_call to 112"),
+        "{out}"
+    );
+    let (code, _, errors) = explain("gone");
+    assert_eq!((code, errors.as_str()), (2, "callbox: there is no schedule \"gone\"; there are: test-call\n"));
+}
+
 const FRONT: &str = r#"
 [[button]]
 name = "exit"

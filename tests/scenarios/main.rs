@@ -22,6 +22,7 @@ mod outgoing;
 mod outputs;
 mod pins;
 mod recovery;
+mod schedules;
 mod sensors;
 mod session;
 mod talking;

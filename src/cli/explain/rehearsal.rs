@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::cli::narrate;
 use crate::cli::output::say;
-use crate::config::Config;
+use crate::config::{Config, ScheduleIndex};
 use crate::core::*;
 use crate::signaling::*;
 
@@ -70,6 +70,12 @@ impl Rehearsal {
     /// Prints what follows from these inputs until the station is at rest.
     pub(super) fn run(self, inputs: Vec<Input>) {
         self.run_for(inputs, HORIZON_MS);
+    }
+
+    /// Prints what follows when a schedule comes due.
+    pub(super) fn run_schedule(mut self, schedule: ScheduleIndex) {
+        self.station.bring_due(schedule);
+        self.run(vec![Input::Tick]);
     }
 
     pub(super) fn run_for(mut self, inputs: Vec<Input>, most_ms: u64) {
@@ -243,6 +249,7 @@ fn is_a_decision(effect: &Effect) -> bool {
             Fact::PressRefused { .. }
                 | Fact::SensorRefused { .. }
                 | Fact::DoorRefused { .. }
+                | Fact::ScheduleRefused { .. }
                 | Fact::Door { .. }
                 | Fact::Dtmf { .. }
                 | Fact::Call { cause: Some(_), .. }

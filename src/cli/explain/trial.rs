@@ -9,7 +9,7 @@ use jiff::civil::Date;
 use super::rehearsal::Rehearsal;
 use crate::cli::output::say;
 use crate::cli::{Exit, check, complain, load};
-use crate::config::{Conditions, Config, Hours, Mode, ModeChange, ModeIndex, Moment, Trigger};
+use crate::config::{Conditions, Config, Hours, Mode, ModeChange, ModeIndex, Moment, ScheduleIndex, Trigger};
 use crate::core::{
     ButtonIndex, By, Command, CommandId, Direction, Gesture, Input, LocalTime, MediaEvent, Pin, SensorIndex, Weekday,
     called, code_of,
@@ -35,6 +35,10 @@ pub(in crate::cli) enum Trial {
     },
     Incoming {
         from: String,
+    },
+    /// A schedule comes due.
+    Schedule {
+        schedule: String,
     },
 }
 
@@ -111,6 +115,7 @@ pub(in crate::cli) fn rehearse(
             Trial::Sensor { sensor, opened } => move_sensor(&config, sensor, *opened, &when),
             Trial::Code { digits, from } => type_code(&config, digits, from, &when),
             Trial::Incoming { from } => receive_call(&config, from, &when),
+            Trial::Schedule { schedule } => come_due(&config, schedule, &when),
         }
     });
     result.unwrap_or_else(|problem| {
@@ -225,6 +230,17 @@ fn receive_call(config: &Arc<Config>, from: &str, when: &Circumstances) -> Resul
     let mut rehearsal = when.rehearsal(config);
     let invitation = rehearsal.invitation(from);
     rehearsal.run_for(vec![invitation], 90_000);
+    Ok(Exit::Done)
+}
+
+fn come_due(config: &Arc<Config>, name: &str, when: &Circumstances) -> Result<Exit, String> {
+    let names = config.schedules.iter().map(|schedule| &schedule.name);
+    let index = config.schedules.iter().position(|schedule| schedule.name == name);
+    let index = index.ok_or_else(|| no_such("schedule", name, names))?;
+    let Some(schedule) = config.schedules.get(index) else { return Ok(Exit::Done) };
+    say!("{name}, {}, comes due: {}", schedule.when, when.shown(config));
+    print_rules(config, &schedule.run, when);
+    when.rehearsal(config).run_schedule(ScheduleIndex(index));
     Ok(Exit::Done)
 }
 

@@ -1,5 +1,6 @@
 //! Opening hours: `Mo-Fr 07:00-19:00; Sa 08:00-12:00`, `22:00-06:00`, `Mo-Fr 08:00-18:00; PH off`.
 
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::calendar::Calendar;
@@ -26,8 +27,9 @@ struct Span {
     end_minute: u16,
 }
 
+/// Days of the week, and public holidays.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Days {
+pub(super) struct Days {
     weekdays: Vec<Weekday>,
     /// Public holidays too (`PH`).
     holidays: bool,
@@ -122,8 +124,19 @@ impl Span {
 }
 
 impl Days {
-    fn all() -> Self {
+    /// Each day, whatever day it is.
+    pub(super) fn all() -> Self {
         Self { weekdays: Weekday::ALL.to_vec(), holidays: false }
+    }
+
+    /// Whether a date is one of the days. A public holiday that is not one of them by `PH` counts by its weekday.
+    pub(super) fn include(&self, date: Date, calendar: &Calendar) -> bool {
+        self.weekdays.contains(&Weekday::of(date)) || self.holidays && calendar.is_holiday(date)
+    }
+
+    /// Parses a list of days: `Mo-Fr,PH`.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        parse_days(text)
     }
 }
 
@@ -181,7 +194,7 @@ fn parse_day(text: &str) -> Option<Weekday> {
 }
 
 /// Parses `07:00`, `7:00` or `7` into minutes since midnight; `24:00` is accepted.
-fn parse_minute(text: &str) -> Option<u16> {
+pub(super) fn parse_minute(text: &str) -> Option<u16> {
     let (hour, minute) = text.trim().split_once(':').unwrap_or((text.trim(), "00"));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if hour.len() > 2 || minute.len() != 2 || !digits(hour) || !digits(minute) {

@@ -1,4 +1,4 @@
-//! Indexes of buttons, sensors, outputs, doors and modes in the configuration, and lines of the session.
+//! Indexes of buttons, sensors, outputs, doors, schedules and modes in the configuration, and lines of the session.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,10 @@ pub struct OutputIndex(pub usize);
 /// The index of a watched door in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct DoorIndex(pub usize);
+
+/// The index of a schedule in the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ScheduleIndex(pub usize);
 
 /// The index of a mode in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

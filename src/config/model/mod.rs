@@ -19,6 +19,7 @@ mod output;
 mod pcm_name;
 mod pin;
 mod proxy;
+mod schedule;
 mod server;
 mod sound;
 
@@ -36,7 +37,7 @@ pub use hours::{Hours, HoursError};
 #[cfg(feature = "daemon")]
 pub(crate) use ice_server::authority;
 pub use ice_server::{IceServer, IceServers, IceTransport, IceUrl, IceUrlError};
-pub use index::{ButtonIndex, DoorIndex, Line, ModeIndex, OutputIndex, SensorIndex};
+pub use index::{ButtonIndex, DoorIndex, Line, ModeIndex, OutputIndex, ScheduleIndex, SensorIndex};
 pub use input::{Again, Button, Sensor};
 pub use key_pin::{KeyPin, KeyPinError};
 pub use local_time::{LocalTime, Weekday};
@@ -47,6 +48,7 @@ pub use output::{Drive, OutputChange, OutputKind, OutputPin, ShownState};
 pub use pcm_name::{PcmName, PcmNameError, UsbCard};
 pub use pin::{Active, GpioBackend, GpioConfig, InputPin, PinName, Pull};
 pub use proxy::{Proxy, ProxyAddress, ProxyAddressError, ProxyCredentials, ProxyScope};
+pub use schedule::{Moments, Occurrences, OccurrencesError, Schedule};
 pub use server::{CoreConfig, Credentials, ServerTrust, Takeover};
 pub use sound::Sound;
 
@@ -69,6 +71,8 @@ pub struct Config {
     pub dtmf: Vec<DtmfRule>,
     pub access: AccessConfig,
     pub calls: CallsConfig,
+    #[serde(default)]
+    pub schedules: Vec<Schedule>,
     #[serde(default)]
     pub modes: Vec<Mode>,
     #[serde(default)]

@@ -6,6 +6,7 @@ mod file_paths;
 mod media_table;
 mod mode_tables;
 mod pin_tables;
+mod schedule_table;
 mod section;
 mod server_table;
 mod source;
@@ -21,6 +22,7 @@ use media_table::{read_audio, read_media};
 use mode_tables::{read_calendar, read_modes};
 use pin_tables::{read_button, read_sensor};
 pub(super) use pin_tables::{read_gpio, read_output};
+use schedule_table::read_schedule;
 pub(super) use section::{Reader, Section};
 use server_table::read_core;
 pub(super) use source::merge;
@@ -28,7 +30,7 @@ use trigger::RuleContext;
 #[cfg(feature = "daemon")]
 pub(crate) use trigger::is_number;
 
-use super::model::{AnswerRule, Button, Config, DoorConfig, OutputPin, PinName, Sensor};
+use super::model::{AnswerRule, Button, Config, DoorConfig, OutputPin, PinName, Schedule, Sensor};
 
 /// Reads all tables.
 pub(super) fn read_config(root: &Section<'_>, files: &FilePaths<'_>) -> Option<Config> {
@@ -59,6 +61,12 @@ pub(super) fn read_config(root: &Section<'_>, files: &FilePaths<'_>) -> Option<C
         root.sections("sensor").into_iter().filter_map(|section| read_sensor(section, rules)).collect(),
         |sensor: &Sensor| &sensor.name,
     );
+    let schedules = unique(
+        root,
+        "schedule",
+        root.sections("schedule").into_iter().filter_map(|section| read_schedule(section, rules)).collect(),
+        |schedule: &Schedule| &schedule.name,
+    );
     let names = Names { buttons: &buttons, sensors: &sensors, outputs: &outputs };
     let doors = unique(
         root,
@@ -84,6 +92,7 @@ pub(super) fn read_config(root: &Section<'_>, files: &FilePaths<'_>) -> Option<C
         calls: read_calls(root.section("calls")),
         control: read_control(root.section("control"), files),
         log: read_log(root.section("log")),
+        schedules,
         modes,
         doors,
         outputs,

@@ -343,7 +343,6 @@ const NOT_BUILT: &[&str] = &[
     "output.pulse_ms",
     "prompts",
     "reader",
-    "schedule",
     "sensor.device_class",
     "….alarm",
     "….confirm",

@@ -13,6 +13,8 @@ pub enum By {
     Sensor { sensor: String },
     /// The rule of a door that was forced, held open, or closed again.
     Door { door: String },
+    /// A schedule.
+    Schedule { schedule: String },
     /// A command.
     User {
         /// The user of the machine, or the account at the panel, that gave it.
@@ -38,6 +40,7 @@ impl std::fmt::Display for By {
             Self::Finger { button } => write!(formatter, "by a finger on {button}"),
             Self::Sensor { sensor } => write!(formatter, "by the rule of sensor {sensor}"),
             Self::Door { door } => write!(formatter, "by the rule of door {door}"),
+            Self::Schedule { schedule } => write!(formatter, "by schedule {schedule}"),
             Self::User { user } => write!(formatter, "by user {user}"),
             Self::Code { number } => write!(formatter, "by a code from {}", called(number)),
             Self::Caller { number } => write!(formatter, "by {}", called(number)),

@@ -101,6 +101,17 @@ pub enum Fact {
         door: String,
         reason: String,
     },
+    /// A schedule did not become the call that it asks for.
+    ScheduleRefused {
+        /// The schedule's name.
+        schedule: String,
+        reason: String,
+    },
+    /// A schedule has begun to run.
+    Schedule {
+        /// The schedule's name.
+        schedule: String,
+    },
     /// A call has no telephone events (RFC 4733), so no code can be typed in it.
     NoTelephoneEvents { call_id: String },
     /// A call changed its state.
@@ -267,6 +278,8 @@ impl std::fmt::Display for Fact {
                 format!("door {door} {state}{by}")
             }
             Self::DoorRefused { door, reason } => format!("door {door}: no call: {reason}"),
+            Self::Schedule { schedule } => format!("schedule {schedule}"),
+            Self::ScheduleRefused { schedule, reason } => format!("schedule {schedule}: no call: {reason}"),
             Self::SensorRefused { sensor, reason } => format!("sensor {sensor}: no call: {reason}"),
             Self::NoTelephoneEvents { call_id } => {
                 format!("call {call_id}: the far end has no telephone events, so no code can be typed in it")

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use jiff::civil::DateTime;
 use serde::{Deserialize, Serialize};
 
 use super::by::By;
@@ -26,6 +27,17 @@ pub struct Memory {
     /// Modes that were switched by hand. They survive a power cut as well.
     #[serde(default)]
     pub modes: Vec<RememberedMode>,
+    /// What schedules have done. It survives a power cut as well.
+    #[serde(default)]
+    pub schedules: Vec<RememberedSchedule>,
+}
+
+/// What a schedule has done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RememberedSchedule {
+    pub name: String,
+    /// Everything that was due until this local time.
+    pub done_until: DateTime,
 }
 
 /// A mode that was switched by hand.

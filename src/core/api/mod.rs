@@ -37,12 +37,12 @@ pub use ice_servers::{IceServerCounts, IceServerSource, IceServersAnswer, IceSer
 pub use id::{CommandId, MediaId, ServerIndex};
 pub use input::{AnyPin, AudioEvent, Input, MediaEvent, Pin, TokenError};
 pub use lasting::Lasting;
-pub use memory::{Memory, PendingHangup, RememberedCall, RememberedMode, WrongCodes};
+pub use memory::{Memory, PendingHangup, RememberedCall, RememberedMode, RememberedSchedule, WrongCodes};
 pub use microphone_fault::MicrophoneFault;
 pub(super) use origin::{Origin, Source};
 pub use repair::{MissingSound, RepairOutcome, RepairStep};
 pub use session_state::{SessionCounters, SessionState};
 pub use status::{
-    AudioStatus, CallStatus, DoorStatus, EndStatus, LineStatus, ModeStatus, OutputStatus, PinStatus, SessionStatus,
-    Status,
+    AudioStatus, CallStatus, DoorStatus, EndStatus, LineStatus, ModeStatus, OutputStatus, PinStatus, ScheduleStatus,
+    SessionStatus, Status,
 };

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::by::By;
-use crate::config::{ButtonIndex, DoorIndex, SensorIndex};
+use crate::config::{ButtonIndex, DoorIndex, ScheduleIndex, SensorIndex};
 
 /// Where a call or an action comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +23,8 @@ pub(in crate::core) enum Source {
     Sensor(SensorIndex),
     /// The n-th `[[door]]`.
     Door(DoorIndex),
+    /// The n-th `[[schedule]]`.
+    Schedule(ScheduleIndex),
     /// A code or a command.
     Station,
     /// The far end.
@@ -30,8 +32,8 @@ pub(in crate::core) enum Source {
 }
 
 impl Source {
-    /// Whether it is a happening at the door itself.
+    /// Whether it is a happening at the place of the station, and not the wish of somebody who sees whether it comes true.
     pub(in crate::core) fn is_the_door(self) -> bool {
-        matches!(self, Self::Button(_) | Self::Sensor(_) | Self::Door(_))
+        matches!(self, Self::Button(_) | Self::Sensor(_) | Self::Door(_) | Self::Schedule(_))
     }
 }

@@ -32,6 +32,9 @@ pub struct Status {
     /// Doors that are watched.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub doors: Vec<DoorStatus>,
+    /// What happens at certain times.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub schedules: Vec<ScheduleStatus>,
     /// The modes of the house.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub modes: Vec<ModeStatus>,
@@ -161,6 +164,17 @@ pub struct DoorStatus {
     /// Who opened it; absent if it is closed, or if nobody knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<By>,
+}
+
+/// One schedule.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct ScheduleStatus {
+    pub name: String,
+    /// The next run in local time, without its jitter; absent while the clock is not set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+    /// A run is due and waits for its jitter, or for the end of a call.
+    pub waiting: bool,
 }
 
 /// One mode of the house.

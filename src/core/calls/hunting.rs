@@ -3,7 +3,7 @@
 use super::call::{ENDING_TIMEOUT, HuntId};
 use super::control::CallControl;
 use super::hunt::{Hunt, Wait};
-use crate::config::{ButtonIndex, CallAction, DoorIndex, SecondCall, SensorIndex, Sound};
+use crate::config::{ButtonIndex, CallAction, DoorIndex, ScheduleIndex, SecondCall, SensorIndex, Sound};
 use crate::core::api::{Cause, Done, Fact, Origin, Refusal, Source};
 use crate::mutant::{Mutant, mutant};
 use crate::signaling::sip_status;
@@ -210,6 +210,10 @@ impl CallControl<'_> {
             Source::Door(DoorIndex(index)) => {
                 let door = self.cx.config.doors.get(index).map(|door| door.name.clone()).unwrap_or_default();
                 Fact::DoorRefused { door, reason }
+            }
+            Source::Schedule(ScheduleIndex(index)) => {
+                let schedule = self.cx.config.schedules.get(index).map(|schedule| schedule.name.clone());
+                Fact::ScheduleRefused { schedule: schedule.unwrap_or_default(), reason }
             }
             Source::Station | Source::FarEnd => return,
         };

@@ -1,0 +1,161 @@
+//! Schedules: what is due, and what was missed.
+
+use std::time::Duration;
+
+use jiff::civil::DateTime;
+use jiff::{SignedDuration, Unit};
+use serde::{Deserialize, Serialize};
+
+use super::api::{RememberedSchedule, ScheduleStatus};
+use super::deadline::{Deadline, DeadlineReason};
+use super::random::Random;
+use super::time::{Now, Time};
+use crate::config::{Config, Occurrences, Schedule, ScheduleIndex};
+
+/// A last run further in the future than this is of a clock that was wrong.
+const WRONG_CLOCK: SignedDuration = SignedDuration::from_hours(25);
+/// The local time has no seconds: a moment is looked for this much before its minute is over.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// All schedules, in the order of the configuration.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Schedules {
+    runs: Vec<Runs>,
+}
+
+/// One `[[schedule]]` at run time.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Runs {
+    /// Everything that was due until this local time has been done. The first time counts from when the clock is known.
+    done_until: Option<DateTime>,
+    /// `every`: the next run, by the monotonic clock.
+    next_at: Option<Time>,
+    /// A run that is due, with its jitter. It waits for the end of the calls.
+    due_at: Option<Time>,
+}
+
+impl Schedules {
+    pub(super) fn new(config: &Config) -> Self {
+        Self { runs: vec![Runs::default(); config.schedules.len()] }
+    }
+
+    /// Takes over what was done before a restart.
+    pub(super) fn recall(&mut self, remembered: &[RememberedSchedule], config: &Config) {
+        for (schedule, runs) in config.schedules.iter().zip(&mut self.runs) {
+            let found = remembered.iter().find(|one| one.name == schedule.name);
+            runs.done_until = found.map(|one| one.done_until);
+        }
+    }
+
+    /// What must outlive the process.
+    pub(super) fn remembered(&self, config: &Config) -> Vec<RememberedSchedule> {
+        let all = config.schedules.iter().zip(&self.runs);
+        let known = all.filter_map(|(schedule, runs)| {
+            Some(RememberedSchedule { name: schedule.name.clone(), done_until: runs.done_until? })
+        });
+        known.collect()
+    }
+
+    /// The configuration has changed: a schedule keeps what was done by its name.
+    pub(super) fn reconfigure(&mut self, old: &Config, new: &Config) {
+        let remembered = self.remembered(old);
+        *self = Self::new(new);
+        self.recall(&remembered, new);
+    }
+
+    /// Looks at the clock. While it is not set, nothing becomes due.
+    pub(super) fn update(&mut self, config: &Config, now: Now, random: &mut Random) {
+        let Some(local) = now.local.map(|local| local.date_time()) else { return };
+        for (schedule, runs) in config.schedules.iter().zip(&mut self.runs) {
+            runs.update(schedule, config, now.at, local, random);
+        }
+    }
+
+    /// A schedule is due from now on.
+    pub(super) fn bring_due(&mut self, ScheduleIndex(index): ScheduleIndex, now: Time) {
+        if let Some(runs) = self.runs.get_mut(index) {
+            runs.due_at = Some(now);
+        }
+    }
+
+    /// Removes and returns the schedules whose time has come. None has, while a call is up.
+    pub(super) fn take_due(&mut self, lines_are_free: bool, now: Time) -> Vec<ScheduleIndex> {
+        let due = self.runs.iter_mut().enumerate().filter_map(|(index, runs)| {
+            let is_due = lines_are_free && runs.due_at.is_some_and(|at| now >= at);
+            is_due.then(|| {
+                runs.due_at = None;
+                ScheduleIndex(index)
+            })
+        });
+        due.collect()
+    }
+
+    pub(super) fn next_deadline(&self, config: &Config, now: Now) -> Option<Deadline> {
+        let local = now.local.map(|local| local.date_time());
+        let times = config.schedules.iter().zip(&self.runs).filter_map(|(schedule, runs)| match runs.due_at {
+            // A run that waits for the end of a call needs no deadline.
+            Some(at) => (at > now.at).then_some(at),
+            None => runs.next_look(schedule, config, now.at, local?),
+        });
+        Deadline::earliest(times.map(|at| Deadline::new(at, DeadlineReason::Schedule)))
+    }
+
+    pub(super) fn status(&self, config: &Config) -> Vec<ScheduleStatus> {
+        let all = config.schedules.iter().zip(&self.runs);
+        let status = all.map(|(schedule, runs)| ScheduleStatus {
+            name: schedule.name.clone(),
+            next: runs.done_until.and_then(|done| schedule.when.next_after(done, &config.calendar)).map(shown),
+            waiting: runs.due_at.is_some(),
+        });
+        status.collect()
+    }
+}
+
+impl Runs {
+    fn update(&mut self, schedule: &Schedule, config: &Config, now: Time, local: DateTime, random: &mut Random) {
+        let done = match self.done_until {
+            Some(done) if done.duration_since(local) < WRONG_CLOCK => done,
+            _ => local,
+        };
+        self.done_until = Some(done);
+        if self.due_at.is_some() {
+            return;
+        }
+        let is_due = match schedule.when {
+            Occurrences::Every(length) => {
+                let rest = || Duration::try_from(length_left(done, length, local)).unwrap_or_default();
+                now >= *self.next_at.get_or_insert_with(|| now + rest())
+            }
+            Occurrences::At(_) => schedule.when.next_after(done, &config.calendar).is_some_and(|next| next <= local),
+        };
+        if is_due {
+            self.done_until = Some(local.max(done));
+            self.next_at = match schedule.when {
+                Occurrences::Every(length) => Some(now + length),
+                Occurrences::At(_) => None,
+            };
+            self.due_at = Some(now + random.between(Duration::ZERO, schedule.jitter));
+        }
+    }
+
+    /// When [`Self::update`] has something to do.
+    fn next_look(&self, schedule: &Schedule, config: &Config, now: Time, local: DateTime) -> Option<Time> {
+        if let Some(at) = self.next_at {
+            return Some(at);
+        }
+        let next = schedule.when.next_after(self.done_until?, &config.calendar)?;
+        let left = Duration::try_from(next.duration_since(local)).unwrap_or_default();
+        Some(now + left.saturating_sub(MINUTE).max(Duration::from_secs(1)))
+    }
+}
+
+/// How long it is until the next run.
+fn length_left(done: DateTime, length: Duration, local: DateTime) -> SignedDuration {
+    let next = SignedDuration::try_from(length).ok().and_then(|length| done.checked_add(length).ok());
+    next.map_or(SignedDuration::ZERO, |next| next.duration_since(local)).max(SignedDuration::ZERO)
+}
+
+fn shown(moment: DateTime) -> String {
+    let minute = moment.round(Unit::Minute).unwrap_or(moment);
+    minute.strftime("%Y-%m-%d %H:%M").to_string()
+}
