@@ -38,42 +38,18 @@ pub(super) fn read_config(root: &Section<'_>, files: &FilePaths<'_>) -> Option<C
     let media = read_media(root.section("media"), files);
     let audio = read_audio(root.section("audio"));
     let gpio = read_gpio(root.section("gpio"));
-    let outputs = unique(
-        root,
-        "output",
-        root.sections("output").into_iter().filter_map(read_output).collect(),
-        |output: &OutputPin| &output.name,
-    );
+    let outputs = named(root, "output", read_output, |output: &OutputPin| &output.name);
     let lines = core.as_ref().map_or(2, |core| core.lines);
     let modes = read_modes(root.section("modes"));
     let calendar = read_calendar(&root.section("calendar"));
     let rules = RuleContext { outputs: &outputs, modes: &modes, lines, of_sensor: false, in_outcome: false };
     let exits = exit_buttons(root);
-    let buttons = unique(
-        root,
-        "button",
-        root.sections("button").into_iter().filter_map(|section| read_button(section, &exits, rules)).collect(),
-        |button: &Button| &button.name,
-    );
-    let sensors = unique(
-        root,
-        "sensor",
-        root.sections("sensor").into_iter().filter_map(|section| read_sensor(section, rules)).collect(),
-        |sensor: &Sensor| &sensor.name,
-    );
-    let schedules = unique(
-        root,
-        "schedule",
-        root.sections("schedule").into_iter().filter_map(|section| read_schedule(section, rules)).collect(),
-        |schedule: &Schedule| &schedule.name,
-    );
+    let buttons = named(root, "button", |section| read_button(section, &exits, rules), |button: &Button| &button.name);
+    let sensors = named(root, "sensor", |section| read_sensor(section, rules), |sensor: &Sensor| &sensor.name);
+    let schedules =
+        named(root, "schedule", |section| read_schedule(section, rules), |schedule: &Schedule| &schedule.name);
     let names = Names { buttons: &buttons, sensors: &sensors, outputs: &outputs };
-    let doors = unique(
-        root,
-        "door",
-        root.sections("door").into_iter().filter_map(|section| read_door(section, &names, rules)).collect(),
-        |door: &DoorConfig| &door.name,
-    );
+    let doors = named(root, "door", |section| read_door(section, &names, rules), |door: &DoorConfig| &door.name);
     check_pins(root, &buttons, &sensors, &outputs);
     check_exclusive(root, &outputs);
     let answers: Vec<AnswerRule> =
@@ -102,8 +78,14 @@ pub(super) fn read_config(root: &Section<'_>, files: &FilePaths<'_>) -> Option<C
     })
 }
 
-/// Reports names that occur more than once.
-fn unique<T>(root: &Section<'_>, key: &str, items: Vec<T>, name: impl Fn(&T) -> &String) -> Vec<T> {
+/// Reads the tables of a list, each of which has a name. Reports names that occur more than once.
+fn named<T>(
+    root: &Section<'_>,
+    key: &'static str,
+    read: impl FnMut(Section<'_>) -> Option<T>,
+    name: impl Fn(&T) -> &String,
+) -> Vec<T> {
+    let items: Vec<T> = root.sections(key).into_iter().filter_map(read).collect();
     for (index, item) in items.iter().enumerate() {
         if items.iter().take(index).any(|earlier| name(earlier) == name(item)) {
             let path = format!("{key}[{index}].name");
