@@ -27,10 +27,18 @@ pub enum Mutant {
     EndlessPress,
     /// A second press is met with silence.
     SilentSecondPress,
+    /// A door that nobody may open is taken for one that somebody opened.
+    UnnoticedForcedDoor,
+    /// A door may stand open for ever.
+    UnnoticedHeldDoor,
+    /// A contact that bounces while its door falls shut is one closing after the other.
+    DoorClosedWhileItBounces,
+    /// Who has opened a door once may open it for ever.
+    EndlessGrace,
 }
 
 impl Mutant {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 14] = [
         Self::MicrophoneWhileAlerting,
         Self::EndlessPulse,
         Self::CodesForEverybody,
@@ -41,6 +49,10 @@ impl Mutant {
         Self::MicrophoneInAnnouncement,
         Self::EndlessPress,
         Self::SilentSecondPress,
+        Self::UnnoticedForcedDoor,
+        Self::UnnoticedHeldDoor,
+        Self::DoorClosedWhileItBounces,
+        Self::EndlessGrace,
     ];
 }
 

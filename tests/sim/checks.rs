@@ -7,6 +7,8 @@ use callbox::config::Sound;
 use callbox::core::*;
 use callbox::signaling::*;
 
+use crate::passages::{Passages, Right};
+
 /// The index of the output "strike" in the configuration.
 pub const STRIKE: usize = 0;
 /// The index of the output "lamp".
@@ -69,6 +71,7 @@ pub struct Checks {
     typed: BTreeMap<u32, Vec<(char, u64)>>,
     digit_now: Option<u32>,
     strike_on_since: Option<u64>,
+    passages: Passages,
     /// Whether there is a sound card.
     card: bool,
     lamp: Drive,
@@ -101,6 +104,7 @@ impl Checks {
             typed: BTreeMap::new(),
             digit_now: None,
             strike_on_since: None,
+            passages: Passages::default(),
             card: true,
             lamp: Drive::Off,
         }
@@ -122,6 +126,7 @@ impl Checks {
     pub fn input(&mut self, now: u64, local: Option<LocalTime>, input: &Input) {
         self.local = local;
         self.digit_now = None;
+        self.passages.input(now, input);
         match input {
             Input::Audio(event) => self.card = *event == AudioEvent::Ready,
             Input::Socket(SocketEvent::Message(message)) => self.told(message),
@@ -315,6 +320,7 @@ impl Checks {
 
     /// Rule 3: the relay goes on only after the right code, and never stays on for longer than `MAX_ON_MS`.
     fn strike(&mut self, now: u64, drive: Drive) {
+        self.passages.right(now, Right::Strike, drive == Drive::On);
         if drive != Drive::On {
             self.check_strike(now);
             self.strike_on_since = None;
@@ -341,8 +347,11 @@ impl Checks {
     }
 
     fn fact(&mut self, now: u64, fact: &Fact) {
+        if let Err(what) = self.passages.fact(now, fact) {
+            self.fail("door", what);
+        }
         match fact {
-            Fact::Press { .. } => {
+            Fact::Press { button, .. } if button == "bell" => {
                 self.press_at.get_or_insert(now);
                 if self.live_outgoing.is_empty() {
                     // While a call is still ending, its list may go on: then this press belongs to that call.
@@ -412,6 +421,9 @@ impl Checks {
             self.fail("a sign within 2 s", "the visitor saw and heard nothing");
         }
         self.check_strike(now);
+        if let Err(what) = self.passages.missing(now) {
+            self.fail("door", what);
+        }
     }
 
     /// Checks every call; to be called at regular intervals.

@@ -7,6 +7,7 @@
 mod checks;
 #[cfg(feature = "mutants")]
 mod mutants;
+mod passages;
 mod plan;
 mod server;
 mod story;
@@ -64,6 +65,7 @@ fn what_must_never_happen_does_not_happen_in_years_at_a_door() {
     let minutes = started.elapsed().as_secs_f64() / 60.0;
     println!("{years} years in {:.0} s: {:.1} years a minute; {figures:?}", minutes * 60.0, years as f64 / minutes);
     assert!(figures.calls_up > 1_000 * years, "a world in which hardly anybody talks proves nothing: {figures:?}");
+    assert!(figures.forced.min(figures.held) > 100 * years, "{figures:?}");
     assert!(figures.repairs > 10 * years, "{figures:?}");
 }
 

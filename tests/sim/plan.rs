@@ -24,7 +24,32 @@ pub enum Stimulus {
         gives_up_ms: u64,
         offerless: bool,
     },
+    /// Somebody goes through the watched door.
+    Passage(Passage),
     Fault(Fault),
+}
+
+/// How the watched door is opened and falls shut.
+#[derive(Debug, Clone, Copy)]
+pub struct Passage {
+    /// The exit button is pressed this much before the door opens, if it is pressed.
+    pub exit_ms: Option<u64>,
+    pub open_ms: u64,
+    /// How often the contact bounces when the door opens.
+    pub bounces: u64,
+    /// When it falls shut it swings open again this often, each time for the milliseconds that follow.
+    pub swings: (u64, u64),
+}
+
+impl Passage {
+    pub fn new(random: &mut Random) -> Self {
+        Self {
+            exit_ms: (random.below(3) != 0).then(|| between(random, 0, 8_000)),
+            open_ms: if random.below(4) == 0 { between(random, 30_000, 400_000) } else { between(random, 200, 20_000) },
+            bounces: random.below(5),
+            swings: (random.below(4), between(random, 30, 1_500)),
+        }
+    }
 }
 
 /// What breaks. `ms` is how long it lasts.
@@ -123,7 +148,8 @@ pub fn between(random: &mut Random, low: u64, high: u64) -> u64 {
 
 fn everyday(random: &mut Random) -> Stimulus {
     match random.below(10) {
-        0..7 => Stimulus::Press { bounces: random.below(5), held_ms: between(random, 40, 600) },
+        0..6 => Stimulus::Press { bounces: random.below(5), held_ms: between(random, 40, 600) },
+        6 => Stimulus::Passage(Passage::new(random)),
         _ => {
             let from = ["100", "100", "200", "300", "999"];
             Stimulus::Call {

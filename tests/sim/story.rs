@@ -14,6 +14,20 @@ name = "bell"
 pin = 17
 press = { call = ["100", "101"], ring_s = 30, ORDER }
 
+[[button]]
+name = "exit"
+pin = 18
+
+[[sensor]]
+name = "contact"
+pin = 27
+
+[[door]]
+name = "front"
+contact = "contact"
+opened_by = "strike"
+exit = "exit"
+
 [[output]]
 name = "strike"
 kind = "relay"

@@ -4,6 +4,7 @@ mod agenda;
 mod faults;
 mod media;
 mod network;
+mod passage;
 mod process;
 mod server_acts;
 mod stimuli;
@@ -41,6 +42,8 @@ pub struct Figures {
     pub calls_up: u64,
     pub faults: u64,
     pub repairs: u64,
+    pub forced: u64,
+    pub held: u64,
 }
 
 impl std::ops::AddAssign for Figures {
@@ -50,6 +53,8 @@ impl std::ops::AddAssign for Figures {
         self.calls_up += other.calls_up;
         self.faults += other.faults;
         self.repairs += other.repairs;
+        self.forced += other.forced;
+        self.held += other.held;
     }
 }
 
@@ -82,6 +87,9 @@ pub struct World {
     /// How often somebody or something has pressed the button so far.
     hands: u64,
     button_down_until: u64,
+    door_is_open: bool,
+    /// Until then somebody is on the way through the watched door.
+    passage_ends: u64,
     story: Option<Vec<String>>,
     hash: DefaultHasher,
 }
@@ -116,6 +124,8 @@ impl World {
             figures: Figures::default(),
             hands: 0,
             button_down_until: 0,
+            door_is_open: false,
+            passage_ends: 0,
             story: tell.then(Vec::new),
             hash: DefaultHasher::new(),
         };
@@ -230,6 +240,8 @@ impl World {
             Happening::WellAgain(fault) => self.well_again(fault),
             Happening::MustAnswer(serial, faults) => self.must_answer(serial, faults),
             Happening::PressCounted { life, before, hands } if life == self.life => self.press_counted(before, hands),
+            Happening::Contact(open) => self.contact(open),
+            Happening::Passage(passage) => self.passage(passage),
             Happening::Restart(power) => self.restart(power),
             Happening::Sweep => {
                 self.checks.sweep(self.now);

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::DoorConfig;
 use crate::core::api::{By, DoorState};
 use crate::core::time::Time;
+use crate::mutant::{Mutant, mutant};
 
 /// A right that comes this much after the opening still counts: a key that moves the bolt and its switch at once, or a
 /// contact that is faster than a button.
@@ -61,7 +62,8 @@ impl DoorWatch {
         let newest = given.clone().or(self.right.now.take());
         self.right.now = given;
         if let Some(by) = newest {
-            self.right.last = Some((by, now + config.grace));
+            let grace = if mutant(Mutant::EndlessGrace) { config.grace * 1000 } else { config.grace };
+            self.right.last = Some((by, now + grace));
             // Somebody is still passing.
             if self.state == DoorState::Open {
                 self.since = now;
@@ -88,7 +90,7 @@ impl DoorWatch {
             }
             (Contact::Closing(_), Some(true)) => self.contact = Contact::Open,
             (Contact::Open, Some(false)) => self.contact = Contact::Closing(now),
-            (Contact::Closing(since), Some(false)) if now >= since + CLOSED_AFTER => {
+            (Contact::Closing(since), Some(false)) if now >= since + closed_after() => {
                 self.contact = Contact::Closed;
                 self.enter(DoorState::Closed, None, now);
             }
@@ -103,11 +105,14 @@ impl DoorWatch {
         if self.state == DoorState::Opening {
             match self.rightful(now) {
                 Some(by) => self.enter(DoorState::Open, Some(by), now),
-                None if now >= self.since + RIGHT_MAY_FOLLOW => self.enter(DoorState::Forced, None, now),
+                None if now >= self.since + RIGHT_MAY_FOLLOW => {
+                    let missed = mutant(Mutant::UnnoticedForcedDoor);
+                    self.enter(if missed { DoorState::Open } else { DoorState::Forced }, None, now);
+                }
                 None => {}
             }
         }
-        if self.state == DoorState::Open && now >= self.since + config.held_after {
+        if self.state == DoorState::Open && now >= self.since + held_after(config) {
             let by = self.by.clone();
             self.enter(DoorState::Held, by, now);
         }
@@ -125,12 +130,12 @@ impl DoorWatch {
     /// When [`Self::update`] has something to do.
     pub(super) fn deadline(&self, config: &DoorConfig) -> Option<Time> {
         let closed = match self.contact {
-            Contact::Closing(since) => Some(since + CLOSED_AFTER),
+            Contact::Closing(since) => Some(since + closed_after()),
             _ => None,
         };
         let judged = match self.state {
             DoorState::Opening => Some(self.since + RIGHT_MAY_FOLLOW),
-            DoorState::Open => Some(self.since + config.held_after),
+            DoorState::Open => Some(self.since + held_after(config)),
             DoorState::Closed | DoorState::Forced | DoorState::Held => None,
         };
         [closed, judged].into_iter().flatten().min()
@@ -147,6 +152,14 @@ impl DoorWatch {
     pub(super) fn by(&self) -> Option<By> {
         self.by.clone()
     }
+}
+
+fn closed_after() -> Duration {
+    if mutant(Mutant::DoorClosedWhileItBounces) { Duration::ZERO } else { CLOSED_AFTER }
+}
+
+fn held_after(config: &DoorConfig) -> Duration {
+    if mutant(Mutant::UnnoticedHeldDoor) { config.held_after * 1000 } else { config.held_after }
 }
 
 #[cfg(test)]

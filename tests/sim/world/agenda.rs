@@ -6,6 +6,7 @@ use std::collections::BinaryHeap;
 use callbox::core::{Input, SocketEvent};
 use callbox::signaling::ClientMessage;
 
+use crate::plan::Passage;
 use crate::server::Doing;
 
 /// What happens next. The station's life is the number of its process, counted from 1.
@@ -32,6 +33,10 @@ pub enum Happening {
         before: u64,
         hands: u64,
     },
+    /// The contact of the watched door changes.
+    Contact(bool),
+    /// Somebody goes through the watched door.
+    Passage(Passage),
     Restart(bool),
     Sweep,
 }

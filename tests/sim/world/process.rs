@@ -3,9 +3,11 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use callbox::config::OutputIndex;
 use callbox::core::*;
 
 use super::World;
+use crate::checks::STRIKE;
 use crate::plan::between;
 
 /// A handshake with two lines causes about half as many.
@@ -24,6 +26,7 @@ impl World {
         self.state = SessionState::Offline;
         self.feed(Input::Tick);
         self.feed(Input::Audio(AudioEvent::Ready));
+        self.read_contact();
         self.tell_addresses();
     }
 
@@ -100,7 +103,10 @@ impl World {
             Effect::Media(MediaId(media), command) => self.media(media, command),
             Effect::Remember(memory) => self.memory = memory,
             Effect::Fact(Fact::Session { state, .. }) => self.state = state,
-            Effect::Fact(Fact::Press { .. }) => self.figures.presses += 1,
+            Effect::Drive(OutputIndex(STRIKE), Drive::On) => self.strike_buzzes(),
+            Effect::Fact(Fact::Door { state: DoorState::Forced, .. }) => self.figures.forced += 1,
+            Effect::Fact(Fact::Door { state: DoorState::Held, .. }) => self.figures.held += 1,
+            Effect::Fact(Fact::Press { button, .. }) if button == "bell" => self.figures.presses += 1,
             Effect::Fact(Fact::Call { state: CallState::Established, .. }) => self.figures.calls_up += 1,
             Effect::Fact(Fact::Repair { outcome: RepairOutcome::Started, .. }) => self.figures.repairs += 1,
             Effect::Probe(_)

@@ -38,6 +38,7 @@ impl World {
                     self.after(3_000, Happening::MustAnswer(serial, faults));
                 }
             }
+            Stimulus::Passage(passage) => self.passage(passage),
             Stimulus::Fault(fault) => self.fault(fault),
         }
         self.serve();
