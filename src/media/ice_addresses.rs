@@ -5,7 +5,7 @@
 //! driver").
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 use webrtc::peer_connection::RTCIceServer;
 
+use super::random_waits::random_waits;
 use super::turn::StreamServers;
 use crate::config::{IceServer, IceTransport, IceUrl};
-use crate::core::Random;
-use crate::network::{Nat64Prefix, has_route};
+use crate::network::{Nat64Prefix, has_ipv4_route};
 
 /// The longest time for the resolution of all names, which happens at the same time.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -55,10 +55,7 @@ impl IceAddresses {
             let found = timeout(RESOLVE_TIMEOUT, tokio::net::lookup_host((url.host.as_str(), url.port))).await;
             found.ok()?.ok().map(|found| found.map(|address| address.ip()).collect::<Vec<_>>())
         }));
-        let nat64 = async {
-            // A documentation address (RFC 5737): only the route is looked up.
-            if has_route(Ipv4Addr::new(192, 0, 2, 1).into()) { None } else { Nat64Prefix::discover().await }
-        };
+        let nat64 = async { if has_ipv4_route() { None } else { Nat64Prefix::discover().await } };
         let (lookups, nat64) = tokio::join!(lookups, nat64);
         addresses.nat64 = nat64;
         for (url, found) in names.into_iter().zip(lookups) {
@@ -145,10 +142,7 @@ pub fn keep_resolved(
     let literal = IceAddresses::literal(Arc::clone(&servers.borrow()));
     let (addresses, receiver) = watch::channel(Arc::new(literal));
     tokio::spawn(async move {
-        let mut seed = [0; 8];
-        // Without random numbers the waits are the same everywhere.
-        let _ = getrandom::fill(&mut seed);
-        let mut random = Random::new(u64::from_ne_bytes(seed));
+        let mut random = random_waits();
         let mut retry = FIRST_RETRY;
         loop {
             let list = Arc::clone(&servers.borrow_and_update());

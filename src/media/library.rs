@@ -22,7 +22,7 @@ use webrtc::peer_connection::{MediaEngine, SettingEngine, SettingEngineBuilder};
 use super::sdp::{EVENT_RATE_HZ, Payload, Setup};
 use super::{MediaContext, MediaError};
 use crate::config::Codec;
-use crate::network::has_route;
+use crate::network::{has_ipv4_route, has_ipv6_route};
 
 /// Interval of connectivity checks (RFC 8445, section 14.2, "Ta", allows 5 ms). The library's 200 ms can be heard as a
 /// late start of every call (docs/workarounds.md, "webrtc: connectivity checks are slow").
@@ -134,11 +134,10 @@ pub(super) fn addresses(context: &MediaContext) -> Vec<SocketAddr> {
     let mut addresses: Vec<SocketAddr> =
         context.config.bind.iter().map(|address| SocketAddr::new(*address, 0)).collect();
     if addresses.is_empty() {
-        // Documentation addresses (RFC 5737, RFC 3849): only the route is looked up, nothing is sent.
-        if has_route(Ipv4Addr::new(192, 0, 2, 1).into()) {
+        if has_ipv4_route() {
             addresses.push(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0));
         }
-        if has_route(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into()) {
+        if has_ipv6_route() {
             addresses.push(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0));
         }
     }

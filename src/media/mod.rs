@@ -18,6 +18,7 @@ mod packets;
 mod peer;
 mod peer_events;
 pub mod probe;
+mod random_waits;
 mod reader;
 mod receive;
 mod relay_flush;

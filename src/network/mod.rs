@@ -8,5 +8,5 @@ mod nat64;
 mod watch;
 
 pub use addresses::usable_addresses;
-pub use nat64::{Nat64Prefix, has_route, reachable_host};
+pub use nat64::{Nat64Prefix, has_ipv4_route, has_ipv6_route, has_route, reachable_host};
 pub use watch::{WatchError, watch};

@@ -70,6 +70,17 @@ pub fn has_route(to: IpAddr) -> bool {
     UdpSocket::bind((any, 0)).and_then(|socket| socket.connect(SocketAddr::new(to, 9))).is_ok()
 }
 
+/// Whether the machine has a route to IPv4 addresses outside; likewise [`has_ipv6_route`].
+pub fn has_ipv4_route() -> bool {
+    // Documentation addresses (RFC 5737, and RFC 3849 below): only the route is looked up.
+    has_route(Ipv4Addr::new(192, 0, 2, 1).into())
+}
+
+/// Whether the machine has a route to IPv6 addresses outside.
+pub fn has_ipv6_route() -> bool {
+    has_route(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into())
+}
+
 /// The address at which a host that is given as an IPv4 address is reached from here: its own, or one of a NAT64 where
 /// there is no route to its own. A name stays as it is.
 pub async fn reachable_host(host: &str) -> String {

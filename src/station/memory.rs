@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::clock::{Clock, wall_clock_ms};
-use crate::core::{Memory, RememberedMode, RememberedSchedule, Time, WrongCodes};
+use crate::core::{Memory, Time, WrongCodes};
 use crate::signaling::write_secret;
 
 const FILE: &str = "calls.json";
@@ -43,31 +43,25 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// Without the folders, nothing is kept.
-    pub(super) fn new(runtime: Option<PathBuf>, state: Option<PathBuf>, clock: Clock) -> Self {
+    /// Without the folders, nothing is kept. What was `recalled` is not written again.
+    pub(super) fn new(runtime: Option<PathBuf>, state: Option<PathBuf>, clock: Clock, recalled: &Memory) -> Self {
         let (newest, mut changes) = watch::channel(Memory::default());
-        let recalled_modes = state.as_deref().map(|state| read(state, MODES)).unwrap_or_default();
-        let recalled_schedules = state.as_deref().map(|state| read(state, SCHEDULES)).unwrap_or_default();
+        let (mut kept_modes, mut kept_schedules) = (recalled.modes.clone(), recalled.schedules.clone());
         let writer = tokio::spawn(async move {
             let mut fault_told = false;
             let mut kept = Vec::new();
-            let (mut kept_modes, mut kept_schedules): (Vec<RememberedMode>, Vec<RememberedSchedule>) =
-                (recalled_modes, recalled_schedules);
             while changes.changed().await.is_ok() {
                 let memory = changes.borrow_and_update().clone();
                 let mut results = Vec::new();
-                if let Some(folder) = state.as_deref().filter(|_| memory.wrong_codes != kept) {
+                if let Some(folder) = state.as_ref().filter(|_| memory.wrong_codes != kept) {
                     kept.clone_from(&memory.wrong_codes);
                     let result = write_wrong_codes(&folder.join(WRONG_CODES), clock.now().at, kept.clone()).await;
                     results.push((folder, result));
                 }
-                if let Some(folder) = state.as_deref().filter(|_| memory.modes != kept_modes) {
-                    kept_modes.clone_from(&memory.modes);
-                    results.push((folder, write_list(&folder.join(MODES), &kept_modes).await));
-                }
-                if let Some(folder) = state.as_deref().filter(|_| memory.schedules != kept_schedules) {
-                    kept_schedules.clone_from(&memory.schedules);
-                    results.push((folder, write_list(&folder.join(SCHEDULES), &kept_schedules).await));
+                if let Some(folder) = &state {
+                    results.push((folder, write_changed(&folder.join(MODES), &memory.modes, &mut kept_modes).await));
+                    let schedules = folder.join(SCHEDULES);
+                    results.push((folder, write_changed(&schedules, &memory.schedules, &mut kept_schedules).await));
                 }
                 if let Some(folder) = &runtime {
                     results.push((folder, write(&folder.join(FILE), memory).await));
@@ -109,7 +103,16 @@ async fn write_wrong_codes(path: &Path, at: Time, wrong_codes: Vec<WrongCodes>) 
     write_secret(path, &serde_json::to_string(&kept)?).await
 }
 
-async fn write_list<T: Serialize>(path: &Path, list: &[T]) -> std::io::Result<()> {
+/// Writes the list unless it is the one that the file has, `kept`.
+async fn write_changed<T: Serialize + Clone + PartialEq>(
+    path: &Path,
+    list: &[T],
+    kept: &mut Vec<T>,
+) -> std::io::Result<()> {
+    if list == kept.as_slice() {
+        return Ok(());
+    }
+    *kept = list.to_vec();
     // It says who has switched modes.
     write_secret(path, &serde_json::to_string(list)?).await
 }

@@ -127,12 +127,13 @@ fn make_loop(
     let clock = Clock::new();
     let transaction_seed = wall_clock_ms().saturating_mul(1000);
     let mut station = Station::new(Arc::clone(&config), seed()?, transaction_seed, clock.now());
-    station.recall(memory::recall(memory_folder.as_deref(), state_folder.as_deref(), clock.now().at));
+    let recalled = memory::recall(memory_folder.as_deref(), state_folder.as_deref(), clock.now().at);
+    station.recall(recalled.clone());
     let endpoint = |url: &url::Url| Endpoint::new(url.clone(), config.core.tenant.clone());
     let event_loop = EventLoop {
         endpoints: config.core.urls.iter().map(endpoint).collect(),
         server: ServerIndex(0),
-        keeper: Keeper::new(memory_folder, state_folder, clock),
+        keeper: Keeper::new(memory_folder, state_folder, clock, &recalled),
         network_watcher,
         connector,
         tokens: Arc::new(TokenStore::new(config.core.credentials.clone(), token_folders)),

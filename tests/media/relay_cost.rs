@@ -2,14 +2,13 @@
 
 use std::net::Ipv4Addr;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use callbox::config::{Codec, IceServer};
 use callbox::core::MediaCommand;
 use callbox::signaling::Candidate;
 
 use crate::relay::{NAMED_USER, coturn, free_port, until_it_answers};
-use crate::turn_streams::{Relay, is_relayed};
+use crate::turn_streams::{Relay, answer, end_with, is_relayed};
 use crate::{End, amplitude};
 
 const FIRST_SOUND_LATER: Duration = Duration::from_millis(300);
@@ -30,27 +29,10 @@ struct Figures {
     mouth_to_ear_ms: f64,
 }
 
-fn end(ca_file: Option<&Path>, urls: &[&str]) -> End {
-    let urls: Vec<_> = urls.iter().map(|url| url.parse().unwrap()).collect();
-    let server = IceServer { urls, username: "door".into(), credential: "secret".into() };
-    let servers = if server.urls.is_empty() { Vec::new() } else { vec![server] };
-    End::trusting(ca_file, Ipv4Addr::LOCALHOST.into(), &[Codec::Opus], servers)
-}
-
 /// Calls with the candidates that `way` admits, and measures.
 async fn measure(ca_file: Option<&Path>, urls: &[&str], way: fn(&Candidate) -> bool) -> Figures {
-    let (mut one, mut other) = (end(ca_file, urls), end(ca_file, urls));
-    one.command(MediaCommand::Offer);
-    let offer = one.offer().await;
-    let ours = one.candidates().await;
-    other.command(MediaCommand::Answer { offer: offer.into() });
-    let answer = other.answer().await;
-    let theirs = other.candidates().await;
-    assert!(ours.iter().any(way) && theirs.iter().any(way), "{ours:?} {theirs:?}");
-    let began = Instant::now();
-    one.command(MediaCommand::ApplyAnswer { answer: answer.into() });
-    ours.into_iter().filter(way).for_each(|candidate| other.command(MediaCommand::AddCandidate(candidate)));
-    theirs.into_iter().filter(way).for_each(|candidate| one.command(MediaCommand::AddCandidate(candidate)));
+    let (mut one, mut other) = (end_with(ca_file, urls), end_with(ca_file, urls));
+    let began = answer(&mut one, &mut other, way).await;
     let mut ticks = tokio::time::interval(Duration::from_millis(10));
     loop {
         ticks.tick().await;
@@ -132,7 +114,7 @@ fn memory_kib() -> u64 {
 async fn memory_of_an_end(kept: &mut Vec<End>, ca_file: &Path, url: &str) -> u64 {
     let before = memory_kib();
     for _ in 0..ENDS {
-        let mut end = end(Some(ca_file), &[url]);
+        let mut end = end_with(Some(ca_file), &[url]);
         end.command(MediaCommand::Offer);
         end.offer().await;
         assert!(end.candidates().await.iter().any(is_relayed), "{url}");

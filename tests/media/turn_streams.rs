@@ -23,33 +23,41 @@ fn end(ca_file: Option<&Path>, url: &str) -> End {
     end_with(ca_file, &[url])
 }
 
-fn end_with(ca_file: Option<&Path>, urls: &[&str]) -> End {
-    let urls = urls.iter().map(|url| url.parse().unwrap()).collect();
+/// An end with these servers, or with none.
+pub fn end_with(ca_file: Option<&Path>, urls: &[&str]) -> End {
+    let urls: Vec<_> = urls.iter().map(|url| url.parse().unwrap()).collect();
     let server = IceServer { urls, username: "door".into(), credential: "secret".into() };
-    End::trusting(ca_file, Ipv4Addr::LOCALHOST.into(), &[Codec::Opus], vec![server])
+    let servers = if server.urls.is_empty() { Vec::new() } else { vec![server] };
+    End::trusting(ca_file, Ipv4Addr::LOCALHOST.into(), &[Codec::Opus], servers)
 }
 
 pub fn is_relayed(candidate: &Candidate) -> bool {
     candidate.candidate.contains(" typ relay")
 }
 
-/// Sets a call up whose ends know each other's relayed addresses alone. Returns how long it took from the answer.
-async fn call_through_relays(one: &mut End, other: &mut End) -> Duration {
+/// Sets a call up whose ends know of each other the candidates that `way` admits. Returns when the answer was applied.
+pub async fn answer(one: &mut End, other: &mut End, way: fn(&Candidate) -> bool) -> Instant {
     one.command(MediaCommand::Offer);
     let offer = one.offer().await;
     let ours = one.candidates().await;
     other.command(MediaCommand::Answer { offer: offer.into() });
     let answer = other.answer().await;
     let theirs = other.candidates().await;
-    assert!(ours.iter().any(is_relayed) && theirs.iter().any(is_relayed), "{ours:?} {theirs:?}");
+    assert!(ours.iter().any(way) && theirs.iter().any(way), "{ours:?} {theirs:?}");
     let began = Instant::now();
     one.command(MediaCommand::ApplyAnswer { answer: answer.into() });
-    for candidate in ours.into_iter().filter(is_relayed) {
+    for candidate in ours.into_iter().filter(way) {
         other.command(MediaCommand::AddCandidate(candidate));
     }
-    for candidate in theirs.into_iter().filter(is_relayed) {
+    for candidate in theirs.into_iter().filter(way) {
         one.command(MediaCommand::AddCandidate(candidate));
     }
+    began
+}
+
+/// Sets a call up whose ends know each other's relayed addresses alone. Returns how long it took from the answer.
+async fn call_through_relays(one: &mut End, other: &mut End) -> Duration {
+    let began = answer(one, other, is_relayed).await;
     one.connected().await;
     other.connected().await;
     began.elapsed()

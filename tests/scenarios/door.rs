@@ -432,3 +432,13 @@ pub fn busy(call_id: &str, log: Vec<EventBody>) -> Option<LineState> {
     });
     Some(LineState { call_id: Some(call_id.into()), call_logs: entries.collect() })
 }
+
+/// A station that logs in with a password.
+pub fn config_with_login() -> Config {
+    let password = tempfile::NamedTempFile::new().unwrap();
+    let text = format!(
+        "[core]\nurl = \"https://core.example.com\"\nlogin = \"door\"\npassword_file = \"{}\"\n",
+        password.path().display()
+    );
+    callbox::config::parse("/test.toml", &text, &Default::default()).unwrap_or_else(|errors| panic!("{errors}"))
+}

@@ -538,12 +538,7 @@ fn a_press_right_after_a_failed_attempt_is_tried_within_a_second() {
 
 #[test]
 fn a_clock_that_is_not_set_is_waited_for_in_the_login_too() {
-    let password = tempfile::NamedTempFile::new().unwrap();
-    let text = format!(
-        "[core]\nurl = \"https://core.example.com\"\nlogin = \"door\"\npassword_file = \"{}\"\n",
-        password.path().display()
-    );
-    let mut door = Door::configured(callbox::config::parse("/t.toml", &text, &Default::default()).unwrap());
+    let mut door = Door::configured(config_with_login());
     door.advance(0);
     door.input(failed(ConnectFailureKind::NoToken));
     assert_eq!(door.logins, 1);
@@ -553,12 +548,7 @@ fn a_clock_that_is_not_set_is_waited_for_in_the_login_too() {
 
 #[test]
 fn a_login_that_fails_again_and_again_for_one_reason_is_told_once() {
-    let password = tempfile::NamedTempFile::new().unwrap();
-    let text = format!(
-        "[core]\nurl = \"https://core.example.com\"\nlogin = \"door\"\npassword_file = \"{}\"\n",
-        password.path().display()
-    );
-    let mut door = Door::configured(callbox::config::parse("/t.toml", &text, &Default::default()).unwrap());
+    let mut door = Door::configured(config_with_login());
     door.advance(0);
     for _ in 0..5 {
         door.input(failed(ConnectFailureKind::NoToken));

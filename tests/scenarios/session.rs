@@ -312,15 +312,8 @@ fn transactions_are_digits_and_never_repeat() {
 
 #[test]
 fn a_login_gets_a_new_token_once_and_then_waits() {
-    let password = tempfile::NamedTempFile::new().unwrap();
-    let config = format!(
-        "[core]\nurl = \"https://core.example.com\"\nlogin = \"door\"\npassword_file = \"{}\"\n",
-        password.path().display()
-    );
-    let config =
-        callbox::config::parse("/test.toml", &config, &Default::default()).unwrap_or_else(|errors| panic!("{errors}"));
     let now = |ms| Now { at: Time(ms), local: None };
-    let mut station = Station::new(std::sync::Arc::new(config), 1, 1, now(0));
+    let mut station = Station::new(std::sync::Arc::new(config_with_login()), 1, 1, now(0));
     let effects = |station: &mut Station, ms, input| {
         station.handle(now(ms), input);
         std::iter::from_fn(|| station.poll_effect()).collect::<Vec<_>>()

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use config::{Value, ValueKind};
 
-use super::mode_tables::{NAME_REMEDY, name_problem};
+use super::names::{place, read_name};
 use super::section::Section;
 use super::trigger::{RuleContext, read_trigger};
 use crate::config::model::*;
@@ -21,16 +21,7 @@ pub(in crate::config) fn read_door(
     names: &Names<'_>,
     context: RuleContext<'_>,
 ) -> Option<DoorConfig> {
-    let name = section.filled_string("name");
-    match &name {
-        None if section.has("name") => {}
-        None => section.error("name", "is missing", "give the door a name"),
-        Some(name) => {
-            if let Some(problem) = name_problem(name) {
-                section.error("name", problem, NAME_REMEDY);
-            }
-        }
-    }
+    let name = read_name(&section, "door");
     let sensors: Vec<&str> = names.sensors.iter().map(|sensor| sensor.name.as_str()).collect();
     let buttons: Vec<&str> = names.buttons.iter().map(|button| button.name.as_str()).collect();
     let outputs: Vec<&str> = names.outputs.iter().map(|output| output.name.as_str()).collect();
@@ -38,7 +29,7 @@ pub(in crate::config) fn read_door(
     if !section.has("contact") {
         section.error("contact", "is missing", "name the [[sensor]] that is active while the door is open");
     }
-    let contact = contact.and_then(|contact| place(&section, "contact", "sensor", &contact, &sensors)).map(SensorIndex);
+    let contact = contact.and_then(|contact| one(&section, "contact", "sensor", &contact, &sensors)).map(SensorIndex);
     let opened_by = places(&section, "opened_by", "output", &outputs);
     for index in &opened_by {
         if let Some(output) = names.outputs.get(*index).filter(|output| !output.kind.is_relay()) {
@@ -70,19 +61,11 @@ pub(in crate::config) fn read_door(
 
 fn places(section: &Section<'_>, key: &'static str, what: &str, names: &[&str]) -> Vec<usize> {
     let wanted = section.strings(key).unwrap_or_default();
-    wanted.iter().filter_map(|name| place(section, key, what, name, names)).collect()
+    wanted.iter().filter_map(|name| one(section, key, what, name, names)).collect()
 }
 
-fn place(section: &Section<'_>, key: &str, what: &str, name: &str, names: &[&str]) -> Option<usize> {
-    let found = names.iter().position(|one| *one == name);
-    if found.is_none() {
-        let there = match names {
-            [] => format!("add a [[{what}]] of this name"),
-            names => format!("there are: {}", names.join(", ")),
-        };
-        section.error(key, format!("there is no {what} \"{}\"", crate::plain_text::shortened(name)), there);
-    }
-    found
+fn one(section: &Section<'_>, key: &str, what: &str, name: &str, names: &[&str]) -> Option<usize> {
+    place(section, key, what, name, names.iter().copied(), &format!("add a [[{what}]] of this name"))
 }
 
 /// The names in `exit` of all doors. Such buttons need no `press`.

@@ -5,6 +5,7 @@ mod door_table;
 mod file_paths;
 mod media_table;
 mod mode_tables;
+mod names;
 mod pin_tables;
 mod schedule_table;
 mod section;

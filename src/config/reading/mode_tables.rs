@@ -1,5 +1,6 @@
 //! `[modes]` and `[calendar]`, and the conditions of rules.
 
+use super::names::{NAME_REMEDY, name_problem, place};
 use super::section::Section;
 use crate::config::model::*;
 
@@ -87,17 +88,8 @@ pub(in crate::config) fn mode_of(
     name: &str,
     modes: &[Mode],
 ) -> Option<ModeIndex> {
-    let found = modes.iter().position(|mode| mode.name == name).map(ModeIndex);
-    if found.is_none() {
-        let names: Vec<&str> = modes.iter().map(|mode| mode.name.as_str()).collect();
-        let remedy = match names.as_slice() {
-            [] => "add it to [modes]".to_owned(),
-            names => format!("there are: {}", names.join(", ")),
-        };
-        let shown = crate::plain_text::shortened(name);
-        section.error(key, format!("there is no mode \"{shown}\""), remedy);
-    }
-    found
+    let names = modes.iter().map(|mode| mode.name.as_str());
+    place(section, key, "mode", name, names, "add it to [modes]").map(ModeIndex)
 }
 
 /// Reads `mode` with `set`, an action.
@@ -116,13 +108,3 @@ pub(in crate::config) fn read_mode_change(section: &Section<'_>, modes: &[Mode])
     let mode = mode_of(section, "mode", &name, modes);
     Some(Action::Mode { mode: mode?, change: change? })
 }
-
-/// What is wrong with a name, if it is not one.
-pub(in crate::config) fn name_problem(name: &str) -> Option<String> {
-    let allowed =
-        |character: char| character.is_ascii_lowercase() || character.is_ascii_digit() || "_-".contains(character);
-    let good = !name.is_empty() && name.len() <= 32 && name.chars().all(allowed);
-    (!good).then(|| format!("\"{}\" is not a name", crate::plain_text::shortened(name)))
-}
-
-pub(in crate::config) const NAME_REMEDY: &str = "use a to z, 0 to 9, _ and -, at most 32 characters";

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::mode_tables::{NAME_REMEDY, name_problem};
+use super::names::read_name;
 use super::section::Section;
 use super::trigger::{RuleContext, read_trigger};
 use crate::config::model::*;
@@ -13,16 +13,7 @@ const SHORTEST: Duration = Duration::from_secs(5);
 const USUAL: Duration = Duration::from_secs(60);
 
 pub(in crate::config) fn read_schedule(section: Section<'_>, context: RuleContext<'_>) -> Option<Schedule> {
-    let name = section.filled_string("name");
-    match &name {
-        None if section.has("name") => {}
-        None => section.error("name", "is missing", "give the schedule a name"),
-        Some(name) => {
-            if let Some(problem) = name_problem(name) {
-                section.error("name", problem, NAME_REMEDY);
-            }
-        }
-    }
+    let name = read_name(&section, "schedule");
     let when = read_occurrences(&section);
     let jitter = section.duration_s("jitter_s", 0, 86_400).unwrap_or_default();
     let run = read_trigger(&section, "run", context);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use config::{Value, ValueKind};
 
 use super::mode_tables::{read_conditions, read_mode_change};
+use super::names::place;
 use super::section::{Section, shown};
 use crate::config::model::NumberPattern;
 use crate::config::model::OutputChange;
@@ -293,16 +294,8 @@ fn read_output(table: &Section<'_>, outputs: &[OutputPin]) -> Option<Action> {
     table.value("set");
     let name = name?;
     let set = table.choice("set", &[("on", OutputChange::On), ("off", OutputChange::Off)]);
-    let Some(index) = outputs.iter().position(|output| output.name == name) else {
-        let names: Vec<&str> = outputs.iter().map(|output| output.name.as_str()).collect();
-        let remedy = if names.is_empty() {
-            "add an [[output]] of this name".to_owned()
-        } else {
-            format!("there are: {}", names.join(", "))
-        };
-        table.error("output", format!("there is no output \"{name}\""), remedy);
-        return None;
-    };
+    let names = outputs.iter().map(|output| output.name.as_str());
+    let index = place(table, "output", "output", &name, names, "add an [[output]] of this name")?;
     if let (Some(length), Some(OutputKind::Relay { max_on })) = (pulse, outputs.get(index).map(|output| &output.kind))
         && length > *max_on
     {

@@ -16,7 +16,7 @@ use super::allocation::{Allocation, Answer};
 use super::framing::{self, Frame, HEAD};
 use super::{StreamServers, TurnContext, socket};
 use crate::config::{IceTransport, IceUrl};
-use crate::core::Random;
+use crate::media::random_waits::random_waits;
 use crate::signaling::{Stream, Target};
 
 /// Messages that wait for the stream.
@@ -156,10 +156,7 @@ impl Carrier {
     /// allocation ends with its stream (RFC 8656, section 3.1), so a call does not survive that; its repair makes a new
     /// peer connection.
     async fn run(self) {
-        let mut seed = [0; 8];
-        // Without random numbers the waits are the same everywhere.
-        let _ = getrandom::fill(&mut seed);
-        let mut random = Random::new(u64::from_ne_bytes(seed));
+        let mut random = random_waits();
         let mut ceiling = FIRST_WAIT;
         loop {
             let IceUrl { transport, host, port } = &self.server;
