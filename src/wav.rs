@@ -4,9 +4,12 @@
 //! A program that writes into a pipe cannot know how long its sound will be. It leaves a size of 0, the highest
 //! possible size, or a size of some gigabytes in the header. The sound then reaches to the end of the file.
 
-use std::io::Cursor;
+use std::io::{Cursor, Read};
 use std::path::Path;
+use std::time::Duration;
 
+/// The format of a file is in this many bytes at its beginning, in each file that is not made to be odd.
+const HEAD_BYTES: u64 = 64 * 1024;
 /// Larger files are not read: an hour at 48 kHz and 16 bits, in stereo.
 const MAX_BYTES: u64 = 700 * 1024 * 1024;
 /// A sound that never exceeds this level is silent: -60 dBFS.
@@ -30,6 +33,8 @@ pub enum WavError {
     Io(#[from] std::io::Error),
     #[error("has more than {} MB", MAX_BYTES / 1024 / 1024)]
     TooLarge,
+    #[error("lasts {seconds:.0} s")]
+    TooLong { seconds: f64 },
     /// Another kind of file; its first bytes.
     #[error("is not a WAV file{}", kind(.0))]
     NotWav(Vec<u8>),
@@ -89,6 +94,26 @@ impl Wav {
         Self::parse(std::fs::read(path)?)
     }
 
+    /// Reads a file of a sound that must not be longer than `longest`. Of a file that is much longer only the beginning
+    /// is read.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::read`], and the sound is longer.
+    pub fn read_short(path: &Path, longest: Duration) -> Result<Self, WavError> {
+        let bytes = std::fs::metadata(path)?.len();
+        // Reading begins with a few bytes, because the whole file may be larger than the memory of a small board.
+        if let Some(bytes_per_s) = std::fs::File::open(path).ok().filter(|_| bytes > HEAD_BYTES).and_then(bytes_per_s) {
+            let seconds = bytes as f64 / f64::from(bytes_per_s);
+            // There may also be a picture in the file.
+            if seconds > 2.0 * longest.as_secs_f64() {
+                return Err(WavError::TooLong { seconds });
+            }
+        }
+        let wav = Self::read(path)?;
+        if wav.length() > longest { Err(WavError::TooLong { seconds: wav.seconds() }) } else { Ok(wav) }
+    }
+
     fn parse(mut bytes: Vec<u8>) -> Result<Self, WavError> {
         if !(matches!(bytes.get(..4), Some(b"RIFF" | b"RIFX" | b"RF64")) && bytes.get(8..12) == Some(b"WAVE")) {
             bytes.truncate(12);
@@ -124,6 +149,11 @@ impl Wav {
         Ok(Self { rate_hz: spec.sample_rate, channels: spec.channels, samples })
     }
 
+    /// The length of the sound.
+    pub fn length(&self) -> Duration {
+        Duration::from_secs_f64(self.seconds())
+    }
+
     /// The length in seconds.
     pub fn seconds(&self) -> f64 {
         self.samples.len() as f64 / f64::from(self.rate_hz)
@@ -157,6 +187,23 @@ impl Wav {
             .iter()
             .fold((f32::MAX, f32::MIN), |(least, most), sample| (least.min(*sample), most.max(*sample)));
         most - least < 2.0 * SILENCE
+    }
+}
+
+/// How many bytes a second of a file's sound has, by the format at its beginning.
+fn bytes_per_s(file: std::fs::File) -> Option<u32> {
+    let mut head = Vec::new();
+    file.take(HEAD_BYTES).read_to_end(&mut head).ok()?;
+    let mut at = 12;
+    loop {
+        let (name, size) = (head.get(at..at + 4)?, head.get(at + 4..at + 8)?);
+        if name == b"fmt " {
+            let rate = u32::from_le_bytes(head.get(at + 12..at + 16)?.try_into().ok()?);
+            let block = u16::from_le_bytes(head.get(at + 20..at + 22)?.try_into().ok()?);
+            return rate.checked_mul(block.into()).filter(|bytes| *bytes > 0);
+        }
+        let size = usize::try_from(u32::from_le_bytes(size.try_into().ok()?)).ok()?;
+        at = at.checked_add(8)?.checked_add(size)?.checked_add(size % 2)?;
     }
 }
 

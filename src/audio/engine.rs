@@ -8,7 +8,9 @@ use std::sync::atomic::Ordering;
 use callbox_dsp::{CaptureOptions, CapturePath, HalfDuplex};
 use rtrb::{Consumer, Producer};
 
+use super::gate::Gate;
 use super::levels::Levels;
+use super::player::Player;
 use super::sounds::SoundBank;
 use super::{AudioCommand, Meters};
 use crate::config::{AudioConfig, Echo, Sound};
@@ -56,60 +58,18 @@ struct Attached {
     leaving: bool,
 }
 
-/// A connection that opens and closes within a frame, because a step would be heard as a click.
-#[derive(Debug, Clone, Copy, Default)]
-struct Gate(f32);
-
-impl Gate {
-    fn is_closed(self) -> bool {
-        self.0 == 0.0
-    }
-
-    /// Adds `part` to `sum` through the gate. At the end of the frame, the gate is open or closed as `open` says.
-    fn add(&mut self, sum: &mut [f32], part: &[f32], open: bool) {
-        let target = if open { 1.0 } else { 0.0 };
-        if self.is_closed() && !open {
-            return;
-        }
-        let step = (target - self.0) / sum.len().max(1) as f32;
-        for (to, from) in sum.iter_mut().zip(part) {
-            self.0 += step;
-            *to += from * self.0;
-        }
-        self.0 = target;
-    }
-}
-
-/// A sound that is being played.
-#[derive(Clone, Copy)]
-struct Playing {
-    sound: Sound,
-    position: usize,
-    to_calls: bool,
-}
-
 pub(super) struct Engine {
     commands: Consumer<AudioCommand>,
     garbage: Producer<Box<dyn CallSound>>,
     levels: Arc<Levels>,
     meters: Arc<Meters>,
-    sounds: SoundBank,
     capture: CapturePath,
     half_duplex: Option<HalfDuplex>,
     was_in_call: bool,
     scene: FixedScene,
     calls: Vec<Attached>,
     spare: Vec<Vec<f32>>,
-    once: Option<Playing>,
-    /// A sound that repeats. It is silent while another sound plays once.
-    tone: Option<Playing>,
-    tone_gate: Gate,
-    /// A sound that was interrupted: it has one more frame to fade out.
-    fading: Option<Playing>,
-    /// One sound alone, the sum of all sounds, and the sum of the sounds that the calls hear too.
-    sound_frame: Vec<f32>,
-    tone_frame: Vec<f32>,
-    calls_frame: Vec<f32>,
+    player: Player,
     say: Vec<f32>,
 }
 
@@ -134,20 +94,13 @@ impl Engine {
             garbage,
             levels,
             meters,
-            sounds,
             capture: CapturePath::new(options),
             half_duplex: (config.echo == Echo::HalfDuplex).then(|| HalfDuplex::new(config.rate_hz)),
             was_in_call: false,
             scene: FixedScene::default(),
             calls: Vec::with_capacity(MAX_CALLS),
             spare: vec![vec![0.0; frame]; MAX_CALLS],
-            once: None,
-            tone: None,
-            tone_gate: Gate::default(),
-            fading: None,
-            sound_frame: vec![0.0; frame],
-            tone_frame: vec![0.0; frame],
-            calls_frame: vec![0.0; frame],
+            player: Player::new(sounds, frame),
             say: vec![0.0; frame],
         }
     }
@@ -162,8 +115,8 @@ impl Engine {
             captured.iter_mut().for_each(|sample| *sample *= factor);
             self.capture.captured(captured);
         }
-        self.render_tones();
-        playback.copy_from_slice(&self.tone_frame);
+        self.player.render();
+        playback.copy_from_slice(self.player.near());
         for call in &mut self.calls {
             call.sound.hear(&mut call.heard);
             let open = !call.leaving && self.scene.call(call.media).is_some_and(|call| call.loudspeaker);
@@ -192,11 +145,12 @@ impl Engine {
     /// Whether there is nothing to hear or to say, and no command waits.
     pub(super) fn is_quiet(&self) -> bool {
         let no_calls = self.calls.is_empty() && self.scene.calls.iter().all(Option::is_none);
-        no_calls && self.once.is_none() && self.tone.is_none() && self.fading.is_none() && self.commands.is_empty()
+        no_calls && self.player.is_quiet() && self.commands.is_empty()
     }
 
     /// The card rests, so there are no levels.
-    pub(super) fn rest(&self) {
+    pub(super) fn rest(&mut self) {
+        self.player.rest();
         self.meters.microphone_dbfs.store(SILENCE_DBFS, Ordering::Relaxed);
         self.meters.loudspeaker_dbfs.store(SILENCE_DBFS, Ordering::Relaxed);
     }
@@ -214,7 +168,7 @@ impl Engine {
             self.say.fill(0.0);
             call.microphone.add(&mut self.say, captured, talks(media) && !scene.muted);
             if wanted.is_some() {
-                self.say.iter_mut().zip(&self.calls_frame).for_each(|(to, from)| *to += from);
+                self.say.iter_mut().zip(self.player.far()).for_each(|(to, from)| *to += from);
             }
             // A call that is not up yet neither hears nor is heard. There are only two lines, so no third call could
             // hear it.
@@ -250,21 +204,12 @@ impl Engine {
             match command {
                 AudioCommand::Scene(scene) => {
                     if scene.tone != self.scene.tone {
-                        let tone = scene.tone.map(|sound| Playing { sound, position: 0, to_calls: false });
-                        let old = std::mem::replace(&mut self.tone, tone);
-                        // A tone under a sound that plays once was not audible, so it does not fade.
-                        if !self.tone_gate.is_closed() {
-                            self.fading = old;
-                        }
-                        self.tone_gate = Gate(if self.once.is_none() { 1.0 } else { 0.0 });
+                        self.player.set_tone(scene.tone);
                     }
                     self.scene = scene;
                 }
-                AudioCommand::Play { sound, to_calls } => {
-                    if let Some(old) = self.once.replace(Playing { sound, position: 0, to_calls }) {
-                        self.fading = Some(old);
-                    }
-                }
+                AudioCommand::Play { sound, to_calls } => self.player.sign(sound, to_calls),
+                AudioCommand::Announce(what) => self.player.announce(what),
                 AudioCommand::Attach(media, sound) => match self.spare.pop() {
                     Some(heard) => self.calls.push(Attached {
                         media,
@@ -290,57 +235,6 @@ impl Engine {
     fn discard(&mut self, sound: Box<dyn CallSound>) {
         // If the ring is full, the sound is freed here: that is slow, but correct.
         let _ = self.garbage.push(sound);
-    }
-
-    /// Fills `tone_frame` and `calls_frame`. A sound that plays once silences the sound that repeats.
-    fn render_tones(&mut self) {
-        self.tone_frame.fill(0.0);
-        self.calls_frame.fill(0.0);
-        if let Some(mut playing) = self.fading.take() {
-            self.render(&mut playing, true);
-            self.mix(&mut Gate(1.0), false, playing.to_calls);
-        }
-        let alone = self.once.is_none();
-        if let Some(mut playing) = self.once {
-            let over = self.render(&mut playing, false);
-            self.mix(&mut Gate(1.0), true, playing.to_calls);
-            self.once = (!over).then_some(playing);
-        }
-        let mut gate = self.tone_gate;
-        if let Some(mut playing) = self.tone
-            && (alone || !gate.is_closed())
-        {
-            self.render(&mut playing, true);
-            self.mix(&mut gate, alone, playing.to_calls);
-            self.tone = Some(playing);
-        }
-        self.tone_gate = gate;
-    }
-
-    /// Fills `sound_frame` with the next samples of a sound. Returns whether the sound is over.
-    fn render(&mut self, playing: &mut Playing, repeat: bool) -> bool {
-        self.sound_frame.fill(0.0);
-        for to in &mut self.sound_frame {
-            let mut sample = self.sounds.sample(playing.sound, playing.position);
-            if sample.is_none() && repeat {
-                playing.position = 0;
-                sample = self.sounds.sample(playing.sound, 0);
-            }
-            let Some(sample) = sample else { return true };
-            *to = sample;
-            playing.position += 1;
-        }
-        false
-    }
-
-    /// Adds `sound_frame` to what is heard here, and to what the calls hear if `to_calls` is set.
-    fn mix(&mut self, gate: &mut Gate, open: bool, to_calls: bool) {
-        if to_calls {
-            // A copy of the gate: the original moves when the frame goes through it below.
-            let mut gate = *gate;
-            gate.add(&mut self.calls_frame, &self.sound_frame, open);
-        }
-        gate.add(&mut self.tone_frame, &self.sound_frame, open);
     }
 
     fn note_level(&self, frame: &[f32], meter: &std::sync::atomic::AtomicI32) {
@@ -412,7 +306,7 @@ mod tests {
         };
         let (commands, queue) = RingBuffer::new(16);
         let (bin, garbage) = RingBuffer::new(16);
-        let sounds = SoundBank::new(48_000, &[]).unwrap();
+        let sounds = SoundBank::new(48_000, &[], &[]).unwrap();
         Rig {
             engine: Engine::new(&config, sounds, queue, bin, Arc::new(Levels::new(100, 0)), Arc::default()),
             commands,
@@ -506,7 +400,7 @@ mod tests {
         }
         assert!(loudest > 0.1, "{loudest}");
         assert!(rig.engine.say.iter().any(|sample| sample.abs() > 0.05));
-        rig.engine.once = None;
+        (0..60).for_each(|_| _ = rig.frame(0.0));
         rig.scene(&Scene {
             calls: vec![call(1, true, true)],
             tone: Some(Sound::Ringback),

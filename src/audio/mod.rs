@@ -7,10 +7,12 @@ mod alsa_card;
 mod card;
 mod devices;
 mod engine;
+mod gate;
 mod lead;
 mod levels;
 mod mixer;
 pub mod offline;
+mod player;
 mod priority;
 mod sample_format;
 mod sounds;
@@ -29,7 +31,7 @@ use std::thread::{JoinHandle, Thread};
 use rtrb::{Consumer, Producer, RingBuffer};
 use tokio::sync::mpsc;
 
-use crate::config::{AudioConfig, Sound};
+use crate::config::{AudioConfig, PlayTo, Playable, Sound};
 use crate::core::{AudioEvent, MediaId, Scene};
 use crate::sound::CallSound;
 use levels::Levels;
@@ -131,6 +133,7 @@ impl Meters {
 enum AudioCommand {
     Scene(engine::FixedScene),
     Play { sound: Sound, to_calls: bool },
+    Announce(Option<(Playable, PlayTo)>),
     Attach(MediaId, Box<dyn CallSound>),
     Detach(MediaId),
 }
@@ -240,6 +243,11 @@ impl Audio {
         self.command(AudioCommand::Play { sound, to_calls });
     }
 
+    /// Plays this after the announcement that is being played; `None` ends that one, and the one that waits.
+    pub fn announce(&self, what: Option<(Playable, PlayTo)>) {
+        self.command(AudioCommand::Announce(what));
+    }
+
     /// Attaches the sound of a call to the thread, or detaches it.
     pub fn attach(&self, media: MediaId, sound: Option<Box<dyn CallSound>>) {
         self.command(match sound {
@@ -309,7 +317,7 @@ mod tests {
             capture_gain_db: 0,
             volume: 80,
         };
-        let sounds = SoundBank::new(config.rate_hz, &[]).unwrap();
+        let sounds = SoundBank::new(config.rate_hz, &[], &[]).unwrap();
         let (events, mut told) = mpsc::channel(8);
         let audio = Audio::start(&config, sounds, CardChoice::Synthetic, events).unwrap();
         let deadline = Instant::now() + Duration::from_secs(20);

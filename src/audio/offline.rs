@@ -29,7 +29,7 @@ impl OfflineEngine {
         let (commands, queue) = RingBuffer::new(COMMANDS);
         let (bin, garbage) = RingBuffer::new(GARBAGE);
         let levels = Arc::new(Levels::new(config.volume, config.capture_gain_db));
-        let sounds = SoundBank::new(config.rate_hz, &[])?;
+        let sounds = SoundBank::new(config.rate_hz, &[], &[])?;
         let engine = Engine::new(config, sounds, queue, bin, levels, Arc::new(Meters::default()));
         Ok(Self { engine, commands, _garbage: garbage })
     }

@@ -4,21 +4,24 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::tones::Tone;
-use crate::config::Sound;
+use crate::config::{Playable, Prompt, PromptIndex, Sound, SoundFile};
 use crate::sound::Resampler;
 use crate::wav::{Wav, WavError};
 
 /// Why a sound file cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("{path} {error}; name a PCM WAV file of at most 30 s", path = path.display())]
+#[error("{path} {error}; name a PCM WAV file", path = path.display())]
 pub struct SoundError {
     path: PathBuf,
     error: WavError,
 }
 
-/// All sounds, at the card's rate.
+/// All sounds and prompts, at the card's rate.
 #[derive(Clone)]
-pub struct SoundBank(Vec<(Sound, Stored)>);
+pub struct SoundBank {
+    sounds: Vec<(Sound, Stored)>,
+    prompts: Vec<Stored>,
+}
 
 /// A sound that can be played.
 #[derive(Clone)]
@@ -29,35 +32,42 @@ enum Stored {
 }
 
 impl SoundBank {
-    /// The built-in tones, with files in place of some of them.
-    pub fn new(rate_hz: u32, files: &[(Sound, PathBuf)]) -> Result<Self, SoundError> {
-        let bank = Sound::ALL.into_iter().map(|sound| {
-            let file = files.iter().find(|(of, _)| *of == sound).map(|(_, path)| path);
-            let stored = match file {
-                Some(path) => Stored::File(load(path, rate_hz)?.into_iter().map(to_i16).collect()),
+    /// The built-in tones, with files in place of some of them, and the prompts.
+    pub fn new(rate_hz: u32, files: &[SoundFile], prompts: &[Prompt]) -> Result<Self, SoundError> {
+        let sounds = Sound::ALL.into_iter().map(|sound| {
+            let stored = match files.iter().find(|file| file.sound == sound) {
+                Some(file) => Stored::load(&file.path, rate_hz)?,
                 None => Stored::Tone(Tone::new(sound, rate_hz)),
             };
             Ok((sound, stored))
         });
-        bank.collect::<Result<_, _>>().map(Self)
+        let prompts = prompts.iter().map(|prompt| Stored::load(&prompt.path, rate_hz));
+        Ok(Self { sounds: sounds.collect::<Result<_, _>>()?, prompts: prompts.collect::<Result<_, _>>()? })
     }
 
-    /// The sample of a sound at a position; `None` after the end of the sound.
-    pub(super) fn sample(&self, sound: Sound, position: usize) -> Option<f32> {
-        match self.0.iter().find(|(of, _)| *of == sound).map(|(_, stored)| stored)? {
+    /// The sample of a sound or prompt at a position; `None` after its end.
+    pub(super) fn sample(&self, what: Playable, position: usize) -> Option<f32> {
+        let stored = match what {
+            Playable::Sound(sound) => self.sounds.iter().find(|(of, _)| *of == sound).map(|(_, stored)| stored),
+            Playable::Prompt(PromptIndex(index)) => self.prompts.get(index),
+        };
+        match stored? {
             Stored::Tone(tone) => tone.sample(position),
             Stored::File(samples) => samples.get(position).map(|sample| f32::from(*sample) / 32_768.0),
         }
     }
 }
 
-fn to_i16(sample: f32) -> i16 {
-    (sample * 32_768.0).round().clamp(-32_768.0, 32_767.0) as i16
+impl Stored {
+    fn load(path: &Path, rate_hz: u32) -> Result<Self, SoundError> {
+        let wav = Wav::read(path).map_err(|error| SoundError { path: path.to_owned(), error })?;
+        let samples = Resampler::convert(&wav.samples, wav.rate_hz, rate_hz);
+        Ok(Self::File(samples.into_iter().map(to_i16).collect()))
+    }
 }
 
-fn load(path: &Path, rate_hz: u32) -> Result<Vec<f32>, SoundError> {
-    let wav = Wav::read(path).map_err(|error| SoundError { path: path.to_owned(), error })?;
-    Ok(Resampler::convert(&wav.samples, wav.rate_hz, rate_hz))
+fn to_i16(sample: f32) -> i16 {
+    (sample * 32_768.0).round().clamp(-32_768.0, 32_767.0) as i16
 }
 
 #[cfg(test)]
@@ -81,19 +91,25 @@ mod tests {
             writer.write_sample(sample as i32).unwrap();
         }
         writer.finalize().unwrap();
-        let bank = SoundBank::new(16_000, &[(Sound::Ringback, path)]).unwrap();
-        let all = |sound| (0..).map_while(|position| bank.sample(sound, position)).collect::<Vec<_>>();
-        let samples = all(Sound::Ringback);
+        let length = std::time::Duration::from_secs(1);
+        let file = SoundFile { sound: Sound::Ringback, path: path.clone(), length };
+        let prompt = Prompt { name: "here".into(), path, length };
+        let bank = SoundBank::new(16_000, &[file], &[prompt]).unwrap();
+        let all = |what| (0..).map_while(|position| bank.sample(what, position)).collect::<Vec<_>>();
+        let samples = all(Playable::Sound(Sound::Ringback));
+        assert_eq!(samples, all(Playable::Prompt(PromptIndex(0))));
+        assert!(all(Playable::Prompt(PromptIndex(1))).is_empty());
         assert_eq!(samples.len(), 16_000);
         let middle = &samples[4_000..12_000];
         let level = (middle.iter().map(|sample| sample * sample).sum::<f32>() / middle.len() as f32).sqrt();
         assert!((level - 0.3535).abs() < 0.01, "{level}");
-        assert!(!all(Sound::Busy).is_empty());
+        assert!(!all(Playable::Sound(Sound::Busy)).is_empty());
     }
 
     #[test]
     fn a_file_that_is_not_a_sound_is_an_error_with_its_name() {
-        let error = SoundBank::new(48_000, &[(Sound::Busy, "/etc/hostname".into())]).err().unwrap();
+        let file = SoundFile { sound: Sound::Busy, path: "/etc/hostname".into(), length: Default::default() };
+        let error = SoundBank::new(48_000, &[file], &[]).err().unwrap();
         assert!(error.to_string().contains("/etc/hostname"), "{error}");
     }
 }

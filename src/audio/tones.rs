@@ -76,6 +76,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_sound_lasts_as_long_as_the_configuration_says() {
+        for sound in Sound::ALL {
+            let length: f32 = parts(sound).iter().map(|(_, seconds)| seconds).sum();
+            assert!((length - sound.built_in_length().as_secs_f32()).abs() < 0.001, "{sound:?}");
+        }
+    }
+
+    #[test]
     fn no_sound_clips_or_clicks() {
         for sound in Sound::ALL {
             let tone = Tone::new(sound, 48_000);

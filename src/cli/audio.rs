@@ -128,7 +128,7 @@ impl CallSound for Probe {
 /// Measures along the daemon's own sound path, without the processing of the microphone signal.
 async fn measure(config: &AudioConfig) -> Result<(Acoustics, CardTiming), MeasureError> {
     let plain = AudioConfig { echo: Echo::Off, noise_suppression: false, gain_control: false, ..config.clone() };
-    let sounds = SoundBank::new(plain.rate_hz, &[]).map_err(|error| MeasureError::Start(error.to_string()))?;
+    let sounds = SoundBank::new(plain.rate_hz, &[], &[]).map_err(|error| MeasureError::Start(error.to_string()))?;
     let (events, mut told) = mpsc::channel(8);
     let audio = Audio::start(&plain, sounds, CardChoice::Alsa, events)
         .map_err(|error| MeasureError::Start(error.to_string()))?;

@@ -8,8 +8,8 @@ use super::{Exit, complain, environment};
 use crate::audio::{self, SoundBank};
 use crate::config::{
     AccessConfig, Action, Again, AnswerAction, AnswerRule, CallAction, CallMode, Config, Credentials, DoorConfig,
-    DtmfRule, GpioBackend, HangupTarget, IceServers, InputPin, Mode, ModeChange, NumberPattern, Order, OutputKind,
-    OutputPin, ProxyScope, Rule, Schedule, SecondCall, Trigger, load_reviewed,
+    DtmfRule, GpioBackend, HangupTarget, IceServers, InCall, InputPin, Mode, ModeChange, NumberPattern, Order,
+    OutputKind, OutputPin, PlayAction, PlayTo, Prompt, ProxyScope, Rule, Schedule, SecondCall, Trigger, load_reviewed,
 };
 use crate::core::{IceServerCounts, OutputChange};
 use crate::gpio::{self, PinError};
@@ -35,7 +35,7 @@ pub(super) fn check(path: &Path) -> Exit {
         complain(error);
         return Exit::Usage;
     }
-    if let Err(error) = SoundBank::new(config.audio.rate_hz, &config.sounds) {
+    if let Err(error) = SoundBank::new(config.audio.rate_hz, &config.sounds, &config.prompts) {
         complain(error);
         return Exit::Usage;
     }
@@ -87,6 +87,7 @@ fn print_summary(path: &Path, config: &Config) {
     config.doors.iter().for_each(|door| print_door(config, door));
     config.schedules.iter().for_each(|schedule| print_schedule(config, schedule));
     config.modes.iter().for_each(print_mode);
+    print_prompts(config);
     print_calendar(config);
     print_calls(config);
 }
@@ -206,6 +207,14 @@ fn print_mode(mode: &Mode) {
     say!("mode      {}: {hours}{volume}", mode.name);
 }
 
+fn print_prompts(config: &Config) {
+    let prompt = |prompt: &Prompt| format!("{} {:.1} s", prompt.name, prompt.length.as_secs_f32());
+    let prompts: Vec<String> = config.prompts.iter().map(prompt).collect();
+    if !prompts.is_empty() {
+        say!("prompts   {}", prompts.join(", "));
+    }
+}
+
 /// The public holidays, where hours ask for them.
 fn print_calendar(config: &Config) {
     let days: Vec<String> = config.calendar.holidays.iter().map(ToString::to_string).collect();
@@ -299,6 +308,21 @@ pub(super) fn rule(config: &Config, rule: &Rule) -> String {
     format!("{conditions}{steps}")
 }
 
+fn play(config: &Config, PlayAction { what, to, repeat, in_call }: &PlayAction) -> String {
+    let to = match to {
+        PlayTo::Near => "",
+        PlayTo::Far => " to the far end",
+        PlayTo::Both => " here and to the far end",
+    };
+    let times = if *repeat == 1 { String::new() } else { format!(", {repeat} times") };
+    let in_call = match in_call {
+        InCall::Yield => "",
+        InCall::Wait => ", after a call",
+        InCall::Play => ", also when a call begins",
+    };
+    format!("play {}{to}{times}{in_call}", config.name_of(*what))
+}
+
 fn action(config: &Config, action: &Action) -> String {
     match action {
         Action::Call(CallAction { numbers, ring, order, outcomes, .. }) => {
@@ -337,7 +361,11 @@ fn action(config: &Config, action: &Action) -> String {
                 },
             }
         }
-        Action::Play(sound) => format!("play {}", sound.name()),
+        Action::Play(one) => play(config, one),
+        Action::Talk(CallMode::Talk) => "open the call in both directions".into(),
+        Action::Talk(CallMode::Listen) => "let the far end only hear".into(),
+        Action::Talk(CallMode::Announce) => "let the far end only speak".into(),
+        Action::Hook(text) => format!("report \"{text}\""),
         Action::Volume(volume) => format!("volume {volume} until the end of the call"),
         Action::Mute(true) => "microphone off until the end of the call".into(),
         Action::Mute(false) => "microphone on".into(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 pub(super) use super::Daemon;
 use super::output::{self, say};
 use super::{Exit, complain, narrate};
+use crate::config::PlayTo;
 use crate::control::usual_sockets;
 use crate::control::{ClientError, ControlClient, ErrorKind, EventRecord, ModeRequest, OutputRequest, Reply, Request};
 use crate::core::CallState;
@@ -49,6 +50,26 @@ impl From<ModeSet> for ModeRequest {
             ModeSet::Off => Self::Off,
             ModeSet::Toggle => Self::Toggle,
             ModeSet::Auto => Self::Auto,
+        }
+    }
+}
+
+/// Who hears what `callbox play` plays.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(super) enum Hearer {
+    /// People at the station
+    Near,
+    /// The far ends of the calls that are up
+    Far,
+    Both,
+}
+
+impl From<Hearer> for PlayTo {
+    fn from(to: Hearer) -> Self {
+        match to {
+            Hearer::Near => Self::Near,
+            Hearer::Far => Self::Far,
+            Hearer::Both => Self::Both,
         }
     }
 }

@@ -206,6 +206,16 @@ enum Command {
         #[command(flatten)]
         daemon: Daemon,
     },
+    /// Play a sound or prompt now
+    Play {
+        /// Name of the prompt in [prompts], or of the sound in [sounds]
+        name: String,
+        /// Who hears it
+        #[arg(long, value_enum, default_value = "near")]
+        to: client::Hearer,
+        #[command(flatten)]
+        daemon: Daemon,
+    },
     /// Switch a mode of the house, or print which are on, and why
     Mode {
         /// Name of the mode; without a name, all are printed
@@ -442,6 +452,7 @@ async fn dispatch(command: Command) -> Exit {
         Command::Mute { keep, daemon } => client::request(&daemon, Request::Mute { keep }).await,
         Command::Unmute { daemon } => client::request(&daemon, Request::Unmute).await,
         Command::Volume { volume, keep, daemon } => client::request(&daemon, Request::Volume { volume, keep }).await,
+        Command::Play { name, to, daemon } => client::request(&daemon, Request::Play { name, to: to.into() }).await,
         Command::Mode { name: Some(name), set: Some(set), daemon } => {
             client::request(&daemon, Request::Mode { name, set: set.into() }).await
         }

@@ -153,6 +153,8 @@ pub(super) fn effect(config: &Config, effect: &Effect) -> Option<String> {
             format!("microphone {}, loudspeaker {}{tone}", open(microphone), open(loudspeaker))
         }
         Effect::Play { sound, .. } => format!("play {}", sound.name()),
+        Effect::Announce(Some((what, _))) => format!("announce {}", config.name_of(*what)),
+        Effect::Announce(None) => "end the announcement".into(),
         Effect::Drive(index, drive) => {
             let name = config.outputs.get(index.0).map(|output| output.name.clone()).unwrap_or_default();
             format!("{name}: {}", drive_name(*drive))

@@ -60,6 +60,9 @@ fn print_sound(station: &Status, sound: &SoundStatus) {
         None if !station.audio.ready => say!("sound     starting"),
         None => print_card(station, sound),
     }
+    if let Some(playing) = &station.audio.playing {
+        say!("          plays {playing}");
+    }
     if let Some(lasting) = station.audio.volume_changed {
         say!("          the volume is not as configured, {lasting}");
     }

@@ -17,6 +17,7 @@ pub fn reload(old: &Config, new: Config) -> (Config, Vec<&'static str>) {
     config.audio.volume = volume;
     keep("[gpio]", &old.gpio, &mut config.gpio, &mut waits);
     keep("[sounds]", &old.sounds, &mut config.sounds, &mut waits);
+    keep("[prompts]", &old.prompts, &mut config.prompts, &mut waits);
     keep("[control]", &old.control, &mut config.control, &mut waits);
     keep("[log]", &old.log, &mut config.log, &mut waits);
     let listens = |config: &Config| config.dtmf.iter().any(|rule| rule.in_band);

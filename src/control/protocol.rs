@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::audio::CardControl;
+use crate::config::PlayTo;
 use crate::core::{Fact, Gesture, Status};
 use crate::media::guard::DroppedDatagrams;
 use crate::secret::{DoorCode, PhoneNumber};
@@ -75,6 +76,13 @@ pub enum Request {
         /// Until the next change, and not only until the end of the call.
         #[serde(default)]
         keep: bool,
+    },
+    /// Play a sound or prompt now.
+    Play {
+        name: String,
+        /// At the loudspeaker if absent.
+        #[serde(default)]
+        to: PlayTo,
     },
     /// Switch a mode of the house.
     Mode {

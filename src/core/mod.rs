@@ -23,7 +23,7 @@
 //!   the calls with what they need to act.
 //! - [`door::Door`] is the state of the pins. It reports what happens at the door as [`door::DoorEvent`]s, and drives
 //!   the outputs.
-//! - [`scene::SceneState`] decides what is heard where.
+//! - [`scene::SceneState`] decides what is heard where; [`announcements::Announcements`] plays prompts.
 //! - [`rules::Rules`] chooses what a trigger of the configuration does; [`rules::Actions`] does it.
 //!
 //! The station lends them the [`context::Context`], called `cx`: the time, the configuration, the modes of the house,
@@ -43,6 +43,7 @@
 #![deny(clippy::disallowed_methods)]
 
 mod access;
+mod announcements;
 mod api;
 mod calls;
 mod context;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::access::Access;
+use super::announcements::{Announcements, Hearing};
 use super::api::{Effect, Input, Memory, Origin, Refusal, SessionStatus, Status};
 use super::calls::{CallControl, Calls};
 use super::context::Context;
@@ -31,6 +32,8 @@ pub struct Station {
     access: Access,
     door: Door,
     scene: SceneState,
+    #[serde(default)]
+    announcements: Announcements,
     rules: Rules,
     #[serde(default)]
     schedules: Schedules,
@@ -47,6 +50,7 @@ impl Station {
             access: Access::default(),
             door: Door::new(&config),
             scene: SceneState::new(),
+            announcements: Announcements::default(),
             rules: Rules::default(),
             schedules: Schedules::new(&config),
             remembered: Memory::default(),
@@ -136,6 +140,7 @@ impl Station {
             self.door.next_deadline(&self.context.config),
             self.rules.next_deadline(),
             self.scene.next_deadline(),
+            self.announcements.next_deadline(),
             self.calls.next_deadline(),
             self.context.mode_deadline(),
             self.schedules.next_deadline(&self.context.config, self.context.now),
@@ -195,7 +200,7 @@ impl Station {
             },
             ice_servers: self.session.ice_servers_status(&config.media),
             lines: self.calls.status(config, now),
-            audio: self.scene.status(&self.context),
+            audio: self.audio_status(),
             outputs: self.door.output_status(config),
             doors: self.door.watch_status(config, now),
             buttons: self.door.button_status(config),
@@ -208,6 +213,11 @@ impl Station {
         }
     }
 
+    fn audio_status(&self) -> super::AudioStatus {
+        let playing = self.announcements.playing().map(|what| self.context.config.name_of(what).to_owned());
+        super::AudioStatus { playing, ..self.scene.status(&self.context) }
+    }
+
     fn calls(&mut self) -> CallControl<'_> {
         CallControl::new(&mut self.calls, &mut self.session, &mut self.access, &mut self.context)
     }
@@ -215,7 +225,8 @@ impl Station {
     /// The rules, and the machines that an action acts on.
     fn rules_and_actions(&mut self) -> (&mut Rules, Actions<'_>) {
         let calls = CallControl::new(&mut self.calls, &mut self.session, &mut self.access, &mut self.context);
-        (&mut self.rules, Actions { calls, door: &mut self.door, scene: &mut self.scene })
+        let (door, scene, announcements) = (&mut self.door, &mut self.scene, &mut self.announcements);
+        (&mut self.rules, Actions { calls, door, scene, announcements })
     }
 
     fn take_news(&mut self, news: Vec<News>) {
@@ -376,6 +387,7 @@ impl Station {
         self.scene.settle_settings(self.calls.any_active(), self.context.now.at);
         self.calls.settle_answer_tone(self.context.now.at);
         self.scene.settle(&self.calls, &mut self.context);
+        self.settle_announcements();
         let shown = self.shown_states();
         self.door.settle_outputs(&shown, &mut self.context);
         self.door.report_faults(&mut self.context);
@@ -386,6 +398,16 @@ impl Station {
             self.remembered = memory.clone();
             self.context.push(Effect::Remember(memory));
         }
+    }
+
+    fn settle_announcements(&mut self) {
+        let hearing = Hearing {
+            card: self.scene.card_is_ready(),
+            any_call: self.calls.any_active(),
+            far_end: self.calls.any_established(),
+            far_end_hears: self.calls.any_hears(),
+        };
+        self.announcements.settle(hearing, &mut self.context);
     }
 
     /// The states that LEDs may show, the most urgent one first.
@@ -416,6 +438,7 @@ impl Station {
     fn shut_down(&mut self) {
         self.context.shutting_down = true;
         self.rules.clear();
+        self.announcements.clear(&mut self.context);
         self.calls().hang_up_all("the station stops");
         self.door.rest(self.context.now.at);
         self.calls().close_warm();

@@ -43,6 +43,7 @@ impl EventLoop {
             Effect::Media(media, command) => self.media.command(media, command),
             Effect::Scene(scene) => self.audio.set_scene(&scene),
             Effect::Play { sound, to_calls } => self.audio.play(sound, to_calls),
+            Effect::Announce(what) => self.audio.announce(what),
             Effect::Drive(output, drive) => self.player.drive(output.0, drive),
             Effect::Reply(id, result) => {
                 if let Some(index) = self.replies.iter().position(|(of, _)| *of == id) {

@@ -49,6 +49,11 @@ pub(super) fn log(fact: &Fact) {
             tracing::info!(fact.output = output, fact.drive = ?drive, fact.by = %by, "{fact}");
         }
         Fact::OutputRefused { output, by, .. } => tracing::warn!(fact.output = output, fact.by = %by, "{fact}"),
+        Fact::Play { sound, by, .. } => tracing::info!(fact.sound = sound, fact.by = %by, "{fact}"),
+        Fact::Custom { text, by } => tracing::info!(fact.text = text, fact.by = %by, "{fact}"),
+        Fact::Talk { call_id, mode, by } => {
+            tracing::info!(fact.call_id = call_id, fact.mode = ?mode, fact.by = %by, "{fact}");
+        }
         Fact::Mute { muted, by } => tracing::info!(fact.muted = muted, fact.by = %by, "{fact}"),
         Fact::Mode { mode, on, by } => tracing::info!(fact.mode = mode, fact.on = on, fact.by = %by, "{fact}"),
         Fact::Volume { volume, by } => tracing::info!(fact.volume = volume, fact.by = %by, "{fact}"),

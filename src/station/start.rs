@@ -110,7 +110,7 @@ fn make_loop(
 ) -> Result<(EventLoop, Reports), StartError> {
     let StationOptions { card, extra_addresses, token_folders, memory_folder, state_folder, identifier, .. } = options;
     let connector = Connector::to_core(&config.core)?;
-    let sounds = SoundBank::new(config.audio.rate_hz, &config.sounds)?;
+    let sounds = SoundBank::new(config.audio.rate_hz, &config.sounds, &config.prompts)?;
     let (audio_events, audio) = mpsc::channel(QUEUE);
     let card = Arc::new(Audio::start(&config.audio, sounds, card, audio_events)?);
     let (media_events, media) = mpsc::channel(QUEUE);

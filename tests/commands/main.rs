@@ -18,6 +18,7 @@ mod generated;
 mod modes;
 mod named_tests;
 mod pipes;
+mod prompts;
 mod readme;
 mod reference;
 mod rehearsals;

@@ -4,9 +4,23 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use callbox::blackbox::Recorder;
-use callbox::config::{Config, OutputIndex, Sound, parse};
+use callbox::config::{Config, OutputIndex, PlayTo, Playable, Sound, parse};
 use callbox::core::*;
 use callbox::signaling::*;
+
+/// The path of a sound that lasts for so many seconds.
+pub fn wav(seconds: u32) -> String {
+    let path = format!("{}/{seconds}s.wav", env!("CARGO_TARGET_TMPDIR"));
+    let spec =
+        hound::WavSpec { channels: 1, sample_rate: 8_000, bits_per_sample: 8, sample_format: hound::SampleFormat::Int };
+    // Tests that run side by side write the same file, so each write must be whole.
+    let part = format!("{path}.{:?}", std::thread::current().id());
+    let mut writer = hound::WavWriter::create(&part, spec).unwrap();
+    (0..seconds * 8_000).for_each(|index| writer.write_sample(if index % 16 < 8 { 40_i8 } else { -40 }).unwrap());
+    writer.finalize().unwrap();
+    std::fs::rename(part, &path).unwrap();
+    path
+}
 
 /// Makes a configuration; `rest` follows the keys of `[core]`.
 pub fn configuration(rest: &str) -> Config {
@@ -28,6 +42,8 @@ pub struct Door {
     pub sent: Vec<ClientMessage>,
     pub facts: Vec<Fact>,
     pub sounds: Vec<(Sound, bool)>,
+    /// Announcements, and `None` where one was ended.
+    pub announced: Vec<Option<(Playable, PlayTo)>>,
     pub scene: Scene,
     pub drives: HashMap<usize, Drive>,
     pub media: Vec<(MediaId, MediaCommand)>,
@@ -67,6 +83,7 @@ impl Door {
             sent: Vec::new(),
             facts: Vec::new(),
             sounds: Vec::new(),
+            announced: Vec::new(),
             scene: Scene::default(),
             drives: HashMap::new(),
             media: Vec::new(),
@@ -92,6 +109,7 @@ impl Door {
     pub fn online(rest: &str) -> Self {
         let mut door = Self::new(rest);
         door.connect();
+        door.input(Input::Audio(AudioEvent::Ready));
         door.sent.clear();
         door.sounds.clear();
         door
@@ -187,6 +205,7 @@ impl Door {
                 }
                 Effect::Scene(scene) => self.scene = scene,
                 Effect::Play { sound, to_calls } => self.sounds.push((sound, to_calls)),
+                Effect::Announce(what) => self.announced.push(what),
                 Effect::Drive(OutputIndex(index), drive) => {
                     self.drives.insert(index, drive);
                 }
@@ -217,7 +236,9 @@ impl Door {
     }
 
     pub fn heard(&self, sound: Sound) -> bool {
-        self.sounds.iter().any(|(heard, _)| *heard == sound)
+        let announced =
+            self.announced.iter().any(|one| matches!(one, Some((Playable::Sound(heard), _)) if *heard == sound));
+        announced || self.sounds.iter().any(|(heard, _)| *heard == sound)
     }
 
     pub fn microphone_is_open(&self) -> bool {

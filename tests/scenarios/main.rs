@@ -21,6 +21,7 @@ mod outcomes;
 mod outgoing;
 mod outputs;
 mod pins;
+mod prompts;
 mod recovery;
 mod schedules;
 mod sensors;

@@ -51,7 +51,7 @@ fn a_rule_that_has_run_rests_for_its_cooldown_and_one_that_has_not_does_not() {
     for second in 0..200_u32 {
         let stays = if second == 0 { 300 } else { 700 };
         if second == 0 || second >= 10 {
-            door.sounds.clear();
+            door.announced.clear();
             edge(&mut door, true);
             door.advance(stays);
             edge(&mut door, false);

@@ -243,7 +243,9 @@ fn said(message: ServerMessage) -> Input {
 fn is_a_decision(effect: &Effect) -> bool {
     match effect {
         Effect::Send(ClientMessage::Request(request)) => !matches!(request.body, RequestBody::IceTrickle { .. }),
-        Effect::Play { .. } | Effect::Scene(_) | Effect::Drive(..) | Effect::Connect { .. } => true,
+        Effect::Play { .. } | Effect::Announce(_) | Effect::Scene(_) | Effect::Drive(..) | Effect::Connect { .. } => {
+            true
+        }
         Effect::Fact(fact) => matches!(
             fact,
             Fact::PressRefused { .. }

@@ -4,10 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use std::time::Duration;
 
+use super::calls::CallMode;
 use super::index::{Line, ModeIndex, OutputIndex};
 use super::mode::{Conditions, ModeChange};
 use super::output::OutputChange;
-use super::sound::Sound;
+use super::prompt::PlayAction;
 use crate::secret::PhoneNumber;
 
 /// What a press, an edge or a code leads to: rules, of which the first that matches runs.
@@ -75,7 +76,7 @@ pub enum Action {
         output: OutputIndex,
         change: OutputChange,
     },
-    Play(Sound),
+    Play(PlayAction),
     /// Set the volume of the loudspeaker, 0 to 100.
     Volume(u8),
     /// Mute the microphone (`true`) or unmute it (`false`).
@@ -84,6 +85,10 @@ pub enum Action {
         mode: ModeIndex,
         change: ModeChange,
     },
+    /// Change in which directions sound flows in the calls that are up.
+    Talk(CallMode),
+    /// Report a text of the installer's own.
+    Hook(String),
 }
 
 /// Whom to call, and how.

@@ -1,4 +1,4 @@
-//! Indexes of buttons, sensors, outputs, doors, schedules and modes in the configuration, and lines of the session.
+//! Indexes of buttons, sensors, outputs, doors, schedules, modes and prompts in the configuration, and lines of the session.
 
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +25,10 @@ pub struct ScheduleIndex(pub usize);
 /// The index of a mode in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ModeIndex(pub usize);
+
+/// The index of a prompt in the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PromptIndex(pub usize);
 
 /// A telephone line of the session, from 0.
 #[derive(

@@ -18,6 +18,7 @@ mod number;
 mod output;
 mod pcm_name;
 mod pin;
+mod prompt;
 mod proxy;
 mod schedule;
 mod server;
@@ -37,7 +38,7 @@ pub use hours::{Hours, HoursError};
 #[cfg(feature = "daemon")]
 pub(crate) use ice_server::authority;
 pub use ice_server::{IceServer, IceServers, IceTransport, IceUrl, IceUrlError};
-pub use index::{ButtonIndex, DoorIndex, Line, ModeIndex, OutputIndex, ScheduleIndex, SensorIndex};
+pub use index::{ButtonIndex, DoorIndex, Line, ModeIndex, OutputIndex, PromptIndex, ScheduleIndex, SensorIndex};
 pub use input::{Again, Button, Sensor};
 pub use key_pin::{KeyPin, KeyPinError};
 pub use local_time::{LocalTime, Weekday};
@@ -47,6 +48,8 @@ pub use number::NumberPattern;
 pub use output::{Drive, OutputChange, OutputKind, OutputPin, ShownState};
 pub use pcm_name::{PcmName, PcmNameError, UsbCard};
 pub use pin::{Active, GpioBackend, GpioConfig, InputPin, PinName, Pull};
+pub(in crate::config) use prompt::playable;
+pub use prompt::{InCall, PlayAction, PlayTo, Playable, Prompt, SoundFile};
 pub use proxy::{Proxy, ProxyAddress, ProxyAddressError, ProxyCredentials, ProxyScope};
 pub use schedule::{Moments, Occurrences, OccurrencesError, Schedule};
 pub use server::{CoreConfig, Credentials, ServerTrust, Takeover};
@@ -66,7 +69,9 @@ pub struct Config {
     #[serde(default)]
     pub doors: Vec<DoorConfig>,
     /// Files that replace built-in sounds.
-    pub sounds: Vec<(Sound, PathBuf)>,
+    pub sounds: Vec<SoundFile>,
+    #[serde(default)]
+    pub prompts: Vec<Prompt>,
     pub answers: Vec<AnswerRule>,
     pub dtmf: Vec<DtmfRule>,
     pub access: AccessConfig,

@@ -1,5 +1,7 @@
 //! The sounds that the station plays.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 /// A sound of the station.
@@ -47,6 +49,24 @@ impl Sound {
         Self::DoorOpen,
         Self::Ring,
     ];
+
+    /// How long the built-in sound lasts.
+    pub fn built_in_length(self) -> Duration {
+        Duration::from_millis(match self {
+            Self::Ringback => 5_000,
+            Self::Busy => 3_500,
+            Self::Refused => 1_400,
+            Self::NoAnswer => 2_000,
+            Self::NotReachable => 1_800,
+            Self::NotFound => 2_500,
+            Self::NoConnection => 2_480,
+            Self::Connecting => 210,
+            Self::Answer => 300,
+            Self::TalkWarning => 400,
+            Self::DoorOpen => 600,
+            Self::Ring => 3_000,
+        })
+    }
 
     /// The key of the sound in `[sounds]`.
     pub fn name(self) -> &'static str {

@@ -1,6 +1,5 @@
-//! `[sounds]`, `[[answer]]`, `[[dtmf]]`, `[calls]`, `[control]`, `[log]`.
+//! `[[answer]]`, `[[dtmf]]`, `[calls]`, `[control]`, `[log]`.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::file_paths::FilePaths;
@@ -8,60 +7,6 @@ use super::mode_tables::read_conditions;
 use super::section::Section;
 use super::trigger::{RuleContext, read_callers, read_trigger};
 use crate::config::model::*;
-use crate::wav::Wav;
-
-/// The longest sound that a file may have, in seconds.
-const MAX_SOUND_S: f64 = 30.0;
-
-pub(in crate::config) fn read_sounds(section: Section<'_>, files: &FilePaths<'_>) -> Vec<(Sound, PathBuf)> {
-    let sounds = Sound::ALL
-        .into_iter()
-        .filter_map(|sound| {
-            let path = files.path(&section.filled_string(sound.name())?);
-            let problem = match Wav::read(&path) {
-                Err(error) => Some((error.to_string(), "name a PCM WAV file")),
-                Ok(wav) if wav.channels > 2 => {
-                    Some((format!("has {} channels", wav.channels), "make it mono or stereo"))
-                }
-                Ok(wav) if wav.seconds() > MAX_SOUND_S => {
-                    Some((format!("lasts {:.0} s", wav.seconds()), "name a file of at most 30 s"))
-                }
-                // A visitor who hears nothing believes that nothing happens, and leaves.
-                Ok(wav) if sound == Sound::Ringback && wav.is_silent() => Some((
-                    "is silent: a visitor would hear nothing while it rings".to_owned(),
-                    "name a file that can be heard",
-                )),
-                Ok(_) => None,
-            };
-            if let Some((problem, remedy)) = problem {
-                section.error(sound.name(), format!("{} {problem}", path.display()), remedy);
-            }
-            Some((sound, path))
-        })
-        .collect();
-    section.finish();
-    sounds
-}
-
-/// Reports an `answer` sound that nobody would hear, if an `[[answer]]` rule listens: people at the station must hear
-/// that somebody begins to listen.
-pub(in crate::config) fn check_listening_is_heard(
-    root: &Section<'_>,
-    answers: &[AnswerRule],
-    sounds: &[(Sound, PathBuf)],
-) {
-    let listens = answers.iter().any(|rule| rule.mode == CallMode::Listen);
-    let tone = sounds.iter().find(|(sound, _)| *sound == Sound::Answer).map(|(_, path)| path);
-    if let Some(path) = tone.filter(|_| listens)
-        && Wav::read(path).is_ok_and(|wav| !wav.is_heard())
-    {
-        root.reader.error(
-            "sounds.answer",
-            format!("{} is hardly audible, and an [[answer]] listens: nobody would know", path.display()),
-            "name a file with a fifth of a second of audible sound, or leave it out",
-        );
-    }
-}
 
 pub(in crate::config) fn read_answer(section: Section<'_>, modes: &[Mode]) -> Option<AnswerRule> {
     let rule = AnswerRule {

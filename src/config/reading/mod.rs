@@ -10,12 +10,11 @@ mod pin_tables;
 mod schedule_table;
 mod section;
 mod server_table;
+mod sound_tables;
 mod source;
 mod trigger;
 
-use call_tables::{
-    check_listening_is_heard, read_access, read_answer, read_calls, read_control, read_dtmf, read_log, read_sounds,
-};
+use call_tables::{read_access, read_answer, read_calls, read_control, read_dtmf, read_log};
 use door_table::{Names, exit_buttons, read_door};
 pub(super) use file_paths::FilePaths;
 pub use file_paths::resolve_secret_file;
@@ -26,6 +25,7 @@ pub(super) use pin_tables::{read_gpio, read_output};
 use schedule_table::read_schedule;
 pub(super) use section::{Reader, Section};
 use server_table::read_core;
+use sound_tables::{check_listening_is_heard, read_prompts, read_sounds};
 pub(super) use source::merge;
 use trigger::RuleContext;
 #[cfg(feature = "daemon")]
@@ -43,7 +43,9 @@ pub(super) fn read_config(root: &Section<'_>, files: &FilePaths<'_>) -> Option<C
     let lines = core.as_ref().map_or(2, |core| core.lines);
     let modes = read_modes(root.section("modes"));
     let calendar = read_calendar(&root.section("calendar"));
-    let rules = RuleContext { outputs: &outputs, modes: &modes, lines, of_sensor: false, in_outcome: false };
+    let prompts = read_prompts(&root.section("prompts"), files);
+    let rules =
+        RuleContext { outputs: &outputs, modes: &modes, prompts: &prompts, lines, of_sensor: false, in_outcome: false };
     let exits = exit_buttons(root);
     let buttons = named(root, "button", |section| read_button(section, &exits, rules), |button: &Button| &button.name);
     let sensors = named(root, "sensor", |section| read_sensor(section, rules), |sensor: &Sensor| &sensor.name);
@@ -71,6 +73,7 @@ pub(super) fn read_config(root: &Section<'_>, files: &FilePaths<'_>) -> Option<C
         log: read_log(root.section("log")),
         schedules,
         modes,
+        prompts,
         doors,
         outputs,
         buttons,

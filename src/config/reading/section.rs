@@ -262,6 +262,20 @@ impl<'r> Section<'r> {
         names.into_iter().filter_map(table).collect()
     }
 
+    /// The texts whose names are not given by the format, with their names. Empty ones count as absent.
+    pub(in crate::config) fn texts(&self) -> Vec<(String, String)> {
+        let mut names: Vec<&String> = self.values.keys().collect();
+        names.sort();
+        let text = |name: &String| match self.values.get(name).map(|value| &value.kind) {
+            Some(ValueKind::String(text)) => Some((name.clone(), text.clone())).filter(|(_, text)| !text.is_empty()),
+            Some(_) | None => {
+                self.error(name, "is not a text", format!("write {name} = \"…\""));
+                None
+            }
+        };
+        names.into_iter().filter_map(text).collect()
+    }
+
     /// The tables of an array.
     pub(in crate::config) fn sections(&self, key: &'static str) -> Vec<Section<'r>> {
         let Some(value) = self.value(key) else { return Vec::new() };
@@ -341,16 +355,11 @@ const NOT_BUILT: &[&str] = &[
     "hook",
     "output.momentary",
     "output.pulse_ms",
-    "prompts",
     "reader",
     "sensor.device_class",
     "….alarm",
     "….confirm",
-    "….hook",
-    "….repeat",
     "….say",
-    "….talk",
-    "….to",
 ];
 
 /// A value as a text in quotes, for a remedy.

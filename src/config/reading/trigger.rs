@@ -7,12 +7,14 @@ use config::{Value, ValueKind};
 use super::mode_tables::{read_conditions, read_mode_change};
 use super::names::place;
 use super::section::{Section, shown};
+use super::sound_tables::read_play;
 use crate::config::model::NumberPattern;
 use crate::config::model::OutputChange;
 use crate::config::model::{
-    Action, CallAction, Conditions, HangupTarget, LineChoice, Mode, Order, Outcomes, Rule, Step, Trigger,
+    Action, CallAction, CallMode, Conditions, HangupTarget, LineChoice, Mode, Order, Outcomes, Prompt, Rule, Step,
+    Trigger, playable,
 };
-use crate::config::model::{Line, OutputIndex, OutputKind, OutputPin, Sound};
+use crate::config::model::{Line, OutputIndex, OutputKind, OutputPin};
 use crate::sip_address::{bare_number, canonical};
 
 /// What the reader of a rule needs to know of the rest of the configuration.
@@ -20,6 +22,7 @@ use crate::sip_address::{bare_number, canonical};
 pub(in crate::config) struct RuleContext<'a> {
     pub(in crate::config) outputs: &'a [OutputPin],
     pub(in crate::config) modes: &'a [Mode],
+    pub(in crate::config) prompts: &'a [Prompt],
     /// How many lines calls may use.
     pub(in crate::config) lines: u32,
     /// Whether the rule belongs to a sensor. Only a sensor has `for_ms` and `cooldown_s`.
@@ -100,7 +103,7 @@ fn action_for(value: &Value, context: RuleContext<'_>) -> String {
         word if context.outputs.iter().any(|output| output.name == word) => {
             format!("output = \"{word}\", pulse_ms = 3000")
         }
-        word if Sound::ALL.iter().any(|sound| sound.name() == word) => format!("play = \"{word}\""),
+        word if playable(word, context.prompts).is_some() => format!("play = \"{word}\""),
         word => format!("call = \"{}\"", alone(word).unwrap_or("100".to_owned())),
     }
 }
@@ -124,7 +127,8 @@ fn read_steps(table: &Section<'_>, context: RuleContext<'_>) -> Vec<Step> {
     let after = table.duration_ms("after_ms", 0, 3_600_000).unwrap_or(Duration::ZERO);
     let lasting = table.duration_ms("for_ms", 1, 3_600_000).unwrap_or(Duration::ZERO);
     let cooldown = table.duration_s("cooldown_s", 1, 86_400).unwrap_or(Duration::ZERO);
-    const ACTIONS: [&str; 8] = ["answer", "hangup", "output", "play", "volume", "mute", "mode", "call"];
+    const ACTIONS: [&str; 10] =
+        ["answer", "hangup", "output", "play", "volume", "mute", "mode", "talk", "hook", "call"];
     if !ACTIONS.iter().any(|key| table.has(key)) {
         let timing = if context.of_sensor { &["after_ms", "for_ms", "cooldown_s"][..] } else { &["after_ms"] };
         for key in timing.iter().filter(|key| table.has(key)) {
@@ -138,7 +142,7 @@ fn read_steps(table: &Section<'_>, context: RuleContext<'_>) -> Vec<Step> {
     }
     actions.extend(read_hangup(table).map(Action::Hangup));
     actions.extend(read_output(table, context.outputs));
-    actions.extend(read_sound(table).map(Action::Play));
+    actions.extend(read_play(table, context.prompts).map(Action::Play));
     if let Some(volume) = table.integer("volume", 0, 100) {
         actions.push(Action::Volume(u8::try_from(volume).unwrap_or(100)));
     }
@@ -146,12 +150,17 @@ fn read_steps(table: &Section<'_>, context: RuleContext<'_>) -> Vec<Step> {
         actions.push(Action::Mute(muted));
     }
     actions.extend(read_mode_change(table, context.modes));
+    actions.extend(read_talk(table).map(Action::Talk));
+    actions.extend(read_hook(table).map(Action::Hook));
     let call = read_call(table, context);
     let calls = call.is_some();
     actions.extend(call.map(Action::Call));
     read_timing(table, context, calls);
     const OF_CALL: [&str; 7] = ["ring_s", "order", "line", "answered", "no_answer", "failed", "ended"];
-    for (needed, keys) in [("call", OF_CALL.as_slice()), ("output", ["pulse_ms", "set"].as_slice())] {
+    const OF_PLAY: [&str; 3] = ["to", "repeat", "in_call"];
+    let needs =
+        [("call", OF_CALL.as_slice()), ("output", ["pulse_ms", "set"].as_slice()), ("play", OF_PLAY.as_slice())];
+    for (needed, keys) in needs {
         // `set` is also a key of `mode`.
         for key in keys.iter().filter(|key| table.has(key) && !table.has(needed) && !table.has("mode")) {
             table.error(key, format!("means nothing without {needed}"), format!("add {needed}, or leave it out"));
@@ -321,14 +330,21 @@ fn read_output(table: &Section<'_>, outputs: &[OutputPin]) -> Option<Action> {
     Some(Action::Output { output: OutputIndex(index), change })
 }
 
-fn read_sound(table: &Section<'_>) -> Option<Sound> {
-    let name = table.filled_string("play")?;
-    let sound = Sound::ALL.into_iter().find(|sound| sound.name() == name);
-    if sound.is_none() {
-        let names: Vec<&str> = Sound::ALL.iter().map(|sound| sound.name()).collect();
-        table.error("play", format!("there is no sound \"{name}\""), format!("write one of {}", names.join(", ")));
+fn read_talk(table: &Section<'_>) -> Option<CallMode> {
+    table.choice("talk", &[("talk", CallMode::Talk), ("listen", CallMode::Listen), ("announce", CallMode::Announce)])
+}
+
+/// The longest text of `hook`, in characters.
+const MAX_HOOK: usize = 200;
+
+fn read_hook(table: &Section<'_>) -> Option<String> {
+    let text = table.filled_string("hook")?;
+    if text.chars().count() > MAX_HOOK || crate::plain_text::plain(&text) != text {
+        let problem = "is too long, or has control characters";
+        table.error("hook", problem, format!("write at most {MAX_HOOK} characters"));
+        return None;
     }
-    sound
+    Some(text)
 }
 
 /// Reads the key `from`, which says for whom a rule is; `None` if it is absent.

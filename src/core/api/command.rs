@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::lasting::Lasting;
-use crate::config::{ButtonIndex, Line, ModeChange, ModeIndex, OutputChange, OutputIndex};
+use crate::config::{ButtonIndex, Line, ModeChange, ModeIndex, OutputChange, OutputIndex, PlayTo, Playable};
 use crate::secret::{DoorCode, PhoneNumber};
 
 /// A command. Its names are already resolved to places in the configuration.
@@ -48,6 +48,8 @@ pub enum Command {
         /// The change lasts until the next one, and not only until the end of the call.
         keep: bool,
     },
+    /// Play a sound or prompt now.
+    Play { what: Playable, to: PlayTo },
     /// Switch a mode of the house.
     Mode { mode: ModeIndex, change: ModeChange },
     /// Drive an output.
@@ -112,6 +114,9 @@ pub enum Refusal {
     /// No call is in the state that the command needs.
     #[error("no call {0}")]
     NoCall(&'static str),
+    /// The sound card does not work.
+    #[error("the sound card does not work; see `callbox status`")]
+    NoSoundCard,
     /// The station is shutting down.
     #[error("the station is shutting down")]
     ShuttingDown,

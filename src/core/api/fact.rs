@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::by::{By, called};
+use super::by::By;
 use super::call_state::{CallState, Direction};
 use super::cause::Cause;
 use super::command::Gesture;
@@ -11,7 +11,7 @@ use super::ice_servers::IceServerCounts;
 use super::microphone_fault::MicrophoneFault;
 use super::repair::{MissingSound, RepairOutcome, RepairStep};
 use super::session_state::SessionState;
-use crate::config::{Drive, Line};
+use crate::config::{CallMode, Drive, Line, PlayTo};
 use crate::secret::PhoneNumber;
 
 impl Fact {
@@ -24,6 +24,7 @@ impl Fact {
             | Self::Repair { call_id, .. }
             | Self::ServerHears { call_id, .. }
             | Self::NoTelephoneEvents { call_id }
+            | Self::Talk { call_id, .. }
             | Self::Dtmf { call_id, .. } => Some(call_id),
             _ => None,
         }
@@ -193,6 +194,17 @@ pub enum Fact {
         /// Who wanted it to go on.
         by: By,
     },
+    /// An announcement begins.
+    Play {
+        /// The name of the prompt or sound.
+        sound: String,
+        to: PlayTo,
+        by: By,
+    },
+    /// A rule of the installer's own reports something.
+    Custom { text: String, by: By },
+    /// In which directions sound flows in a call was changed.
+    Talk { call_id: String, mode: CallMode, by: By },
     /// The microphone was switched off or on.
     Mute { muted: bool, by: By },
     /// A mode of the house is on, or off.
@@ -240,86 +252,4 @@ pub enum Fact {
     },
     /// Something in the protocol that a developer should see.
     Protocol { problem: String },
-}
-
-impl Fact {
-    /// How a call stands or ended; `None` for any other fact.
-    fn call_message(&self) -> Option<String> {
-        let Self::Call { line, direction, number, state, cause, by, .. } = self else { return None };
-        let way = if *direction == Direction::Outgoing { "to" } else { "from" };
-        let end = cause.as_ref().map(|cause| {
-            let why = cause.unanswered.map(|why| format!("{why}, ")).unwrap_or_default();
-            format!(": {why}{cause}")
-        });
-        let (number, end) = (called(number), end.unwrap_or_default());
-        // Who called is reported once, when the call begins. Who started an incoming call is its number.
-        let by = if *state == CallState::Dialing { format!(", {by}") } else { String::new() };
-        let state = if cause.is_some() { "call ended".to_owned() } else { state.to_string() };
-        Some(format!("line {line}: {state} {way} {number}{end}{by}"))
-    }
-}
-
-/// The message for people, in one line.
-impl std::fmt::Display for Fact {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let because =
-            |reason: &Option<String>| reason.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
-        let message = match self {
-            Self::Session { state, reason } => format!("session {state}{}", because(reason)),
-            Self::Press { button, gesture, by } => {
-                format!("button {button}: {}, {by}", format!("{gesture:?}").to_lowercase())
-            }
-            Self::Pin { name, fault: Some(fault) } => format!("pin of {name}: {fault}"),
-            Self::Pin { name, fault: None } => format!("pin of {name} works"),
-            Self::Sensor { sensor, opened } => format!("sensor {sensor} {}", if *opened { "opened" } else { "closed" }),
-            Self::PressRefused { button, reason } => format!("button {button}: no call: {reason}"),
-            Self::Door { door, state, by } => {
-                let by = by.as_ref().map(|by| format!(", {by}")).unwrap_or_default();
-                format!("door {door} {state}{by}")
-            }
-            Self::DoorRefused { door, reason } => format!("door {door}: no call: {reason}"),
-            Self::Schedule { schedule } => format!("schedule {schedule}"),
-            Self::ScheduleRefused { schedule, reason } => format!("schedule {schedule}: no call: {reason}"),
-            Self::SensorRefused { sensor, reason } => format!("sensor {sensor}: no call: {reason}"),
-            Self::NoTelephoneEvents { call_id } => {
-                format!("call {call_id}: the far end has no telephone events, so no code can be typed in it")
-            }
-            Self::Call { .. } => self.call_message().unwrap_or_default(),
-            Self::Media { connected: true, .. } => "media connected".into(),
-            Self::Media { connected: false, .. } => "media lost".into(),
-            Self::Silence { call_id, missing: Some(missing) } => format!("call {call_id}: no sound, {missing}"),
-            Self::Silence { call_id, missing: None } => format!("call {call_id}: sound again"),
-            Self::Repair { call_id, step, outcome } => {
-                format!("call {call_id}: media repair, {step}: {outcome}")
-            }
-            Self::ServerHears { receiving: true, .. } => "the server hears us".into(),
-            Self::ServerHears { receiving: false, .. } => "the server does not hear us".into(),
-            Self::SlowLink { line, lost, .. } => format!("line {line}: {lost} packets lost"),
-            Self::MissedCall { caller } => format!("missed call from {}", called(caller)),
-            Self::Dtmf { matched: true, number, .. } => format!("code from {} accepted", called(number)),
-            Self::Dtmf { locked_s: Some(seconds), number, .. } => {
-                format!("wrong code from {}: codes are off for {seconds} s", called(number))
-            }
-            Self::Dtmf { locked: true, number, .. } => format!("wrong code from {}: codes are off", called(number)),
-            Self::Dtmf { number, .. } => format!("wrong code from {}", called(number)),
-            Self::Output { output, drive, by } => {
-                format!("output {output} {}, {by}", format!("{drive:?}").to_lowercase())
-            }
-            Self::OutputRefused { reason, by, .. } => format!("output: {reason}; requested {by}"),
-            Self::Mute { muted: true, by } => format!("microphone off, {by}"),
-            Self::Mute { muted: false, by } => format!("microphone on, {by}"),
-            Self::Mode { mode, on, by } => format!("mode {mode} {}, {by}", if *on { "on" } else { "off" }),
-            Self::Volume { volume, by } => format!("volume {volume}, {by}"),
-            Self::Command { command, by } => format!("{command}, {by}"),
-            Self::CallRefused { number, reason } => format!("call from {} refused: {reason}", called(number)),
-            Self::Audio { ready: true, .. } => "sound card ready".into(),
-            Self::Audio { reason, .. } => format!("sound card fault{}", because(reason)),
-            Self::Microphone { fault: Some(fault) } => fault.to_string(),
-            Self::Microphone { fault: None } => "the microphone works".into(),
-            Self::IceServers { counts, fault: None } => format!("STUN and TURN servers of the server: {counts}"),
-            Self::IceServers { fault: Some(fault), .. } => format!("STUN and TURN servers: {fault}"),
-            Self::Protocol { problem } => format!("protocol: {problem}"),
-        };
-        formatter.write_str(&message)
-    }
 }

@@ -15,6 +15,7 @@ mod command;
 mod door_state;
 mod effect;
 mod fact;
+mod fact_message;
 mod ice_servers;
 mod id;
 mod input;

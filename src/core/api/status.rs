@@ -140,6 +140,9 @@ pub struct AudioStatus {
     /// How long the microphone stays off; absent if it is on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mute_changed: Option<Lasting>,
+    /// The prompt or sound that is being played.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub playing: Option<String>,
 }
 
 /// One output.

@@ -120,6 +120,11 @@ impl<'a> CallControl<'a> {
         self.calls.lines.active().find(|(_, call)| call.is_established() && !call.is_held()).map(|(line, _)| line)
     }
 
+    /// Whether there is a far end that hears the station, or may hear it soon.
+    pub(in crate::core) fn has_far_end(&self) -> bool {
+        self.calls.any_established()
+    }
+
     pub(in crate::core) fn held_line(&self) -> Option<Line> {
         self.calls.lines.active().find(|(_, call)| call.is_held()).map(|(line, _)| line)
     }

@@ -9,7 +9,7 @@ use super::call::{Call, Phase, TALK_WARNING};
 use super::control::CallControl;
 use super::state::Calls;
 use crate::config::{CallMode, Line, Sound};
-use crate::core::api::Cause;
+use crate::core::api::{By, Cause, Fact};
 use crate::core::time::Time;
 use crate::mutant::{Mutant, mutant};
 use crate::signaling::sip_status;
@@ -52,6 +52,27 @@ impl CallControl<'_> {
                 if other != line {
                     self.hang_up(other, Cause::new(sip_status::OK, "answered elsewhere"));
                 }
+            }
+        }
+    }
+
+    /// Changes in which directions sound flows: in the call of the far end that asks for it by a code, else in all
+    /// calls that are up.
+    pub(in crate::core) fn change_mode(&mut self, mode: CallMode, by: &By) {
+        for line in self.calls.lines.numbers() {
+            let Some(call) = self.call_mut(line).filter(|call| call.is_established() && call.mode != mode) else {
+                continue;
+            };
+            if matches!(by, By::Code { number } if *number != call.number) {
+                continue;
+            }
+            // People here must hear when somebody begins to hear them, or to listen without being heard.
+            let is_told = call.mode == CallMode::Announce || mode == CallMode::Listen;
+            call.mode = mode;
+            let call_id = call.id.0.clone();
+            self.cx.fact(Fact::Talk { call_id, mode, by: by.clone() });
+            if is_told {
+                self.play_answer_tone();
             }
         }
     }

@@ -106,6 +106,11 @@ impl Calls {
         self.lines.active().any(|(_, call)| call.is_established())
     }
 
+    /// Whether a far end hears what the station sends.
+    pub(in crate::core) fn any_hears(&self) -> bool {
+        self.lines.active().any(|(_, call)| call.is_established() && call.connected && !call.is_on_hold())
+    }
+
     /// Whether a call in either direction is being set up, or a hunt waits.
     pub(in crate::core) fn any_being_set_up(&self) -> bool {
         self.lines.active().any(|(_, call)| !call.is_established()) || self.hunts.any_waits()

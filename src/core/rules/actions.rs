@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::config::{Action, HangupTarget, OutputChange, OutputIndex, Sound};
-use crate::core::api::{By, Done, Lasting, Origin, Refusal};
+use crate::core::announcements::Announcements;
+use crate::core::api::{By, Done, Fact, Lasting, Origin, Refusal};
 use crate::core::calls::CallControl;
 use crate::core::context::Context;
 use crate::core::door::Door;
@@ -14,6 +15,7 @@ pub(in crate::core) struct Actions<'a> {
     pub(in crate::core) calls: CallControl<'a>,
     pub(in crate::core) door: &'a mut Door,
     pub(in crate::core) scene: &'a mut SceneState,
+    pub(in crate::core) announcements: &'a mut Announcements,
 }
 
 /// Whether the steps after an action are run.
@@ -54,7 +56,12 @@ impl Actions<'_> {
                 // A refusal has been reported.
                 let _ = self.change_output(*output, *change, &origin.by);
             }
-            Action::Play(sound) => self.cx().play(*sound, false),
+            Action::Play(play) => {
+                let now = self.cx().now.at;
+                self.announcements.add(*play, &origin.by, now);
+            }
+            Action::Talk(mode) => self.calls.change_mode(*mode, &origin.by),
+            Action::Hook(text) => self.cx().fact(Fact::Custom { text: text.clone(), by: origin.by.clone() }),
             Action::Volume(volume) => {
                 self.change_volume(*volume, false, &origin.by);
             }

@@ -1,7 +1,9 @@
 //! Commands of people and programs (docs/configuration.md, "Commands").
 
 use super::actions::Actions;
-use crate::config::{CallAction, Line, LineChoice, OutputChange, OutputIndex, OutputKind};
+use crate::config::{
+    CallAction, Line, LineChoice, OutputChange, OutputIndex, OutputKind, PlayAction, PlayTo, Playable,
+};
 use crate::core::api::{By, Command, Done, Fact, Origin, Refusal, Source};
 use crate::core::calls::Hold;
 use crate::secret::{DoorCode, PhoneNumber};
@@ -28,6 +30,7 @@ impl Actions<'_> {
             Command::Dtmf(digits) => self.dtmf_command(digits).map(|()| Done::Now),
             Command::Mute { muted, keep } => Ok(self.change_mute(muted, keep, &by).map_or(Done::Now, Done::For)),
             Command::Volume { volume, keep } => Ok(self.change_volume(volume, keep, &by).map_or(Done::Now, Done::For)),
+            Command::Play { what, to } => self.play_command(what, to, &by).map(|()| Done::Now),
             Command::Mode { mode, change } => {
                 self.cx().change_mode(mode, change, &by);
                 Ok(Done::Now)
@@ -46,6 +49,17 @@ impl Actions<'_> {
             }
             _ => Done::Now,
         })
+    }
+
+    fn play_command(&mut self, what: Playable, to: PlayTo, by: &By) -> Result<(), Refusal> {
+        if to == PlayTo::Far && !self.calls.has_far_end() {
+            return Err(Refusal::NoCall("is up"));
+        }
+        if to.is_near() && !self.scene.card_is_ready() {
+            return Err(Refusal::NoSoundCard);
+        }
+        self.announcements.play_now(PlayAction::once(what, to), by, self.calls.context());
+        Ok(())
     }
 
     fn call_command(&mut self, number: PhoneNumber, line: Option<Line>, by: By) -> Result<Done, Refusal> {
@@ -119,6 +133,7 @@ fn reported(command: &Command) -> Option<&'static str> {
         | Command::Call { .. }
         | Command::Mute { .. }
         | Command::Volume { .. }
+        | Command::Play { .. }
         | Command::Mode { .. }
         | Command::Output { .. } => None,
     }

@@ -96,6 +96,10 @@ impl SceneState {
         self.volume.reset();
     }
 
+    pub(in crate::core) fn card_is_ready(&self) -> bool {
+        self.card_is_ready
+    }
+
     pub(in crate::core) fn has_fault(&self) -> bool {
         self.card_fault.is_some()
     }
@@ -129,6 +133,7 @@ impl SceneState {
             volume_changed: self.volume.lasting(),
             muted: self.muted.value(false),
             mute_changed: self.muted.lasting(),
+            playing: None,
         }
     }
 

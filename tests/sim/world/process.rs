@@ -113,6 +113,7 @@ impl World {
             | Effect::TokenRefused
             | Effect::Scene(_)
             | Effect::Play { .. }
+            | Effect::Announce(_)
             | Effect::Drive(..)
             | Effect::Reply(..)
             | Effect::Fact(_) => {}
