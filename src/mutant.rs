@@ -35,10 +35,12 @@ pub enum Mutant {
     DoorClosedWhileItBounces,
     /// Who has opened a door once may open it for ever.
     EndlessGrace,
+    /// An alarm tries once and no more.
+    AlarmGivesUp,
 }
 
 impl Mutant {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::MicrophoneWhileAlerting,
         Self::EndlessPulse,
         Self::CodesForEverybody,
@@ -53,6 +55,7 @@ impl Mutant {
         Self::UnnoticedHeldDoor,
         Self::DoorClosedWhileItBounces,
         Self::EndlessGrace,
+        Self::AlarmGivesUp,
     ];
 }
 

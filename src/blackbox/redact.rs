@@ -104,10 +104,14 @@ const HARMLESS: &[&str] = &[
     "By.schedule",
     "By.sensor",
     "Dump.version",
+    "RememberedAlarm.say",
     "RememberedCall.button",
     "RememberedMode.name",
     "RememberedSchedule.done_until",
+    "RememberedSchedule.fault",
     "RememberedSchedule.name",
+    "Runs.fault",
+    "TriggerName.name",
 ];
 /// The owner of the keys of a map.
 pub(super) const KEYS: &str = "(keys)";

@@ -7,9 +7,10 @@ use super::output::{say, say_error};
 use super::{Exit, complain, environment};
 use crate::audio::{self, SoundBank};
 use crate::config::{
-    AccessConfig, Action, Again, AnswerAction, AnswerRule, CallAction, CallMode, Config, Credentials, DoorConfig,
-    DtmfRule, GpioBackend, HangupTarget, IceServers, InCall, InputPin, Mode, ModeChange, NumberPattern, Order,
-    OutputKind, OutputPin, PlayAction, PlayTo, Prompt, ProxyScope, Rule, Schedule, SecondCall, Trigger, load_reviewed,
+    AccessConfig, Action, Again, AnswerAction, AnswerRule, Assurance, CallAction, CallMode, Config, Confirm,
+    Credentials, DoorConfig, DtmfRule, GpioBackend, HangupTarget, IceServers, InCall, InputPin, Mode, ModeChange,
+    NumberPattern, Order, OutputKind, OutputPin, PlayAction, PlayTo, Prompt, ProxyScope, Rule, Schedule, SecondCall,
+    Trigger, load_reviewed,
 };
 use crate::core::{IceServerCounts, OutputChange};
 use crate::gpio::{self, PinError};
@@ -308,6 +309,14 @@ pub(super) fn rule(config: &Config, rule: &Rule) -> String {
     format!("{conditions}{steps}")
 }
 
+fn assurance(config: &Config, Assurance { alarm, confirm, say }: &Assurance) -> String {
+    let alarm = if *alarm { ", again and again until somebody takes it" } else { "" };
+    let confirm = confirm
+        .map(|Confirm { digit, within }| format!(", to be confirmed with {digit} within {} s", within.as_secs()));
+    let say = say.map(|what| format!(", who hears {}", config.name_of(what)));
+    format!("{alarm}{}{}", confirm.unwrap_or_default(), say.unwrap_or_default())
+}
+
 fn play(config: &Config, PlayAction { what, to, repeat, in_call }: &PlayAction) -> String {
     let to = match to {
         PlayTo::Near => "",
@@ -325,7 +334,7 @@ fn play(config: &Config, PlayAction { what, to, repeat, in_call }: &PlayAction) 
 
 fn action(config: &Config, action: &Action) -> String {
     match action {
-        Action::Call(CallAction { numbers, ring, order, outcomes, .. }) => {
+        Action::Call(CallAction { numbers, ring, order, outcomes, assurance: sure, .. }) => {
             let at_once = usize::try_from(config.core.lines).unwrap_or(usize::MAX);
             let all = |numbers: &[PhoneNumber]| numbers.iter().map(PhoneNumber::as_str).collect::<Vec<_>>().join(", ");
             let who = match (numbers.split_at_checked(at_once), order) {
@@ -342,7 +351,7 @@ fn action(config: &Config, action: &Action) -> String {
                 .map(|(name, outcome)| format!("{}: {}", name.replace('_', " "), trigger(config, outcome)))
                 .collect();
             let outcomes = if outcomes.is_empty() { String::new() } else { format!(" ({})", outcomes.join("; ")) };
-            format!("call {who}, ringing for {ring} s{outcomes}")
+            format!("call {who}, ringing for {ring} s{}{outcomes}", assurance(config, sure))
         }
         Action::Answer => "answer a call that rings (then nothing else)".into(),
         Action::Hangup(HangupTarget::All) => "hang up".into(),
@@ -365,6 +374,7 @@ fn action(config: &Config, action: &Action) -> String {
         Action::Talk(CallMode::Talk) => "open the call in both directions".into(),
         Action::Talk(CallMode::Listen) => "let the far end only hear".into(),
         Action::Talk(CallMode::Announce) => "let the far end only speak".into(),
+        Action::EndAlarm => "end all alarms".into(),
         Action::Hook(text) => format!("report \"{text}\""),
         Action::Volume(volume) => format!("volume {volume} until the end of the call"),
         Action::Mute(true) => "microphone off until the end of the call".into(),

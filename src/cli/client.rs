@@ -203,6 +203,22 @@ pub(super) async fn modes(daemon: &Daemon, name: Option<&str>) -> Exit {
     Exit::Done
 }
 
+/// Prints how the alarms stand.
+pub(super) async fn alarms(daemon: &Daemon) -> Exit {
+    match ask(daemon, &Request::Status).await {
+        Ok(Reply::Status(status)) => {
+            let alarms = &status.station.alarms;
+            if alarms.is_empty() {
+                say!("there is no alarm");
+            }
+            alarms.iter().for_each(super::status::print_alarm);
+            Exit::Done
+        }
+        Ok(reply) => refused(reply),
+        Err(exit) => exit,
+    }
+}
+
 pub(super) async fn events(daemon: &Daemon, json: bool) -> Exit {
     let mut client = match connect(daemon).await {
         Ok(client) => client,

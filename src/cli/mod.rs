@@ -206,6 +206,14 @@ enum Command {
         #[command(flatten)]
         daemon: Daemon,
     },
+    /// End all alarms, or print how they stand
+    Alarm {
+        /// Without this word, the alarms are printed
+        #[arg(value_parser = ["end"])]
+        what: Option<String>,
+        #[command(flatten)]
+        daemon: Daemon,
+    },
     /// Play a sound or prompt now
     Play {
         /// Name of the prompt in [prompts], or of the sound in [sounds]
@@ -452,6 +460,8 @@ async fn dispatch(command: Command) -> Exit {
         Command::Mute { keep, daemon } => client::request(&daemon, Request::Mute { keep }).await,
         Command::Unmute { daemon } => client::request(&daemon, Request::Unmute).await,
         Command::Volume { volume, keep, daemon } => client::request(&daemon, Request::Volume { volume, keep }).await,
+        Command::Alarm { what: Some(_), daemon } => client::request(&daemon, Request::EndAlarms).await,
+        Command::Alarm { what: None, daemon } => client::alarms(&daemon).await,
         Command::Play { name, to, daemon } => client::request(&daemon, Request::Play { name, to: to.into() }).await,
         Command::Mode { name: Some(name), set: Some(set), daemon } => {
             client::request(&daemon, Request::Mode { name, set: set.into() }).await

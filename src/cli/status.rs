@@ -4,7 +4,9 @@ use super::narrate;
 use super::output::say;
 use crate::audio::CardTiming;
 use crate::control::{FullStatus, SoundStatus};
-use crate::core::{Direction, IceServerCounts, IceServersStatus, LineStatus, ModeStatus, Status, called};
+use crate::core::{
+    AlarmState, AlarmStatus, Direction, IceServerCounts, IceServersStatus, LineStatus, ModeStatus, Status, called,
+};
 
 pub(super) fn print_status(status: &FullStatus) {
     let station = &status.station;
@@ -13,6 +15,7 @@ pub(super) fn print_status(status: &FullStatus) {
     say!("server    {}", status.server);
     say!("session   {}{reason}", station.session.state);
     print_ice_servers(&station.ice_servers);
+    station.alarms.iter().for_each(print_alarm);
     station.lines.iter().for_each(print_line);
     print_sound(station, &status.sound);
     print_pins(station, &status.gpio_backend);
@@ -37,6 +40,13 @@ fn print_ice_servers(servers: &IceServersStatus) {
     if let Some(fault) = fault {
         say!("ice       fault: {fault} (the station keeps trying)");
     }
+}
+
+/// How an alarm stands.
+pub(super) fn print_alarm(alarm: &AlarmStatus) {
+    let AlarmStatus { state, by, for_s, rounds } = alarm;
+    let rounds = if *state == AlarmState::Raised { format!(", round {rounds}") } else { String::new() };
+    say!("ALARM     {state} {by}, for {}{rounds}", duration(*for_s));
 }
 
 fn print_line(line: &LineStatus) {
@@ -107,6 +117,9 @@ fn print_pins(station: &Status, gpio_backend: &str) {
         let next = schedule.next.as_deref().unwrap_or("when the clock is set");
         let waiting = if schedule.waiting { ", one run waits" } else { "" };
         say!("schedule  {}: next {next}{waiting}", schedule.name);
+        if let Some(fault) = &schedule.fault {
+            say!("          fault: nobody has taken its last call: {fault}");
+        }
     }
     for mode in &station.modes {
         say!("mode      {}", mode_line(mode));

@@ -33,26 +33,7 @@ fn review_answers(config: &Config, reader: &Reader) {
 
 /// Finds rules with conditions under which an earlier rule always matches.
 fn review_conditions(config: &Config, reader: &Reader) {
-    let buttons = config.buttons.iter().enumerate().flat_map(|(index, button)| {
-        let triggers = [
-            ("press", Some(&button.press)),
-            ("long_press", button.long_press.as_ref()),
-            ("double_press", button.double_press.as_ref()),
-        ];
-        triggers.into_iter().filter_map(move |(key, trigger)| Some((format!("button[{index}].{key}"), trigger?)))
-    });
-    let sensors = config.sensors.iter().enumerate().flat_map(|(index, sensor)| {
-        [("opened", &sensor.opened), ("closed", &sensor.closed)]
-            .map(|(key, trigger)| (format!("sensor[{index}].{key}"), trigger))
-    });
-    let codes = config.dtmf.iter().enumerate().map(|(index, rule)| (format!("dtmf[{index}].run"), &rule.run));
-    let doors = config.doors.iter().enumerate().flat_map(|(index, door)| {
-        [("forced", &door.forced), ("held", &door.held), ("restored", &door.restored)]
-            .map(|(key, trigger)| (format!("door[{index}].{key}"), trigger))
-    });
-    let schedules =
-        config.schedules.iter().enumerate().map(|(index, schedule)| (format!("schedule[{index}].run"), &schedule.run));
-    for (path, trigger) in buttons.chain(sensors).chain(codes).chain(doors).chain(schedules) {
+    for (path, trigger) in config.triggers() {
         let mut earlier: Vec<&Conditions> = Vec::new();
         for (index, rule) in trigger.rules.iter().enumerate() {
             if index > 0 && is_covered(&rule.conditions, &earlier) {

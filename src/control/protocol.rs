@@ -77,6 +77,8 @@ pub enum Request {
         #[serde(default)]
         keep: bool,
     },
+    /// End all alarms.
+    EndAlarms,
     /// Play a sound or prompt now.
     Play {
         name: String,

@@ -9,12 +9,14 @@ use super::api::{By, Effect, Fact};
 use super::context::Context;
 use super::deadline::{Deadline, DeadlineReason};
 use super::time::Time;
-use crate::config::{InCall, PlayAction, Playable};
+use crate::config::{InCall, PlayAction, PlayTo, Playable};
 
 /// The most announcements that wait.
 const MAX_WAITING: usize = 8;
 /// The pause after each announcement, and before it is repeated.
 const PAUSE: Duration = Duration::from_millis(500);
+/// The pause in which a far end can say something before it hears again what it must confirm.
+const PAUSE_TO_CONFIRM: Duration = Duration::from_millis(2500);
 /// An announcement is given up if nobody can hear it for this long: the sound card does not work, or the far end is not
 /// connected. Later it would surprise people.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -43,10 +45,13 @@ struct Current {
     ends_at: Time,
     /// It began in a call.
     in_call: bool,
+    /// It is repeated until the far end has confirmed.
+    #[serde(default)]
+    until_confirmed: bool,
 }
 
 /// Who could hear an announcement now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Hearing {
     /// The sound card works.
     pub(super) card: bool,
@@ -56,6 +61,8 @@ pub(super) struct Hearing {
     pub(super) far_end: bool,
     /// A far end hears the station.
     pub(super) far_end_hears: bool,
+    /// What a far end hears until it has confirmed a call, and who has caused that call.
+    pub(super) say: Option<(Playable, By)>,
 }
 
 /// Whether an announcement may begin.
@@ -87,7 +94,10 @@ impl Announcements {
     }
 
     /// Ends what is over or gives way, and begins what is next.
-    pub(super) fn settle(&mut self, hearing: Hearing, cx: &mut Context) {
+    pub(super) fn settle(&mut self, hearing: &Hearing, cx: &mut Context) {
+        if self.say(hearing, cx) {
+            return;
+        }
         self.give_way(hearing, cx);
         if let Some(current) = self.current.take_if(|current| cx.now.at >= current.ends_at)
             && current.left > 0
@@ -103,6 +113,37 @@ impl Announcements {
             cx.fact(Fact::Play { sound: cx.config.name_of(next.play.what).to_owned(), to: next.play.to, by });
             let repeat = next.play.repeat;
             self.begin(next, repeat, hearing.any_call, cx);
+        }
+    }
+
+    /// Repeats what a far end hears until it has confirmed, before everything else. Returns whether there is such a far
+    /// end.
+    fn say(&mut self, hearing: &Hearing, cx: &mut Context) -> bool {
+        let is_said = self.current.as_ref().is_some_and(|current| current.until_confirmed);
+        let Some((what, by)) = &hearing.say else {
+            if is_said {
+                self.stop(cx);
+            }
+            return false;
+        };
+        if is_said && self.playing() == Some(*what) {
+            if let Some(current) = self.current.take_if(|current| cx.now.at >= current.ends_at) {
+                self.begin_saying(current.announcement, cx);
+            }
+            return true;
+        }
+        self.stop(cx);
+        cx.fact(Fact::Play { sound: cx.config.name_of(*what).to_owned(), to: PlayTo::Far, by: by.clone() });
+        let play = PlayAction::once(*what, PlayTo::Far);
+        self.begin_saying(Announcement { play, by: by.clone(), since: cx.now.at }, cx);
+        true
+    }
+
+    fn begin_saying(&mut self, announcement: Announcement, cx: &mut Context) {
+        self.begin(announcement, 1, true, cx);
+        if let Some(current) = &mut self.current {
+            current.until_confirmed = true;
+            current.ends_at = current.ends_at + PAUSE_TO_CONFIRM;
         }
     }
 
@@ -123,11 +164,12 @@ impl Announcements {
         let PlayAction { what, to, .. } = announcement.play;
         cx.push(Effect::Announce(Some((what, to))));
         let ends_at = cx.now.at + cx.config.length_of(what) + PAUSE;
-        self.current = Some(Current { announcement, left: left.saturating_sub(1), ends_at, in_call });
+        self.current =
+            Some(Current { announcement, left: left.saturating_sub(1), ends_at, in_call, until_confirmed: false });
     }
 
     /// Ends what is being played if a call has begun, or if nobody hears it any more.
-    fn give_way(&mut self, hearing: Hearing, cx: &mut Context) {
+    fn give_way(&mut self, hearing: &Hearing, cx: &mut Context) {
         let Some(current) = &self.current else { return };
         let play = current.announcement.play;
         let a_call_begins = hearing.any_call && !current.in_call && play.in_call != InCall::Play;
@@ -150,7 +192,7 @@ impl Announcements {
 }
 
 impl Announcement {
-    fn chance(&self, hearing: Hearing, now: Time) -> Chance {
+    fn chance(&self, hearing: &Hearing, now: Time) -> Chance {
         let PlayAction { to, in_call, .. } = self.play;
         if in_call == InCall::Wait && hearing.any_call {
             return Chance::Later;

@@ -65,6 +65,8 @@ pub enum DeadlineReason {
     AnswerToneEnds,
     /// A press that waits for the session or for a line is given up.
     PressTooOld,
+    /// An alarm calls all of its numbers again.
+    AlarmRound,
     /// A call is not answered in time.
     RingTimeout,
     /// An incoming call is answered.
@@ -119,6 +121,7 @@ impl std::fmt::Display for DeadlineReason {
             Self::ModeHours => "the hours of a mode may have begun or ended",
             Self::AnswerToneEnds => "the louder answer tone ends",
             Self::PressTooOld => "a press has waited for too long",
+            Self::AlarmRound => "an alarm calls again",
             Self::RingTimeout => "nobody has answered",
             Self::AutoAnswer => "time to answer",
             Self::AnswerTimeout => "the server has not confirmed our answer",

@@ -32,6 +32,12 @@ struct Runs {
     next_at: Option<Time>,
     /// A run that is due, with its jitter. It waits for the end of the calls.
     due_at: Option<Time>,
+    /// It has run, and its call has not come to anything yet.
+    #[serde(default)]
+    is_calling: bool,
+    /// Why nobody has taken its last call.
+    #[serde(default)]
+    fault: Option<String>,
 }
 
 impl Schedules {
@@ -44,6 +50,7 @@ impl Schedules {
         for (schedule, runs) in config.schedules.iter().zip(&mut self.runs) {
             let found = remembered.iter().find(|one| one.name == schedule.name);
             runs.done_until = found.map(|one| one.done_until);
+            runs.fault = found.and_then(|one| one.fault.clone());
         }
     }
 
@@ -51,7 +58,11 @@ impl Schedules {
     pub(super) fn remembered(&self, config: &Config) -> Vec<RememberedSchedule> {
         let all = config.schedules.iter().zip(&self.runs);
         let known = all.filter_map(|(schedule, runs)| {
-            Some(RememberedSchedule { name: schedule.name.clone(), done_until: runs.done_until? })
+            Some(RememberedSchedule {
+                name: schedule.name.clone(),
+                done_until: runs.done_until?,
+                fault: runs.fault.clone(),
+            })
         });
         known.collect()
     }
@@ -84,10 +95,26 @@ impl Schedules {
             let is_due = lines_are_free && runs.due_at.is_some_and(|at| now >= at);
             is_due.then(|| {
                 runs.due_at = None;
+                runs.is_calling = true;
                 ScheduleIndex(index)
             })
         });
         due.collect()
+    }
+
+    /// Notes what the call of a schedule has come to. Returns whether its fault has changed. What an outcome of that call
+    /// calls is another matter.
+    pub(super) fn note_call(&mut self, ScheduleIndex(index): ScheduleIndex, fault: Option<String>) -> bool {
+        let Some(runs) = self.runs.get_mut(index).filter(|runs| runs.is_calling) else { return false };
+        runs.is_calling = false;
+        let changed = runs.fault.is_some() != fault.is_some();
+        runs.fault = fault;
+        changed
+    }
+
+    /// Whether nobody has taken the last call of a schedule.
+    pub(super) fn has_fault(&self) -> bool {
+        self.runs.iter().any(|runs| runs.fault.is_some())
     }
 
     pub(super) fn next_deadline(&self, config: &Config, now: Now) -> Option<Deadline> {
@@ -106,6 +133,7 @@ impl Schedules {
             name: schedule.name.clone(),
             next: runs.done_until.and_then(|done| schedule.when.next_after(done, &config.calendar)).map(shown),
             waiting: runs.due_at.is_some(),
+            fault: runs.fault.clone(),
         });
         status.collect()
     }

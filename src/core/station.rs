@@ -16,7 +16,7 @@ use super::scene::SceneState;
 use super::schedules::Schedules;
 use super::session::{News, Session};
 use super::time::{Now, Time};
-use super::{Done, DoorState, Source};
+use super::{AlarmState, Done, DoorState, Source};
 use crate::config::{Action, Config, ScheduleIndex, ShownState, Trigger};
 
 /// The whole state of an intercom station.
@@ -67,6 +67,7 @@ impl Station {
         self.access.recall(memory.wrong_codes, self.context.now.at);
         self.context.recall_modes(memory.modes);
         self.schedules.recall(&memory.schedules, &self.context.config);
+        self.calls.recall_alarms(memory.alarms, &self.context.config, self.context.now.at);
     }
 
     /// Handles one input. Deadlines that have passed are handled first, so that no input can hide one. Effects may
@@ -124,7 +125,9 @@ impl Station {
         }
         self.settle_watched_doors();
         self.settle_schedules();
+        self.calls().settle_alarms();
         self.settle_outcomes();
+        self.settle_schedule_calls();
         self.settle();
     }
 
@@ -142,6 +145,7 @@ impl Station {
             self.scene.next_deadline(),
             self.announcements.next_deadline(),
             self.calls.next_deadline(),
+            self.calls.alarm_deadline(self.session.is_registered()),
             self.context.mode_deadline(),
             self.schedules.next_deadline(&self.context.config, self.context.now),
         ];
@@ -200,6 +204,7 @@ impl Station {
             },
             ice_servers: self.session.ice_servers_status(&config.media),
             lines: self.calls.status(config, now),
+            alarms: self.calls.alarm_status(now),
             audio: self.audio_status(),
             outputs: self.door.output_status(config),
             doors: self.door.watch_status(config, now),
@@ -337,6 +342,16 @@ impl Station {
         }
     }
 
+    /// Whether somebody has taken the calls of schedules.
+    fn settle_schedule_calls(&mut self) {
+        for (index, fault) in self.calls.take_schedule_calls() {
+            let name = self.context.config.schedules.get(index.0).map(|schedule| schedule.name.clone());
+            if self.schedules.note_call(index, fault.clone()) {
+                self.context.fact(super::Fact::ScheduleFault { schedule: name.unwrap_or_default(), fault });
+            }
+        }
+    }
+
     /// Runs the rules of what calls have come to. A call in an outcome has no outcomes, so this ends.
     fn settle_outcomes(&mut self) {
         loop {
@@ -406,14 +421,20 @@ impl Station {
             any_call: self.calls.any_active(),
             far_end: self.calls.any_established(),
             far_end_hears: self.calls.any_hears(),
+            say: self.calls.say(),
         };
-        self.announcements.settle(hearing, &mut self.context);
+        self.announcements.settle(&hearing, &mut self.context);
     }
 
     /// The states that LEDs may show, the most urgent one first.
     fn shown_states(&self) -> Vec<ShownState> {
-        let fault = !self.session.is_registered() || self.scene.has_fault() || self.door.has_fault();
+        let fault = !self.session.is_registered()
+            || self.scene.has_fault()
+            || self.door.has_fault()
+            || self.schedules.has_fault();
         let states = [
+            (self.calls.any_alarm_is(AlarmState::Raised), ShownState::Alarm),
+            (self.calls.any_alarm_is(AlarmState::Answered), ShownState::AlarmAnswered),
             (self.door.any_is(DoorState::Forced), ShownState::DoorForced),
             (self.door.any_is(DoorState::Held), ShownState::DoorHeld),
             (self.door.is_door_open(&self.context.config), ShownState::DoorOpen),
@@ -432,6 +453,7 @@ impl Station {
             wrong_codes: self.access.remembered(),
             modes: self.context.modes.remembered(&self.context.config),
             schedules: self.schedules.remembered(&self.context.config),
+            alarms: self.calls.remembered_alarms(&self.context.config),
         }
     }
 
@@ -439,6 +461,7 @@ impl Station {
         self.context.shutting_down = true;
         self.rules.clear();
         self.announcements.clear(&mut self.context);
+        self.calls().alarms_lose_their_calls();
         self.calls().hang_up_all("the station stops");
         self.door.rest(self.context.now.at);
         self.calls().close_warm();

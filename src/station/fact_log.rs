@@ -1,6 +1,6 @@
 //! Facts in the log, once each.
 
-use crate::core::{DoorState, Fact};
+use crate::core::{AlarmState, DoorState, Fact};
 
 /// Writes a fact to the log, at the level of its importance: a message for people, and fields for programs. The names of
 /// the fields begin with `fact.`; a terminal does not show them.
@@ -18,8 +18,7 @@ pub(super) fn log(fact: &Fact) {
             tracing::warn!(fact.door = door, "{fact}")
         }
         Fact::Door { door, .. } => tracing::info!(fact.door = door, "{fact}"),
-        Fact::Schedule { schedule } => tracing::info!(fact.schedule = schedule, "{fact}"),
-        Fact::ScheduleRefused { schedule, .. } => tracing::warn!(fact.schedule = schedule, "{fact}"),
+        Fact::Schedule { .. } | Fact::ScheduleFault { .. } | Fact::ScheduleRefused { .. } => log_schedule(fact),
         Fact::DoorRefused { door, .. } => tracing::warn!(fact.door = door, "{fact}"),
         Fact::SensorRefused { sensor, .. } => tracing::warn!(fact.sensor = sensor, "{fact}"),
         Fact::NoTelephoneEvents { call_id } => tracing::warn!(fact.call_id = call_id, "{fact}"),
@@ -49,15 +48,14 @@ pub(super) fn log(fact: &Fact) {
             tracing::info!(fact.output = output, fact.drive = ?drive, fact.by = %by, "{fact}");
         }
         Fact::OutputRefused { output, by, .. } => tracing::warn!(fact.output = output, fact.by = %by, "{fact}"),
-        Fact::Play { sound, by, .. } => tracing::info!(fact.sound = sound, fact.by = %by, "{fact}"),
-        Fact::Custom { text, by } => tracing::info!(fact.text = text, fact.by = %by, "{fact}"),
-        Fact::Talk { call_id, mode, by } => {
-            tracing::info!(fact.call_id = call_id, fact.mode = ?mode, fact.by = %by, "{fact}");
-        }
-        Fact::Mute { muted, by } => tracing::info!(fact.muted = muted, fact.by = %by, "{fact}"),
-        Fact::Mode { mode, on, by } => tracing::info!(fact.mode = mode, fact.on = on, fact.by = %by, "{fact}"),
-        Fact::Volume { volume, by } => tracing::info!(fact.volume = volume, fact.by = %by, "{fact}"),
-        Fact::Command { command, by } => tracing::info!(fact.command = command, fact.by = %by, "{fact}"),
+        Fact::Alarm { .. }
+        | Fact::Play { .. }
+        | Fact::Custom { .. }
+        | Fact::Talk { .. }
+        | Fact::Mute { .. }
+        | Fact::Mode { .. }
+        | Fact::Volume { .. }
+        | Fact::Command { .. } => log_caused(fact),
         Fact::CallRefused { number, .. } => tracing::info!(fact.number = number.as_str(), "{fact}"),
         Fact::Audio { ready: true, .. } => tracing::info!(fact.ready = true, "{fact}"),
         Fact::Microphone { fault: Some(_) } | Fact::IceServers { fault: Some(_), .. } => tracing::warn!("{fact}"),
@@ -79,5 +77,33 @@ fn log_code(fact: &Fact, call_id: &str, number: &str, matched: bool, locked: boo
             fact.locked = locked,
             "{fact}"
         );
+    }
+}
+
+/// What somebody has done or caused, beside calls and doors.
+fn log_caused(fact: &Fact) {
+    match fact {
+        Fact::Alarm { state: AlarmState::Ended, by } => tracing::info!(fact.alarm = "ended", fact.by = %by, "{fact}"),
+        Fact::Alarm { state, by } => tracing::warn!(fact.alarm = %state, fact.by = %by, "{fact}"),
+        Fact::Play { sound, by, .. } => tracing::info!(fact.sound = sound, fact.by = %by, "{fact}"),
+        Fact::Custom { text, by } => tracing::info!(fact.text = text, fact.by = %by, "{fact}"),
+        Fact::Talk { call_id, mode, by } => {
+            tracing::info!(fact.call_id = call_id, fact.mode = ?mode, fact.by = %by, "{fact}");
+        }
+        Fact::Mute { muted, by } => tracing::info!(fact.muted = muted, fact.by = %by, "{fact}"),
+        Fact::Mode { mode, on, by } => tracing::info!(fact.mode = mode, fact.on = on, fact.by = %by, "{fact}"),
+        Fact::Volume { volume, by } => tracing::info!(fact.volume = volume, fact.by = %by, "{fact}"),
+        Fact::Command { command, by } => tracing::info!(fact.command = command, fact.by = %by, "{fact}"),
+        _ => {}
+    }
+}
+
+fn log_schedule(fact: &Fact) {
+    match fact {
+        Fact::Schedule { schedule } => tracing::info!(fact.schedule = schedule, "{fact}"),
+        Fact::ScheduleFault { schedule, fault: Some(_) } => tracing::warn!(fact.schedule = schedule, "{fact}"),
+        Fact::ScheduleFault { schedule, fault: None } => tracing::info!(fact.schedule = schedule, "{fact}"),
+        Fact::ScheduleRefused { schedule, .. } => tracing::warn!(fact.schedule = schedule, "{fact}"),
+        _ => {}
     }
 }

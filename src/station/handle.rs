@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::blackbox::Dump;
-use crate::config::{Config, ModeChange, ModeIndex, OutputIndex, Sound};
+use crate::config::{Config, ModeChange, ModeIndex, OutputIndex, Playable, Sound};
 use crate::control::{
     Controlled, ErrorKind, EventRecord, FullStatus, ModeRequest, OutputRequest, Reply, ReplyError, Request,
 };
@@ -79,6 +79,7 @@ impl StationHandle {
                     | Refusal::Excluded { .. }
                     | Refusal::Rests { .. }
                     | Refusal::NoSoundCard
+                    | Refusal::AlarmIsOn
                     | Refusal::ShuttingDown => ErrorKind::Refused,
                 };
                 error(kind, refusal.to_string())
@@ -160,6 +161,15 @@ fn mode(config: &Config, name: &str) -> Result<ModeIndex, Reply> {
     })
 }
 
+fn playable(config: &Config, name: &str) -> Result<Playable, Reply> {
+    config.playable(name).ok_or_else(|| {
+        let prompts = config.prompts.iter().map(|prompt| prompt.name.clone());
+        let names: Vec<String> = prompts.chain(Sound::ALL.iter().map(|one| one.name().to_owned())).collect();
+        let names = list(names.iter());
+        error(ErrorKind::Usage, format!("there is no prompt or sound \"{name}\"; there are: {names}"))
+    })
+}
+
 /// Returns the command that a request asks for, with its names resolved. Otherwise returns the reply.
 ///
 /// # Errors
@@ -186,15 +196,8 @@ pub fn command_of(config: &Config, request: Request) -> Result<Command, Reply> {
             return Err(error(ErrorKind::Usage, format!("volume {volume} is out of range; write 0 to 100")));
         }
         Request::Volume { volume, keep } => Command::Volume { volume, keep },
-        Request::Play { name, to } => {
-            let what = config.playable(&name).ok_or_else(|| {
-                let prompts = config.prompts.iter().map(|prompt| prompt.name.clone());
-                let names: Vec<String> = prompts.chain(Sound::ALL.iter().map(|one| one.name().to_owned())).collect();
-                let names = list(names.iter());
-                error(ErrorKind::Usage, format!("there is no prompt or sound \"{name}\"; there are: {names}"))
-            })?;
-            Command::Play { what, to }
-        }
+        Request::EndAlarms => Command::EndAlarms,
+        Request::Play { name, to } => Command::Play { what: playable(config, &name)?, to },
         Request::Mode { name, set } => Command::Mode {
             mode: mode(config, &name)?,
             change: match set {

@@ -3,7 +3,8 @@
 //! `$RUNTIME_DIRECTORY/calls.json` survives a crash or an upgrade, but not a power cut. It is never on the SD card.
 //! `$STATE_DIRECTORY/wrong-codes.json` survives a power cut as well. Otherwise somebody who can pull a plug would get
 //! five more guesses each time. So do `modes.json`, because who is
-//! away stays away, and `schedules.json`, so that nothing is done twice or forgotten.
+//! away stays away, `schedules.json`, so that nothing is done twice or forgotten, and `alarms.json`, because whoever is in
+//! trouble stays so.
 
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,7 @@ const FILE: &str = "calls.json";
 const WRONG_CODES: &str = "wrong-codes.json";
 const MODES: &str = "modes.json";
 const SCHEDULES: &str = "schedules.json";
+const ALARMS: &str = "alarms.json";
 
 #[derive(Serialize, Deserialize)]
 struct Kept {
@@ -47,6 +49,7 @@ impl Keeper {
     pub(super) fn new(runtime: Option<PathBuf>, state: Option<PathBuf>, clock: Clock, recalled: &Memory) -> Self {
         let (newest, mut changes) = watch::channel(Memory::default());
         let (mut kept_modes, mut kept_schedules) = (recalled.modes.clone(), recalled.schedules.clone());
+        let mut kept_alarms = recalled.alarms.clone();
         let writer = tokio::spawn(async move {
             let mut fault_told = false;
             let mut kept = Vec::new();
@@ -59,6 +62,7 @@ impl Keeper {
                     results.push((folder, result));
                 }
                 if let Some(folder) = &state {
+                    results.push((folder, write_changed(&folder.join(ALARMS), &memory.alarms, &mut kept_alarms).await));
                     results.push((folder, write_changed(&folder.join(MODES), &memory.modes, &mut kept_modes).await));
                     let schedules = folder.join(SCHEDULES);
                     results.push((folder, write_changed(&schedules, &memory.schedules, &mut kept_schedules).await));
@@ -72,7 +76,7 @@ impl Keeper {
                 {
                     tracing::warn!(
                         folder = %folder.display(), %error,
-                        "calls, the count of wrong codes, modes or schedules will not survive a restart"
+                        "calls, alarms, the count of wrong codes, modes or schedules will not survive a restart"
                     );
                 }
                 fault_told = failed.is_some();
@@ -142,6 +146,7 @@ pub(super) fn recall(runtime: Option<&Path>, state: Option<&Path>, now: Time) ->
     if let Some(state) = state {
         memory.modes = read(state, MODES);
         memory.schedules = read(state, SCHEDULES);
+        memory.alarms = read(state, ALARMS);
     }
     memory
 }

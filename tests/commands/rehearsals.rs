@@ -192,7 +192,10 @@ fn mistakes_are_answered_with_the_line_to_write() {
         ),
         ("press = { call = [] }", "is an empty list"),
         ("press = {}", "is empty: the button would do nothing; write press = { call = \"100\" }"),
-        ("press = { call = \"100\", say = \"x\" }", "press.say: is not built yet"),
+        (
+            "press = { call = \"100\", say = \"x\" }",
+            "press.say: there is no prompt or sound \"x\"; add it to [prompts]",
+        ),
         ("press = { call = \"100\", for_ms = 5 }", "is for sensors"),
         (
             "press = { call = \"100\", hours = \"Mo-Fr 25-26\" }",

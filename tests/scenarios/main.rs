@@ -8,6 +8,7 @@
     unreachable_pub
 )]
 
+mod alarms;
 mod black_box;
 mod buttons;
 mod door;

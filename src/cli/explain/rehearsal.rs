@@ -92,6 +92,9 @@ impl Rehearsal {
         while self.now_ms < end && !self.is_over() {
             self.pass(250);
         }
+        if let Some(alarm) = self.station.status().alarms.first() {
+            say!("  the alarm is {}, and goes on like that until somebody takes or ends it", alarm.state);
+        }
     }
 
     fn event(&self, body: EventBody) -> Input {
@@ -253,6 +256,7 @@ fn is_a_decision(effect: &Effect) -> bool {
                 | Fact::DoorRefused { .. }
                 | Fact::ScheduleRefused { .. }
                 | Fact::Door { .. }
+                | Fact::Alarm { .. }
                 | Fact::Dtmf { .. }
                 | Fact::Call { cause: Some(_), .. }
         ),

@@ -8,8 +8,8 @@ use super::calls::CallMode;
 use super::index::{Line, ModeIndex, OutputIndex};
 use super::mode::{Conditions, ModeChange};
 use super::output::OutputChange;
-use super::prompt::PlayAction;
-use crate::secret::PhoneNumber;
+use super::prompt::{PlayAction, Playable};
+use crate::secret::{DtmfDigit, PhoneNumber};
 
 /// What a press, an edge or a code leads to: rules, of which the first that matches runs.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -19,9 +19,29 @@ pub struct Trigger {
 }
 
 impl Trigger {
+    /// One action, under no condition.
+    pub fn of(action: Action) -> Self {
+        let step = Step { after: Duration::ZERO, lasting: Duration::ZERO, cooldown: Duration::ZERO, action };
+        Self { rules: vec![Rule { conditions: Conditions::default(), steps: vec![step] }] }
+    }
+
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
+    }
+
+    /// The calls in it, under any condition, without those of their outcomes.
+    pub fn calls_in_it(&self) -> impl Iterator<Item = &CallAction> {
+        self.actions().filter_map(|action| match action {
+            Action::Call(call) => Some(call),
+            _ => None,
+        })
+    }
+
+    /// Whether it ends alarms under any condition, itself or by the outcome of a call.
+    pub fn ends_alarms(&self) -> bool {
+        let by_outcome = |call: &CallAction| call.outcomes.all().iter().any(|(_, outcome)| outcome.ends_alarms());
+        self.actions().any(|action| matches!(action, Action::EndAlarm)) || self.calls_in_it().any(by_outcome)
     }
 
     fn actions(&self) -> impl Iterator<Item = &Action> {
@@ -89,6 +109,8 @@ pub enum Action {
     Talk(CallMode),
     /// Report a text of the installer's own.
     Hook(String),
+    /// End all alarms.
+    EndAlarm,
 }
 
 /// Whom to call, and how.
@@ -101,13 +123,41 @@ pub struct CallAction {
     pub ring: Option<Duration>,
     pub order: Order,
     #[serde(default)]
+    pub assurance: Assurance,
+    #[serde(default)]
     pub outcomes: Outcomes,
+}
+
+/// How a call makes sure that a person takes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Assurance {
+    /// It does not give up, and has precedence (docs/configuration.md, "Alarms").
+    pub alarm: bool,
+    /// Whoever takes it must type this.
+    pub confirm: Option<Confirm>,
+    /// A prompt for the far end, repeated until it has confirmed.
+    pub say: Option<Playable>,
+}
+
+/// A digit that a mailbox does not type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirm {
+    pub digit: DtmfDigit,
+    /// For so long the station waits for it. Then it hangs up and calls the next number.
+    pub within: Duration,
 }
 
 impl CallAction {
     /// A call to one number that has no outcomes.
     pub fn to(number: PhoneNumber, line: LineChoice, ring: Option<Duration>) -> Self {
-        Self { numbers: vec![number], line, ring, order: Order::Serial, outcomes: Outcomes::default() }
+        Self {
+            numbers: vec![number],
+            line,
+            ring,
+            order: Order::Serial,
+            assurance: Assurance::default(),
+            outcomes: Outcomes::default(),
+        }
     }
 }
 

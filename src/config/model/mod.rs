@@ -28,7 +28,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use action::{Action, CallAction, HangupTarget, LineChoice, Order, Outcomes, Rule, Step, Trigger};
+pub use action::{
+    Action, Assurance, CallAction, Confirm, HangupTarget, LineChoice, Order, Outcomes, Rule, Step, Trigger,
+};
 pub use audio::{AudioConfig, CAPTURE_GAIN_DB, Echo};
 pub use calendar::{Calendar, Holiday, HolidayError};
 pub use calls::{AnswerAction, AnswerRule, CallMode, CallsConfig, SecondCall};
@@ -84,6 +86,36 @@ pub struct Config {
     pub calendar: Calendar,
     pub control: ControlConfig,
     pub log: LogConfig,
+}
+
+impl Config {
+    /// Every trigger, with its place.
+    pub fn triggers(&self) -> Vec<(String, &Trigger)> {
+        let mut all: Vec<(String, &Trigger)> = Vec::new();
+        for (index, button) in self.buttons.iter().enumerate() {
+            all.push((format!("button[{index}].press"), &button.press));
+            let others = [("long_press", &button.long_press), ("double_press", &button.double_press)];
+            let others = others.into_iter().filter_map(|(key, trigger)| Some((key, trigger.as_ref()?)));
+            all.extend(others.map(|(key, trigger)| (format!("button[{index}].{key}"), trigger)));
+        }
+        for (index, sensor) in self.sensors.iter().enumerate() {
+            all.push((format!("sensor[{index}].opened"), &sensor.opened));
+            all.push((format!("sensor[{index}].closed"), &sensor.closed));
+        }
+        all.extend(self.dtmf.iter().enumerate().map(|(index, rule)| (format!("dtmf[{index}].run"), &rule.run)));
+        for (index, door) in self.doors.iter().enumerate() {
+            all.push((format!("door[{index}].forced"), &door.forced));
+            all.push((format!("door[{index}].held"), &door.held));
+            all.push((format!("door[{index}].restored"), &door.restored));
+        }
+        all.extend(self.schedules.iter().enumerate().map(|(index, one)| (format!("schedule[{index}].run"), &one.run)));
+        all
+    }
+
+    /// Whether something ends alarms.
+    pub fn ends_alarms(&self) -> bool {
+        self.triggers().iter().any(|(_, trigger)| trigger.ends_alarms())
+    }
 }
 
 /// The table `[control]` (docs/configuration.md, "`[control]`").

@@ -52,6 +52,10 @@ impl OutputKind {
 /// The states that an LED can show, the most urgent one first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum ShownState {
+    /// An alarm tries to reach somebody.
+    Alarm,
+    /// Somebody has taken an alarm, which is not over.
+    AlarmAnswered,
     /// A watched door was forced.
     DoorForced,
     /// A watched door is held open.

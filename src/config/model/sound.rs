@@ -30,12 +30,16 @@ pub enum Sound {
     TalkWarning,
     /// The door is open.
     DoorOpen,
+    /// A key of a keypad was pressed.
+    Key,
+    /// A code was accepted, or an alarm confirmed.
+    Accepted,
     /// Somebody calls the station and nobody has answered yet.
     Ring,
 }
 
 impl Sound {
-    pub const ALL: [Sound; 12] = [
+    pub const ALL: [Sound; 14] = [
         Self::Ringback,
         Self::Busy,
         Self::Refused,
@@ -47,6 +51,8 @@ impl Sound {
         Self::Answer,
         Self::TalkWarning,
         Self::DoorOpen,
+        Self::Key,
+        Self::Accepted,
         Self::Ring,
     ];
 
@@ -64,6 +70,8 @@ impl Sound {
             Self::Answer => 300,
             Self::TalkWarning => 400,
             Self::DoorOpen => 600,
+            Self::Key => 60,
+            Self::Accepted => 330,
             Self::Ring => 3_000,
         })
     }
@@ -82,6 +90,8 @@ impl Sound {
             Self::Answer => "answer",
             Self::TalkWarning => "talk_warning",
             Self::DoorOpen => "door_open",
+            Self::Key => "key",
+            Self::Accepted => "accepted",
             Self::Ring => "ring",
         }
     }

@@ -1,5 +1,6 @@
 //! Makes typed values from tables: each table has its reader, and every error is collected.
 
+mod alarm_keys;
 mod call_tables;
 mod door_table;
 mod file_paths;

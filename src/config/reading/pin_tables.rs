@@ -148,7 +148,9 @@ fn read_show(section: Section<'_>) -> Vec<(ShownState, Drive)> {
         ("double", Drive::Double),
         ("heartbeat", Drive::Heartbeat),
     ];
-    let states: [(&'static str, ShownState); 7] = [
+    let states: [(&'static str, ShownState); 9] = [
+        ("alarm", ShownState::Alarm),
+        ("alarm_answered", ShownState::AlarmAnswered),
         ("ready", ShownState::Ready),
         ("calling", ShownState::Calling),
         ("talking", ShownState::Talking),

@@ -357,9 +357,6 @@ const NOT_BUILT: &[&str] = &[
     "output.pulse_ms",
     "reader",
     "sensor.device_class",
-    "….alarm",
-    "….confirm",
-    "….say",
 ];
 
 /// A value as a text in quotes, for a remedy.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use config::{Value, ValueKind};
 
+use super::alarm_keys::{AlarmKey, read_alarm, read_assurance};
 use super::mode_tables::{read_conditions, read_mode_change};
 use super::names::place;
 use super::section::{Section, shown};
@@ -129,7 +130,8 @@ fn read_steps(table: &Section<'_>, context: RuleContext<'_>) -> Vec<Step> {
     let cooldown = table.duration_s("cooldown_s", 1, 86_400).unwrap_or(Duration::ZERO);
     const ACTIONS: [&str; 10] =
         ["answer", "hangup", "output", "play", "volume", "mute", "mode", "talk", "hook", "call"];
-    if !ACTIONS.iter().any(|key| table.has(key)) {
+    let alarm = read_alarm(table);
+    if !ACTIONS.iter().any(|key| table.has(key)) && alarm != AlarmKey::End {
         let timing = if context.of_sensor { &["after_ms", "for_ms", "cooldown_s"][..] } else { &["after_ms"] };
         for key in timing.iter().filter(|key| table.has(key)) {
             table.error(key, "means nothing without an action", "add one beside it, such as call = \"100\"");
@@ -152,11 +154,16 @@ fn read_steps(table: &Section<'_>, context: RuleContext<'_>) -> Vec<Step> {
     actions.extend(read_mode_change(table, context.modes));
     actions.extend(read_talk(table).map(Action::Talk));
     actions.extend(read_hook(table).map(Action::Hook));
-    let call = read_call(table, context);
+    actions.extend((alarm == AlarmKey::End).then_some(Action::EndAlarm));
+    let call = read_call(table, alarm == AlarmKey::Raise, context);
     let calls = call.is_some();
     actions.extend(call.map(Action::Call));
     read_timing(table, context, calls);
-    const OF_CALL: [&str; 7] = ["ring_s", "order", "line", "answered", "no_answer", "failed", "ended"];
+    if alarm == AlarmKey::Raise && !table.has("call") {
+        table.error("alarm", "means nothing without call", "add call, or write alarm = \"end\"");
+    }
+    const OF_CALL: [&str; 10] =
+        ["ring_s", "order", "line", "confirm", "confirm_s", "say", "answered", "no_answer", "failed", "ended"];
     const OF_PLAY: [&str; 3] = ["to", "repeat", "in_call"];
     let needs =
         [("call", OF_CALL.as_slice()), ("output", ["pulse_ms", "set"].as_slice()), ("play", OF_PLAY.as_slice())];
@@ -187,8 +194,9 @@ fn read_timing(table: &Section<'_>, context: RuleContext<'_>, calls: bool) {
     }
 }
 
-fn read_call(table: &Section<'_>, context: RuleContext<'_>) -> Option<CallAction> {
+fn read_call(table: &Section<'_>, alarm: bool, context: RuleContext<'_>) -> Option<CallAction> {
     let numbers = table.strings("call");
+    let assurance = read_assurance(table, alarm, context.prompts);
     let outcomes = read_outcomes(table, context);
     let line = read_line(table, "line");
     let ring = table.duration_s("ring_s", 1, 600);
@@ -237,6 +245,7 @@ fn read_call(table: &Section<'_>, context: RuleContext<'_>) -> Option<CallAction
         line: line.unwrap_or(LineChoice::Any),
         ring,
         order,
+        assurance,
         outcomes,
     })
 }

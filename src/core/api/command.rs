@@ -50,6 +50,8 @@ pub enum Command {
     },
     /// Play a sound or prompt now.
     Play { what: Playable, to: PlayTo },
+    /// End all alarms.
+    EndAlarms,
     /// Switch a mode of the house.
     Mode { mode: ModeIndex, change: ModeChange },
     /// Drive an output.
@@ -114,6 +116,9 @@ pub enum Refusal {
     /// No call is in the state that the command needs.
     #[error("no call {0}")]
     NoCall(&'static str),
+    /// An alarm has precedence over all other calls.
+    #[error("an alarm is on, and has precedence; `callbox alarm end` ends it")]
+    AlarmIsOn,
     /// The sound card does not work.
     #[error("the sound card does not work; see `callbox status`")]
     NoSoundCard,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::alarm::AlarmState;
 use super::by::By;
 use super::call_state::{CallState, Direction};
 use super::cause::Cause;
@@ -32,7 +33,10 @@ impl Fact {
 
     /// Whether this fact may change the summary of the station in one line.
     pub fn changes_summary(&self) -> bool {
-        matches!(self, Self::Session { .. } | Self::Call { .. } | Self::Audio { .. } | Self::Pin { .. })
+        matches!(
+            self,
+            Self::Session { .. } | Self::Call { .. } | Self::Alarm { .. } | Self::Audio { .. } | Self::Pin { .. }
+        )
     }
 
     /// Whether this fact is the end of a call.
@@ -107,6 +111,14 @@ pub enum Fact {
         /// The schedule's name.
         schedule: String,
         reason: String,
+    },
+    /// Nobody has taken the call of a schedule, or somebody has taken the next one.
+    ScheduleFault {
+        /// The schedule's name.
+        schedule: String,
+        /// What is wrong; absent if the fault is over.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fault: Option<String>,
     },
     /// A schedule has begun to run.
     Schedule {
@@ -192,6 +204,12 @@ pub enum Fact {
         output: String,
         reason: String,
         /// Who wanted it to go on.
+        by: By,
+    },
+    /// An alarm, a call that does not give up, has come to another state.
+    Alarm {
+        state: AlarmState,
+        /// Who raised it; who ended it, if it has ended.
         by: By,
     },
     /// An announcement begins.

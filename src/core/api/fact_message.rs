@@ -22,6 +22,10 @@ impl std::fmt::Display for Fact {
             }
             Self::DoorRefused { door, reason } => format!("door {door}: no call: {reason}"),
             Self::Schedule { schedule } => format!("schedule {schedule}"),
+            Self::ScheduleFault { schedule, fault: Some(fault) } => {
+                format!("schedule {schedule}: nobody has taken the call: {fault}")
+            }
+            Self::ScheduleFault { schedule, fault: None } => format!("schedule {schedule}: the call was taken again"),
             Self::ScheduleRefused { schedule, reason } => format!("schedule {schedule}: no call: {reason}"),
             Self::SensorRefused { sensor, reason } => format!("sensor {sensor}: no call: {reason}"),
             Self::MissedCall { caller } => format!("missed call from {}", called(caller)),
@@ -42,7 +46,8 @@ impl std::fmt::Display for Fact {
             | Self::NoTelephoneEvents { .. }
             | Self::Dtmf { .. }
             | Self::Talk { .. } => self.of_a_call(),
-            Self::Play { .. }
+            Self::Alarm { .. }
+            | Self::Play { .. }
             | Self::Custom { .. }
             | Self::Mute { .. }
             | Self::Mode { .. }
@@ -94,6 +99,7 @@ impl Fact {
     /// The message of a fact about sound, settings and commands; empty for any other fact.
     fn of_the_station(&self) -> String {
         match self {
+            Self::Alarm { state, by } => format!("alarm {state}, {by}"),
             Self::Play { sound, to, by } => {
                 let whom = match to {
                     PlayTo::Near => "here",

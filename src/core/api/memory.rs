@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::by::By;
 use super::call_state::Direction;
-use crate::config::{CallMode, Line};
+use crate::config::{CallMode, Confirm, Line, LineChoice, Order};
 use crate::core::time::Time;
 use crate::secret::PhoneNumber;
 use crate::signaling::CallId;
@@ -30,6 +30,42 @@ pub struct Memory {
     /// What schedules have done. It survives a power cut as well.
     #[serde(default)]
     pub schedules: Vec<RememberedSchedule>,
+    /// Alarms that are not over. They survive a power cut as well.
+    #[serde(default)]
+    pub alarms: Vec<RememberedAlarm>,
+}
+
+/// An alarm that is not over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RememberedAlarm {
+    /// What has raised it; `None` for a command or a code.
+    pub trigger: Option<TriggerName>,
+    pub by: By,
+    /// Whom it calls.
+    pub numbers: Vec<PhoneNumber>,
+    pub line: LineChoice,
+    pub ring: Option<Duration>,
+    pub order: Order,
+    pub confirm: Option<Confirm>,
+    /// The name of the prompt for the far end.
+    pub say: Option<String>,
+    /// Somebody has taken it, and no call of it is up.
+    pub is_answered: bool,
+}
+
+/// A table of the configuration that can trigger something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TriggerName {
+    pub kind: TriggerKind,
+    pub name: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TriggerKind {
+    Button,
+    Sensor,
+    Door,
+    Schedule,
 }
 
 /// What a schedule has done.
@@ -38,6 +74,9 @@ pub struct RememberedSchedule {
     pub name: String,
     /// Everything that was due until this local time.
     pub done_until: DateTime,
+    /// Why nobody has taken its last call.
+    #[serde(default)]
+    pub fault: Option<String>,
 }
 
 /// A mode that was switched by hand.
@@ -72,6 +111,12 @@ pub struct RememberedCall {
     pub wrong_codes: u32,
     /// The call is the redial after a call without media. It is not redialled again.
     pub redial: bool,
+    /// The call is one of an alarm.
+    #[serde(default)]
+    pub alarm: bool,
+    /// What the far end still has to confirm.
+    #[serde(default)]
+    pub confirm: Option<Confirm>,
 }
 
 /// A pending hangup: a `hangup` or `decline` that the server has not acknowledged yet.

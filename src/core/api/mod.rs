@@ -8,6 +8,7 @@
 //! - [`Status`] is a snapshot of the station.
 //! - [`Memory`] is what the next process must know.
 
+mod alarm;
 mod by;
 mod call_state;
 mod cause;
@@ -27,6 +28,7 @@ mod repair;
 mod session_state;
 mod status;
 
+pub use alarm::AlarmState;
 pub use by::{By, called};
 pub use call_state::{CallState, Direction};
 pub use cause::{Cause, Unanswered};
@@ -38,12 +40,15 @@ pub use ice_servers::{IceServerCounts, IceServerSource, IceServersAnswer, IceSer
 pub use id::{CommandId, MediaId, ServerIndex};
 pub use input::{AnyPin, AudioEvent, Input, MediaEvent, Pin, TokenError};
 pub use lasting::Lasting;
-pub use memory::{Memory, PendingHangup, RememberedCall, RememberedMode, RememberedSchedule, WrongCodes};
+pub use memory::{
+    Memory, PendingHangup, RememberedAlarm, RememberedCall, RememberedMode, RememberedSchedule, TriggerKind,
+    TriggerName, WrongCodes,
+};
 pub use microphone_fault::MicrophoneFault;
 pub(super) use origin::{Origin, Source};
 pub use repair::{MissingSound, RepairOutcome, RepairStep};
 pub use session_state::{SessionCounters, SessionState};
 pub use status::{
-    AudioStatus, CallStatus, DoorStatus, EndStatus, LineStatus, ModeStatus, OutputStatus, PinStatus, ScheduleStatus,
-    SessionStatus, Status,
+    AlarmStatus, AudioStatus, CallStatus, DoorStatus, EndStatus, LineStatus, ModeStatus, OutputStatus, PinStatus,
+    ScheduleStatus, SessionStatus, Status,
 };

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::alarm::AlarmState;
 use super::by::By;
 use super::call_state::{CallState, Direction};
 use super::cause::Cause;
@@ -23,6 +24,9 @@ pub struct Status {
     pub ice_servers: IceServersStatus,
     /// The lines, from line 0.
     pub lines: Vec<LineStatus>,
+    /// Alarms, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alarms: Vec<AlarmStatus>,
     /// The sound card.
     pub audio: AudioStatus,
     /// Relays and LEDs.
@@ -119,6 +123,18 @@ pub struct CallStatus {
     pub unusable_candidates: u32,
 }
 
+/// An alarm, a call that does not give up.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct AlarmStatus {
+    pub state: AlarmState,
+    /// Who raised it.
+    pub by: By,
+    /// For how long it is in this state, in seconds.
+    pub for_s: u64,
+    /// How many times all of its numbers were called.
+    pub rounds: u32,
+}
+
 /// The sound card.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct AudioStatus {
@@ -178,6 +194,9 @@ pub struct ScheduleStatus {
     pub next: Option<String>,
     /// A run is due and waits for its jitter, or for the end of a call.
     pub waiting: bool,
+    /// Why nobody has taken its last call; absent if somebody has, or if it does not call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
 }
 
 /// One mode of the house.

@@ -8,7 +8,7 @@ use super::candidate_queue::CandidateQueue;
 use super::code_entry::CodeEntry;
 use super::far_end_digits::FarEndDigits;
 use super::liveness::Liveness;
-use crate::config::CallMode;
+use crate::config::{Assurance, CallMode};
 use crate::core::api::{CallState, Cause, Direction, MediaId, Origin};
 use crate::core::deadline::{Deadline, DeadlineReason};
 use crate::core::time::Time;
@@ -106,6 +106,9 @@ pub(super) struct Call {
     pub(super) ring: Option<Duration>,
     /// The call is the one redial after a call without media.
     pub(super) redial: bool,
+    /// What is still asked of the far end, and whether the call is one of an alarm.
+    #[serde(default)]
+    pub(super) assurance: Assurance,
     pub(super) connected: bool,
     /// Whether the server gets our packets (`ice_media`); `None` until it has reported.
     pub(super) server_hears_us: Option<bool>,
@@ -154,6 +157,7 @@ impl Call {
             retried: false,
             ring: None,
             redial: false,
+            assurance: Assurance::default(),
             connected: false,
             server_hears_us: None,
             far_end_holds: false,
@@ -186,6 +190,11 @@ impl Call {
 
     pub(super) fn is_established(&self) -> bool {
         matches!(self.phase, Phase::Established { .. })
+    }
+
+    /// Whether a person has taken the call, as far as one can know.
+    pub(super) fn is_taken(&self) -> bool {
+        self.is_established() && self.assurance.confirm.is_none()
     }
 
     /// The media liveness of an established call.

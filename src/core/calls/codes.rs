@@ -31,6 +31,9 @@ impl CallControl<'_> {
 
     /// Returns whether the digit counts for any code.
     fn far_end_digit(&mut self, line: Line, digit: DtmfDigit, in_band: bool) -> bool {
+        if self.confirming_digit(line, digit) {
+            return true;
+        }
         let Some(call) = self.call(line).filter(|call| call.is_established()) else { return false };
         let (number, outgoing) = (call.number.clone(), call.direction == Direction::Outgoing);
         let config = Arc::clone(&self.cx.config);

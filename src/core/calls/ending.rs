@@ -3,7 +3,7 @@
 use super::call::{Call, ENDING_TIMEOUT, MEDIA_CLOSE_PATIENCE, Phase, Update};
 use super::control::CallControl;
 use crate::config::Line;
-use crate::core::api::{Cause, Direction, MediaCommand, Source};
+use crate::core::api::{Cause, Direction, MediaCommand, Source, Unanswered};
 use crate::signaling::{CallId, RequestBody, sip_status};
 
 impl CallControl<'_> {
@@ -96,7 +96,9 @@ impl CallControl<'_> {
         let cause = if nobody_took_it { cause.of_unanswered(call.has_rung()) } else { cause };
         self.calls.report_end(line, &call, cause.clone(), self.cx);
         if let Some(hunt) = call.hunt {
-            self.calls.hunts.note(hunt, cause, call.has_rung());
+            let has_rung =
+                call.has_rung() || call.established_at.is_some() || cause.unanswered == Some(Unanswered::NoAnswer);
+            self.calls.hunts.note(hunt, cause, has_rung);
             self.advance_hunt(hunt);
         }
         self.release_hunts_that_wait_for_line();

@@ -11,7 +11,6 @@ use super::state::Calls;
 use crate::config::{CallMode, Line, Sound};
 use crate::core::api::{By, Cause, Fact};
 use crate::core::time::Time;
-use crate::mutant::{Mutant, mutant};
 use crate::signaling::sip_status;
 
 /// Accepted codes lengthen the talk time, but never beyond this many times `max_talk_s`.
@@ -40,20 +39,14 @@ impl CallControl<'_> {
             warned: max_talk <= TALK_WARNING,
             liveness: call.new_liveness(now),
         };
-        let hunt = call.hunt;
+        let assurance = call.assurance;
         self.play_answer_tone();
-        if let Some(id) = hunt {
-            if !mutant(Mutant::HuntAfterAnswer)
-                && let Some((answered, origin)) = self.calls.hunts.answered(id)
-            {
-                self.calls.come_to(answered, origin);
-            }
-            for other in self.calls.lines.of_hunt(id) {
-                if other != line {
-                    self.hang_up(other, Cause::new(sip_status::OK, "answered elsewhere"));
-                }
-            }
+        if assurance.confirm.is_none() {
+            self.taken(line);
+        } else {
+            self.begin_talk(line, assurance);
         }
+        self.end_other_legs(line);
     }
 
     /// Changes in which directions sound flows: in the call of the far end that asks for it by a code, else in all
@@ -107,7 +100,9 @@ impl CallControl<'_> {
     pub(super) fn run_talk_deadlines(&mut self, line: Line, talk_ends_at: Time, warned: bool) {
         let now = self.cx.now.at;
         if now >= talk_ends_at {
-            self.hang_up(line, Cause::new(sip_status::OK, "the longest talk time is over"));
+            let is_taken = self.call(line).is_none_or(Call::is_taken);
+            let why = if is_taken { "the longest talk time is over" } else { "nobody has confirmed the call" };
+            self.hang_up(line, Cause::new(sip_status::OK, why));
         } else if !warned && now >= talk_ends_at - TALK_WARNING {
             if let Some(Call { phase: Phase::Established { warned, .. }, .. }) = self.call_mut(line) {
                 *warned = true;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::call::HuntId;
-use crate::config::{CallAction, LineChoice, Order, Outcomes, Trigger};
+use crate::config::{Assurance, CallAction, LineChoice, Order, Outcomes, Trigger};
 use crate::core::api::{Cause, Origin, Unanswered};
 use crate::core::time::Time;
 use crate::secret::PhoneNumber;
@@ -50,6 +50,8 @@ pub(super) struct Hunt {
     over: bool,
     /// Why nobody has answered: the cause of the last call, or of one that rang in vain.
     pub(super) cause: Option<Cause>,
+    #[serde(default)]
+    pub(super) assurance: Assurance,
     /// What happens at its end.
     #[serde(default)]
     pub(super) outcomes: Outcomes,
@@ -75,6 +77,7 @@ impl Hunt {
             redial: false,
             over: false,
             cause: None,
+            assurance: action.assurance,
             outcomes: action.outcomes.clone(),
             has_rung: false,
             is_answered: false,
@@ -124,6 +127,11 @@ impl Hunt {
         let number = self.numbers.get(self.next).cloned();
         self.next += 1;
         number
+    }
+
+    /// This number is called again after all others, because its call made way for one that may not be confirmed.
+    pub(super) fn put_back(&mut self, number: PhoneNumber) {
+        self.numbers.push(number);
     }
 
     pub(super) fn has_more(&self) -> bool {

@@ -1,9 +1,9 @@
 //! Runs the hunts: whom a press or a command calls, in which order, and how that ends.
 
-use super::call::{ENDING_TIMEOUT, HuntId};
+use super::call::{Call, ENDING_TIMEOUT, HuntId};
 use super::control::CallControl;
 use super::hunt::{Hunt, Wait};
-use crate::config::{ButtonIndex, CallAction, DoorIndex, ScheduleIndex, SecondCall, SensorIndex, Sound};
+use crate::config::{ButtonIndex, CallAction, DoorIndex, Line, ScheduleIndex, SecondCall, SensorIndex, Sound};
 use crate::core::api::{Cause, Done, Fact, Origin, Refusal, Source};
 use crate::mutant::{Mutant, mutant};
 use crate::signaling::sip_status;
@@ -13,6 +13,9 @@ impl CallControl<'_> {
     pub(in crate::core) fn start_hunt(&mut self, origin: &Origin, action: &CallAction) -> Result<Done, Refusal> {
         if self.cx.shutting_down {
             return Err(Refusal::ShuttingDown);
+        }
+        if action.assurance.alarm {
+            return self.raise_alarm(origin, action);
         }
         let mut hunt = Hunt::new(self.calls.hunts.new_id(), origin.clone(), action, self.cx.config.calls.ring_timeout);
         if !self.session.is_registered() {
@@ -38,7 +41,8 @@ impl CallControl<'_> {
     }
 
     /// A wish was refused, which counts as a call that has failed.
-    pub(in crate::core) fn refused(&mut self, action: &CallAction, origin: &Origin) {
+    pub(in crate::core) fn refused(&mut self, action: &CallAction, origin: &Origin, refusal: &Refusal) {
+        self.calls.note_schedule(origin.source, Some(refusal.to_string()));
         self.calls.come_to(action.outcomes.failed.clone(), origin.clone());
     }
 
@@ -83,7 +87,8 @@ impl CallControl<'_> {
             if legs.is_empty() && !hunt.has_more() {
                 return self.end_hunt(id);
             }
-            if legs.len() >= hunt.width() || !hunt.has_more() {
+            let is_up = |line: &Line| self.call(*line).is_some_and(Call::is_established);
+            if legs.len() >= hunt.width() || !hunt.has_more() || legs.iter().any(is_up) {
                 return;
             }
             if !self.session.is_registered() {
@@ -113,10 +118,15 @@ impl CallControl<'_> {
     fn end_hunt(&mut self, id: HuntId) {
         let Some(hunt) = self.calls.hunts.remove(id) else { return };
         let outcome = hunt.outcome().cloned().unwrap_or_default();
-        // An outcome that is heard tells the visitor enough.
-        let tone = hunt.cause.as_ref().filter(|_| !hunt.is_over() && !outcome.is_heard()).and_then(Cause::tone);
+        // An outcome that is heard tells the visitor enough. A round of an alarm is not its end.
+        let is_end = !hunt.is_over() && !outcome.is_heard() && !hunt.assurance.alarm;
+        let tone = hunt.cause.as_ref().filter(|_| is_end).and_then(Cause::tone);
         if let Some(sound) = tone {
             self.cx.play(sound, false);
+        }
+        if !hunt.is_over() {
+            let why = hunt.cause.as_ref().map_or_else(|| "nobody has taken it".to_owned(), ToString::to_string);
+            self.calls.note_schedule(hunt.origin.source, Some(why));
         }
         self.calls.come_to(outcome, hunt.origin);
     }
@@ -130,11 +140,15 @@ impl CallControl<'_> {
 
     fn give_up_waiting(&mut self, id: HuntId) {
         let Some(hunt) = self.calls.hunts.remove(id) else { return };
+        if hunt.assurance.alarm {
+            return self.calls.come_to(hunt.outcomes.failed, hunt.origin);
+        }
         let (reason, sound) = if self.session.is_registered() {
             ("no line became free".to_owned(), Sound::Busy)
         } else {
             (format!("no session: {}", self.session.state()), Sound::NoConnection)
         };
+        self.calls.note_schedule(hunt.origin.source, Some(reason.clone()));
         self.report_no_call(hunt.origin.source, reason);
         if !hunt.outcomes.failed.is_heard() {
             self.cx.play(sound, false);

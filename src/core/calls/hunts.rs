@@ -89,6 +89,16 @@ impl Hunts {
         }
     }
 
+    /// No hunt calls anybody else but those that `go_on`. Others that wait are forgotten.
+    pub(super) fn stop_others(&mut self, go_on: impl Fn(HuntId) -> bool) {
+        self.hunts.retain(|hunt| hunt.wait.is_none() || go_on(hunt.id));
+        self.hunts.iter_mut().filter(|hunt| !go_on(hunt.id)).for_each(Hunt::stop);
+    }
+
+    pub(super) fn any(&self, is_meant: impl Fn(&Hunt) -> bool) -> bool {
+        self.hunts.iter().any(is_meant)
+    }
+
     /// No hunt calls anybody else.
     pub(super) fn stop_all(&mut self) {
         self.hunts.iter_mut().for_each(Hunt::stop);

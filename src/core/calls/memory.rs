@@ -45,6 +45,8 @@ fn remembered(call: &Call, config: &Config) -> Option<RememberedCall> {
         ring: call.ring,
         wrong_codes: call.code_entry.wrong_codes,
         redial: call.redial,
+        alarm: call.assurance.alarm,
+        confirm: call.assurance.confirm,
     })
 }
 

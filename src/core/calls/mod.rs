@@ -4,7 +4,8 @@
 //! connection ([`warm_peer::WarmPeer`]). [`CallControl`] is the calls with what they need to act. Most files add one
 //! part of the behaviour to [`CallControl`]:
 //!
-//! - Outgoing calls: `hunting` chooses whom to call and when, `dialing` sends the request.
+//! - Outgoing calls: `hunting` chooses whom to call and when, `dialing` sends the request; `alarming` hunts until
+//!   somebody has taken a call.
 //! - Incoming calls: `incoming` decides whether to take one, and answers it.
 //! - Calls that are up: `established` (the answer tone, the talk time), `second_call` (hold, and more than one call),
 //!   `codes` (door codes).
@@ -14,6 +15,8 @@
 //! - The media of a call: `renegotiation` changes them, `liveness` decides how to repair them, `repair` does it.
 //! - What others read: `report` (facts and status), `memory` (what outlives the process).
 
+mod alarming;
+mod alarms;
 mod call;
 mod candidate_queue;
 mod code_entry;

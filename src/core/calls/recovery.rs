@@ -6,7 +6,7 @@ use super::control::CallControl;
 use super::liveness::LivenessEvent;
 use super::memory::{origin_calling, origin_named};
 use super::server_call::ServerCall;
-use crate::config::{AnswerAction, CallMode, Line};
+use crate::config::{AnswerAction, Assurance, CallMode, Line};
 use crate::core::api::{By, Cause, Direction, MediaCommand, Origin, RememberedCall, Source};
 use crate::core::session::ServerHas;
 use crate::mutant::{Mutant, mutant};
@@ -136,11 +136,32 @@ impl CallControl<'_> {
     fn former_life(&self, theirs: &ServerCall<'_>, invitation: Option<&Event>) -> Option<FormerLife> {
         if let Some(EventBody::IncomingCall(invitation)) = invitation.map(|event| &event.body) {
             let number = caller(&invitation.caller, &self.cx.config.core.sip_domains);
-            let rule = self.answer_rule(&number).filter(|rule| rule.action != AnswerAction::Decline)?;
-            return Some(FormerLife::Logged { direction: Direction::Incoming, mode: rule.mode, number });
+            let rule = self.answer_rule(&number).filter(|rule| rule.action != AnswerAction::Decline);
+            let expected = self.alarm_of_caller(&number).map(|_| CallMode::Talk);
+            let mode = expected.or(rule.map(|rule| rule.mode))?;
+            return Some(FormerLife::Logged { direction: Direction::Incoming, mode, number });
         }
         let number = theirs.called_number()?;
         Some(FormerLife::Logged { direction: Direction::Outgoing, mode: CallMode::Talk, number })
+    }
+
+    /// A call of an alarm that was recalled is one of it again.
+    fn take_up_alarm(&self, call: &mut Call, former: &FormerLife) {
+        let alarm = self.alarm_of_caller(&call.number);
+        match (former, alarm) {
+            (FormerLife::Remembered(known), Some((origin, asked))) if known.alarm => {
+                call.origin = origin;
+                call.assurance = Assurance { confirm: known.confirm, ..asked };
+            }
+            (FormerLife::Remembered(known), _) => {
+                call.assurance = Assurance { confirm: known.confirm, ..Assurance::default() };
+            }
+            (FormerLife::Logged { .. }, Some((origin, asked))) => {
+                call.origin = origin;
+                call.assurance = asked;
+            }
+            (FormerLife::Logged { .. }, None) => {}
+        }
     }
 
     /// Takes up a call that is up on the server. It gets a new peer connection, whose offer is sent as `update`.
@@ -169,6 +190,7 @@ impl CallControl<'_> {
                 call
             }
         };
+        self.take_up_alarm(&mut call, &former);
         call.candidates.open();
         call.media = Some(self.new_media(MediaCommand::Offer));
         self.calls.lines.put(theirs.line, call);

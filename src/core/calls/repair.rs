@@ -128,6 +128,11 @@ impl CallControl<'_> {
         let is_first = !call.redial || mutant(Mutant::EndlessRedial);
         let again = call.direction == Direction::Outgoing && is_first && alone && !self.cx.shutting_down;
         let (call_id, number, origin, ring) = (call.id.0.clone(), call.number.clone(), call.origin.clone(), call.ring);
+        let assurance = call.assurance;
+        if assurance.alarm {
+            self.alarm_lost_its_media(origin.source);
+            return self.give_up(line);
+        }
         if !again {
             return self.give_up(line);
         }
@@ -136,6 +141,7 @@ impl CallControl<'_> {
         let ended = hunt.map(|hunt| std::mem::take(&mut hunt.outcomes.ended)).unwrap_or_default();
         self.hang_up(line, Cause::new(sip_status::REQUEST_TIMEOUT, "no media, and no repair helped: redialling"));
         let mut action = CallAction::to(number, LineChoice::Any, ring);
+        action.assurance = assurance;
         // Somebody had taken the call. So whatever becomes of it now is its end.
         action.outcomes =
             Outcomes { answered: Trigger::default(), no_answer: ended.clone(), failed: ended.clone(), ended };

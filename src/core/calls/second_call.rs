@@ -9,6 +9,9 @@ use crate::signaling::{RequestBody, sip_status};
 impl CallControl<'_> {
     /// Applies `calls.second_call` to the existing calls, before the station makes another one.
     pub(super) fn make_way_for_second_call(&mut self) -> Result<(), Refusal> {
+        if self.alarm_is_on() {
+            return Err(Refusal::AlarmIsOn);
+        }
         let others: Vec<(Line, bool)> =
             self.calls.lines.active().map(|(line, call)| (line, call.is_established())).collect();
         if others.is_empty() {
@@ -36,6 +39,9 @@ impl CallControl<'_> {
     }
 
     pub(super) fn admits_second_call(&self) -> bool {
+        if self.alarm_is_on() {
+            return false;
+        }
         let mut others = self.calls.lines.active().peekable();
         if others.peek().is_none() && self.calls.hunts.is_empty() {
             return true;
@@ -51,6 +57,9 @@ impl CallControl<'_> {
 
     /// Applies `calls.second_call` to the other calls, because the call on `line` is being answered.
     pub(super) fn make_room_for(&mut self, line: Line) {
+        if self.call(line).is_some_and(|call| call.assurance.alarm) {
+            return self.make_way_for_alarm(true, Some(line));
+        }
         let others: Vec<Line> =
             self.calls.lines.active().map(|(other, _)| other).filter(|other| *other != line).collect();
         for other in others {

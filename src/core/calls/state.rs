@@ -4,12 +4,13 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::alarms::Alarms;
 use super::call::{Call, Phase};
 use super::code_entry::AcceptedCode;
 use super::hunts::Hunts;
 use super::lines::Lines;
 use super::warm_peer::WarmPeer;
-use crate::config::{Line, Sound, Trigger};
+use crate::config::{Line, ScheduleIndex, Sound, Trigger};
 use crate::core::api::{CallState, Cause, MediaId, Origin, RememberedCall, SceneCall, Source};
 use crate::core::deadline::{Deadline, DeadlineReason};
 use crate::core::time::Time;
@@ -23,6 +24,8 @@ use crate::signaling::CallId;
 pub(in crate::core) struct Calls {
     pub(super) lines: Lines,
     pub(super) hunts: Hunts,
+    #[serde(default)]
+    pub(super) alarms: Alarms,
     pub(super) warm: WarmPeer,
     /// Until then the loudspeaker is loud enough for the answer tone (`established.rs`).
     pub(super) answer_tone_until: Option<Time>,
@@ -41,6 +44,9 @@ pub(in crate::core) struct Calls {
     /// What calls have come to. Drained as well.
     #[serde(skip)]
     outcomes: Vec<(Trigger, Origin)>,
+    /// What the calls of schedules have come to: why nobody has taken them. Drained as well.
+    #[serde(skip)]
+    schedule_calls: Vec<(ScheduleIndex, Option<String>)>,
 }
 
 /// What was reported last about a line.
@@ -58,6 +64,18 @@ impl Calls {
         }
     }
 
+    /// Notes whether somebody has taken a call of a schedule, or why nobody has.
+    pub(super) fn note_schedule(&mut self, source: Source, fault: Option<String>) {
+        if let Source::Schedule(index) = source {
+            self.schedule_calls.push((index, fault));
+        }
+    }
+
+    /// Removes and returns what the calls of schedules have come to.
+    pub(in crate::core) fn take_schedule_calls(&mut self) -> Vec<(ScheduleIndex, Option<String>)> {
+        std::mem::take(&mut self.schedule_calls)
+    }
+
     /// Removes and returns what is to be done because of what calls have come to.
     pub(in crate::core) fn take_outcomes(&mut self) -> Vec<(Trigger, Origin)> {
         std::mem::take(&mut self.outcomes)
@@ -67,6 +85,7 @@ impl Calls {
         Self {
             lines: Lines::new(lines),
             hunts: Hunts::default(),
+            alarms: Alarms::default(),
             warm: WarmPeer::default(),
             answer_tone_until: None,
             missed_calls: 0,
@@ -78,6 +97,7 @@ impl Calls {
             next_media: 0,
             accepted_codes: Vec::new(),
             outcomes: Vec::new(),
+            schedule_calls: Vec::new(),
         }
     }
 

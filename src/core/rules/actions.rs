@@ -40,7 +40,7 @@ impl Actions<'_> {
                 Ok(_) => {}
                 Err(refusal) => {
                     self.calls.report_no_call(origin.source, refusal.to_string());
-                    self.calls.refused(call, origin);
+                    self.calls.refused(call, origin, &refusal);
                     return Err(refusal);
                 }
             },
@@ -66,6 +66,7 @@ impl Actions<'_> {
                 self.change_volume(*volume, false, &origin.by);
             }
             Action::Mode { mode, change } => self.cx().change_mode(*mode, *change, &origin.by),
+            Action::EndAlarm => self.calls.end_alarms(&origin.by),
             Action::Mute(muted) => {
                 self.change_mute(*muted, false, &origin.by);
             }

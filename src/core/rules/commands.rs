@@ -31,6 +31,10 @@ impl Actions<'_> {
             Command::Mute { muted, keep } => Ok(self.change_mute(muted, keep, &by).map_or(Done::Now, Done::For)),
             Command::Volume { volume, keep } => Ok(self.change_volume(volume, keep, &by).map_or(Done::Now, Done::For)),
             Command::Play { what, to } => self.play_command(what, to, &by).map(|()| Done::Now),
+            Command::EndAlarms => {
+                self.calls.end_alarms(&by);
+                Ok(Done::Now)
+            }
             Command::Mode { mode, change } => {
                 self.cx().change_mode(mode, change, &by);
                 Ok(Done::Now)
@@ -134,6 +138,7 @@ fn reported(command: &Command) -> Option<&'static str> {
         | Command::Mute { .. }
         | Command::Volume { .. }
         | Command::Play { .. }
+        | Command::EndAlarms
         | Command::Mode { .. }
         | Command::Output { .. } => None,
     }

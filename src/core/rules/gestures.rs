@@ -25,6 +25,8 @@ impl Actions<'_> {
             match configured.again {
                 Again::Ignore if mutant(Mutant::SilentSecondPress) => {}
                 Again::Ignore => self.cx().play(Sound::Connecting, false),
+                // A second press must not end an alarm.
+                Again::Hangup if self.calls.has_alarm_of(source) => self.cx().play(Sound::Connecting, false),
                 Again::Hangup => self.calls.hang_up_of(source, "hung up at the button"),
             }
             return None;

@@ -144,7 +144,8 @@ impl SceneState {
             tone: calls.tone(),
             calls: heard,
             volume: self.volume.value(cx.configured_volume()).max(calls.answer_tone_volume(cx.now.at)),
-            muted: self.muted.value(false),
+            // Nobody who is in trouble may go unheard.
+            muted: self.muted.value(false) && !calls.alarm_is_up(),
         }
     }
 }

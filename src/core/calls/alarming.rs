@@ -1,0 +1,311 @@
+//! Runs the alarms: their rounds, their precedence over other calls, and their end.
+
+use std::time::Duration;
+
+use super::alarms::Alarm;
+use super::call::{Call, ENDING_TIMEOUT, Hold, Phase};
+use super::control::CallControl;
+use super::hunt::{Hunt, Wait};
+use crate::config::{
+    Action, Assurance, CallAction, Config, InCall, Line, PlayAction, PlayTo, Playable, Sound, Trigger,
+};
+use crate::core::api::{AlarmState, AlarmStatus, By, Cause, Done, Fact, Origin, Refusal, RememberedAlarm, Source};
+use crate::core::deadline::{Deadline, DeadlineReason};
+use crate::core::time::Time;
+use crate::mutant::{Mutant, mutant};
+use crate::secret::DtmfDigit;
+use crate::signaling::sip_status;
+
+/// The talk time of a call that no talk time ends.
+const UNLIMITED: Duration = Duration::from_secs(366 * 86_400);
+
+impl CallControl<'_> {
+    /// Raises an alarm. If there is one of the same source already, its next round begins at once.
+    pub(super) fn raise_alarm(&mut self, origin: &Origin, action: &CallAction) -> Result<Done, Refusal> {
+        let (now, source) = (self.cx.now.at, origin.source);
+        self.cx.play(Sound::Connecting, false);
+        let is_full = self.calls.alarms.is_full();
+        match self.calls.alarms.of_mut(source) {
+            Some(alarm) if alarm.is_trying() => alarm.hurry(now),
+            Some(alarm) => {
+                // Whoever is in trouble calls again, although somebody has taken the first call.
+                alarm.hurry(now);
+                alarm.enter(AlarmState::Raised, now);
+                self.report_alarm(AlarmState::Raised, origin.by.clone());
+            }
+            None if is_full => return Err(Refusal::NoFreeLine),
+            None => {
+                self.calls.alarms.add(Alarm::new(origin.clone(), action.clone(), AlarmState::Raised, now));
+                self.report_alarm(AlarmState::Raised, origin.by.clone());
+            }
+        }
+        if !self.session.is_registered() {
+            self.session.hurry(now);
+        }
+        self.settle_alarm(source);
+        Ok(Done::Now)
+    }
+
+    /// Begins the rounds that are due, and ends the alarms that are over.
+    pub(in crate::core) fn settle_alarms(&mut self) {
+        for source in self.calls.alarms.sources() {
+            self.settle_alarm(source);
+        }
+    }
+
+    fn settle_alarm(&mut self, source: Source) {
+        if self.cx.shutting_down {
+            return;
+        }
+        let now = self.cx.now.at;
+        let in_a_call = self.calls.lines.active().any(|(_, call)| is_of(call, source));
+        let Some(alarm) = self.calls.alarms.of_mut(source) else { return };
+        if let Some(hunt) = alarm.hunt
+            && self.calls.hunts.get(hunt).is_none()
+        {
+            alarm.rest(now);
+        }
+        if !alarm.is_trying() {
+            if !in_a_call && !self.cx.config.ends_alarms() {
+                self.end_alarm(source, By::Station);
+            }
+            return;
+        }
+        if !self.session.is_registered() {
+            // The next round begins with the session.
+            alarm.hurry(now);
+        } else if alarm.hunt.is_none()
+            && !in_a_call
+            && now >= alarm.next_round_at
+            && !(mutant(Mutant::AlarmGivesUp) && alarm.rounds > 0)
+        {
+            self.begin_round(source);
+        }
+    }
+
+    /// Calls all numbers of an alarm once. Another call leaves its line if there is no other.
+    fn begin_round(&mut self, source: Source) {
+        let now = self.cx.now.at;
+        let Some(alarm) = self.calls.alarms.of(source) else { return };
+        let (origin, action) = (alarm.origin.clone(), alarm.action.clone());
+        let id = self.calls.hunts.new_id();
+        let mut hunt = Hunt::new(id, origin, &action, self.cx.config.calls.ring_timeout);
+        let free = self.calls.lines.choose(action.line, now).is_some();
+        self.make_way_for_alarm(free, None);
+        hunt.wait = (!free).then(|| Wait::ForLine { until: now + ENDING_TIMEOUT });
+        self.calls.hunts.add(hunt);
+        if let Some(alarm) = self.calls.alarms.of_mut(source) {
+            alarm.hunt = Some(id);
+            alarm.rounds = alarm.rounds.saturating_add(1);
+        }
+        self.advance_hunt(id);
+    }
+
+    /// Ordinary calls make way: those that are up are held if there is a line beside them, and all others end.
+    pub(super) fn make_way_for_alarm(&mut self, line_is_free: bool, but: Option<Line>) {
+        let ordinary = self.calls.lines.active().filter(|(line, call)| !call.assurance.alarm && Some(*line) != but);
+        let ordinary: Vec<(Line, bool)> = ordinary.map(|(line, call)| (line, call.is_established())).collect();
+        let alarms = &self.calls.alarms;
+        self.calls.hunts.stop_others(|hunt| alarms.any_has(hunt));
+        for (line, is_up) in ordinary {
+            if line_is_free && is_up {
+                self.hold(line, Hold::ForOtherCall);
+            } else {
+                self.hang_up(line, Cause::new(sip_status::OK, "an alarm needs the line"));
+            }
+        }
+    }
+
+    /// Whether a call of an alarm is on, or about to be made.
+    pub(in crate::core) fn alarm_is_on(&self) -> bool {
+        self.calls.lines.active().any(|(_, call)| call.assurance.alarm)
+            || self.calls.hunts.any(|hunt| hunt.assurance.alarm)
+    }
+
+    pub(in crate::core) fn has_alarm_of(&self, source: Source) -> bool {
+        self.calls.alarms.of(source).is_some()
+    }
+
+    /// Ends all alarms. A call that somebody has taken goes on as an ordinary one.
+    pub(in crate::core) fn end_alarms(&mut self, by: &By) {
+        for source in self.calls.alarms.sources() {
+            self.end_alarm(source, by.clone());
+        }
+    }
+
+    fn end_alarm(&mut self, source: Source, by: By) {
+        let Some(alarm) = self.calls.alarms.remove(source) else { return };
+        if let Some(hunt) = alarm.hunt {
+            self.calls.hunts.stop(hunt);
+        }
+        let calls = self.calls.lines.active().filter(|(_, call)| is_of(call, source));
+        let calls: Vec<(Line, bool)> = calls.map(|(line, call)| (line, call.is_taken())).collect();
+        for (line, is_taken) in calls {
+            if is_taken {
+                self.begin_talk(line, Assurance::default());
+            } else {
+                self.hang_up(line, Cause::new(sip_status::OK, "the alarm was ended"));
+            }
+        }
+        self.report_alarm(AlarmState::Ended, by);
+    }
+
+    /// A digit of a call that must be confirmed. Returns whether it was that of a confirmation; until then no other one
+    /// means anything.
+    pub(super) fn confirming_digit(&mut self, line: Line, digit: DtmfDigit) -> bool {
+        let asked = self.call(line).filter(|call| call.is_established()).and_then(|call| call.assurance.confirm);
+        let Some(confirm) = asked else { return false };
+        if digit == confirm.digit {
+            self.cx.play(Sound::Accepted, true);
+            self.taken(line);
+        }
+        true
+    }
+
+    /// A person has taken the call, and has confirmed it where that is asked for.
+    pub(super) fn taken(&mut self, line: Line) {
+        let Some(call) = self.call(line) else { return };
+        let (origin, hunt, assurance) = (call.origin.clone(), call.hunt, call.assurance);
+        self.begin_talk(line, Assurance { confirm: None, ..assurance });
+        if assurance.confirm.is_none()
+            && let Some(what) = assurance.say
+        {
+            self.calls.say_once(what, &origin);
+        }
+        self.calls.note_schedule(origin.source, None);
+        let now = self.cx.now.at;
+        if assurance.alarm
+            && let Some(alarm) = self.calls.alarms.of_mut(origin.source).filter(|alarm| alarm.is_trying())
+        {
+            alarm.enter(AlarmState::Answered, now);
+            let by = alarm.origin.by.clone();
+            self.report_alarm(AlarmState::Answered, by);
+        }
+        let hunt = hunt.or_else(|| self.calls.alarms.of(origin.source).filter(|_| assurance.alarm)?.hunt);
+        if !mutant(Mutant::HuntAfterAnswer)
+            && let Some((answered, origin)) = hunt.and_then(|id| self.calls.hunts.answered(id))
+        {
+            self.calls.come_to(answered, origin);
+        }
+    }
+
+    /// The other calls of the same wish are over, because the one on `line` is up. Until that one is confirmed, the
+    /// numbers that rang are kept.
+    pub(super) fn end_other_legs(&mut self, line: Line) {
+        let Some(call) = self.call(line) else { return };
+        let (hunt, source, is_alarm, is_taken) = (call.hunt, call.origin.source, call.assurance.alarm, call.is_taken());
+        let is_leg = |call: &Call| hunt.is_some() && call.hunt == hunt || is_alarm && is_of(call, source);
+        let others = self.calls.lines.calls().filter(|(other, call)| *other != line && is_leg(call));
+        let others: Vec<(Line, _)> = others.map(|(line, call)| (line, call.number.clone())).collect();
+        for (other, number) in others {
+            if let Some(hunt) = hunt.filter(|_| !is_taken).and_then(|id| self.calls.hunts.get_mut(id)) {
+                hunt.put_back(number);
+            }
+            self.hang_up(other, Cause::new(sip_status::OK, "answered elsewhere"));
+        }
+    }
+
+    /// Sets how long a call that is up may last, and what is still asked of it.
+    pub(super) fn begin_talk(&mut self, line: Line, assurance: Assurance) {
+        let now = self.cx.now.at;
+        let talk = match assurance {
+            Assurance { confirm: Some(confirm), .. } => confirm.within,
+            Assurance { alarm: true, .. } => UNLIMITED,
+            _ => self.cx.config.calls.max_talk,
+        };
+        let Some(call) = self.call_mut(line) else { return };
+        call.assurance = assurance;
+        if let Phase::Established { talk_ends_at, warned, .. } = &mut call.phase {
+            *talk_ends_at = now + talk;
+            *warned = talk <= super::call::TALK_WARNING || talk == UNLIMITED;
+        }
+    }
+
+    /// What a caller is to an alarm that is on: its call is answered at once, as one of the alarm.
+    pub(super) fn alarm_of_caller(&self, number: &str) -> Option<(Origin, Assurance)> {
+        let alarm = self.calls.alarms.calling(number)?;
+        let asked = alarm.action.assurance;
+        let confirm = asked.confirm.filter(|_| alarm.is_trying());
+        Some((alarm.origin.clone(), Assurance { confirm, ..asked }))
+    }
+
+    /// The station stops. Whoever is in a call of an alarm loses it, so the next process tries again.
+    pub(in crate::core) fn alarms_lose_their_calls(&mut self) {
+        let sources = self.calls.alarms.sources().into_iter();
+        let in_a_call: Vec<Source> =
+            sources.filter(|source| self.calls.lines.active().any(|(_, call)| is_of(call, *source))).collect();
+        let now = self.cx.now.at;
+        for source in in_a_call {
+            if let Some(alarm) = self.calls.alarms.of_mut(source) {
+                alarm.enter(AlarmState::Raised, now);
+            }
+        }
+    }
+
+    /// The media of an alarm's call cannot be repaired. Somebody may still be in trouble, so it is tried again.
+    pub(super) fn alarm_lost_its_media(&mut self, source: Source) {
+        let now = self.cx.now.at;
+        let Some(alarm) = self.calls.alarms.of_mut(source) else { return };
+        alarm.hurry(now);
+        let by = alarm.origin.by.clone();
+        if !alarm.is_trying() {
+            alarm.enter(AlarmState::Raised, now);
+            self.report_alarm(AlarmState::Raised, by);
+        }
+    }
+
+    fn report_alarm(&mut self, state: AlarmState, by: By) {
+        self.cx.fact(Fact::Alarm { state, by });
+    }
+}
+
+/// Whether a call belongs to the alarm of this source.
+fn is_of(call: &Call, source: Source) -> bool {
+    call.assurance.alarm && call.origin.source == source
+}
+
+impl super::state::Calls {
+    /// When the next round of an alarm begins, with a session.
+    pub(in crate::core) fn alarm_deadline(&self, registered: bool) -> Option<Deadline> {
+        let in_a_call = |source| self.lines.active().any(|(_, call)| is_of(call, source));
+        let at = self.alarms.next_round_at(in_a_call).filter(|_| registered);
+        at.map(|at| Deadline::new(at, DeadlineReason::AlarmRound))
+    }
+
+    /// Whether the microphone stays open although it is muted.
+    pub(in crate::core) fn alarm_is_up(&self) -> bool {
+        self.lines.active().any(|(_, call)| call.is_established() && call.assurance.alarm)
+    }
+
+    pub(in crate::core) fn any_alarm_is(&self, state: AlarmState) -> bool {
+        self.alarms.any_is(state)
+    }
+
+    pub(in crate::core) fn alarm_status(&self, now: Time) -> Vec<AlarmStatus> {
+        self.alarms.status(now)
+    }
+
+    pub(in crate::core) fn recall_alarms(&mut self, remembered: Vec<RememberedAlarm>, config: &Config, now: Time) {
+        self.alarms.recall(remembered, config, now);
+    }
+
+    /// What must outlive the process and a power cut. An alarm whose call is up is tried again after one: whoever was
+    /// in that call has lost it.
+    pub(in crate::core) fn remembered_alarms(&self, config: &Config) -> Vec<RememberedAlarm> {
+        let in_a_call = |source| self.lines.active().any(|(_, call)| is_of(call, source));
+        self.alarms.remembered(config, in_a_call)
+    }
+
+    /// What a far end hears until it has confirmed, and who has caused the call.
+    pub(in crate::core) fn say(&self) -> Option<(Playable, By)> {
+        let asked = self.lines.active().filter(|(_, call)| call.is_established() && !call.is_taken());
+        let mut hearing = asked.filter(|(_, call)| call.connected && !call.is_on_hold());
+        hearing.find_map(|(_, call)| Some((call.assurance.say?, call.origin.by.clone())))
+    }
+
+    /// Plays this once to the far end.
+    fn say_once(&mut self, what: Playable, origin: &Origin) {
+        let play = PlayAction { in_call: InCall::Play, ..PlayAction::once(what, PlayTo::Far) };
+        self.come_to(Trigger::of(Action::Play(play)), origin.clone());
+    }
+}
