@@ -85,6 +85,7 @@ pub mod audio;
 pub mod blackbox;
 #[cfg(feature = "daemon")]
 pub mod cli;
+pub mod code_hash;
 pub mod config;
 #[cfg(feature = "daemon")]
 pub mod control;
@@ -99,6 +100,8 @@ pub mod mutant;
 #[cfg(feature = "daemon")]
 pub mod network;
 mod plain_text;
+#[cfg(feature = "daemon")]
+pub mod reader;
 #[cfg(feature = "daemon")]
 pub mod sandbox;
 pub mod secret;

@@ -37,10 +37,12 @@ pub enum Mutant {
     EndlessGrace,
     /// An alarm tries once and no more.
     AlarmGivesUp,
+    /// A right code opens although the codes of its reader are off.
+    CodesWhileLocked,
 }
 
 impl Mutant {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::MicrophoneWhileAlerting,
         Self::EndlessPulse,
         Self::CodesForEverybody,
@@ -56,6 +58,7 @@ impl Mutant {
         Self::DoorClosedWhileItBounces,
         Self::EndlessGrace,
         Self::AlarmGivesUp,
+        Self::CodesWhileLocked,
     ];
 }
 

@@ -101,9 +101,17 @@ const HARMLESS: &[&str] = &[
     "By.button",
     "By.door",
     "By.kind",
+    "By.reader",
     "By.schedule",
     "By.sensor",
     "Dump.version",
+    "InputDevice.Name",
+    "InputDevice.Path",
+    "Code.secret_file",
+    "Code.valid_until",
+    "Reader.fault",
+    "Reader.name",
+    "ReaderState.fault",
     "RememberedAlarm.say",
     "RememberedCall.button",
     "RememberedMode.name",
@@ -112,6 +120,7 @@ const HARMLESS: &[&str] = &[
     "RememberedSchedule.name",
     "Runs.fault",
     "TriggerName.name",
+    "WrongCodes.reader",
 ];
 /// The owner of the keys of a map.
 pub(super) const KEYS: &str = "(keys)";

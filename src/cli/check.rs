@@ -7,10 +7,10 @@ use super::output::{say, say_error};
 use super::{Exit, complain, environment};
 use crate::audio::{self, SoundBank};
 use crate::config::{
-    AccessConfig, Action, Again, AnswerAction, AnswerRule, Assurance, CallAction, CallMode, Config, Confirm,
+    AccessConfig, Action, Again, AnswerAction, AnswerRule, Assurance, CallAction, CallMode, Code, Config, Confirm,
     Credentials, DoorConfig, DtmfRule, GpioBackend, HangupTarget, IceServers, InCall, InputPin, Mode, ModeChange,
-    NumberPattern, Order, OutputKind, OutputPin, PlayAction, PlayTo, Prompt, ProxyScope, Rule, Schedule, SecondCall,
-    Trigger, load_reviewed,
+    NumberPattern, Order, OutputKind, OutputPin, PlayAction, PlayTo, Prompt, ProxyScope, Reader, ReaderIndex,
+    ReaderKind, Rule, Schedule, SecondCall, Trigger, load_reviewed,
 };
 use crate::core::{IceServerCounts, OutputChange};
 use crate::gpio::{self, PinError};
@@ -208,6 +208,43 @@ fn print_mode(mode: &Mode) {
     say!("mode      {}: {hours}{volume}", mode.name);
 }
 
+fn print_reader(config: &Config, index: usize, reader: &Reader) {
+    let kind = match reader.kind {
+        ReaderKind::Keypad => "keypad",
+        ReaderKind::Card => "cards",
+    };
+    let dial = if reader.dial.is_empty() { String::new() } else { format!("; calls {}", patterns(&reader.dial)) };
+    say!("reader    {}: {kind}, {}{dial}", reader.name, reader.device);
+    for code in config.codes.iter().filter(|code| code.readers.contains(&ReaderIndex(index))) {
+        let conditions = code_conditions(config, code);
+        let conditions = if conditions.is_empty() { conditions } else { format!("{conditions}: ") };
+        say!("          {}: {conditions}{}", code.name, trigger(config, &code.run));
+    }
+}
+
+/// When a code counts; empty if it always does.
+pub(super) fn code_conditions(config: &Config, code: &Code) -> String {
+    let until = code.valid_until.map(|date| format!("until {date}"));
+    let conditions = Some(code.conditions.text(&config.modes)).filter(|text| !text.is_empty());
+    conditions.into_iter().chain(until).collect::<Vec<_>>().join(", ")
+}
+
+/// What wrong codes cost.
+fn print_access(config: &Config) {
+    if config.dtmf.is_empty() && config.codes.is_empty() {
+        return;
+    }
+    let AccessConfig { wrong_codes, window, lock } = config.access;
+    say!(
+        "access    {wrong_codes} wrong codes within {} s lock a far end's codes for {} s, each time twice as long",
+        window.as_secs(),
+        lock.as_secs()
+    );
+    if !config.readers.is_empty() {
+        say!("          the same holds for the codes of a reader");
+    }
+}
+
 fn print_prompts(config: &Config) {
     let prompt = |prompt: &Prompt| format!("{} {:.1} s", prompt.name, prompt.length.as_secs_f32());
     let prompts: Vec<String> = config.prompts.iter().map(prompt).collect();
@@ -240,14 +277,10 @@ fn print_calls(config: &Config) {
     for rule in &config.dtmf {
         say!("code      {}", code(config, rule));
     }
-    if !config.dtmf.is_empty() {
-        let AccessConfig { wrong_codes, window, lock } = config.access;
-        say!(
-            "          {wrong_codes} wrong codes within {} s lock a far end's codes for {} s, each time twice as long",
-            window.as_secs(),
-            lock.as_secs()
-        );
+    for (index, reader) in config.readers.iter().enumerate() {
+        print_reader(config, index, reader);
     }
+    print_access(config);
 }
 
 /// An answer rule as text, such as `100, 2*: answered after 500 ms, sound both ways`.

@@ -9,6 +9,7 @@ use super::output::say;
 use super::{Exit, complain};
 use crate::audio::{self, CardDescription, PcmDescription};
 use crate::gpio::{self, ChipDescription};
+use crate::reader::{self, DescribedDevice};
 
 /// How long one PCM is tried before it counts as one that does not answer.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -18,10 +19,13 @@ struct Devices {
     cards: Vec<CardDescription>,
     pcms: Vec<PcmDescription>,
     gpio_chips: Vec<ChipDescription>,
+    /// Keypads and card readers.
+    readers: Vec<DescribedDevice>,
 }
 
 pub(super) async fn devices(json: bool) -> Exit {
-    let mut devices = Devices { cards: audio::cards(), pcms: audio::pcms(), gpio_chips: gpio::chips() };
+    let (cards, pcms, gpio_chips) = (audio::cards(), audio::pcms(), gpio::chips());
+    let mut devices = Devices { cards, pcms, gpio_chips, readers: reader::devices() };
     for pcm in &mut devices.pcms {
         match try_in_child(pcm).await {
             Ok(remark) => pcm.remark = remark,
@@ -43,10 +47,22 @@ pub(super) async fn devices(json: bool) -> Exit {
     print_cards(&devices.cards);
     print_pcms(&devices.pcms);
     print_chips(&devices.gpio_chips);
+    print_readers(&devices.readers);
     if let Some(model) = gpio::raspberry_pi_model() {
         say!("This is a {model}: pins may be written as BCM numbers or as \"GPIO17\"");
     }
     Exit::Done
+}
+
+fn print_readers(readers: &[DescribedDevice]) {
+    say!("Keypads and card readers");
+    for DescribedDevice { path, name, usb } in readers {
+        let usb = usb.as_ref().map(|usb| format!("{usb}  ")).unwrap_or_default();
+        say!("  {usb}{path}  {name}");
+    }
+    if readers.is_empty() {
+        say!("  none that this user may open (group input)");
+    }
 }
 
 fn print_cards(cards: &[CardDescription]) {

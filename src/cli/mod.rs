@@ -6,6 +6,7 @@ mod black_box;
 mod check;
 mod check_network;
 mod client;
+mod code;
 mod devices;
 mod dsp;
 mod explain;
@@ -206,6 +207,9 @@ enum Command {
         #[command(flatten)]
         daemon: Daemon,
     },
+    /// Make the hash of a PIN or card number
+    #[command(subcommand)]
+    Code(code::CodeCommand),
     /// End all alarms, or print how they stand
     Alarm {
         /// Without this word, the alarms are printed
@@ -328,6 +332,9 @@ pub(crate) struct ExplainArgs {
     /// Print what this schedule would do
     #[arg(long, value_name = "NAME", group = "trial", conflicts_with = "what")]
     schedule: Option<String>,
+    /// Print what the code of this person would do
+    #[arg(long, value_name = "NAME", group = "trial", conflicts_with = "what")]
+    code: Option<String>,
     /// The local time of the rehearsal, such as "Sun 03:00" or "2026-12-25 12:00"; now by default
     #[arg(long, value_name = "TIME", requires = "trial", value_parser = explain::time_argument)]
     at: Option<crate::core::LocalTime>,
@@ -361,6 +368,9 @@ impl ExplainArgs {
         }
         if let (Some(digits), Some(from)) = (self.dtmf.clone(), self.from.clone()) {
             return Ok(Some(explain::Trial::Code { digits, from }));
+        }
+        if let Some(code) = self.code.clone() {
+            return Ok(Some(explain::Trial::Holder { code }));
         }
         if let Some(schedule) = self.schedule.clone() {
             return Ok(Some(explain::Trial::Schedule { schedule }));
@@ -460,6 +470,7 @@ async fn dispatch(command: Command) -> Exit {
         Command::Mute { keep, daemon } => client::request(&daemon, Request::Mute { keep }).await,
         Command::Unmute { daemon } => client::request(&daemon, Request::Unmute).await,
         Command::Volume { volume, keep, daemon } => client::request(&daemon, Request::Volume { volume, keep }).await,
+        Command::Code(command) => code::run(&command),
         Command::Alarm { what: Some(_), daemon } => client::request(&daemon, Request::EndAlarms).await,
         Command::Alarm { what: None, daemon } => client::alarms(&daemon).await,
         Command::Play { name, to, daemon } => client::request(&daemon, Request::Play { name, to: to.into() }).await,

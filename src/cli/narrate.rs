@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::control::EventRecord;
 use crate::core::{
     CallStatus, Deadline, Done, Drive, Effect, IceServersAnswer, Input, Line, MediaCommand, MediaEvent, MissingSound,
-    RepairStep, SocketEvent,
+    ReaderKey, RepairStep, SocketEvent,
 };
 use crate::signaling::{ClientMessage, ServerMessage};
 
@@ -54,6 +54,15 @@ pub(super) fn input(input: &Input, deadline: Option<Deadline>) -> String {
             IceServersAnswer::NotOffered => "the server hands out no STUN and TURN servers".into(),
             IceServersAnswer::Failed(message) => format!("no STUN and TURN servers: {message}"),
         },
+        // What is typed is a secret.
+        Input::Key { reader, key } => match key {
+            ReaderKey::Symbol(_) => format!("reader {}: a symbol", reader.0),
+            ReaderKey::Enter => format!("reader {}: enter", reader.0),
+            ReaderKey::Clear => format!("reader {}: clear", reader.0),
+        },
+        Input::Reader { reader, fault: Some(fault) } => format!("reader {}: {fault}", reader.0),
+        Input::Reader { reader, fault: None } => format!("reader {} works", reader.0),
+        Input::CodeChecked { matched, .. } => format!("{} codes are what was typed", matched.len()),
         Input::Media(media, event) => format!("media {}: {}", media.0, media_event(event)),
         Input::Audio(event) => format!("sound card: {event:?}"),
         Input::Addresses(addresses) => {
@@ -153,6 +162,7 @@ pub(super) fn effect(config: &Config, effect: &Effect) -> Option<String> {
             format!("microphone {}, loudspeaker {}{tone}", open(microphone), open(loudspeaker))
         }
         Effect::Play { sound, .. } => format!("play {}", sound.name()),
+        Effect::CheckCode { .. } => "find out whose code it is".into(),
         Effect::Announce(Some((what, _))) => format!("announce {}", config.name_of(*what)),
         Effect::Announce(None) => "end the announcement".into(),
         Effect::Drive(index, drive) => {

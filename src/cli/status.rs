@@ -113,6 +113,11 @@ fn print_pins(station: &Status, gpio_backend: &str) {
         let by = door.by.as_ref().map(|by| format!(", {by}")).unwrap_or_default();
         say!("door      {}: {} for {}{by}", door.name, door.state, duration(door.for_s));
     }
+    for reader in &station.readers {
+        let state = reader.fault.as_ref().map_or_else(|| "works".to_owned(), |fault| format!("fault: {fault}"));
+        let locked = reader.locked_s.map(|seconds| format!(", codes are off for {seconds} s")).unwrap_or_default();
+        say!("reader    {}: {state}{locked}", reader.name);
+    }
     for schedule in &station.schedules {
         let next = schedule.next.as_deref().unwrap_or("when the clock is set");
         let waiting = if schedule.waiting { ", one run waits" } else { "" };

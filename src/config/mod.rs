@@ -16,7 +16,6 @@ pub use load::{OutputsOnly, load, load_outputs, load_reviewed, parse, parse_with
 #[cfg(feature = "daemon")]
 pub(crate) use model::authority;
 pub use model::*;
-#[cfg(feature = "daemon")]
 pub(crate) use reading::is_number;
 pub use reading::resolve_secret_file;
 pub use reload::reload;

@@ -18,6 +18,11 @@ pub fn reload(old: &Config, new: Config) -> (Config, Vec<&'static str>) {
     keep("[gpio]", &old.gpio, &mut config.gpio, &mut waits);
     keep("[sounds]", &old.sounds, &mut config.sounds, &mut waits);
     keep("[prompts]", &old.prompts, &mut config.prompts, &mut waits);
+    if old.readers != config.readers {
+        // Codes refer to readers by their index.
+        keep("[[reader]]", &old.readers, &mut config.readers, &mut waits);
+        keep("[[code]]", &old.codes, &mut config.codes, &mut waits);
+    }
     keep("[control]", &old.control, &mut config.control, &mut waits);
     keep("[log]", &old.log, &mut config.log, &mut waits);
     let listens = |config: &Config| config.dtmf.iter().any(|rule| rule.in_band);
@@ -37,6 +42,7 @@ pub fn reload(old: &Config, new: Config) -> (Config, Vec<&'static str>) {
         config.doors.clone_from(&old.doors);
         config.schedules.clone_from(&old.schedules);
         config.answers.clone_from(&old.answers);
+        config.codes.clone_from(&old.codes);
     }
     (config, waits)
 }

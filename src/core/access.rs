@@ -26,7 +26,32 @@ const LONGEST_LOCK: Duration = Duration::from_secs(3600);
 /// After this time without a mistake, the first lock is as short as at the beginning.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(24 * 3600);
 
+/// Who types codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Typist<'a> {
+    /// The far end with this number.
+    FarEnd(&'a str),
+    /// Whoever stands at the reader of this name.
+    Reader(&'a str),
+}
+
 impl WrongCodes {
+    /// No wrong codes of this typist yet.
+    fn of(typist: Typist<'_>, now: Time) -> Self {
+        let (number, reader) = match typist {
+            Typist::FarEnd(number) => (Some(number.into()), None),
+            Typist::Reader(name) => (None, Some(name.to_owned())),
+        };
+        Self { number, reader, newest: now, ..Self::default() }
+    }
+
+    fn is_of(&self, typist: Typist<'_>) -> bool {
+        match typist {
+            Typist::FarEnd(number) => self.number.as_deref() == Some(number),
+            Typist::Reader(name) => self.reader.as_deref() == Some(name),
+        }
+    }
+
     fn is_locked(&self, now: Time) -> bool {
         self.locked_until.is_some_and(|until| now < until)
     }
@@ -71,37 +96,42 @@ pub(super) struct Access {
 }
 
 impl Access {
-    /// Whether codes of this far end are off.
-    pub(super) fn is_locked(&self, number: &str, now: Time) -> bool {
-        self.everybody.is_locked(now) || self.far_end(number).is_some_and(|far_end| far_end.is_locked(now))
+    /// Whether the codes of this typist are off.
+    pub(super) fn is_locked(&self, typist: Typist<'_>, now: Time) -> bool {
+        self.locked_until(typist, now).is_some()
     }
 
-    fn far_end(&self, number: &str) -> Option<&WrongCodes> {
-        self.far_ends.iter().find(|far_end| far_end.number.as_deref() == Some(number))
+    /// Until when the codes of this typist are off; `None` if they are not.
+    pub(super) fn locked_until(&self, typist: Typist<'_>, now: Time) -> Option<Time> {
+        let counts = [Some(&self.everybody), self.far_end(typist)];
+        counts.into_iter().flatten().filter(|one| one.is_locked(now)).filter_map(|one| one.locked_until).max()
     }
 
-    /// Counts a wrong code; returns for how long codes of this far end are off from now on. `could_match`: the far end
-    /// may use at least one code. A far end that may use none cannot lock out others.
+    fn far_end(&self, typist: Typist<'_>) -> Option<&WrongCodes> {
+        self.far_ends.iter().find(|far_end| far_end.is_of(typist))
+    }
+
+    /// Counts a wrong code; returns for how long codes of this typist are off from now on. `could_match`: the typist may
+    /// use at least one code. A far end that may use none cannot lock out others.
     pub(super) fn wrong(
         &mut self,
-        number: &str,
+        typist: Typist<'_>,
         could_match: bool,
         config: &AccessConfig,
         now: Time,
     ) -> Option<Duration> {
-        if self.far_end(number).is_none() {
+        if self.far_end(typist).is_none() {
             if self.far_ends.len() >= MAX_FAR_ENDS {
-                // Far ends that are locked out stay.
+                // Those that are locked out stay.
                 let free = self.far_ends.iter().enumerate().filter(|(_, one)| !one.is_locked(now));
                 let oldest = free.min_by_key(|(_, one)| one.newest).map(|(index, _)| index);
                 oldest.map(|index| self.far_ends.remove(index));
             }
             if self.far_ends.len() < MAX_FAR_ENDS {
-                let number = Some(number.into());
-                self.far_ends.push(WrongCodes { number, newest: now, ..WrongCodes::default() });
+                self.far_ends.push(WrongCodes::of(typist, now));
             }
         }
-        let one = self.far_ends.iter_mut().find(|far_end| far_end.number.as_deref() == Some(number));
+        let one = self.far_ends.iter_mut().find(|far_end| far_end.is_of(typist));
         let was_locked = one.as_ref().is_some_and(|far_end| far_end.locks > 0 && !far_end.is_forgotten(now));
         let of_one = one.and_then(|far_end| far_end.add(config.wrong_codes, config, now));
         let all = config.wrong_codes.saturating_mul(STATION_FACTOR);
@@ -124,9 +154,9 @@ impl Access {
             one.at.truncate(1024);
             one.at.iter_mut().for_each(|at| *at = (*at).min(now));
             one.newest = one.newest.min(now);
-            match one.number {
-                Some(_) => self.far_ends.push(one),
-                None => self.everybody = one,
+            match (&one.number, &one.reader) {
+                (None, None) => self.everybody = one,
+                _ => self.far_ends.push(one),
             }
         }
         self.far_ends.truncate(MAX_FAR_ENDS);
@@ -141,7 +171,7 @@ mod tests {
         AccessConfig { wrong_codes: 5, window: Duration::from_secs(600), lock: Duration::from_secs(60) };
 
     fn err(access: &mut Access, number: &str, times: u32, now: Time) -> Option<Duration> {
-        (0..times).filter_map(|_| access.wrong(number, true, &CONFIG, now)).last()
+        (0..times).filter_map(|_| access.wrong(Typist::FarEnd(number), true, &CONFIG, now)).last()
     }
 
     #[test]
@@ -152,10 +182,10 @@ mod tests {
         for _ in 0..8 {
             assert_eq!(err(&mut access, "100", 4, now), None);
             let lock = err(&mut access, "100", 1, now).expect("the fifth");
-            assert!(access.is_locked("100", now) && !access.is_locked("101", now));
+            assert!(access.is_locked(Typist::FarEnd("100"), now) && !access.is_locked(Typist::FarEnd("101"), now));
             locks.push(lock.as_secs());
             now = now + lock;
-            assert!(!access.is_locked("100", now));
+            assert!(!access.is_locked(Typist::FarEnd("100"), now));
             // Without this pause, the count of all far ends together could lock as well.
             now = now + CONFIG.window;
         }
@@ -169,14 +199,14 @@ mod tests {
         let mut access = Access::default();
         for guess in 0..20_u32 {
             let now = Time(u64::from(guess) * 151_000);
-            assert_eq!(access.wrong("100", true, &CONFIG, now), None, "four in ten minutes");
+            assert_eq!(access.wrong(Typist::FarEnd("100"), true, &CONFIG, now), None, "four in ten minutes");
         }
         let mut access = Access::default();
         for number in 0..19 {
-            assert_eq!(access.wrong(&number.to_string(), true, &CONFIG, Time(0)), None);
+            assert_eq!(access.wrong(Typist::FarEnd(&number.to_string()), true, &CONFIG, Time(0)), None);
         }
-        assert_eq!(access.wrong("x", true, &CONFIG, Time(0)), Some(CONFIG.lock));
-        assert!(access.is_locked("somebody else", Time(1)));
+        assert_eq!(access.wrong(Typist::FarEnd("x"), true, &CONFIG, Time(0)), Some(CONFIG.lock));
+        assert!(access.is_locked(Typist::FarEnd("somebody else"), Time(1)));
     }
 
     /// Ten thousand codes take half a year, even if a machine calls all day and never makes too many mistakes at once.
@@ -187,8 +217,8 @@ mod tests {
         let days = 30;
         while now < Time(days * 86_400_000) {
             now = now + Duration::from_secs(151);
-            if !access.is_locked("100", now) {
-                access.wrong("100", true, &CONFIG, now);
+            if !access.is_locked(Typist::FarEnd("100"), now) {
+                access.wrong(Typist::FarEnd("100"), true, &CONFIG, now);
                 tries += 1;
             }
         }
@@ -201,10 +231,10 @@ mod tests {
         let mut now = Time(0);
         while now < Time(30 * 86_400_000) {
             now = now + Duration::from_secs(5);
-            if !access.is_locked("100", now) {
-                access.wrong("100", true, &CONFIG, now);
+            if !access.is_locked(Typist::FarEnd("100"), now) {
+                access.wrong(Typist::FarEnd("100"), true, &CONFIG, now);
             }
-            assert!(!access.is_locked("101", now), "after {} s", now.0 / 1000);
+            assert!(!access.is_locked(Typist::FarEnd("101"), now), "after {} s", now.0 / 1000);
         }
     }
 
@@ -212,9 +242,11 @@ mod tests {
     fn those_who_may_use_no_code_lock_nobody_else_out() {
         let mut access = Access::default();
         for _ in 0..1000 {
-            access.wrong("stranger", false, &CONFIG, Time(0));
+            access.wrong(Typist::FarEnd("stranger"), false, &CONFIG, Time(0));
         }
-        assert!(access.is_locked("stranger", Time(1)) && !access.is_locked("100", Time(1)));
+        assert!(
+            access.is_locked(Typist::FarEnd("stranger"), Time(1)) && !access.is_locked(Typist::FarEnd("100"), Time(1))
+        );
     }
 
     #[test]
@@ -222,9 +254,9 @@ mod tests {
         let mut access = Access::default();
         err(&mut access, "100", 5, Time(0));
         for number in 0..1000 {
-            access.wrong(&format!("9{number}"), false, &CONFIG, Time(1));
+            access.wrong(Typist::FarEnd(&format!("9{number}")), false, &CONFIG, Time(1));
         }
-        assert!(access.is_locked("100", Time(2)));
+        assert!(access.is_locked(Typist::FarEnd("100"), Time(2)));
         assert!(access.remembered().len() <= MAX_FAR_ENDS + 1);
     }
 
@@ -235,12 +267,14 @@ mod tests {
         err(&mut access, "101", 4, Time(1_000));
         let mut next = Access::default();
         next.recall(access.remembered(), Time(2_000));
-        assert!(next.is_locked("100", Time(3_000)) && !next.is_locked("100", Time(61_000)));
+        assert!(
+            next.is_locked(Typist::FarEnd("100"), Time(3_000)) && !next.is_locked(Typist::FarEnd("100"), Time(61_000))
+        );
         assert_eq!(err(&mut next, "101", 1, Time(3_000)), Some(CONFIG.lock));
         // A clock that was wrong must not lock anybody out for years.
         let mut wrong = access.remembered();
         wrong[0].locked_until = Some(Time(u64::MAX));
         next.recall(wrong, Time(0));
-        assert!(!next.is_locked("100", Time(3_600_000)));
+        assert!(!next.is_locked(Typist::FarEnd("100"), Time(3_600_000)));
     }
 }

@@ -53,6 +53,8 @@ pub enum DeadlineReason {
     DoorWatch,
     /// An action with `after_ms` or `for_ms` runs.
     DelayedAction,
+    /// What was typed at a reader is forgotten, or checking it takes too long.
+    Reader,
     /// An announcement is over, or is given up.
     Announcement,
     /// A changed volume or mute ends.
@@ -115,6 +117,7 @@ impl std::fmt::Display for DeadlineReason {
             Self::OutputOff => "an output goes off",
             Self::DoorWatch => "it is judged whether a door is forced, held or closed",
             Self::DelayedAction => "a delayed action runs",
+            Self::Reader => "what was typed at a reader is forgotten",
             Self::Announcement => "an announcement is over, or is given up",
             Self::SettingEnds => "a changed setting ends",
             Self::Schedule => "a schedule may be due",

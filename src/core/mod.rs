@@ -25,6 +25,7 @@
 //!   the outputs.
 //! - [`scene::SceneState`] decides what is heard where; [`announcements::Announcements`] plays prompts.
 //! - [`rules::Rules`] chooses what a trigger of the configuration does; [`rules::Actions`] does it.
+//! - [`readers::Readers`] takes what is typed at keypads and read from cards.
 //!
 //! The station lends them the [`context::Context`], called `cx`: the time, the configuration, the modes of the house,
 //! randomness, and the queue of effects. [`access::Access`] counts wrong door codes. `api` holds the types that cross the border of the core.
@@ -51,6 +52,7 @@ mod deadline;
 mod door;
 mod modes;
 mod random;
+mod readers;
 mod restart_backoff;
 mod rules;
 mod scene;

@@ -11,6 +11,7 @@ use super::calls::{CallControl, Calls};
 use super::context::Context;
 use super::deadline::Deadline;
 use super::door::{Door, DoorEvent};
+use super::readers::{Opened, Readers};
 use super::rules::{Actions, Rules};
 use super::scene::SceneState;
 use super::schedules::Schedules;
@@ -36,6 +37,8 @@ pub struct Station {
     announcements: Announcements,
     rules: Rules,
     #[serde(default)]
+    readers: Readers,
+    #[serde(default)]
     schedules: Schedules,
     remembered: Memory,
 }
@@ -52,6 +55,7 @@ impl Station {
             scene: SceneState::new(),
             announcements: Announcements::default(),
             rules: Rules::default(),
+            readers: Readers::new(&config),
             schedules: Schedules::new(&config),
             remembered: Memory::default(),
             context: Context::new(config, seed, now),
@@ -76,6 +80,17 @@ impl Station {
         self.context.now = Now { at: now.at.max(self.context.now.at), local: now.local };
         self.context.settle_modes();
         self.run_deadlines();
+        self.take(input);
+        self.settle_watched_doors();
+        self.settle_schedules();
+        self.calls().settle_alarms();
+        self.settle_outcomes();
+        self.settle_schedule_calls();
+        self.settle();
+    }
+
+    /// Takes an input to the machine that it concerns.
+    fn take(&mut self, input: Input) {
         match input {
             Input::Tick => {}
             Input::Edge { pin, active } => {
@@ -87,6 +102,15 @@ impl Station {
                 self.settle_door();
             }
             Input::PinFault { pin, fault } => self.door.pin_fault(pin, fault, self.context.now.at),
+            Input::Key { reader, key } => {
+                let opened = self.readers.key(reader, key, &mut self.access, &mut self.context);
+                self.open_by_reader(opened);
+            }
+            Input::Reader { reader, fault } => self.readers.fault(reader, fault, &mut self.context),
+            Input::CodeChecked { check, matched } => {
+                let opened = self.readers.checked(check, &matched, &mut self.access, &mut self.context);
+                self.open_by_reader(opened);
+            }
             Input::Command(id, by, command) => {
                 let result = self.command(by, command);
                 self.context.push(Effect::Reply(id, result));
@@ -123,12 +147,6 @@ impl Station {
             Input::Probed { answered } => self.session.probed(answered, self.context.now.at),
             Input::Shutdown => self.shut_down(),
         }
-        self.settle_watched_doors();
-        self.settle_schedules();
-        self.calls().settle_alarms();
-        self.settle_outcomes();
-        self.settle_schedule_calls();
-        self.settle();
     }
 
     /// The next thing that an adapter must do; `None` when all effects are drained.
@@ -142,6 +160,7 @@ impl Station {
             self.session.next_deadline(),
             self.door.next_deadline(&self.context.config),
             self.rules.next_deadline(),
+            self.readers.next_deadline(&self.context.config),
             self.scene.next_deadline(),
             self.announcements.next_deadline(),
             self.calls.next_deadline(),
@@ -171,6 +190,7 @@ impl Station {
         }
         self.door.reconfigure(&self.context.config, &config);
         self.schedules.reconfigure(&self.context.config, &config);
+        self.readers.reconfigure(&config);
         self.context.reconfigure(config);
         self.settle();
     }
@@ -210,6 +230,7 @@ impl Station {
             doors: self.door.watch_status(config, now),
             buttons: self.door.button_status(config),
             sensors: self.door.sensor_status(config),
+            readers: self.readers.status(config, &self.access, now),
             schedules: self.schedules.status(config),
             modes: self.context.modes.status(config),
             missed_calls: self.calls.missed(),
@@ -232,6 +253,14 @@ impl Station {
         let calls = CallControl::new(&mut self.calls, &mut self.session, &mut self.access, &mut self.context);
         let (door, scene, announcements) = (&mut self.door, &mut self.scene, &mut self.announcements);
         (&mut self.rules, Actions { calls, door, scene, announcements })
+    }
+
+    /// Runs the rule of a code, or calls the number that somebody typed.
+    fn open_by_reader(&mut self, opened: Option<Opened>) {
+        if let Some((trigger, origin)) = opened.filter(|_| !self.context.shutting_down) {
+            // Refusals have been reported.
+            let _ = self.run_trigger(&trigger, &origin);
+        }
     }
 
     fn take_news(&mut self, news: Vec<News>) {
@@ -388,6 +417,7 @@ impl Station {
             // Refusals have been reported.
             let _ = actions.carry_out(&action, &origin);
         }
+        self.readers.run_deadlines(&config, self.context.now.at);
         self.calls().run_deadlines();
         if self.calls.none_at_all() {
             self.session.return_to_first_server(&mut self.context);
@@ -428,10 +458,14 @@ impl Station {
 
     /// The states that LEDs may show, the most urgent one first.
     fn shown_states(&self) -> Vec<ShownState> {
-        let fault = !self.session.is_registered()
-            || self.scene.has_fault()
-            || self.door.has_fault()
-            || self.schedules.has_fault();
+        let faults = [
+            !self.session.is_registered(),
+            self.scene.has_fault(),
+            self.door.has_fault(),
+            self.schedules.has_fault(),
+            self.readers.has_fault(),
+        ];
+        let fault = faults.contains(&true);
         let states = [
             (self.calls.any_alarm_is(AlarmState::Raised), ShownState::Alarm),
             (self.calls.any_alarm_is(AlarmState::Answered), ShownState::AlarmAnswered),

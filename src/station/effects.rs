@@ -6,7 +6,7 @@ use super::clock::wall_clock_ms;
 use super::event_loop::EventLoop;
 use super::{fact_log, login, watchdog};
 use crate::control::EventRecord;
-use crate::core::{Effect, Fact, ServerIndex};
+use crate::core::{Effect, Fact, Input, ServerIndex};
 use crate::signaling::{Endpoint, SessionApi, Socket};
 
 impl EventLoop {
@@ -43,6 +43,14 @@ impl EventLoop {
             Effect::Media(media, command) => self.media.command(media, command),
             Effect::Scene(scene) => self.audio.set_scene(&scene),
             Effect::Play { sound, to_calls } => self.audio.play(sound, to_calls),
+            Effect::CheckCode { check, typed, codes } => {
+                let (verifier, results) = (self.verifier.clone(), self.results.readers.clone());
+                tokio::task::spawn_blocking(move || {
+                    let matched = verifier.check(&typed, &codes);
+                    // The station may have stopped.
+                    let _ = results.blocking_send(Input::CodeChecked { check, matched });
+                });
+            }
             Effect::Announce(what) => self.audio.announce(what),
             Effect::Drive(output, drive) => self.player.drive(output.0, drive),
             Effect::Reply(id, result) => {

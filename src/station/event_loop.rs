@@ -25,6 +25,7 @@ use crate::core::{
 use crate::gpio::{OutputPlayer, PinReport, Pins};
 use crate::media::guard::DropCounters;
 use crate::media::{MediaAdapter, TurnFaults};
+use crate::reader::Verifier;
 use crate::signaling::{Connector, Endpoint, Socket, SocketReport, TokenStore};
 
 /// Pending hangups have this long when the station stops. systemd waits for longer (`TimeoutStopSec=`).
@@ -46,6 +47,8 @@ pub(super) struct Reports {
     pub(super) probes: mpsc::Receiver<bool>,
     pub(super) media: mpsc::Receiver<(MediaId, MediaEvent)>,
     pub(super) audio: mpsc::Receiver<AudioEvent>,
+    /// Keys, faults and checked codes of readers.
+    pub(super) readers: mpsc::Receiver<Input>,
 }
 
 /// Where the tasks that the loop starts send their results.
@@ -54,6 +57,7 @@ pub(super) struct Results {
     pub(super) tokens: mpsc::Sender<Result<(), TokenError>>,
     pub(super) ice_servers: mpsc::Sender<IceServersAnswer>,
     pub(super) probes: mpsc::Sender<bool>,
+    pub(super) readers: mpsc::Sender<Input>,
 }
 
 /// The core, and the adapters that carry its effects out.
@@ -76,6 +80,7 @@ pub(super) struct EventLoop {
     pub(super) turn_faults: Arc<TurnFaults>,
     pub(super) pins: Arc<dyn Pins>,
     pub(super) player: OutputPlayer,
+    pub(super) verifier: Verifier,
     pub(super) socket: Option<Socket>,
     /// Counts the sockets: reports of an earlier one are not taken.
     pub(super) generation: u64,
@@ -156,8 +161,8 @@ impl EventLoop {
             Ask::Dump(reply) => {
                 let _ = reply.send(self.recorder.dump());
             }
-            Ask::Reload(config, reply) => {
-                let _ = reply.send(self.reload(*config));
+            Ask::Reload(config, verifier, reply) => {
+                let _ = reply.send(self.reload(*config, verifier));
             }
             Ask::Command(by, command, reply) => {
                 self.next_command += 1;
@@ -191,8 +196,12 @@ impl EventLoop {
 
     /// Takes over a new configuration; returns the keys that wait for the next start. The black box begins anew: what it
     /// holds was decided by other rules.
-    fn reload(&mut self, config: Config) -> Vec<&'static str> {
+    fn reload(&mut self, config: Config, verifier: Verifier) -> Vec<&'static str> {
+        let codes = config.codes.clone();
         let (config, waits) = crate::config::reload(&self.config, config);
+        if config.codes == codes {
+            self.verifier = verifier;
+        }
         self.config = Arc::new(config);
         self.station.reconfigure(Arc::clone(&self.config));
         self.carry_out_effects();
@@ -214,6 +223,7 @@ async fn next_report(reports: &mut Reports, generation: u64) -> Option<Input> {
         Some(answered) = reports.probes.recv() => Some(Input::Probed { answered }),
         Some((media, event)) = reports.media.recv() => Some(Input::Media(media, event)),
         Some(event) = reports.audio.recv() => Some(Input::Audio(event)),
+        Some(input) = reports.readers.recv() => Some(input),
         // Every adapter has stopped.
         else => std::future::pending().await,
     }

@@ -44,6 +44,7 @@ pub(super) fn log(fact: &Fact) {
         }
         Fact::MissedCall { caller } => tracing::info!(fact.caller = caller.as_str(), "{fact}"),
         Fact::Dtmf { call_id, number, matched, locked, .. } => log_code(fact, call_id, number, *matched, *locked),
+        Fact::Code { .. } | Fact::Reader { .. } | Fact::ReaderRefused { .. } => log_reader(fact),
         Fact::Output { output, drive, by } => {
             tracing::info!(fact.output = output, fact.drive = ?drive, fact.by = %by, "{fact}");
         }
@@ -104,6 +105,24 @@ fn log_schedule(fact: &Fact) {
         Fact::ScheduleFault { schedule, fault: Some(_) } => tracing::warn!(fact.schedule = schedule, "{fact}"),
         Fact::ScheduleFault { schedule, fault: None } => tracing::info!(fact.schedule = schedule, "{fact}"),
         Fact::ScheduleRefused { schedule, .. } => tracing::warn!(fact.schedule = schedule, "{fact}"),
+        _ => {}
+    }
+}
+
+/// What happens at a reader. The code itself is in no log.
+fn log_reader(fact: &Fact) {
+    match fact {
+        Fact::Code { reader, code, accepted: true, .. } => {
+            let code = code.as_ref().map_or("", |code| code.as_str());
+            tracing::info!(fact.reader = reader, fact.code = code, fact.accepted = true, "{fact}");
+        }
+        Fact::Code { reader, locked, .. } => {
+            tracing::warn!(fact.reader = reader, fact.accepted = false, fact.locked = locked, "{fact}");
+        }
+        Fact::Reader { reader, fault: None } => tracing::info!(fact.reader = reader, "{fact}"),
+        Fact::Reader { reader, .. } | Fact::ReaderRefused { reader, .. } => {
+            tracing::warn!(fact.reader = reader, "{fact}");
+        }
         _ => {}
     }
 }

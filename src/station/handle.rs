@@ -12,6 +12,7 @@ use crate::control::{
 use crate::core::{ButtonIndex, By, Command, Done, Line, OutputChange, Pin, Refusal, SensorIndex};
 use crate::gpio::Pins;
 use crate::media::rtpdump::CallPacket;
+use crate::reader::Verifier;
 
 /// The length of a pulse if the request names none.
 const DEFAULT_PULSE_MS: u64 = 3000;
@@ -22,7 +23,7 @@ pub(super) enum Ask {
     Status(oneshot::Sender<FullStatus>),
     Explain(oneshot::Sender<Vec<EventRecord>>),
     Dump(oneshot::Sender<Option<Dump>>),
-    Reload(Box<Config>, oneshot::Sender<Vec<&'static str>>),
+    Reload(Box<Config>, Verifier, oneshot::Sender<Vec<&'static str>>),
 }
 
 /// A handle to a running station. It is cheap to clone.
@@ -55,7 +56,9 @@ impl StationHandle {
     /// Applies the changes that are possible during calls. Returns the keys that apply only after the next start.
     pub async fn reload(&self, config: Config) -> Vec<&'static str> {
         let (reply, answer) = oneshot::channel();
-        if self.asks.send(Ask::Reload(Box::new(config), reply)).await.is_err() {
+        let codes = config.clone();
+        let verifier = tokio::task::spawn_blocking(move || Verifier::new(&codes)).await.unwrap_or_default();
+        if self.asks.send(Ask::Reload(Box::new(config), verifier, reply)).await.is_err() {
             return Vec::new();
         }
         answer.await.unwrap_or_default()

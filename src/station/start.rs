@@ -16,12 +16,13 @@ use super::memory::{self, Keeper};
 use crate::audio::{Audio, AudioStartError, CardChoice, SoundBank, SoundError};
 use crate::blackbox::Recorder;
 use crate::config::Config;
-use crate::core::{By, ServerIndex, Station};
+use crate::core::{By, Input, Memory, ServerIndex, Station};
 use crate::gpio::{OutputPlayer, take_pins};
 use crate::media::guard::DropCounters;
 use crate::media::rtpdump::CallPacket;
 use crate::media::{IceAddresses, MediaAdapter, MediaContext, TurnContext, TurnFaults};
 use crate::network;
+use crate::reader::Verifier;
 use crate::signaling::{Connector, Endpoint, TlsError, TokenStore};
 
 /// The number of reports of one kind that can wait for the loop.
@@ -124,11 +125,10 @@ fn make_loop(
     let (token_results, tokens) = mpsc::channel(RESULTS);
     let (ice_server_answers, ice_server_queue) = mpsc::channel(RESULTS);
     let (probe_results, probes) = mpsc::channel(RESULTS);
+    let (reader_inputs, readers) = start_readers(&config);
     let clock = Clock::new();
-    let transaction_seed = wall_clock_ms().saturating_mul(1000);
-    let mut station = Station::new(Arc::clone(&config), seed()?, transaction_seed, clock.now());
     let recalled = memory::recall(memory_folder.as_deref(), state_folder.as_deref(), clock.now().at);
-    station.recall(recalled.clone());
+    let station = recalled_station(&config, recalled.clone(), clock)?;
     let endpoint = |url: &url::Url| Endpoint::new(url.clone(), config.core.tenant.clone());
     let event_loop = EventLoop {
         endpoints: config.core.urls.iter().map(endpoint).collect(),
@@ -157,13 +157,32 @@ fn make_loop(
             tokens: token_results,
             ice_servers: ice_server_answers,
             probes: probe_results,
+            readers: reader_inputs,
         },
+        verifier: Verifier::new(&config),
         recorder: Recorder::default(),
         history: History::default(),
         told_summary: String::new(),
         config,
     };
-    Ok((event_loop, Reports { sockets, tokens, ice_servers: ice_server_queue, addresses, probes, media, audio }))
+    Ok((
+        event_loop,
+        Reports { sockets, tokens, ice_servers: ice_server_queue, addresses, probes, media, audio, readers },
+    ))
+}
+
+/// A station that knows what the previous process remembered.
+fn recalled_station(config: &Arc<Config>, recalled: Memory, clock: Clock) -> Result<Station, StartError> {
+    let transaction_seed = wall_clock_ms().saturating_mul(1000);
+    let mut station = Station::new(Arc::clone(config), seed()?, transaction_seed, clock.now());
+    station.recall(recalled);
+    Ok(station)
+}
+
+fn start_readers(config: &Arc<Config>) -> (mpsc::Sender<Input>, mpsc::Receiver<Input>) {
+    let (inputs, readers) = mpsc::channel(QUEUE);
+    crate::reader::start(config, &inputs);
+    (inputs, readers)
 }
 
 /// What peer connections share with the rest of the station.

@@ -19,6 +19,7 @@ mod modes;
 mod named_tests;
 mod pipes;
 mod prompts;
+mod readers;
 mod readme;
 mod reference;
 mod rehearsals;

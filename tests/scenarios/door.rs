@@ -42,6 +42,8 @@ pub struct Door {
     pub sent: Vec<ClientMessage>,
     pub facts: Vec<Fact>,
     pub sounds: Vec<(Sound, bool)>,
+    /// Codes that somebody has typed, to be checked.
+    pub checks: Vec<(u32, callbox::secret::DoorCode, Vec<callbox::config::CodeIndex>)>,
     /// Announcements, and `None` where one was ended.
     pub announced: Vec<Option<(Playable, PlayTo)>>,
     pub scene: Scene,
@@ -83,6 +85,7 @@ impl Door {
             sent: Vec::new(),
             facts: Vec::new(),
             sounds: Vec::new(),
+            checks: Vec::new(),
             announced: Vec::new(),
             scene: Scene::default(),
             drives: HashMap::new(),
@@ -205,6 +208,7 @@ impl Door {
                 }
                 Effect::Scene(scene) => self.scene = scene,
                 Effect::Play { sound, to_calls } => self.sounds.push((sound, to_calls)),
+                Effect::CheckCode { check, typed, codes } => self.checks.push((check, typed, codes)),
                 Effect::Announce(what) => self.announced.push(what),
                 Effect::Drive(OutputIndex(index), drive) => {
                     self.drives.insert(index, drive);

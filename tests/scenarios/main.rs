@@ -23,6 +23,7 @@ mod outgoing;
 mod outputs;
 mod pins;
 mod prompts;
+mod readers;
 mod recovery;
 mod schedules;
 mod sensors;

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use crate::cli::narrate;
 use crate::cli::output::say;
-use crate::config::{Config, ScheduleIndex};
+use crate::config::{CodeIndex, Config, ReaderIndex, ScheduleIndex};
 use crate::core::*;
+use crate::secret::DtmfDigit;
 use crate::signaling::*;
 
 /// The longest virtual time for which a press or an edge is followed.
@@ -25,6 +26,8 @@ pub(super) struct Rehearsal {
     pub(super) media: MediaId,
     /// Whether the far end answers a call of the station.
     answering: bool,
+    /// The code that somebody types.
+    code: Option<CodeIndex>,
 }
 
 impl Rehearsal {
@@ -41,6 +44,7 @@ impl Rehearsal {
             answers: Vec::new(),
             media: MediaId(0),
             answering: false,
+            code: None,
         };
         rehearsal.feed(Input::Audio(AudioEvent::Ready));
         if offline {
@@ -70,6 +74,14 @@ impl Rehearsal {
     /// Prints what follows from these inputs until the station is at rest.
     pub(super) fn run(self, inputs: Vec<Input>) {
         self.run_for(inputs, HORIZON_MS);
+    }
+
+    /// Prints what follows when somebody types a code, or shows a card.
+    pub(super) fn run_code(mut self, reader: ReaderIndex, code: CodeIndex) {
+        self.code = Some(code);
+        let key = |key| Input::Key { reader, key };
+        let symbol = ReaderKey::Symbol(DtmfDigit('0'));
+        self.run(vec![key(symbol), key(ReaderKey::Enter)]);
     }
 
     /// Prints what follows when a schedule comes due.
@@ -200,6 +212,10 @@ impl Rehearsal {
                 let offer = MediaEvent::LocalOffer { sdp: "a rehearsal".into() };
                 self.answer_after(10, Input::Media(*media, offer));
             }
+            Effect::CheckCode { check, codes, .. } => {
+                let matched = codes.iter().copied().filter(|code| self.code == Some(*code)).collect();
+                self.answer_after(100, Input::CodeChecked { check: *check, matched });
+            }
             Effect::Send(ClientMessage::Keepalive { transaction }) => {
                 let echo = ServerMessage::Keepalive { transaction: Some(transaction.clone()) };
                 self.answer_after(10, said(echo));
@@ -257,6 +273,8 @@ fn is_a_decision(effect: &Effect) -> bool {
                 | Fact::ScheduleRefused { .. }
                 | Fact::Door { .. }
                 | Fact::Alarm { .. }
+                | Fact::Code { .. }
+                | Fact::ReaderRefused { .. }
                 | Fact::Dtmf { .. }
                 | Fact::Call { cause: Some(_), .. }
         ),

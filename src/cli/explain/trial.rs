@@ -9,7 +9,9 @@ use jiff::civil::Date;
 use super::rehearsal::Rehearsal;
 use crate::cli::output::say;
 use crate::cli::{Exit, check, complain, load};
-use crate::config::{Conditions, Config, Hours, Mode, ModeChange, ModeIndex, Moment, ScheduleIndex, Trigger};
+use crate::config::{
+    CodeIndex, Conditions, Config, Hours, Mode, ModeChange, ModeIndex, Moment, ScheduleIndex, Trigger,
+};
 use crate::core::{
     ButtonIndex, By, Command, CommandId, Direction, Gesture, Input, LocalTime, MediaEvent, Pin, SensorIndex, Weekday,
     called, code_of,
@@ -35,6 +37,10 @@ pub(in crate::cli) enum Trial {
     },
     Incoming {
         from: String,
+    },
+    /// Somebody types a code of `[[code]]`, or shows a card.
+    Holder {
+        code: String,
     },
     /// A schedule comes due.
     Schedule {
@@ -115,6 +121,7 @@ pub(in crate::cli) fn rehearse(
             Trial::Sensor { sensor, opened } => move_sensor(&config, sensor, *opened, &when),
             Trial::Code { digits, from } => type_code(&config, digits, from, &when),
             Trial::Incoming { from } => receive_call(&config, from, &when),
+            Trial::Holder { code } => enter_code(&config, code, &when),
             Trial::Schedule { schedule } => come_due(&config, schedule, &when),
         }
     });
@@ -230,6 +237,25 @@ fn receive_call(config: &Arc<Config>, from: &str, when: &Circumstances) -> Resul
     let mut rehearsal = when.rehearsal(config);
     let invitation = rehearsal.invitation(from);
     rehearsal.run_for(vec![invitation], 90_000);
+    Ok(Exit::Done)
+}
+
+fn enter_code(config: &Arc<Config>, name: &str, when: &Circumstances) -> Result<Exit, String> {
+    let index = config.codes.iter().position(|code| code.name == name);
+    let Some((index, code)) = index.and_then(|index| Some((index, config.codes.get(index)?))) else {
+        let names: Vec<String> = config.codes.iter().map(|code| code.name.to_string()).collect();
+        return Err(no_such("code of", name, names.iter()));
+    };
+    let Some(reader) = code.readers.first().copied() else { return Err(format!("the code of {name} has no reader")) };
+    let reader_name = config.readers.get(reader.0).map(|reader| reader.name.as_str()).unwrap_or_default();
+    say!("{name} types the code at {reader_name}: {}", when.shown(config));
+    let modes = when.modes_on(config);
+    if code.holds(Moment { local: when.local, calendar: &config.calendar, modes: &modes }) {
+        print_rules(config, &code.run, when);
+    } else {
+        say!("  it does not count now: {}", check::code_conditions(config, code));
+    }
+    when.rehearsal(config).run_code(reader, CodeIndex(index));
     Ok(Exit::Done)
 }
 

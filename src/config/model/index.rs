@@ -1,4 +1,4 @@
-//! Indexes of buttons, sensors, outputs, doors, schedules, modes and prompts in the configuration, and lines of the session.
+//! Indexes of buttons, sensors, outputs, doors, schedules, modes, prompts, readers and codes in the configuration, and lines of the session.
 
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,14 @@ pub struct ModeIndex(pub usize);
 /// The index of a prompt in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PromptIndex(pub usize);
+
+/// The index of a reader in the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ReaderIndex(pub usize);
+
+/// The index of a code in the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CodeIndex(pub usize);
 
 /// A telephone line of the session, from 0.
 #[derive(

@@ -20,6 +20,7 @@ mod pcm_name;
 mod pin;
 mod prompt;
 mod proxy;
+mod reader;
 mod schedule;
 mod server;
 mod sound;
@@ -40,7 +41,10 @@ pub use hours::{Hours, HoursError};
 #[cfg(feature = "daemon")]
 pub(crate) use ice_server::authority;
 pub use ice_server::{IceServer, IceServers, IceTransport, IceUrl, IceUrlError};
-pub use index::{ButtonIndex, DoorIndex, Line, ModeIndex, OutputIndex, PromptIndex, ScheduleIndex, SensorIndex};
+pub use index::{
+    ButtonIndex, CodeIndex, DoorIndex, Line, ModeIndex, OutputIndex, PromptIndex, ReaderIndex, ScheduleIndex,
+    SensorIndex,
+};
 pub use input::{Again, Button, Sensor};
 pub use key_pin::{KeyPin, KeyPinError};
 pub use local_time::{LocalTime, Weekday};
@@ -53,6 +57,7 @@ pub use pin::{Active, GpioBackend, GpioConfig, InputPin, PinName, Pull};
 pub(in crate::config) use prompt::playable;
 pub use prompt::{InCall, PlayAction, PlayTo, Playable, Prompt, SoundFile};
 pub use proxy::{Proxy, ProxyAddress, ProxyAddressError, ProxyCredentials, ProxyScope};
+pub use reader::{Code, InputDevice, Reader, ReaderKind};
 pub use schedule::{Moments, Occurrences, OccurrencesError, Schedule};
 pub use server::{CoreConfig, Credentials, ServerTrust, Takeover};
 pub use sound::Sound;
@@ -77,6 +82,10 @@ pub struct Config {
     pub answers: Vec<AnswerRule>,
     pub dtmf: Vec<DtmfRule>,
     pub access: AccessConfig,
+    #[serde(default)]
+    pub readers: Vec<Reader>,
+    #[serde(default)]
+    pub codes: Vec<Code>,
     pub calls: CallsConfig,
     #[serde(default)]
     pub schedules: Vec<Schedule>,
@@ -109,6 +118,7 @@ impl Config {
             all.push((format!("door[{index}].restored"), &door.restored));
         }
         all.extend(self.schedules.iter().enumerate().map(|(index, one)| (format!("schedule[{index}].run"), &one.run)));
+        all.extend(self.codes.iter().enumerate().map(|(index, code)| (format!("code[{index}].run"), &code.run)));
         all
     }
 

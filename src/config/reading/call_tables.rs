@@ -10,7 +10,7 @@ use crate::config::model::*;
 
 pub(in crate::config) fn read_answer(section: Section<'_>, modes: &[Mode]) -> Option<AnswerRule> {
     let rule = AnswerRule {
-        from: read_callers(&section).unwrap_or_default(),
+        from: read_callers(&section, "from").unwrap_or_default(),
         action: section
             .choice(
                 "action",
@@ -45,7 +45,7 @@ pub(in crate::config) fn read_dtmf(section: Section<'_>, context: RuleContext<'_
         }
         Some(_) => {}
     }
-    let from = read_callers(&section);
+    let from = read_callers(&section, "from");
     let run = read_trigger(&section, "run", context);
     if run.is_none() && !section.has("run") {
         section.error(

@@ -8,6 +8,7 @@ mod media_table;
 mod mode_tables;
 mod names;
 mod pin_tables;
+mod reader_tables;
 mod schedule_table;
 mod section;
 mod server_table;
@@ -23,16 +24,18 @@ use media_table::{read_audio, read_media};
 use mode_tables::{read_calendar, read_modes};
 use pin_tables::{read_button, read_sensor};
 pub(super) use pin_tables::{read_gpio, read_output};
+use reader_tables::{check_codes, read_code, read_reader};
 use schedule_table::read_schedule;
 pub(super) use section::{Reader, Section};
 use server_table::read_core;
 use sound_tables::{check_listening_is_heard, read_prompts, read_sounds};
 pub(super) use source::merge;
 use trigger::RuleContext;
-#[cfg(feature = "daemon")]
 pub(crate) use trigger::is_number;
 
-use super::model::{AnswerRule, Button, Config, DoorConfig, OutputPin, PinName, Schedule, Sensor};
+use super::model::{
+    AnswerRule, Button, Code, Config, DoorConfig, OutputPin, PinName, Reader as ConfiguredReader, Schedule, Sensor,
+};
 
 /// Reads all tables.
 pub(super) fn read_config(root: &Section<'_>, files: &FilePaths<'_>) -> Option<Config> {
@@ -54,6 +57,10 @@ pub(super) fn read_config(root: &Section<'_>, files: &FilePaths<'_>) -> Option<C
         named(root, "schedule", |section| read_schedule(section, rules), |schedule: &Schedule| &schedule.name);
     let names = Names { buttons: &buttons, sensors: &sensors, outputs: &outputs };
     let doors = named(root, "door", |section| read_door(section, &names, rules), |door: &DoorConfig| &door.name);
+    let readers = named(root, "reader", read_reader, |reader: &ConfiguredReader| &reader.name);
+    let codes = root.sections("code").into_iter();
+    let codes: Vec<(Code, _)> = codes.filter_map(|section| read_code(section, &readers, files, rules)).collect();
+    check_codes(root, &readers, &codes);
     check_pins(root, &buttons, &sensors, &outputs);
     check_exclusive(root, &outputs);
     let answers: Vec<AnswerRule> =
@@ -72,6 +79,8 @@ pub(super) fn read_config(root: &Section<'_>, files: &FilePaths<'_>) -> Option<C
         calls: read_calls(root.section("calls")),
         control: read_control(root.section("control"), files),
         log: read_log(root.section("log")),
+        codes: codes.into_iter().map(|(code, _)| code).collect(),
+        readers,
         schedules,
         modes,
         prompts,

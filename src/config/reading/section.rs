@@ -343,7 +343,6 @@ impl<'r> Section<'r> {
 /// Keys whose feature is not built yet, by table; `…` stands for any rule or action.
 const NOT_BUILT: &[&str] = &[
     "audio.ambient",
-    "code",
     "control.http_cert_file",
     "control.http_key_file",
     "control.mqtt_allow_insecure",
@@ -355,7 +354,6 @@ const NOT_BUILT: &[&str] = &[
     "hook",
     "output.momentary",
     "output.pulse_ms",
-    "reader",
     "sensor.device_class",
 ];
 

@@ -14,7 +14,7 @@ const MAX_SOUND: Duration = Duration::from_secs(30);
 /// The longest prompt.
 const MAX_PROMPT: Duration = Duration::from_secs(120);
 /// All prompts together. They are in memory while the station runs, some 100 kB a second.
-const MAX_PROMPTS: Duration = Duration::from_secs(600);
+const MAX_PROMPTS: Duration = Duration::from_secs(300);
 /// The most prompts.
 const MOST_PROMPTS: usize = 64;
 

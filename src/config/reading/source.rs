@@ -131,15 +131,26 @@ fn whole_file(file: &str, problem: &str) -> ConfigErrors {
     }])
 }
 
-fn line_at(text: &str, offset: usize) -> usize {
-    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
+/// Where the lines of a text end. Counting them anew for each key would take minutes in a file with 10,000 codes.
+struct LineEnds(Vec<usize>);
+
+impl LineEnds {
+    fn of(text: &str) -> Self {
+        Self(text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(offset, _)| offset).collect())
+    }
+
+    /// The number of the line at an offset, from 1.
+    fn line_at(&self, offset: usize) -> usize {
+        self.0.partition_point(|end| *end < offset) + 1
+    }
 }
 
 /// The line of each key in the text. The merged values do not know it (docs/workarounds.md, "config: line numbers are
 /// lost").
 fn lines_of(file: &str, text: &str) -> Result<BTreeMap<String, usize>, ConfigErrors> {
+    let ends = LineEnds::of(text);
     let document = Document::parse(text).map_err(|error| {
-        let line = error.span().map_or(1, |span| line_at(text, span.start));
+        let line = error.span().map_or(1, |span| ends.line_at(span.start));
         ConfigErrors(vec![ConfigError {
             place: Place::Line { file: file.to_owned(), line },
             key: String::new(),
@@ -148,40 +159,40 @@ fn lines_of(file: &str, text: &str) -> Result<BTreeMap<String, usize>, ConfigErr
         }])
     })?;
     let mut lines = BTreeMap::new();
-    note_table(text, document.as_table(), "", &mut lines);
+    note_table(&ends, document.as_table(), "", &mut lines);
     Ok(lines)
 }
 
-fn note_table(text: &str, table: &dyn toml_edit::TableLike, path: &str, lines: &mut BTreeMap<String, usize>) {
+fn note_table(ends: &LineEnds, table: &dyn toml_edit::TableLike, path: &str, lines: &mut BTreeMap<String, usize>) {
     for (name, _) in table.iter() {
         let Some((key, item)) = table.get_key_value(name) else { continue };
         let path = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
         if let Some(span) = key.span().or_else(|| item.span()) {
-            lines.insert(path.clone(), line_at(text, span.start));
+            lines.insert(path.clone(), ends.line_at(span.start));
         }
-        note_item(text, item, &path, lines);
+        note_item(ends, item, &path, lines);
     }
 }
 
-fn note_item(text: &str, item: &Item, path: &str, lines: &mut BTreeMap<String, usize>) {
+fn note_item(ends: &LineEnds, item: &Item, path: &str, lines: &mut BTreeMap<String, usize>) {
     if let Some(table) = item.as_table_like() {
-        note_table(text, table, path, lines);
+        note_table(ends, table, path, lines);
     } else if let Some(tables) = item.as_array_of_tables() {
         for (index, table) in tables.iter().enumerate() {
             let path = format!("{path}[{index}]");
             if let Some(span) = table.span() {
-                lines.insert(path.clone(), line_at(text, span.start));
+                lines.insert(path.clone(), ends.line_at(span.start));
             }
-            note_table(text, table, &path, lines);
+            note_table(ends, table, &path, lines);
         }
     } else if let Some(array) = item.as_array() {
         for (index, value) in array.iter().enumerate() {
             let path = format!("{path}[{index}]");
             if let Some(span) = value.span() {
-                lines.insert(path.clone(), line_at(text, span.start));
+                lines.insert(path.clone(), ends.line_at(span.start));
             }
             if let Some(table) = value.as_inline_table() {
-                note_table(text, table, &path, lines);
+                note_table(ends, table, &path, lines);
             }
         }
     }

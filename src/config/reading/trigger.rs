@@ -356,11 +356,11 @@ fn read_hook(table: &Section<'_>) -> Option<String> {
     Some(text)
 }
 
-/// Reads the key `from`, which says for whom a rule is; `None` if it is absent.
-pub(in crate::config) fn read_callers(section: &Section<'_>) -> Option<Vec<NumberPattern>> {
-    let texts = section.strings("from")?;
+/// Reads a key that holds patterns of numbers; `None` if it is absent.
+pub(in crate::config) fn read_callers(section: &Section<'_>, key: &'static str) -> Option<Vec<NumberPattern>> {
+    let texts = section.strings(key)?;
     if texts.is_empty() {
-        section.error("from", "is an empty list, which admits nobody", "write a number, or leave it out");
+        section.error(key, "is an empty list, which admits nobody", "write a number, or leave it out");
     }
     for text in &texts {
         let number = text.trim_end_matches('*');
@@ -377,11 +377,11 @@ pub(in crate::config) fn read_callers(section: &Section<'_>) -> Option<Vec<Numbe
         let shown: String = text.chars().take(60).collect();
         match alone(text) {
             Some(bare) if text.contains(['@', ':', '<']) => section.error(
-                "from",
+                key,
                 format!("\"{shown}\" is not a number; callers are identified by their numbers alone"),
                 format!("write the number alone: \"{bare}\""),
             ),
-            _ => section.error("from", format!("\"{shown}\" is not a number"), "write a number or its start: \"2*\""),
+            _ => section.error(key, format!("\"{shown}\" is not a number"), "write a number or its start: \"2*\""),
         }
     }
     let pattern = |text: &String| match text.split_once('@') {

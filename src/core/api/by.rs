@@ -25,6 +25,15 @@ pub enum By {
         /// The number of the far end that typed it.
         number: PhoneNumber,
     },
+    /// Somebody with a PIN or a card.
+    Holder {
+        /// Whose code it is.
+        code: PersonName,
+        /// Where it was typed or shown.
+        reader: String,
+    },
+    /// Somebody who typed at a keypad, and is not known.
+    Typist { reader: String },
     /// The far end, which called the station.
     Caller { number: PhoneNumber },
     /// The hours of a mode.
@@ -43,6 +52,8 @@ impl std::fmt::Display for By {
             Self::Schedule { schedule } => write!(formatter, "by schedule {schedule}"),
             Self::User { user } => write!(formatter, "by user {user}"),
             Self::Code { number } => write!(formatter, "by a code from {}", called(number)),
+            Self::Holder { code, reader } => write!(formatter, "by {code} at {reader}"),
+            Self::Typist { reader } => write!(formatter, "by somebody at {reader}"),
             Self::Caller { number } => write!(formatter, "by {}", called(number)),
             Self::Hours => formatter.write_str("by its hours"),
             Self::Station => formatter.write_str("by the station itself"),

@@ -6,7 +6,7 @@ use super::command::{Done, Refusal};
 use super::fact::Fact;
 use super::id::{CommandId, MediaId, ServerIndex};
 use super::memory::Memory;
-use crate::config::{CallMode, Drive, OutputIndex, PlayTo, Playable, Sound};
+use crate::config::{CallMode, CodeIndex, Drive, OutputIndex, PlayTo, Playable, Sound};
 use crate::mutant::{Mutant, mutant};
 use crate::secret::{DoorCode, Sdp};
 use crate::signaling::{Candidate, ClientMessage};
@@ -49,6 +49,8 @@ pub enum Effect {
         /// The sound is also played into every call that is up.
         to_calls: bool,
     },
+    /// Find out which of these codes somebody has typed; answered by `Input::CodeChecked`.
+    CheckCode { check: u32, typed: DoorCode, codes: Vec<CodeIndex> },
     /// Play this after the announcement that is being played; `None` ends that one, and the one that waits.
     Announce(Option<(Playable, PlayTo)>),
     /// Drive an output.

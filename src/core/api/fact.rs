@@ -13,7 +13,7 @@ use super::microphone_fault::MicrophoneFault;
 use super::repair::{MissingSound, RepairOutcome, RepairStep};
 use super::session_state::SessionState;
 use crate::config::{CallMode, Drive, Line, PlayTo};
-use crate::secret::PhoneNumber;
+use crate::secret::{PersonName, PhoneNumber};
 
 impl Fact {
     /// The id of the call that this fact is about.
@@ -189,6 +189,35 @@ pub enum Fact {
         /// For how many seconds codes are off from now on, over calls and restarts.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         locked_s: Option<u64>,
+    },
+    /// A code was typed at a reader, or a card shown. The code itself is a secret.
+    Code {
+        /// The reader's name.
+        reader: String,
+        /// Whose code it is; absent for a wrong one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code: Option<PersonName>,
+        /// Its rule runs. A code may be right and not accepted: not at this time, or not any more.
+        accepted: bool,
+        /// Codes of this reader are off now.
+        locked: bool,
+        /// For how many seconds codes are off from now on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        locked_s: Option<u64>,
+    },
+    /// A reader cannot be used, or works again.
+    Reader {
+        /// The reader's name.
+        reader: String,
+        /// What is wrong; absent if it works again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fault: Option<String>,
+    },
+    /// Somebody typed a number at a keypad, which did not become a call.
+    ReaderRefused {
+        /// The reader's name.
+        reader: String,
+        reason: String,
     },
     /// An output changed.
     Output {

@@ -28,6 +28,7 @@ impl std::fmt::Display for Fact {
             Self::ScheduleFault { schedule, fault: None } => format!("schedule {schedule}: the call was taken again"),
             Self::ScheduleRefused { schedule, reason } => format!("schedule {schedule}: no call: {reason}"),
             Self::SensorRefused { sensor, reason } => format!("sensor {sensor}: no call: {reason}"),
+            Self::Code { .. } | Self::Reader { .. } | Self::ReaderRefused { .. } => self.of_a_reader(),
             Self::MissedCall { caller } => format!("missed call from {}", called(caller)),
             Self::Output { output, drive, by } => {
                 format!("output {output} {}, {by}", format!("{drive:?}").to_lowercase())
@@ -92,6 +93,27 @@ impl Fact {
                 };
                 format!("{what}, {by}")
             }
+            _ => String::new(),
+        }
+    }
+
+    /// The message of a fact about a reader; empty for any other fact.
+    fn of_a_reader(&self) -> String {
+        match self {
+            Self::Code { reader, code: Some(code), accepted: true, .. } => {
+                format!("code of {code} accepted at {reader}")
+            }
+            Self::Code { reader, code: Some(code), .. } => {
+                format!("code of {code} refused at {reader}: it does not count now")
+            }
+            Self::Code { reader, locked_s: Some(seconds), .. } => {
+                format!("wrong code at {reader}: codes are off for {seconds} s")
+            }
+            Self::Code { reader, locked: true, .. } => format!("wrong code at {reader}: codes are off"),
+            Self::Code { reader, .. } => format!("wrong code at {reader}"),
+            Self::Reader { reader, fault: Some(fault) } => format!("reader {reader}: {fault}"),
+            Self::Reader { reader, fault: None } => format!("reader {reader} works"),
+            Self::ReaderRefused { reader, reason } => format!("reader {reader}: no call: {reason}"),
             _ => String::new(),
         }
     }

@@ -9,7 +9,7 @@ use super::command::Command;
 use super::ice_servers::IceServersAnswer;
 use super::id::{CommandId, MediaId};
 use super::microphone_fault::MicrophoneFault;
-use crate::config::{ButtonIndex, OutputIndex, SensorIndex};
+use crate::config::{ButtonIndex, CodeIndex, OutputIndex, ReaderIndex, SensorIndex};
 use crate::secret::{DtmfDigit, Sdp};
 use crate::signaling::{Candidate, SocketEvent};
 
@@ -46,6 +46,16 @@ pub enum Input {
     Token(Result<(), TokenError>),
     /// The answer to `Effect::ObtainIceServers`.
     IceServers(IceServersAnswer),
+    /// A key of a reader was pressed.
+    Key { reader: ReaderIndex, key: ReaderKey },
+    /// A reader cannot be used, or can be used again. The adapter keeps trying.
+    Reader {
+        reader: ReaderIndex,
+        /// What is wrong, as a message for people; `None` if it works.
+        fault: Option<String>,
+    },
+    /// The answer to `Effect::CheckCode`: the codes that are these.
+    CodeChecked { check: u32, matched: Vec<CodeIndex> },
     /// A peer connection reports something.
     Media(MediaId, MediaEvent),
     /// The sound card reports something.
@@ -57,6 +67,17 @@ pub enum Input {
     Probed { answered: bool },
     /// The daemon is about to stop: hang up all calls, and switch off all outputs.
     Shutdown,
+}
+
+/// A key of a reader, whatever its keymap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReaderKey {
+    /// `0` to `9`, or a letter of a card number.
+    Symbol(DtmfDigit),
+    /// `#`, or Enter: what was typed is whole.
+    Enter,
+    /// `*`, or a key that deletes: what was typed is forgotten.
+    Clear,
 }
 
 /// An input pin, by its place in the configuration.

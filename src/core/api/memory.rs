@@ -66,6 +66,7 @@ pub enum TriggerKind {
     Sensor,
     Door,
     Schedule,
+    Reader,
 }
 
 /// What a schedule has done.
@@ -131,11 +132,14 @@ pub struct PendingHangup {
     pub decline: bool,
 }
 
-/// The wrong codes of one far end, or of all far ends together.
+/// The wrong codes of one far end or reader, or of all together.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct WrongCodes {
-    /// The far end's number; `None` for all far ends together.
+    /// The far end's number.
     pub number: Option<PhoneNumber>,
+    /// The reader's name. Without this and without a number, these are the wrong codes of all together.
+    #[serde(default)]
+    pub reader: Option<String>,
     /// The times of the wrong codes that count for the next lock.
     pub at: VecDeque<Time>,
     /// The number of locks so far.

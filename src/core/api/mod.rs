@@ -38,7 +38,7 @@ pub use effect::{Effect, MediaCommand, Scene, SceneCall};
 pub use fact::Fact;
 pub use ice_servers::{IceServerCounts, IceServerSource, IceServersAnswer, IceServersStatus};
 pub use id::{CommandId, MediaId, ServerIndex};
-pub use input::{AnyPin, AudioEvent, Input, MediaEvent, Pin, TokenError};
+pub use input::{AnyPin, AudioEvent, Input, MediaEvent, Pin, ReaderKey, TokenError};
 pub use lasting::Lasting;
 pub use memory::{
     Memory, PendingHangup, RememberedAlarm, RememberedCall, RememberedMode, RememberedSchedule, TriggerKind,
@@ -50,5 +50,5 @@ pub use repair::{MissingSound, RepairOutcome, RepairStep};
 pub use session_state::{SessionCounters, SessionState};
 pub use status::{
     AlarmStatus, AudioStatus, CallStatus, DoorStatus, EndStatus, LineStatus, ModeStatus, OutputStatus, PinStatus,
-    ScheduleStatus, SessionStatus, Status,
+    ReaderStatus, ScheduleStatus, SessionStatus, Status,
 };

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::by::By;
 use super::memory::{TriggerKind, TriggerName};
-use crate::config::{ButtonIndex, Config, DoorIndex, ScheduleIndex, SensorIndex};
+use crate::config::{ButtonIndex, Config, DoorIndex, ReaderIndex, ScheduleIndex, SensorIndex};
 
 /// Where a call or an action comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +26,8 @@ pub(in crate::core) enum Source {
     Door(DoorIndex),
     /// The n-th `[[schedule]]`.
     Schedule(ScheduleIndex),
+    /// The n-th `[[reader]]`.
+    Reader(ReaderIndex),
     /// A code or a command.
     Station,
     /// The far end.
@@ -40,6 +42,7 @@ impl Source {
             Self::Sensor(SensorIndex(index)) => (TriggerKind::Sensor, &config.sensors.get(index)?.name),
             Self::Door(DoorIndex(index)) => (TriggerKind::Door, &config.doors.get(index)?.name),
             Self::Schedule(ScheduleIndex(index)) => (TriggerKind::Schedule, &config.schedules.get(index)?.name),
+            Self::Reader(ReaderIndex(index)) => (TriggerKind::Reader, &config.readers.get(index)?.name),
             Self::Station | Self::FarEnd => return None,
         };
         Some(TriggerName { kind, name: name.clone() })
@@ -48,23 +51,23 @@ impl Source {
     /// The source of this name. Where there is none, it counts as a command.
     pub(in crate::core) fn of(trigger: Option<&TriggerName>, config: &Config) -> Self {
         let Some(TriggerName { kind, name }) = trigger else { return Self::Station };
+        fn place<T>(all: &[T], is_meant: impl Fn(&T) -> bool) -> Option<usize> {
+            all.iter().position(is_meant)
+        }
         let found = match kind {
-            TriggerKind::Button => {
-                config.buttons.iter().position(|one| one.name == *name).map(ButtonIndex).map(Self::Button)
-            }
-            TriggerKind::Sensor => {
-                config.sensors.iter().position(|one| one.name == *name).map(SensorIndex).map(Self::Sensor)
-            }
-            TriggerKind::Door => config.doors.iter().position(|one| one.name == *name).map(DoorIndex).map(Self::Door),
+            TriggerKind::Button => place(&config.buttons, |one| one.name == *name).map(ButtonIndex).map(Self::Button),
+            TriggerKind::Sensor => place(&config.sensors, |one| one.name == *name).map(SensorIndex).map(Self::Sensor),
+            TriggerKind::Door => place(&config.doors, |one| one.name == *name).map(DoorIndex).map(Self::Door),
             TriggerKind::Schedule => {
-                config.schedules.iter().position(|one| one.name == *name).map(ScheduleIndex).map(Self::Schedule)
+                place(&config.schedules, |one| one.name == *name).map(ScheduleIndex).map(Self::Schedule)
             }
+            TriggerKind::Reader => place(&config.readers, |one| one.name == *name).map(ReaderIndex).map(Self::Reader),
         };
         found.unwrap_or(Self::Station)
     }
 
     /// Whether it is a happening at the place of the station, and not the wish of somebody who sees whether it comes true.
     pub(in crate::core) fn is_the_door(self) -> bool {
-        matches!(self, Self::Button(_) | Self::Sensor(_) | Self::Door(_) | Self::Schedule(_))
+        matches!(self, Self::Button(_) | Self::Sensor(_) | Self::Door(_) | Self::Schedule(_) | Self::Reader(_))
     }
 }

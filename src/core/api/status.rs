@@ -36,6 +36,9 @@ pub struct Status {
     /// Doors that are watched.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub doors: Vec<DoorStatus>,
+    /// Keypads and card readers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub readers: Vec<ReaderStatus>,
     /// What happens at certain times.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub schedules: Vec<ScheduleStatus>,
@@ -183,6 +186,18 @@ pub struct DoorStatus {
     /// Who opened it; absent if it is closed, or if nobody knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<By>,
+}
+
+/// A keypad or card reader.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct ReaderStatus {
+    pub name: String,
+    /// Why it cannot be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
+    /// Its codes are off for so many more seconds, after wrong ones; absent if they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locked_s: Option<u64>,
 }
 
 /// One schedule.

@@ -6,6 +6,7 @@ use super::call::Call;
 use super::code_entry::{AcceptedCode, Entry, longest};
 use super::control::CallControl;
 use crate::config::{Config, Line};
+use crate::core::access::Typist;
 use crate::core::api::{Direction, Fact};
 use crate::secret::DtmfDigit;
 
@@ -90,7 +91,7 @@ impl CallControl<'_> {
     /// Whether codes of this call are off: for the call, for its far end, or for everybody.
     fn codes_are_off(&self, line: Line) -> bool {
         let Some(call) = self.call(line) else { return true };
-        call.code_entry.is_locked() || self.access.is_locked(&call.number, self.cx.now.at)
+        call.code_entry.is_locked() || self.access.is_locked(Typist::FarEnd(&call.number), self.cx.now.at)
     }
 
     /// Reports a wrong code, and counts it unless codes are off. While they are off, even a right code looks like a
@@ -106,7 +107,7 @@ impl CallControl<'_> {
         if !off {
             call.code_entry.wrong_codes += 1;
             let could_match = config.dtmf.iter().any(|rule| rule.admits(&number, outgoing));
-            locked = self.access.wrong(&number, could_match, &config.access, now);
+            locked = self.access.wrong(Typist::FarEnd(&number), could_match, &config.access, now);
         }
         let locked_s = locked.map(|lock| lock.as_secs());
         self.cx.fact(Fact::Dtmf { call_id, number, matched: false, locked: self.codes_are_off(line), locked_s });

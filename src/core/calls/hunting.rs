@@ -3,7 +3,9 @@
 use super::call::{Call, ENDING_TIMEOUT, HuntId};
 use super::control::CallControl;
 use super::hunt::{Hunt, Wait};
-use crate::config::{ButtonIndex, CallAction, DoorIndex, Line, ScheduleIndex, SecondCall, SensorIndex, Sound};
+use crate::config::{
+    ButtonIndex, CallAction, DoorIndex, Line, ReaderIndex, ScheduleIndex, SecondCall, SensorIndex, Sound,
+};
 use crate::core::api::{Cause, Done, Fact, Origin, Refusal, Source};
 use crate::mutant::{Mutant, mutant};
 use crate::signaling::sip_status;
@@ -228,6 +230,10 @@ impl CallControl<'_> {
             Source::Schedule(ScheduleIndex(index)) => {
                 let schedule = self.cx.config.schedules.get(index).map(|schedule| schedule.name.clone());
                 Fact::ScheduleRefused { schedule: schedule.unwrap_or_default(), reason }
+            }
+            Source::Reader(ReaderIndex(index)) => {
+                let reader = self.cx.config.readers.get(index).map(|reader| reader.name.clone()).unwrap_or_default();
+                Fact::ReaderRefused { reader, reason }
             }
             Source::Station | Source::FarEnd => return,
         };

@@ -30,7 +30,7 @@ fn remembered(call: &Call, config: &Config) -> Option<RememberedCall> {
     let Phase::Established { talk_ends_at, .. } = call.phase else { return None };
     let button = match call.origin.source {
         Source::Button(ButtonIndex(index)) => config.buttons.get(index).map(|button| button.name.clone()),
-        Source::Sensor(_) | Source::Door(_) | Source::Schedule(_) | Source::Station | Source::FarEnd => None,
+        _ => None,
     };
     Some(RememberedCall {
         call_id: call.id.clone(),

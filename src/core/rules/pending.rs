@@ -134,6 +134,6 @@ impl Rules {
 fn sensor_step(source: Source, opened: bool, place: (usize, usize)) -> Option<SensorStep> {
     match source {
         Source::Sensor(sensor) => Some(SensorStep { sensor, opened, place }),
-        Source::Button(_) | Source::Door(_) | Source::Schedule(_) | Source::Station | Source::FarEnd => None,
+        _ => None,
     }
 }

@@ -114,6 +114,7 @@ impl World {
             | Effect::Scene(_)
             | Effect::Play { .. }
             | Effect::Announce(_)
+            | Effect::CheckCode { .. }
             | Effect::Drive(..)
             | Effect::Reply(..)
             | Effect::Fact(_) => {}
