@@ -48,6 +48,7 @@ pub(super) fn input(input: &Input, deadline: Option<Deadline>) -> String {
         Input::Socket(SocketEvent::BadFrame(error)) => format!("a bad frame: {error}"),
         Input::Socket(SocketEvent::Closed(cause)) => format!("socket closed: {} ({})", cause.message(), cause.code()),
         Input::Socket(SocketEvent::Message(message)) => server_message(message),
+        Input::ServerTime { ahead_ms } => format!("the server's clock is {ahead_ms} ms ahead"),
         Input::Token(result) => format!("login: {result:?}"),
         Input::IceServers(answer) => match answer {
             IceServersAnswer::Obtained { counts, .. } => format!("STUN and TURN servers: {counts}"),

@@ -15,6 +15,9 @@ pub(super) fn print_status(status: &FullStatus) {
     say!("server    {}", status.server);
     say!("session   {}{reason}", station.session.state);
     print_ice_servers(&station.ice_servers);
+    if let Some(fault) = &station.clock_fault {
+        say!("clock     fault: {fault}");
+    }
     station.alarms.iter().for_each(print_alarm);
     station.lines.iter().for_each(print_line);
     print_sound(station, &status.sound);

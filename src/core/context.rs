@@ -16,6 +16,9 @@ use crate::config::{Config, ModeChange, ModeIndex, Moment, Sound};
 /// More waiting effects than this mean that nobody drains them. One input causes far fewer.
 const MAX_EFFECTS: usize = 4096;
 
+/// A larger difference to the server's clock means that one of the two is wrong.
+const TRUSTED_MS: u64 = 120_000;
+
 /// Hours have a resolution of one minute.
 const MODE_CHECK: Duration = Duration::from_secs(60);
 
@@ -30,6 +33,9 @@ pub(super) struct Context {
     /// The modes of the house, which conditions of rules ask for.
     pub(super) modes: Modes,
     pub(super) random: Random,
+    /// By how much the server's clock is ahead of ours.
+    #[serde(default)]
+    server_ahead_ms: i64,
     /// The daemon is about to stop: nothing new begins.
     pub(super) shutting_down: bool,
     /// Drained before the next input, and therefore not part of the state.
@@ -40,12 +46,48 @@ pub(super) struct Context {
 impl Context {
     pub(super) fn new(config: Arc<Config>, seed: u64, now: Now) -> Self {
         let modes = Modes::new(&config, now);
-        Self { now, config, modes, random: Random::new(seed), shutting_down: false, effects: VecDeque::new() }
+        Self {
+            now,
+            config,
+            modes,
+            random: Random::new(seed),
+            server_ahead_ms: 0,
+            shutting_down: false,
+            effects: VecDeque::new(),
+        }
     }
 
     /// What the conditions of rules are judged by.
     pub(super) fn moment(&self) -> Moment<'_> {
-        Moment { local: self.now.local, calendar: &self.config.calendar, modes: self.modes.on() }
+        Moment { local: self.trusted().local, calendar: &self.config.calendar, modes: self.modes.on() }
+    }
+
+    /// The time by which hours are judged: without a local time while our clock and the server's differ, because one of
+    /// them is wrong.
+    fn trusted(&self) -> Now {
+        Now { local: self.now.local.filter(|_| self.clock_fault().is_none()), ..self.now }
+    }
+
+    /// The server has said what time it is.
+    pub(super) fn server_time(&mut self, ahead_ms: i64) {
+        let before = self.clock_fault().is_some();
+        self.server_ahead_ms = ahead_ms;
+        let fault = self.clock_fault();
+        if fault.is_some() != before {
+            self.fact(Fact::Clock { fault });
+        }
+    }
+
+    /// What is wrong with the clock.
+    pub(super) fn clock_fault(&self) -> Option<String> {
+        let differs_ms = self.server_ahead_ms.unsigned_abs();
+        (differs_ms > TRUSTED_MS).then(|| {
+            let way = if self.server_ahead_ms > 0 { "ahead of" } else { "behind" };
+            format!(
+                "the server's clock is {} min {way} ours, so rules with hours do not match; see `timedatectl`",
+                differs_ms.div_ceil(60_000)
+            )
+        })
     }
 
     /// The volume that is configured for now.
@@ -55,12 +97,12 @@ impl Context {
 
     /// Takes over what was chosen before a restart.
     pub(super) fn recall_modes(&mut self, remembered: Vec<RememberedMode>) {
-        self.modes.recall(remembered, &self.config, self.now);
+        self.modes.recall(remembered, &self.config, self.trusted());
     }
 
     /// Uses another configuration from now on.
     pub(super) fn reconfigure(&mut self, config: Arc<Config>) {
-        self.modes.reconfigure(&self.config, &config, self.now);
+        self.modes.reconfigure(&self.config, &config, self.trusted());
         self.config = config;
     }
 
@@ -72,12 +114,12 @@ impl Context {
 
     /// Switches a mode by hand.
     pub(super) fn change_mode(&mut self, mode: ModeIndex, change: ModeChange, by: &By) {
-        self.modes.change(mode, change, by, &self.config, self.now);
+        self.modes.change(mode, change, by, &self.config, self.trusted());
     }
 
     /// Judges the hours of the modes, and reports what has changed.
     pub(super) fn settle_modes(&mut self) {
-        self.modes.update(&self.config, self.now);
+        self.modes.update(&self.config, self.trusted());
         for Changed { mode: ModeIndex(index), is_on, by } in self.modes.take_changes() {
             let name = self.config.modes.get(index).map(|mode| mode.name.clone()).unwrap_or_default();
             self.fact(Fact::Mode { mode: name, on: is_on, by });

@@ -119,6 +119,7 @@ impl Station {
                 let news = self.session.handle(event, &mut self.context);
                 self.take_news(news);
             }
+            Input::ServerTime { ahead_ms } => self.context.server_time(ahead_ms),
             Input::Token(result) => self.session.token(result, &mut self.context),
             Input::IceServers(answer) => {
                 if self.session.ice_servers(answer, &mut self.context) {
@@ -233,6 +234,7 @@ impl Station {
             readers: self.readers.status(config, &self.access, now),
             schedules: self.schedules.status(config),
             modes: self.context.modes.status(config),
+            clock_fault: self.context.clock_fault(),
             missed_calls: self.calls.missed(),
             refused_calls: self.calls.refused(),
             last_end: self.calls.last_end(),
@@ -464,6 +466,7 @@ impl Station {
             self.door.has_fault(),
             self.schedules.has_fault(),
             self.readers.has_fault(),
+            self.context.clock_fault().is_some(),
         ];
         let fault = faults.contains(&true);
         let states = [

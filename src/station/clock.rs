@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use crate::core::{LocalTime, Now, Time};
 
 /// 2026-11-01. A clock that shows an earlier time was never set.
-const EARLIEST_PLAUSIBLE_S: u64 = 1_793_491_200;
+pub(super) const EARLIEST_PLAUSIBLE_S: u64 = 1_793_491_200;
 
 #[derive(Clone, Copy)]
 pub(super) struct Clock {

@@ -13,6 +13,7 @@ use super::handle::Ask;
 use super::history::History;
 use super::ice_servers::IceServerStore;
 use super::memory::Keeper;
+use super::server_time::ServerTime;
 use super::watchdog::WatchdogTimer;
 use crate::audio::Audio;
 use crate::blackbox::Recorder;
@@ -73,6 +74,7 @@ pub(super) struct EventLoop {
     pub(super) ice_servers: IceServerStore,
     pub(super) identifier: String,
     pub(super) clock: Clock,
+    pub(super) server_time: ServerTime,
     pub(super) station: Station,
     pub(super) audio: Arc<Audio>,
     pub(super) media: MediaAdapter,
@@ -177,6 +179,12 @@ impl EventLoop {
     fn feed(&mut self, input: Input) {
         if matches!(input, Input::Addresses(_)) {
             self.ice_servers.network_changed();
+        }
+        if let Input::Socket(event) = &input {
+            self.server_time.note(event, &self.clock);
+        }
+        if let Some(ahead_ms) = self.server_time.take_news(&self.clock) {
+            self.feed_at(self.clock.now(), Input::ServerTime { ahead_ms });
         }
         self.feed_at(self.clock.now(), input);
     }

@@ -13,14 +13,12 @@ pub(super) fn log(fact: &Fact) {
         Fact::Sensor { sensor, opened } => tracing::info!(fact.sensor = sensor, fact.opened = opened, "{fact}"),
         Fact::Pin { name, fault: Some(_) } => tracing::warn!(fact.pin = name, "{fact}"),
         Fact::Pin { name, fault: None } => tracing::info!(fact.pin = name, "{fact}"),
-        Fact::PressRefused { button, .. } => tracing::warn!(fact.button = button, "{fact}"),
+        Fact::PressRefused { .. } | Fact::DoorRefused { .. } | Fact::SensorRefused { .. } => log_refused(fact),
         Fact::Door { door, state: DoorState::Forced | DoorState::Held, .. } => {
             tracing::warn!(fact.door = door, "{fact}")
         }
         Fact::Door { door, .. } => tracing::info!(fact.door = door, "{fact}"),
         Fact::Schedule { .. } | Fact::ScheduleFault { .. } | Fact::ScheduleRefused { .. } => log_schedule(fact),
-        Fact::DoorRefused { door, .. } => tracing::warn!(fact.door = door, "{fact}"),
-        Fact::SensorRefused { sensor, .. } => tracing::warn!(fact.sensor = sensor, "{fact}"),
         Fact::NoTelephoneEvents { call_id } => tracing::warn!(fact.call_id = call_id, "{fact}"),
         Fact::Call { call_id, line, direction, number, state, cause, by, .. } => {
             let code = cause.as_ref().map_or(0, |cause| cause.code);
@@ -59,8 +57,10 @@ pub(super) fn log(fact: &Fact) {
         | Fact::Command { .. } => log_caused(fact),
         Fact::CallRefused { number, .. } => tracing::info!(fact.number = number.as_str(), "{fact}"),
         Fact::Audio { ready: true, .. } => tracing::info!(fact.ready = true, "{fact}"),
-        Fact::Microphone { fault: Some(_) } | Fact::IceServers { fault: Some(_), .. } => tracing::warn!("{fact}"),
-        Fact::Microphone { fault: None } | Fact::IceServers { fault: None, .. } => tracing::info!("{fact}"),
+        Fact::Microphone { fault: Some(_) }
+        | Fact::IceServers { fault: Some(_), .. }
+        | Fact::Clock { fault: Some(_) } => tracing::warn!("{fact}"),
+        Fact::Microphone { .. } | Fact::IceServers { .. } | Fact::Clock { .. } => tracing::info!("{fact}"),
         Fact::Audio { ready: false, .. } => tracing::warn!(fact.ready = false, "{fact}"),
         Fact::Protocol { .. } => tracing::warn!(fact.protocol = true, "{fact}"),
     }
@@ -123,6 +123,16 @@ fn log_reader(fact: &Fact) {
         Fact::Reader { reader, .. } | Fact::ReaderRefused { reader, .. } => {
             tracing::warn!(fact.reader = reader, "{fact}");
         }
+        _ => {}
+    }
+}
+
+/// What did not become a call.
+fn log_refused(fact: &Fact) {
+    match fact {
+        Fact::PressRefused { button, .. } => tracing::warn!(fact.button = button, "{fact}"),
+        Fact::DoorRefused { door, .. } => tracing::warn!(fact.door = door, "{fact}"),
+        Fact::SensorRefused { sensor, .. } => tracing::warn!(fact.sensor = sensor, "{fact}"),
         _ => {}
     }
 }

@@ -11,6 +11,7 @@ mod identifier;
 mod login;
 mod memory;
 mod restart_backoff;
+mod server_time;
 mod start;
 mod status;
 mod watchdog;

@@ -1,6 +1,6 @@
 //! Starts a station: its adapters, its core, and the event loop between them.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,10 +13,11 @@ use super::handle::StationHandle;
 use super::history::History;
 use super::ice_servers::IceServerStore;
 use super::memory::{self, Keeper};
+use super::server_time::ServerTime;
 use crate::audio::{Audio, AudioStartError, CardChoice, SoundBank, SoundError};
 use crate::blackbox::Recorder;
 use crate::config::Config;
-use crate::core::{By, Input, Memory, ServerIndex, Station};
+use crate::core::{AudioEvent, By, MediaEvent, MediaId, Memory, ServerIndex, Station};
 use crate::gpio::{OutputPlayer, take_pins};
 use crate::media::guard::DropCounters;
 use crate::media::rtpdump::CallPacket;
@@ -112,20 +113,14 @@ fn make_loop(
     let StationOptions { card, extra_addresses, token_folders, memory_folder, state_folder, identifier, .. } = options;
     let connector = Connector::to_core(&config.core)?;
     let sounds = SoundBank::new(config.audio.rate_hz, &config.sounds, &config.prompts)?;
-    let (audio_events, audio) = mpsc::channel(QUEUE);
-    let card = Arc::new(Audio::start(&config.audio, sounds, card, audio_events)?);
-    let (media_events, media) = mpsc::channel(QUEUE);
+    let Channels { results, audio, media, addresses, reports } = Channels::new();
+    let card = Arc::new(Audio::start(&config.audio, sounds, card, audio)?);
     let ice_servers = IceServerStore::new(&config.media.ice_servers);
     let shared = Shared::new(&config, handle, &ice_servers)?;
     let (dropped, turn_faults) = (Arc::clone(&shared.dropped), Arc::clone(&shared.turn.faults));
     let context = media_context(&config, extra_addresses, &card, shared);
-    let (address_changes, addresses) = mpsc::channel(RESULTS);
-    let network_watcher = network::watch(address_changes).map_err(|error| tracing::warn!(%error, "network")).ok();
-    let (socket_reports, sockets) = mpsc::channel(QUEUE);
-    let (token_results, tokens) = mpsc::channel(RESULTS);
-    let (ice_server_answers, ice_server_queue) = mpsc::channel(RESULTS);
-    let (probe_results, probes) = mpsc::channel(RESULTS);
-    let (reader_inputs, readers) = start_readers(&config);
+    let network_watcher = network::watch(addresses).map_err(|error| tracing::warn!(%error, "network")).ok();
+    crate::reader::start(&config, &results.readers);
     let clock = Clock::new();
     let recalled = memory::recall(memory_folder.as_deref(), state_folder.as_deref(), clock.now().at);
     let station = recalled_station(&config, recalled.clone(), clock)?;
@@ -140,9 +135,10 @@ fn make_loop(
         ice_servers,
         identifier,
         clock,
+        server_time: ServerTime::default(),
         station,
         audio: card,
-        media: MediaAdapter::new(context, media_events),
+        media: MediaAdapter::new(context, media),
         dropped,
         turn_faults,
         pins: Arc::clone(&handle.pins),
@@ -152,23 +148,14 @@ fn make_loop(
         replies: Vec::new(),
         next_command: 0,
         events: handle.events.clone(),
-        results: Results {
-            sockets: socket_reports,
-            tokens: token_results,
-            ice_servers: ice_server_answers,
-            probes: probe_results,
-            readers: reader_inputs,
-        },
+        results,
         verifier: Verifier::new(&config),
         recorder: Recorder::default(),
         history: History::default(),
         told_summary: String::new(),
         config,
     };
-    Ok((
-        event_loop,
-        Reports { sockets, tokens, ice_servers: ice_server_queue, addresses, probes, media, audio, readers },
-    ))
+    Ok((event_loop, reports))
 }
 
 /// A station that knows what the previous process remembered.
@@ -179,10 +166,37 @@ fn recalled_station(config: &Arc<Config>, recalled: Memory, clock: Clock) -> Res
     Ok(station)
 }
 
-fn start_readers(config: &Arc<Config>) -> (mpsc::Sender<Input>, mpsc::Receiver<Input>) {
-    let (inputs, readers) = mpsc::channel(QUEUE);
-    crate::reader::start(config, &inputs);
-    (inputs, readers)
+/// The queues of all reports, with their senders.
+struct Channels {
+    results: Results,
+    audio: mpsc::Sender<AudioEvent>,
+    media: mpsc::Sender<(MediaId, MediaEvent)>,
+    addresses: mpsc::Sender<Vec<IpAddr>>,
+    reports: Reports,
+}
+
+impl Channels {
+    fn new() -> Self {
+        let (sockets, socket_reports) = mpsc::channel(QUEUE);
+        let (tokens, token_results) = mpsc::channel(RESULTS);
+        let (ice_servers, ice_server_answers) = mpsc::channel(RESULTS);
+        let (probes, probe_results) = mpsc::channel(RESULTS);
+        let (readers, reader_inputs) = mpsc::channel(QUEUE);
+        let (audio, audio_events) = mpsc::channel(QUEUE);
+        let (media, media_events) = mpsc::channel(QUEUE);
+        let (addresses, address_changes) = mpsc::channel(RESULTS);
+        let reports = Reports {
+            sockets: socket_reports,
+            tokens: token_results,
+            ice_servers: ice_server_answers,
+            addresses: address_changes,
+            probes: probe_results,
+            media: media_events,
+            audio: audio_events,
+            readers: reader_inputs,
+        };
+        Self { results: Results { sockets, tokens, ice_servers, probes, readers }, audio, media, addresses, reports }
+    }
 }
 
 /// What peer connections share with the rest of the station.

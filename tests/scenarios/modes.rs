@@ -192,3 +192,39 @@ fn a_caller_is_answered_only_under_the_conditions_of_the_rule() {
     door.incoming(1, "b", "500");
     assert!(door.take("decline").is_empty());
 }
+
+#[test]
+fn a_clock_that_differs_from_the_servers_makes_no_hours_hold_and_is_a_fault() {
+    let mut door = Door::online(
+        "[modes]\nnight = { hours = \"22:00-06:00\" }\n\
+         [[button]]\nname = \"bell\"\npin = 17\npress = [{ hours = \"00:00-24:00\", call = \"900\" }, { call = \"100\" }]\n\
+         [[output]]\nname = \"lamp\"\nkind = \"led\"\npin = 24\nshow = { fault = \"heartbeat\" }\n",
+    );
+    door.local = Some(LocalTime::in_some_week(Weekday::Monday, 23 * 60));
+    let number = |door: &mut Door| {
+        door.press();
+        let request = door.take_one("outgoing_call");
+        door.ack(&request);
+        door.hung_up(&request, 404);
+        door.advance(2_000);
+        let RequestBody::OutgoingCall { number, .. } = request.body else { panic!() };
+        number.to_string()
+    };
+    for (ahead_ms, called) in [(0, "900"), (119_000, "900"), (-121_000, "100"), (7_200_000, "100"), (5_000, "900")] {
+        door.input(Input::ServerTime { ahead_ms });
+        let status = door.station.status();
+        assert_eq!(number(&mut door), called, "{ahead_ms}");
+        assert_eq!(status.clock_fault.is_some(), called == "100", "{ahead_ms}");
+        assert_eq!(status.modes[0].on, called == "900", "{ahead_ms}");
+        assert_eq!(door.drives.get(&0) == Some(&Drive::Heartbeat), called == "100", "{ahead_ms}");
+    }
+    let told: Vec<bool> = door
+        .facts
+        .iter()
+        .filter_map(|fact| match fact {
+            Fact::Clock { fault } => Some(fault.is_some()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, [true, false], "once for each change");
+}

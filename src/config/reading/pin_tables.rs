@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::names::{NAME_REMEDY, name_problem, read_name};
 use super::section::Section;
 use super::trigger::{RuleContext, read_trigger};
 use crate::config::model::Trigger;
@@ -23,10 +24,14 @@ pub(in crate::config) fn read_gpio(section: Section<'_>) -> GpioConfig {
     GpioConfig { backend, chip }
 }
 
-fn read_name(section: &Section<'_>, what: &str) -> Option<String> {
+/// Reads the name of a sensor or an output. Their names were free at first, and other ones are still taken.
+fn read_free_name(section: &Section<'_>, what: &str) -> Option<String> {
     let name = section.filled_string("name");
     if name.is_none() {
         section.error("name", "is missing", format!("give the {what} a name"));
+    }
+    if let Some(problem) = name.as_deref().and_then(name_problem) {
+        section.warning("name", format!("{problem}, and will be refused one day; {NAME_REMEDY}"));
     }
     name
 }
@@ -101,7 +106,7 @@ pub(in crate::config) fn read_button(
 }
 
 pub(in crate::config) fn read_sensor(section: Section<'_>, context: RuleContext<'_>) -> Option<Sensor> {
-    let name = read_name(&section, "sensor");
+    let name = read_free_name(&section, "sensor");
     let input = read_input(&section);
     let context = RuleContext { of_sensor: true, ..context };
     let opened: Trigger = read_trigger(&section, "opened", context).unwrap_or_default();
@@ -111,7 +116,7 @@ pub(in crate::config) fn read_sensor(section: Section<'_>, context: RuleContext<
 }
 
 pub(in crate::config) fn read_output(section: Section<'_>) -> Option<OutputPin> {
-    let name = read_name(&section, "output");
+    let name = read_free_name(&section, "output");
     let pin = read_pin(&section);
     let active = section.choice("active", &LEVELS).unwrap_or(Active::High);
     let is_relay = section.choice("kind", &[("relay", true), ("led", false)]);

@@ -297,6 +297,12 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         fault: Option<String>,
     },
+    /// Our clock and the server's differ, or do so no longer. While they do, rules with hours do not match.
+    Clock {
+        /// What is wrong; absent if both agree again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fault: Option<String>,
+    },
     /// Something in the protocol that a developer should see.
     Protocol { problem: String },
 }

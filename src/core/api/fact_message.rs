@@ -37,6 +37,8 @@ impl std::fmt::Display for Fact {
             Self::CallRefused { number, reason } => format!("call from {} refused: {reason}", called(number)),
             Self::IceServers { counts, fault: None } => format!("STUN and TURN servers of the server: {counts}"),
             Self::IceServers { fault: Some(fault), .. } => format!("STUN and TURN servers: {fault}"),
+            Self::Clock { fault: Some(fault) } => fault.clone(),
+            Self::Clock { fault: None } => "the clock agrees with the server's".into(),
             Self::Protocol { problem } => format!("protocol: {problem}"),
             Self::Call { .. }
             | Self::Media { .. }

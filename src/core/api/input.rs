@@ -42,6 +42,11 @@ pub enum Input {
     Command(CommandId, By, Command),
     /// The session's WebSocket reports something.
     Socket(SocketEvent),
+    /// What the server says about our clock.
+    ServerTime {
+        /// By how much the server's clock is ahead of ours.
+        ahead_ms: i64,
+    },
     /// The session API's answer to `Effect::ObtainToken`.
     Token(Result<(), TokenError>),
     /// The answer to `Effect::ObtainIceServers`.

@@ -45,6 +45,9 @@ pub struct Status {
     /// The modes of the house.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub modes: Vec<ModeStatus>,
+    /// Why rules with hours do not match although the clock is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_fault: Option<String>,
     /// Calls that came while no line was free.
     pub missed_calls: u64,
     /// Incoming calls that were declined.
