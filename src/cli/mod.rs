@@ -220,7 +220,7 @@ enum Command {
     },
     /// Play a sound or prompt now
     Play {
-        /// Name of the prompt in [prompts], or of the sound in [sounds]
+        /// Name of a prompt, or of a sound of the station
         name: String,
         /// Who hears it
         #[arg(long, value_enum, default_value = "near")]
