@@ -39,10 +39,18 @@ pub enum Mutant {
     AlarmGivesUp,
     /// A right code opens although the codes of its reader are off.
     CodesWhileLocked,
+    /// A restart ends an alarm.
+    AlarmForgotten,
+    /// Whoever takes the call of an alarm has confirmed it.
+    MailboxConfirms,
+    /// Half a code is still there when its reader is plugged in again.
+    HalfCodeSurvives,
+    /// Wrong codes at a reader cost nothing.
+    WrongCodesAreFree,
 }
 
 impl Mutant {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 20] = [
         Self::MicrophoneWhileAlerting,
         Self::EndlessPulse,
         Self::CodesForEverybody,
@@ -59,6 +67,10 @@ impl Mutant {
         Self::EndlessGrace,
         Self::AlarmGivesUp,
         Self::CodesWhileLocked,
+        Self::AlarmForgotten,
+        Self::MailboxConfirms,
+        Self::HalfCodeSurvives,
+        Self::WrongCodesAreFree,
     ];
 }
 

@@ -70,7 +70,9 @@ impl Readers {
     /// A reader cannot be used, or can be used again. What was typed is forgotten.
     pub(super) fn fault(&mut self, ReaderIndex(index): ReaderIndex, fault: Option<String>, cx: &mut Context) {
         let Some(state) = self.states.get_mut(index) else { return };
-        state.forget();
+        if !mutant(Mutant::HalfCodeSurvives) {
+            state.forget();
+        }
         let changed = state.fault.is_some() != fault.is_some();
         state.fault.clone_from(&fault);
         if changed && let Some(reader) = cx.config.readers.get(index) {
@@ -237,7 +239,8 @@ fn decide(
         let by = By::Typist { reader: reader.name.clone() };
         return Some((Trigger::of(Action::Call(call)), Origin { source: Source::Reader(index), by }));
     }
-    let locked = if is_locked { None } else { access.wrong(typist, true, &config.access, now) };
+    let is_free = is_locked || mutant(Mutant::WrongCodesAreFree);
+    let locked = if is_free { None } else { access.wrong(typist, true, &config.access, now) };
     cx.fact(fact(None, false, access.is_locked(typist, now), locked.map(|lock| lock.as_secs())));
     cx.play(Sound::Refused, false);
     None

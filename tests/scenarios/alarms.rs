@@ -313,6 +313,25 @@ fn voice_communication_that_loses_its_media_is_tried_again() {
 }
 
 #[test]
+fn voice_communication_that_the_network_or_the_server_loses_is_tried_again() {
+    let mut door = in_the_lift("");
+    confirmed(&mut door);
+    door.lose(1006);
+    door.lose_media();
+    door.advance(120_000);
+    assert_eq!(states(&door), [AlarmState::Raised], "nobody has hung up");
+    door.connect();
+    assert_eq!(number(&called(&mut door)), "110");
+    let mut door = in_the_lift("");
+    confirmed(&mut door);
+    door.lose(1006);
+    // The server has started anew, and has no calls.
+    door.connect();
+    assert_eq!(states(&door), [AlarmState::Raised]);
+    assert_eq!(number(&called(&mut door)), "110");
+}
+
+#[test]
 fn end_of_alarm_is_the_end_of_the_confirmed_call_where_nothing_else_ends_it() {
     let mut door = in_the_lift("");
     let call = confirmed(&mut door);

@@ -7,12 +7,16 @@ use callbox::config::Sound;
 use callbox::core::*;
 use callbox::signaling::*;
 
+use crate::alarms::{Alarms, is_of_alarm};
+use crate::keypad::Keypad;
 use crate::passages::{Passages, Right};
 
 /// The index of the output "strike" in the configuration.
 pub const STRIKE: usize = 0;
 /// The index of the output "lamp".
 const LAMP: usize = 1;
+/// The index of the output "alarm_lamp".
+const ALARM_LAMP: usize = 2;
 pub const MAX_ON_MS: u64 = 8_000;
 const SIGN_MS: u64 = 2_000;
 /// `press_max_age_s` plus the time that a line, an offer and a slow network may take.
@@ -72,6 +76,8 @@ pub struct Checks {
     digit_now: Option<u32>,
     strike_on_since: Option<u64>,
     passages: Passages,
+    alarms: Alarms,
+    keypad: Keypad,
     /// Whether there is a sound card.
     card: bool,
     lamp: Drive,
@@ -105,6 +111,8 @@ impl Checks {
             digit_now: None,
             strike_on_since: None,
             passages: Passages::default(),
+            alarms: Alarms::default(),
+            keypad: Keypad::default(),
             card: true,
             lamp: Drive::Off,
         }
@@ -119,7 +127,14 @@ impl Checks {
     /// The process died: its outputs are at rest, and what it knew is lost.
     pub fn died(&mut self) {
         let callers = std::mem::take(&mut self.callers);
-        *self = Self { callers, violation: self.violation.take(), ..Self::new(self.width, self.hours) };
+        let (mut alarms, mut keypad) = (std::mem::take(&mut self.alarms), std::mem::take(&mut self.keypad));
+        alarms.died();
+        keypad.died();
+        *self = Self { callers, alarms, keypad, violation: self.violation.take(), ..Self::new(self.width, self.hours) };
+    }
+
+    pub fn started(&mut self, now: u64) {
+        self.alarms.started(now);
     }
 
     /// To be called before the station gets an input.
@@ -127,12 +142,18 @@ impl Checks {
         self.local = local;
         self.digit_now = None;
         self.passages.input(now, input);
+        self.keypad.input(input);
         match input {
             Input::Audio(event) => self.card = *event == AudioEvent::Ready,
             Input::Socket(SocketEvent::Message(message)) => self.told(message),
             Input::Media(media, MediaEvent::Digit(digit)) => {
                 self.typed.entry(media.0).or_default().push((digit.0, now));
                 self.digit_now = Some(media.0);
+                let call = self.bound.get(&media.0);
+                let of_alarm = call.is_none_or(|call| self.alarms.has(call) && self.told_up.contains(call));
+                if digit.0 == '1' && of_alarm {
+                    self.alarms.confirmed(call);
+                }
                 if let Some(call) = self.bound.get(&media.0) {
                     self.last_digit.insert(call.clone(), now);
                 }
@@ -205,6 +226,12 @@ impl Checks {
                 self.scene(scene);
             }
             Effect::Drive(callbox::config::OutputIndex(LAMP), drive) => self.lamp = *drive,
+            Effect::Drive(callbox::config::OutputIndex(ALARM_LAMP), drive) => self.alarms.lamp(*drive),
+            Effect::CheckCode { typed, .. } => {
+                if let Err(what) = self.keypad.asks(typed) {
+                    self.fail("keypad", what);
+                }
+            }
             Effect::Send(ClientMessage::Request(request)) => self.sent(now, request),
             Effect::Drive(callbox::config::OutputIndex(STRIKE), drive) => self.strike(now, *drive),
             Effect::Fact(fact) => self.fact(now, fact),
@@ -216,6 +243,14 @@ impl Checks {
         let line = request.line.map_or(u32::MAX, |line| line.0);
         if let Some(call_id) = &request.call_id {
             match &request.body {
+                RequestBody::OutgoingCall { jsep, number, .. } if is_of_alarm(number) => {
+                    self.transactions.insert(request.transaction.clone(), call_id.clone());
+                    self.line_calls.insert(line, call_id.clone());
+                    self.bind(jsep, call_id);
+                    if let Err(what) = self.alarms.dials(now, call_id) {
+                        self.fail("alarm", what);
+                    }
+                }
                 RequestBody::OutgoingCall { jsep, number, .. } => {
                     if let Some(first) = self.first_number.take_if(|_| !self.redial_announced)
                         && *number != first
@@ -335,7 +370,7 @@ impl Checks {
             let code = matches!(typed, [.., ('5', first), ('#', second)] if second - first <= 3_000);
             admitted && code
         });
-        if !asked {
+        if !asked && !self.keypad.may_open(now) {
             self.fail("relay", "turned on, but nobody who may use the code has entered it");
         }
     }
@@ -349,6 +384,10 @@ impl Checks {
     fn fact(&mut self, now: u64, fact: &Fact) {
         if let Err(what) = self.passages.fact(now, fact) {
             self.fail("door", what);
+        }
+        self.alarms.fact(now, fact);
+        if let Err(what) = self.keypad.fact(now, fact) {
+            self.fail("keypad", what);
         }
         match fact {
             Fact::Press { button, .. } if button == "bell" => {
@@ -365,8 +404,15 @@ impl Checks {
                 }
             }
             Fact::Repair { step: RepairStep::Redial, .. } => self.redial_announced = true,
-            Fact::Call { call_id, state, direction, .. } => {
+            Fact::Call { call_id, state, direction, number, .. } => {
                 let call_id = CallId(call_id.clone());
+                let of_alarm = is_of_alarm(number);
+                self.check_call(now, &call_id);
+                match state {
+                    CallState::Idle | CallState::Ending if of_alarm => self.alarms.ended(now, &call_id),
+                    _ if of_alarm => self.alarms.is_on(&call_id),
+                    _ => {}
+                }
                 // A call that the previous process made belongs to another press.
                 let own = *direction == Direction::Outgoing && self.live_outgoing.contains(&call_id);
                 if own && matches!(state, CallState::Established) {
@@ -375,10 +421,9 @@ impl Checks {
                 if matches!(state, CallState::Ending | CallState::Idle) {
                     self.live_outgoing.remove(&call_id);
                     self.restored_outgoing.remove(&call_id);
-                } else if *direction == Direction::Outgoing && !own && is_up(*state) {
+                } else if *direction == Direction::Outgoing && !own && !of_alarm && is_up(*state) {
                     self.restored_outgoing.insert(call_id.clone());
                 }
-                self.check_call(now, &call_id);
                 if *state == CallState::Idle {
                     self.calls.remove(&call_id);
                     return;
@@ -394,7 +439,8 @@ impl Checks {
 
     /// Rule 4: every state but idle has a deadline.
     fn check_call(&mut self, now: u64, call_id: &CallId) {
-        let Some(call) = self.calls.get(call_id) else { return };
+        // An alarm has no longest time.
+        let Some(call) = self.calls.get(call_id).filter(|_| !self.alarms.has(call_id)) else { return };
         let digit = self.last_digit.get(call_id).copied().unwrap_or(0);
         let (from, limit) = match call.state {
             CallState::Dialing | CallState::Alerting => (call.begun, 30_000),
@@ -411,7 +457,10 @@ impl Checks {
     }
 
     /// Checks what time alone can break; to be called after every input.
-    pub fn after_step(&mut self, now: u64) {
+    pub fn after_step(&mut self, now: u64, cannot_try_until: u64) {
+        if let Err(what) = self.alarms.wrong(now, cannot_try_until) {
+            self.fail("alarm", what);
+        }
         // Without a card the lamp is the sign: it blinks while the station calls, is on during a call, and
         // shows its fault pattern while no call can be made.
         if !self.card && self.lamp != Drive::Off {

@@ -4,7 +4,9 @@
 
 #![allow(unreachable_pub, clippy::indexing_slicing, clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
+mod alarms;
 mod checks;
+mod keypad;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod passages;
@@ -67,6 +69,8 @@ fn what_must_never_happen_does_not_happen_in_years_at_a_door() {
     assert!(figures.calls_up > 1_000 * years, "a world in which hardly anybody talks proves nothing: {figures:?}");
     assert!(figures.forced.min(figures.held) > 100 * years, "{figures:?}");
     assert!(figures.repairs > 10 * years, "{figures:?}");
+    assert!(figures.alarms.min(figures.confirmed) > 50 * years, "{figures:?}");
+    assert!(figures.codes > 100 * years, "{figures:?}");
 }
 
 #[test]

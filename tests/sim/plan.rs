@@ -26,6 +26,15 @@ pub enum Stimulus {
     },
     /// Somebody goes through the watched door.
     Passage(Passage),
+    /// Somebody in trouble presses the button for help.
+    Help,
+    /// Somebody types at the keypad: so many wrong codes, and then perhaps the right one. The reader may be unplugged in
+    /// the middle of it.
+    Keypad {
+        wrong: u64,
+        right: bool,
+        unplugged: bool,
+    },
     Fault(Fault),
 }
 
@@ -149,7 +158,15 @@ pub fn between(random: &mut Random, low: u64, high: u64) -> u64 {
 fn everyday(random: &mut Random) -> Stimulus {
     match random.below(10) {
         0..6 => Stimulus::Press { bounces: random.below(5), held_ms: between(random, 40, 600) },
-        6 => Stimulus::Passage(Passage::new(random)),
+        6 => match random.below(6) {
+            0 => Stimulus::Help,
+            1 | 2 => Stimulus::Keypad {
+                wrong: random.below(8),
+                right: random.below(3) != 0,
+                unplugged: random.below(5) == 0,
+            },
+            _ => Stimulus::Passage(Passage::new(random)),
+        },
         _ => {
             let from = ["100", "100", "200", "300", "999"];
             Stimulus::Call {

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use callbox::core::Random;
 use callbox::signaling::*;
 
+use crate::alarms::is_of_alarm;
 use crate::plan::between;
 
 /// The keepalive interval that it asks for: 5 min, as production servers do.
@@ -450,6 +451,11 @@ impl Server {
             self.act(talk, Doing::Timer(serial, Timer::HangsUp));
         }
         let somewhere = |random: &mut Random| between(random, 500, talk);
+        if self.leg(serial).is_some_and(|leg| is_of_alarm(&leg.number)) && random.below(3) != 0 {
+            // A human, and no mailbox.
+            let at = between(random, 1_000, 25_000);
+            self.act(at, Doing::Keys(serial, "1".into()));
+        }
         if random.below(3) == 0 {
             let at = somewhere(random);
             let keys = ["5#", "5#", "9#", "12345", "5", "*5#"][usize::try_from(random.below(6)).unwrap_or(0)];

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use callbox::config::{Config, parse};
 
 use crate::checks::Violation;
+use crate::keypad::RIGHT;
 use crate::plan::{MONTH_MS, Planned, month};
 use crate::world::{Figures, World};
 
@@ -18,6 +19,22 @@ press = { call = ["100", "101"], ring_s = 30, ORDER }
 name = "exit"
 pin = 18
 
+[[button]]
+name = "help"
+pin = 5
+press = { call = ["110", "111"], ring_s = 20, alarm = true, confirm = "1", say = "answer", no_answer = { play = "busy" } }
+
+[[reader]]
+name = "keypad"
+device = "keypad"
+kind = "keypad"
+
+[[code]]
+name = "Anna"
+reader = "keypad"
+secret_file = "CODE_FILE"
+run = { output = "strike", pulse_ms = 3000 }
+
 [[sensor]]
 name = "contact"
 pin = 27
@@ -27,6 +44,7 @@ name = "front"
 contact = "contact"
 opened_by = "strike"
 exit = "exit"
+held = { play = "busy", repeat = 3, in_call = "wait" }
 
 [[output]]
 name = "strike"
@@ -39,6 +57,12 @@ name = "lamp"
 kind = "led"
 pin = 24
 show = { ready = "off", calling = "blink", talking = "on", fault = "heartbeat" }
+
+[[output]]
+name = "alarm_lamp"
+kind = "led"
+pin = 25
+show = { alarm = "on" }
 
 [[answer]]
 from = ["100"]
@@ -77,6 +101,9 @@ struct Door {
 fn doors() -> Vec<Door> {
     let password = std::env::temp_dir().join("callbox-sim-password");
     std::fs::write(&password, "secret").unwrap();
+    let code = std::env::temp_dir().join("callbox-sim-code");
+    let hash = callbox::code_hash::Work::new([7; 16]).unwrap().hash(RIGHT).unwrap();
+    std::fs::write(&code, hash.to_string()).unwrap();
     let login = format!("login = \"door\"\npassword_file = \"{}\"", password.display());
     let by_day = "press = [{ hours = \"08:00-20:00\", call = [\"100\", \"101\"], ring_s = 30 }, \
                   { call = [\"101\", \"100\"], ring_s = 30 }]";
@@ -88,6 +115,7 @@ fn doors() -> Vec<Door> {
                 order => REST.replace("ORDER", &format!("order = \"{order}\"")),
             }
         );
+        let text = text.replace("CODE_FILE", &code.display().to_string());
         let config = parse("/sim.toml", &text, &Default::default()).unwrap_or_else(|errors| panic!("{errors}"));
         Door { config: Arc::new(config), width: if order == "parallel" { 2 } else { 1 } }
     };

@@ -2,6 +2,7 @@
 
 mod agenda;
 mod faults;
+mod keypad;
 mod media;
 mod network;
 mod passage;
@@ -44,6 +45,9 @@ pub struct Figures {
     pub repairs: u64,
     pub forced: u64,
     pub held: u64,
+    pub alarms: u64,
+    pub confirmed: u64,
+    pub codes: u64,
 }
 
 impl std::ops::AddAssign for Figures {
@@ -55,6 +59,9 @@ impl std::ops::AddAssign for Figures {
         self.repairs += other.repairs;
         self.forced += other.forced;
         self.held += other.held;
+        self.alarms += other.alarms;
+        self.confirmed += other.confirmed;
+        self.codes += other.codes;
     }
 }
 

@@ -74,11 +74,7 @@ impl CallControl<'_> {
         if !self.session.is_registered() {
             // The next round begins with the session.
             alarm.hurry(now);
-        } else if alarm.hunt.is_none()
-            && !in_a_call
-            && now >= alarm.next_round_at
-            && !(mutant(Mutant::AlarmGivesUp) && alarm.rounds > 0)
-        {
+        } else if alarm.hunt.is_none() && !in_a_call && now >= alarm.next_round_at {
             self.begin_round(source);
         }
     }
@@ -242,10 +238,19 @@ impl CallControl<'_> {
         }
     }
 
-    /// The media of an alarm's call cannot be repaired. Somebody may still be in trouble, so it is tried again.
-    pub(super) fn alarm_lost_its_media(&mut self, source: Source) {
+    /// A call of an alarm is over, and nobody has hung up: its media are lost, or the server has forgotten it. Somebody may
+    /// still be in trouble, so it is tried again.
+    pub(super) fn alarm_lost_its_call(&mut self, line: Line, source: Source) {
         let now = self.cx.now.at;
+        let is_another = |(other, call): (Line, &Call)| other != line && is_of(call, source) && call.is_taken();
+        if self.calls.lines.active().any(is_another) {
+            return;
+        }
         let Some(alarm) = self.calls.alarms.of_mut(source) else { return };
+        if !alarm.is_trying() {
+            // Its round is over.
+            alarm.hunt = None;
+        }
         alarm.hurry(now);
         let by = alarm.origin.by.clone();
         if !alarm.is_trying() {

@@ -11,6 +11,7 @@ use super::call::HuntId;
 use crate::config::{CallAction, Config};
 use crate::core::api::{AlarmState, AlarmStatus, Origin, RememberedAlarm, Source};
 use crate::core::time::Time;
+use crate::mutant::{Mutant, mutant};
 
 /// The most alarms at a time: more than a station has buttons for them.
 pub(super) const MAX_ALARMS: usize = 8;
@@ -48,7 +49,7 @@ impl Alarm {
     /// A round is over, and nobody has taken the alarm.
     pub(super) fn rest(&mut self, now: Time) {
         self.hunt = None;
-        self.next_round_at = now + self.pause;
+        self.next_round_at = now + if mutant(Mutant::AlarmGivesUp) { self.pause * 100_000 } else { self.pause };
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
     }
 
@@ -128,7 +129,8 @@ impl Alarms {
 
     /// What must outlive the process and a power cut.
     pub(super) fn remembered(&self, config: &Config, in_a_call: impl Fn(Source) -> bool) -> Vec<RememberedAlarm> {
-        let alarms = self.alarms.iter().map(|alarm| RememberedAlarm {
+        let kept = self.alarms.iter().filter(|_| !mutant(Mutant::AlarmForgotten));
+        let alarms = kept.map(|alarm| RememberedAlarm {
             trigger: alarm.origin.source.named(config),
             by: alarm.origin.by.clone(),
             numbers: alarm.action.numbers.clone(),

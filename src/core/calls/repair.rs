@@ -129,11 +129,7 @@ impl CallControl<'_> {
         let again = call.direction == Direction::Outgoing && is_first && alone && !self.cx.shutting_down;
         let (call_id, number, origin, ring) = (call.id.0.clone(), call.number.clone(), call.origin.clone(), call.ring);
         let assurance = call.assurance;
-        if assurance.alarm {
-            self.alarm_lost_its_media(origin.source);
-            return self.give_up(line);
-        }
-        if !again {
+        if !again || assurance.alarm {
             return self.give_up(line);
         }
         self.cx.fact(Fact::Repair { call_id, step: RepairStep::Redial, outcome: RepairOutcome::Started });
@@ -150,6 +146,9 @@ impl CallControl<'_> {
     }
 
     fn give_up(&mut self, line: Line) {
+        if let Some(call) = self.call(line).filter(|call| call.assurance.alarm) {
+            self.alarm_lost_its_call(line, call.origin.source);
+        }
         self.hang_up(line, Cause::new(sip_status::REQUEST_TIMEOUT, "no media: ICE found no way to the far end"));
         self.cx.play(Sound::NoConnection, false);
     }

@@ -22,6 +22,7 @@ impl World {
         let mut station = Station::new(Arc::clone(&self.config), seed, transactions, now);
         station.recall(self.memory.clone());
         self.station = Some(station);
+        self.checks.started(self.now);
         self.peers.clear();
         self.state = SessionState::Offline;
         self.feed(Input::Tick);
@@ -35,7 +36,9 @@ impl World {
         self.peers.clear();
         self.checks.died();
         if power {
-            self.memory = Memory::default();
+            // What is on the card survives it.
+            let Memory { wrong_codes, modes, schedules, alarms, .. } = std::mem::take(&mut self.memory);
+            self.memory = Memory { wrong_codes, modes, schedules, alarms, ..Memory::default() };
         }
         // If the power fails, the network card is off too: nobody tells the server.
         if !power && self.wire.take().is_some_and(|wire| Some(wire.number) == self.held) {
@@ -83,7 +86,9 @@ impl World {
                 self.checks.fail("watchdog", format!("the session stands still: due {:?}", station.session_due()));
             }
         }
-        self.checks.after_step(self.now);
+        let registered = self.state == SessionState::Registered;
+        let cannot_try_until = if registered { self.well_by() } else { self.now };
+        self.checks.after_step(self.now, cannot_try_until);
     }
 
     pub(super) fn carry_out(&mut self, effect: Effect) {
@@ -101,11 +106,15 @@ impl World {
             }
             Effect::ObtainIceServers => self.obtain_ice_servers(),
             Effect::Media(MediaId(media), command) => self.media(media, command),
+            Effect::CheckCode { check, typed, .. } => self.check_code(check, &typed),
             Effect::Remember(memory) => self.memory = memory,
             Effect::Fact(Fact::Session { state, .. }) => self.state = state,
             Effect::Drive(OutputIndex(STRIKE), Drive::On) => self.strike_buzzes(),
             Effect::Fact(Fact::Door { state: DoorState::Forced, .. }) => self.figures.forced += 1,
             Effect::Fact(Fact::Door { state: DoorState::Held, .. }) => self.figures.held += 1,
+            Effect::Fact(Fact::Alarm { state: AlarmState::Raised, .. }) => self.figures.alarms += 1,
+            Effect::Fact(Fact::Alarm { state: AlarmState::Answered, .. }) => self.figures.confirmed += 1,
+            Effect::Fact(Fact::Code { accepted: true, .. }) => self.figures.codes += 1,
             Effect::Fact(Fact::Press { button, .. }) if button == "bell" => self.figures.presses += 1,
             Effect::Fact(Fact::Call { state: CallState::Established, .. }) => self.figures.calls_up += 1,
             Effect::Fact(Fact::Repair { outcome: RepairOutcome::Started, .. }) => self.figures.repairs += 1,
@@ -114,7 +123,6 @@ impl World {
             | Effect::Scene(_)
             | Effect::Play { .. }
             | Effect::Announce(_)
-            | Effect::CheckCode { .. }
             | Effect::Drive(..)
             | Effect::Reply(..)
             | Effect::Fact(_) => {}

@@ -38,6 +38,12 @@ impl World {
                     self.after(3_000, Happening::MustAnswer(serial, faults));
                 }
             }
+            Stimulus::Help => {
+                let pin = Pin::Button(ButtonIndex(2));
+                self.input_after(0, Input::Edge { pin, active: true });
+                self.input_after(300, Input::Edge { pin, active: false });
+            }
+            Stimulus::Keypad { wrong, right, unplugged } => self.type_codes(wrong, right, unplugged),
             Stimulus::Passage(passage) => self.passage(passage),
             Stimulus::Fault(fault) => self.fault(fault),
         }
