@@ -13,6 +13,8 @@ mod black_box;
 mod buttons;
 mod door;
 mod doors;
+mod example;
+mod examples;
 mod ice_servers;
 mod incoming;
 mod media_liveness;
