@@ -11,7 +11,7 @@ import tempfile
 import time
 
 from device import Device
-from station import call_state, slack, start_phone, start_server, status, talking, until, write_share
+from station import call_state, slack, start_phone, start_server, status, step, talking, until, write_share
 
 CACHE = os.environ.get("DEVICE_CACHE", os.path.expanduser("~/.cache/callbox-device"))
 SOCKET = "/tmp/door.sock"
@@ -122,10 +122,6 @@ class Door:
 
     def presses(self):
         return int(self.device.sh("grep -cE 'button [a-z]+: (press|long|double)' /tmp/door.log", check=False).strip() or 0)
-
-
-def step(text):
-    print(f"  {text}", flush=True)
 
 
 def main(callbox):

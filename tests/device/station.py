@@ -45,6 +45,10 @@ def slack():
     return 1.0 if stretched < 1.2 else 2 * stretched
 
 
+def step(text):
+    print(f"  {text}", flush=True)
+
+
 def until(what, seconds, look):
     """Waits until `look` returns something true. Returns that, and how long it took."""
     start = time.monotonic()
