@@ -497,3 +497,23 @@ fn candidates_that_come_while_it_rings_are_added_when_the_call_is_answered() {
     );
     assert!((32..64).contains(&commands.len()), "there is a bound: {}", commands.len());
 }
+
+#[test]
+fn a_call_that_is_hung_up_while_its_answer_is_made_sends_no_candidates() {
+    let mut door = Door::online("[[answer]]\nfrom = [\"100\"]\naction = \"answer\"\n");
+    door.media_answers = false;
+    door.incoming_with(0, "in", "sip:100@core.example.com", None);
+    let media = door.media.last().expect("a peer connection").0;
+    let candidate = Candidate {
+        candidate: "candidate:1 1 udp 1 192.0.2.1 4000 typ host".into(),
+        sdp_mid: Some("0".into()),
+        sdp_m_line_index: Some(0),
+    };
+    door.input(Input::Media(media, MediaEvent::LocalCandidate(candidate)));
+    door.command(Command::Hangup { line: None }).unwrap();
+    let decline = door.take_one("decline");
+    door.ack(&decline);
+    door.event_of(&decline, EventBody::Declining { code: 486, refer_id: None });
+    door.advance(100);
+    assert!(door.take("ice_trickle").is_empty());
+}

@@ -106,7 +106,9 @@ impl CallControl<'_> {
 
     pub(super) fn known_call_event(&mut self, line: Line, event: Event) {
         // The `ack` or the first event shows that the server knows the call, whichever comes first.
-        if self.call(line).is_some_and(|call| !call.candidates.is_open() && call.is_known_to_server())
+        // One that is ending needs no candidates: perhaps the server has no description of ours.
+        let may_trickle = |call: &Call| !call.candidates.is_open() && call.is_known_to_server() && !call.is_ending();
+        if self.call(line).is_some_and(may_trickle)
             && !matches!(event.body, EventBody::Hangup { .. } | EventBody::Error { .. })
         {
             self.open_trickle(line);
