@@ -8,7 +8,9 @@ use super::output::{self, say};
 use super::{Exit, complain, narrate};
 use crate::config::PlayTo;
 use crate::control::usual_sockets;
-use crate::control::{ClientError, ControlClient, ErrorKind, EventRecord, ModeRequest, OutputRequest, Reply, Request};
+use crate::control::{
+    ClientError, ControlClient, ErrorKind, EventRecord, FullStatus, ModeRequest, OutputRequest, Reply, Request,
+};
 use crate::core::CallState;
 
 /// How often `wait-idle` asks whether a call is up.
@@ -160,10 +162,17 @@ pub(super) async fn wait_idle(daemon: &Daemon, patience: Duration) -> Exit {
     })
 }
 
+/// Asks for the status. Whatever else happens has been printed, with its exit code.
+async fn status_of(daemon: &Daemon) -> Result<Box<FullStatus>, Exit> {
+    match ask(daemon, &Request::Status).await? {
+        Reply::Status(status) => Ok(status),
+        reply => Err(refused(reply)),
+    }
+}
+
 pub(super) async fn status(daemon: &Daemon, json: bool) -> Exit {
-    let status = match ask(daemon, &Request::Status).await {
-        Ok(Reply::Status(status)) => status,
-        Ok(reply) => return refused(reply),
+    let status = match status_of(daemon).await {
+        Ok(status) => status,
         Err(exit) => return exit,
     };
     if json {
@@ -182,9 +191,8 @@ pub(super) async fn status(daemon: &Daemon, json: bool) -> Exit {
 
 /// Prints which modes are on, and why: one of them, or all.
 pub(super) async fn modes(daemon: &Daemon, name: Option<&str>) -> Exit {
-    let status = match ask(daemon, &Request::Status).await {
-        Ok(Reply::Status(status)) => status,
-        Ok(reply) => return refused(reply),
+    let status = match status_of(daemon).await {
+        Ok(status) => status,
         Err(exit) => return exit,
     };
     let modes = &status.station.modes;
@@ -205,18 +213,15 @@ pub(super) async fn modes(daemon: &Daemon, name: Option<&str>) -> Exit {
 
 /// Prints how the alarms stand.
 pub(super) async fn alarms(daemon: &Daemon) -> Exit {
-    match ask(daemon, &Request::Status).await {
-        Ok(Reply::Status(status)) => {
-            let alarms = &status.station.alarms;
-            if alarms.is_empty() {
-                say!("there is no alarm");
-            }
-            alarms.iter().for_each(super::status::print_alarm);
-            Exit::Done
-        }
-        Ok(reply) => refused(reply),
-        Err(exit) => exit,
+    let alarms = match status_of(daemon).await {
+        Ok(status) => status.station.alarms,
+        Err(exit) => return exit,
+    };
+    if alarms.is_empty() {
+        say!("there is no alarm");
     }
+    alarms.iter().for_each(super::status::print_alarm);
+    Exit::Done
 }
 
 pub(super) async fn events(daemon: &Daemon, json: bool) -> Exit {

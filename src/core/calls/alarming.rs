@@ -58,7 +58,7 @@ impl CallControl<'_> {
             return;
         }
         let now = self.cx.now.at;
-        let in_a_call = self.calls.lines.active().any(|(_, call)| is_of(call, source));
+        let in_a_call = self.calls.has_alarm_call(source);
         let Some(alarm) = self.calls.alarms.of_mut(source) else { return };
         if let Some(hunt) = alarm.hunt
             && self.calls.hunts.get(hunt).is_none()
@@ -227,12 +227,11 @@ impl CallControl<'_> {
 
     /// The station stops. Whoever is in a call of an alarm loses it, so the next process tries again.
     pub(in crate::core) fn alarms_lose_their_calls(&mut self) {
-        let sources = self.calls.alarms.sources().into_iter();
-        let in_a_call: Vec<Source> =
-            sources.filter(|source| self.calls.lines.active().any(|(_, call)| is_of(call, *source))).collect();
         let now = self.cx.now.at;
-        for source in in_a_call {
-            if let Some(alarm) = self.calls.alarms.of_mut(source) {
+        for source in self.calls.alarms.sources() {
+            if self.calls.has_alarm_call(source)
+                && let Some(alarm) = self.calls.alarms.of_mut(source)
+            {
                 alarm.enter(AlarmState::Raised, now);
             }
         }
@@ -270,10 +269,14 @@ fn is_of(call: &Call, source: Source) -> bool {
 }
 
 impl super::state::Calls {
+    /// Whether a call of the alarm of this source is on.
+    fn has_alarm_call(&self, source: Source) -> bool {
+        self.lines.active().any(|(_, call)| is_of(call, source))
+    }
+
     /// When the next round of an alarm begins, with a session.
     pub(in crate::core) fn alarm_deadline(&self, registered: bool) -> Option<Deadline> {
-        let in_a_call = |source| self.lines.active().any(|(_, call)| is_of(call, source));
-        let at = self.alarms.next_round_at(in_a_call).filter(|_| registered);
+        let at = self.alarms.next_round_at(|source| self.has_alarm_call(source)).filter(|_| registered);
         at.map(|at| Deadline::new(at, DeadlineReason::AlarmRound))
     }
 
@@ -297,8 +300,7 @@ impl super::state::Calls {
     /// What must outlive the process and a power cut. An alarm whose call is up is tried again after one: whoever was
     /// in that call has lost it.
     pub(in crate::core) fn remembered_alarms(&self, config: &Config) -> Vec<RememberedAlarm> {
-        let in_a_call = |source| self.lines.active().any(|(_, call)| is_of(call, source));
-        self.alarms.remembered(config, in_a_call)
+        self.alarms.remembered(config, |source| self.has_alarm_call(source))
     }
 
     /// What a far end hears until it has confirmed, and who has caused the call.
