@@ -10,6 +10,7 @@ use super::api::{By, Effect, Fact, RememberedMode};
 use super::deadline::{Deadline, DeadlineReason};
 use super::modes::{Changed, Modes};
 use super::random::Random;
+use super::schedules::Clock;
 use super::time::Now;
 use crate::config::{Config, ModeChange, ModeIndex, Moment, Sound};
 
@@ -66,6 +67,11 @@ impl Context {
     /// them is wrong.
     fn trusted(&self) -> Now {
         Now { local: self.now.local.filter(|_| self.clock_fault().is_none()), ..self.now }
+    }
+
+    /// What schedules are judged by.
+    pub(super) fn clock(&self) -> Clock {
+        Clock { now: self.now, trusted: self.trusted().local }
     }
 
     /// The server has said what time it is.

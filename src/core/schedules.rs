@@ -10,7 +10,7 @@ use super::api::{RememberedSchedule, ScheduleStatus};
 use super::deadline::{Deadline, DeadlineReason};
 use super::random::Random;
 use super::time::{Now, Time};
-use crate::config::{Config, Occurrences, Schedule, ScheduleIndex};
+use crate::config::{Config, LocalTime, Occurrences, Schedule, ScheduleIndex};
 
 /// A last run further in the future than this is of a clock that was wrong.
 const WRONG_CLOCK: SignedDuration = SignedDuration::from_hours(25);
@@ -30,14 +30,23 @@ struct Runs {
     done_until: Option<DateTime>,
     /// `every`: the next run, by the monotonic clock.
     next_at: Option<Time>,
-    /// A run that is due, with its jitter. It waits for the end of the calls.
-    due_at: Option<Time>,
+    /// A run that is due, and has not begun.
+    due: Option<Due>,
     /// It has run, and its call has not come to anything yet.
     #[serde(default)]
     is_calling: bool,
     /// Why nobody has taken its last call.
     #[serde(default)]
     fault: Option<String>,
+}
+
+/// A run that is due. It waits for its jitter, and for the end of the calls. Until it begins, a restart makes it due again.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Due {
+    /// With its jitter.
+    at: Time,
+    /// With it, everything that was due until this local time is done; `None` if somebody rehearses it.
+    covers: Option<DateTime>,
 }
 
 impl Schedules {
@@ -75,29 +84,34 @@ impl Schedules {
     }
 
     /// Looks at the clock. While it is not set, nothing becomes due.
-    pub(super) fn update(&mut self, config: &Config, now: Now, random: &mut Random) {
-        let Some(local) = now.local.map(|local| local.date_time()) else { return };
+    pub(super) fn update(&mut self, config: &Config, clock: Clock, random: &mut Random) {
         for (schedule, runs) in config.schedules.iter().zip(&mut self.runs) {
-            runs.update(schedule, config, now.at, local, random);
+            if let Some(local) = clock.local_for(schedule) {
+                runs.update(schedule, config, clock.now.at, local, random);
+            }
         }
     }
 
     /// A schedule is due from now on.
     pub(super) fn bring_due(&mut self, ScheduleIndex(index): ScheduleIndex, now: Time) {
         if let Some(runs) = self.runs.get_mut(index) {
-            runs.due_at = Some(now);
+            runs.due = Some(Due { at: now, covers: None });
         }
     }
 
     /// Removes and returns the schedules whose time has come. None has, while a call is up.
-    pub(super) fn take_due(&mut self, lines_are_free: bool, now: Time) -> Vec<ScheduleIndex> {
-        let due = self.runs.iter_mut().enumerate().filter_map(|(index, runs)| {
-            let is_due = lines_are_free && runs.due_at.is_some_and(|at| now >= at);
-            is_due.then(|| {
-                runs.due_at = None;
-                runs.is_calling = true;
-                ScheduleIndex(index)
-            })
+    pub(super) fn take_due(&mut self, lines_are_free: bool, config: &Config, clock: Clock) -> Vec<ScheduleIndex> {
+        if !lines_are_free {
+            return Vec::new();
+        }
+        let all = config.schedules.iter().zip(&mut self.runs).enumerate();
+        let due = all.filter_map(|(index, (schedule, runs))| {
+            let rehearsed = |due: &Due| due.covers.is_none();
+            let may_run = |due: &Due| due.at <= clock.now.at && (clock.local_for(schedule).is_some() || rehearsed(due));
+            let due = runs.due.take_if(|due| may_run(due))?;
+            runs.done_until = due.covers.or(runs.done_until);
+            runs.is_calling = true;
+            Some(ScheduleIndex(index))
         });
         due.collect()
     }
@@ -117,12 +131,12 @@ impl Schedules {
         self.runs.iter().any(|runs| runs.fault.is_some())
     }
 
-    pub(super) fn next_deadline(&self, config: &Config, now: Now) -> Option<Deadline> {
-        let local = now.local.map(|local| local.date_time());
-        let times = config.schedules.iter().zip(&self.runs).filter_map(|(schedule, runs)| match runs.due_at {
+    pub(super) fn next_deadline(&self, config: &Config, clock: Clock) -> Option<Deadline> {
+        let now = clock.now.at;
+        let times = config.schedules.iter().zip(&self.runs).filter_map(|(schedule, runs)| match runs.due {
             // A run that waits for the end of a call needs no deadline.
-            Some(at) => (at > now.at).then_some(at),
-            None => runs.next_look(schedule, config, now.at, local?),
+            Some(due) => (due.at > now).then_some(due.at),
+            None => runs.next_look(schedule, config, now, clock.local_for(schedule)?),
         });
         Deadline::earliest(times.map(|at| Deadline::new(at, DeadlineReason::Schedule)))
     }
@@ -132,10 +146,30 @@ impl Schedules {
         let status = all.map(|(schedule, runs)| ScheduleStatus {
             name: schedule.name.clone(),
             next: runs.done_until.and_then(|done| schedule.when.next_after(done, &config.calendar)).map(shown),
-            waiting: runs.due_at.is_some(),
+            waiting: runs.due.is_some(),
             fault: runs.fault.clone(),
         });
         status.collect()
+    }
+}
+
+/// The time, and whether the server agrees with it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clock {
+    pub(super) now: Now,
+    /// The local time, unless our clock and the server's differ.
+    pub(super) trusted: Option<LocalTime>,
+}
+
+impl Clock {
+    /// The local time by which a schedule is judged. An interval does not ask what time of the day it is, so the server may
+    /// be of another opinion.
+    fn local_for(self, schedule: &Schedule) -> Option<DateTime> {
+        let local = match schedule.when {
+            Occurrences::Every(_) => self.now.local,
+            Occurrences::At(_) => self.trusted,
+        };
+        local.map(|local| local.date_time())
     }
 }
 
@@ -146,7 +180,7 @@ impl Runs {
             _ => local,
         };
         self.done_until = Some(done);
-        if self.due_at.is_some() {
+        if self.due.is_some() {
             return;
         }
         let is_due = match schedule.when {
@@ -157,12 +191,12 @@ impl Runs {
             Occurrences::At(_) => schedule.when.next_after(done, &config.calendar).is_some_and(|next| next <= local),
         };
         if is_due {
-            self.done_until = Some(local.max(done));
             self.next_at = match schedule.when {
                 Occurrences::Every(length) => Some(now + length),
                 Occurrences::At(_) => None,
             };
-            self.due_at = Some(now + random.between(Duration::ZERO, schedule.jitter));
+            let at = now + random.between(Duration::ZERO, schedule.jitter);
+            self.due = Some(Due { at, covers: Some(local.max(done)) });
         }
     }
 

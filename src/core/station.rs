@@ -167,7 +167,7 @@ impl Station {
             self.calls.next_deadline(),
             self.calls.alarm_deadline(self.session.is_registered()),
             self.context.mode_deadline(),
-            self.schedules.next_deadline(&self.context.config, self.context.now),
+            self.schedules.next_deadline(&self.context.config, self.context.clock()),
         ];
         Deadline::earliest(machines.into_iter().flatten())
     }
@@ -361,9 +361,9 @@ impl Station {
         if config.schedules.is_empty() || self.context.shutting_down {
             return;
         }
-        self.schedules.update(&config, self.context.now, &mut self.context.random);
+        self.schedules.update(&config, self.context.clock(), &mut self.context.random);
         let lines_are_free = self.calls.lines_are_free() && self.calls.hunt_count() == 0;
-        for index in self.schedules.take_due(lines_are_free, self.context.now.at) {
+        for index in self.schedules.take_due(lines_are_free, &config, self.context.clock()) {
             let Some(schedule) = config.schedules.get(index.0) else { continue };
             let name = schedule.name.clone();
             self.context.fact(super::Fact::Schedule { schedule: name.clone() });
@@ -414,7 +414,8 @@ impl Station {
         self.settle_door();
         let config = self.config();
         self.door.run_deadlines(&config, self.context.now.at);
-        for (action, origin) in self.rules.take_due(self.context.now.at) {
+        let moment = self.context.moment();
+        for (action, origin) in self.rules.take_due(self.context.now.at, |conditions| conditions.hold(moment)) {
             let (_, mut actions) = self.rules_and_actions();
             // Refusals have been reported.
             let _ = actions.carry_out(&action, &origin);

@@ -228,3 +228,14 @@ fn a_clock_that_differs_from_the_servers_makes_no_hours_hold_and_is_a_fault() {
         .collect();
     assert_eq!(told, [true, false], "once for each change");
 }
+
+#[test]
+fn a_press_in_the_first_minute_of_a_mode_is_already_one_in_it() {
+    let mut door = Door::online(HOUSE);
+    door.local = Some(LocalTime::in_some_week(Weekday::Monday, 22 * 60 - 1));
+    door.advance(0);
+    door.local = Some(LocalTime::in_some_week(Weekday::Monday, 22 * 60));
+    door.press();
+    let RequestBody::OutgoingCall { number, .. } = door.take_one("outgoing_call").body else { panic!() };
+    assert_eq!(number, "200");
+}

@@ -185,3 +185,46 @@ fn a_reload_keeps_what_was_done() {
     house.pass(1440);
     assert_eq!(house.runs("wash"), 2);
 }
+
+#[test]
+fn a_restart_between_the_moment_and_its_jitter_loses_no_run() {
+    let mut house =
+        House::new("[[schedule]]\nname = \"t\"\nat = \"03:00\"\njitter_s = 3600\nrun = { play = \"ring\" }\n");
+    house.pass(15 * 60 + 2);
+    assert!(house.door.station.status().schedules[0].waiting, "this test needs a run that waits for its jitter");
+    let text = "[[schedule]]\nname = \"t\"\nat = \"03:00\"\njitter_s = 60\nrun = { play = \"ring\" }\n";
+    let mut next = House { door: Door::new(text), minutes: house.minutes };
+    next.door.station.recall(house.door.memory.clone());
+    next.door.local = next.local();
+    next.door.connect();
+    next.pass(3);
+    assert_eq!(next.runs("t"), 1);
+    house.door.station.reconfigure(Arc::new(configuration(text)));
+    house.pass(3);
+    assert_eq!(house.runs("t"), 1, "a reload is no other thing");
+}
+
+#[test]
+fn a_run_that_waits_for_its_jitter_waits_for_the_clock_too() {
+    let mut house =
+        House::new("[[schedule]]\nname = \"t\"\nat = \"03:00\"\njitter_s = 300\nrun = { play = \"ring\" }\n");
+    house.pass(15 * 60);
+    house.door.local = None;
+    house.door.advance(3_600_000);
+    assert_eq!(house.runs("t"), 0);
+    house.minutes += 60;
+    house.pass(2);
+    assert_eq!(house.runs("t"), 1);
+}
+
+#[test]
+fn while_our_clock_and_the_servers_differ_no_moment_comes_but_an_interval_goes_on() {
+    let mut house = House::new(TEST_CALL);
+    house.door.input(Input::ServerTime { ahead_ms: 3_600_000 });
+    house.pass(73 * 60);
+    assert_eq!((house.runs("wash"), house.runs("test-call")), (0, 1));
+    nobody_answers(&mut house.door);
+    house.door.input(Input::ServerTime { ahead_ms: 0 });
+    house.pass(2);
+    assert_eq!(house.runs("wash"), 1);
+}

@@ -1,6 +1,7 @@
 //! Sensors: `for_ms`, `after_ms`, `cooldown_s`, and what happens to a call that cannot be made.
 
 use callbox::config::Sound;
+use callbox::config::{ModeChange, ModeIndex};
 use callbox::core::*;
 use callbox::signaling::EventBody;
 
@@ -31,6 +32,24 @@ fn a_door_that_closes_in_time_calls_nobody_where_the_rule_asks_that_it_lasts() {
     assert!(door.take("outgoing_call").is_empty(), "the time begins again");
     door.advance(200);
     door.take_one("outgoing_call");
+}
+
+#[test]
+fn a_rule_whose_conditions_have_ended_meanwhile_does_nothing_where_it_asks_that_the_state_lasts() {
+    let rule =
+        door_contact("[{ when = \"away\", call = \"110\", for_ms = 30000 }, { output = \"light\", pulse_ms = 1000 }]");
+    let text = format!("[modes]\naway = {{}}\n[[output]]\nname = \"light\"\nkind = \"relay\"\npin = 5\n{rule}");
+    for comes_home in [true, false] {
+        let mut door = Door::online(&text);
+        door.command(Command::Mode { mode: ModeIndex(0), change: ModeChange::On }).unwrap();
+        edge(&mut door, true);
+        door.advance(20_000);
+        if comes_home {
+            door.command(Command::Mode { mode: ModeIndex(0), change: ModeChange::Off }).unwrap();
+        }
+        door.advance(20_000);
+        assert_eq!(door.take("outgoing_call").is_empty(), comes_home);
+    }
 }
 
 #[test]

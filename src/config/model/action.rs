@@ -78,7 +78,7 @@ pub struct Rule {
 pub struct Step {
     /// `after_ms`: the delay before the action, which then happens in any case.
     pub after: Duration,
-    /// `for_ms` of a sensor: the action happens only if the state has lasted for this time.
+    /// `for_ms` of a sensor: the action happens only if the state has lasted for this time, and the rule still holds then.
     pub lasting: Duration,
     /// `cooldown_s` of a sensor: the time after an action in which it does not happen again.
     pub cooldown: Duration,

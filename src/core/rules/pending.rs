@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::actions::Flow;
-use crate::config::{Action, Rule, SensorIndex, Step};
+use crate::config::{Action, Conditions, Rule, SensorIndex, Step};
 use crate::core::api::{Done, Origin, Refusal, Source};
 use crate::core::deadline::{Deadline, DeadlineReason};
 use crate::core::time::Time;
@@ -24,8 +24,8 @@ struct Delayed {
     at: Time,
     action: Action,
     origin: Origin,
-    /// The action is dropped if the sensor changes before (`for_ms`).
-    lasting: bool,
+    /// The action is dropped if the sensor changes before, or if these conditions hold no longer (`for_ms`).
+    lasting: Option<Conditions>,
     /// This cooldown begins when the action is carried out.
     cooldown: Option<Cooldown>,
 }
@@ -60,7 +60,10 @@ impl Rules {
         let mut outcome = Ok(Done::Now);
         for (index, step) in rule.steps.iter().enumerate() {
             let of_sensor = opened.and_then(|opened| sensor_step(origin.source, opened, (place, index)));
-            if of_sensor.is_some_and(|step| self.cools(step, now)) || self.put_off(step, origin, of_sensor, now) {
+            if of_sensor.is_some_and(|step| self.cools(step, now)) {
+                continue;
+            }
+            if self.put_off(step, &rule.conditions, origin, of_sensor, now) {
                 continue;
             }
             match carry_out(&step.action, origin) {
@@ -73,12 +76,13 @@ impl Rules {
         outcome
     }
 
-    /// Removes and returns the actions whose time has come.
-    pub(in crate::core) fn take_due(&mut self, now: Time) -> Vec<(Action, Origin)> {
+    /// Removes and returns the actions whose time has come. `hold` judges conditions.
+    pub(in crate::core) fn take_due(&mut self, now: Time, hold: impl Fn(&Conditions) -> bool) -> Vec<(Action, Origin)> {
         let (due, later) = std::mem::take(&mut self.delayed).into_iter().partition(|delayed| delayed.at <= now);
         self.delayed = later;
         let due: Vec<Delayed> = due;
-        let due = due.into_iter().map(|delayed| {
+        let due = due.into_iter().filter(|delayed| delayed.lasting.as_ref().is_none_or(&hold));
+        let due = due.map(|delayed| {
             self.cooldowns.extend(delayed.cooldown);
             (delayed.action, delayed.origin)
         });
@@ -87,7 +91,7 @@ impl Rules {
 
     /// The sensor has changed. Actions that wait for it to stay as it was are dropped.
     pub(in crate::core) fn sensor_changed(&mut self, sensor: SensorIndex) {
-        self.delayed.retain(|delayed| !(delayed.lasting && delayed.origin.source == Source::Sensor(sensor)));
+        self.delayed.retain(|delayed| !(delayed.lasting.is_some() && delayed.origin.source == Source::Sensor(sensor)));
     }
 
     /// Drops all actions that wait.
@@ -106,9 +110,16 @@ impl Rules {
     }
 
     /// Whether the step waits; if so, it is put into the queue. Its cooldown begins when it is carried out.
-    fn put_off(&mut self, step: &Step, origin: &Origin, of_sensor: Option<SensorStep>, now: Time) -> bool {
-        let lasting = !step.lasting.is_zero();
-        let wait = if lasting { step.lasting } else { step.after };
+    fn put_off(
+        &mut self,
+        step: &Step,
+        conditions: &Conditions,
+        origin: &Origin,
+        of_sensor: Option<SensorStep>,
+        now: Time,
+    ) -> bool {
+        let lasting = (!step.lasting.is_zero()).then(|| conditions.clone());
+        let wait = if lasting.is_some() { step.lasting } else { step.after };
         let at = now + wait;
         let cooldown =
             of_sensor.filter(|_| !step.cooldown.is_zero()).map(|of| Cooldown { of, ends_at: at + step.cooldown });
