@@ -47,10 +47,20 @@ pub enum Mutant {
     HalfCodeSurvives,
     /// Wrong codes at a reader cost nothing.
     WrongCodesAreFree,
+    /// The first rule runs, whatever its conditions say.
+    RuleOfAnotherTime,
+    /// A rule with `for_ms` runs, though it does not hold any more.
+    RuleThatHeldBefore,
+    /// A rule runs again within its cooldown.
+    EndlessMotion,
+    /// A schedule runs while nobody knows what time it is.
+    ScheduleWithoutClock,
+    /// A restart loses a run that waits for its jitter.
+    ScheduleForgotten,
 }
 
 impl Mutant {
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 25] = [
         Self::MicrophoneWhileAlerting,
         Self::EndlessPulse,
         Self::CodesForEverybody,
@@ -71,6 +81,11 @@ impl Mutant {
         Self::MailboxConfirms,
         Self::HalfCodeSurvives,
         Self::WrongCodesAreFree,
+        Self::RuleOfAnotherTime,
+        Self::RuleThatHeldBefore,
+        Self::EndlessMotion,
+        Self::ScheduleWithoutClock,
+        Self::ScheduleForgotten,
     ];
 }
 

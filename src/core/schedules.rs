@@ -11,6 +11,7 @@ use super::deadline::{Deadline, DeadlineReason};
 use super::random::Random;
 use super::time::{Now, Time};
 use crate::config::{Config, LocalTime, Occurrences, Schedule, ScheduleIndex};
+use crate::mutant::{Mutant, mutant};
 
 /// A last run further in the future than this is of a clock that was wrong.
 const WRONG_CLOCK: SignedDuration = SignedDuration::from_hours(25);
@@ -45,8 +46,8 @@ struct Runs {
 struct Due {
     /// With its jitter.
     at: Time,
-    /// With it, everything that was due until this local time is done; `None` if somebody rehearses it.
-    covers: Option<DateTime>,
+    /// The local time at which it came due; `None` if somebody only tries it out. The clock may have gone back since.
+    since: Option<DateTime>,
 }
 
 impl Schedules {
@@ -95,7 +96,7 @@ impl Schedules {
     /// A schedule is due from now on.
     pub(super) fn bring_due(&mut self, ScheduleIndex(index): ScheduleIndex, now: Time) {
         if let Some(runs) = self.runs.get_mut(index) {
-            runs.due = Some(Due { at: now, covers: None });
+            runs.due = Some(Due { at: now, since: None });
         }
     }
 
@@ -106,11 +107,9 @@ impl Schedules {
         }
         let all = config.schedules.iter().zip(&mut self.runs).enumerate();
         let due = all.filter_map(|(index, (schedule, runs))| {
-            let rehearsed = |due: &Due| due.covers.is_none();
-            let may_run = |due: &Due| due.at <= clock.now.at && (clock.local_for(schedule).is_some() || rehearsed(due));
-            let due = runs.due.take_if(|due| may_run(due))?;
-            runs.done_until = due.covers.or(runs.done_until);
-            runs.is_calling = true;
+            let clock_is_set = clock.local_for(schedule).is_some() || mutant(Mutant::ScheduleWithoutClock);
+            let due = runs.due.take_if(|due| due.at <= clock.now.at && (clock_is_set || due.since.is_none()))?;
+            runs.begin(due, schedule, clock.now.at, clock.local_for(schedule));
             Some(ScheduleIndex(index))
         });
         due.collect()
@@ -191,12 +190,25 @@ impl Runs {
             Occurrences::At(_) => schedule.when.next_after(done, &config.calendar).is_some_and(|next| next <= local),
         };
         if is_due {
-            self.next_at = match schedule.when {
-                Occurrences::Every(length) => Some(now + length),
-                Occurrences::At(_) => None,
-            };
             let at = now + random.between(Duration::ZERO, schedule.jitter);
-            self.due = Some(Due { at, covers: Some(local.max(done)) });
+            self.due = Some(Due { at, since: Some(local.max(done)) });
+            if mutant(Mutant::ScheduleForgotten) {
+                self.done_until = Some(local.max(done));
+            }
+        }
+    }
+
+    /// A run begins. Everything that was due until now is done with it.
+    fn begin(&mut self, due: Due, schedule: &Schedule, now: Time, local: Option<DateTime>) {
+        self.is_calling = true;
+        if due.since.is_none() {
+            return;
+        }
+        self.done_until = self.done_until.max(due.since).max(local);
+        if let (Occurrences::Every(length), Some(was_due)) = (schedule.when.clone(), self.next_at) {
+            let missed = now.since(was_due).as_millis() / length.as_millis().max(1);
+            let next = u32::try_from(missed).ok().and_then(|missed| length.checked_mul(missed + 1));
+            self.next_at = Some(next.map_or(now + length, |next| was_due + next));
         }
     }
 

@@ -19,6 +19,7 @@ use super::session::{News, Session};
 use super::time::{Now, Time};
 use super::{AlarmState, Done, DoorState, Source};
 use crate::config::{Action, Config, ScheduleIndex, ShownState, Trigger};
+use crate::mutant::{Mutant, mutant};
 
 /// The whole state of an intercom station.
 ///
@@ -304,7 +305,10 @@ impl Station {
         let now = self.context.now.at;
         let moment = self.context.moment();
         let mut rules = trigger.rules.iter().enumerate();
-        let Some(rule) = rules.find(|(_, rule)| rule.conditions.hold(moment)) else { return Ok(Done::Now) };
+        let Some(rule) = rules.find(|(_, rule)| rule.conditions.hold(moment) || mutant(Mutant::RuleOfAnotherTime))
+        else {
+            return Ok(Done::Now);
+        };
         let (rules, mut actions) = self.rules_and_actions();
         rules.run(rule, origin, opened, now, |action: &Action, origin| actions.carry_out(action, origin))
     }

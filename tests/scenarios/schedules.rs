@@ -129,6 +129,18 @@ fn what_comes_due_in_a_call_runs_once_after_it() {
 }
 
 #[test]
+fn what_comes_due_again_and_again_in_one_call_runs_once_after_it() {
+    let text = TEST_CALL.replace("72h", "2h").replace("call = \"112\"", "play = \"busy\"");
+    let mut house = House::new(&format!("{text}{BELL}[calls]\nmax_talk_s = 86400\n"));
+    let call = house.door.talking_call();
+    house.pass(23 * 60);
+    assert_eq!((house.runs("wash"), house.runs("test-call")), (0, 0));
+    house.door.event_of(&call, EventBody::Hangup { code: 200, reason: "bye".into() });
+    house.pass(30);
+    assert_eq!((house.runs("wash"), house.runs("test-call")), (1, 1));
+}
+
+#[test]
 fn a_run_that_was_missed_over_a_power_cut_is_made_up_for_once() {
     let mut house = House::new(TEST_CALL);
     house.pass(16 * 60);

@@ -39,6 +39,11 @@ impl Alarms {
         self.calls.contains(call_id)
     }
 
+    /// Whether somebody is in trouble, and nobody has confirmed it yet.
+    pub fn is_pending(&self) -> bool {
+        self.pending_since.is_some()
+    }
+
     /// The process has died: its calls and its lamp are off.
     pub fn died(&mut self) {
         self.calls.clear();

@@ -8,6 +8,7 @@ use callbox::core::*;
 use callbox::signaling::*;
 
 use crate::alarms::{Alarms, is_of_alarm};
+use crate::house::House;
 use crate::keypad::Keypad;
 use crate::passages::{Passages, Right};
 
@@ -51,7 +52,6 @@ pub struct Checks {
     wished_at: Option<u64>,
     /// Media liveness has announced that it redials.
     redial_announced: bool,
-    local: Option<LocalTime>,
     /// The number that a press must call first, by the hour at which it was made.
     first_number: Option<&'static str>,
     /// Whether the door's rules have `hours`.
@@ -78,6 +78,7 @@ pub struct Checks {
     passages: Passages,
     alarms: Alarms,
     keypad: Keypad,
+    house: House,
     /// Whether there is a sound card.
     card: bool,
     lamp: Drive,
@@ -92,7 +93,6 @@ impl Checks {
             press_at: None,
             wished_at: None,
             redial_announced: false,
-            local: None,
             first_number: None,
             hours,
             live_outgoing: BTreeSet::new(),
@@ -113,6 +113,7 @@ impl Checks {
             passages: Passages::default(),
             alarms: Alarms::default(),
             keypad: Keypad::default(),
+            house: House::default(),
             card: true,
             lamp: Drive::Off,
         }
@@ -128,18 +129,22 @@ impl Checks {
     pub fn died(&mut self) {
         let callers = std::mem::take(&mut self.callers);
         let (mut alarms, mut keypad) = (std::mem::take(&mut self.alarms), std::mem::take(&mut self.keypad));
+        let mut house = std::mem::take(&mut self.house);
         alarms.died();
         keypad.died();
-        *self = Self { callers, alarms, keypad, violation: self.violation.take(), ..Self::new(self.width, self.hours) };
+        house.died();
+        let violation = self.violation.take();
+        *self = Self { callers, alarms, keypad, house, violation, ..Self::new(self.width, self.hours) };
     }
 
-    pub fn started(&mut self, now: u64) {
+    pub fn started(&mut self, now: u64, local: Option<LocalTime>) {
         self.alarms.started(now);
+        self.house.started(now, local);
     }
 
     /// To be called before the station gets an input.
     pub fn input(&mut self, now: u64, local: Option<LocalTime>, input: &Input) {
-        self.local = local;
+        self.house.input(now, local, input);
         self.digit_now = None;
         self.passages.input(now, input);
         self.keypad.input(input);
@@ -214,6 +219,11 @@ impl Checks {
 
     /// To be called with each effect of the station.
     pub fn effect(&mut self, now: u64, effect: &Effect) {
+        if let Effect::Drive(output, drive) = effect
+            && let Err(what) = self.house.drives(now, *output, *drive)
+        {
+            self.fail("conditions", what);
+        }
         match effect {
             // A sound is a sign only if there is a sound card, and only if it is about the press.
             Effect::Play { sound: Sound::Connecting | Sound::Busy | Sound::NoConnection, .. } if self.card => {
@@ -370,7 +380,7 @@ impl Checks {
             let code = matches!(typed, [.., ('5', first), ('#', second)] if second - first <= 3_000);
             admitted && code
         });
-        if !asked && !self.keypad.may_open(now) {
+        if !asked && !(self.keypad.may_open(now) && self.house.code_holds()) {
             self.fail("relay", "turned on, but nobody who may use the code has entered it");
         }
     }
@@ -386,6 +396,9 @@ impl Checks {
             self.fail("door", what);
         }
         self.alarms.fact(now, fact);
+        if let Err(what) = self.house.fact(fact) {
+            self.fail("schedule", what);
+        }
         if let Err(what) = self.keypad.fact(now, fact) {
             self.fail("keypad", what);
         }
@@ -396,7 +409,7 @@ impl Checks {
                     // While a call is still ending, its list may go on: then this press belongs to that call.
                     let new = self.calls.is_empty();
                     self.wished_at = new.then_some(now);
-                    let by_day = self.local.is_some_and(|local| (480..1200).contains(&local.minute_of_day));
+                    let by_day = self.house.local().is_some_and(|local| (480..1200).contains(&local.minute_of_day));
                     self.first_number = (self.hours && new).then_some(if by_day { "100" } else { "101" });
                     self.redial_announced = false;
                     self.answered = false;
@@ -458,6 +471,10 @@ impl Checks {
 
     /// Checks what time alone can break; to be called after every input.
     pub fn after_step(&mut self, now: u64, cannot_try_until: u64) {
+        let in_call = !self.calls.is_empty() || !self.live_outgoing.is_empty() || self.alarms.is_pending();
+        if let Err(what) = self.house.wrong(now, in_call) {
+            self.fail("house", what);
+        }
         if let Err(what) = self.alarms.wrong(now, cannot_try_until) {
             self.fail("alarm", what);
         }
@@ -472,6 +489,13 @@ impl Checks {
         self.check_strike(now);
         if let Err(what) = self.passages.missing(now) {
             self.fail("door", what);
+        }
+    }
+
+    /// To be called when a motion has stayed for a while.
+    pub fn motion_stayed(&mut self, now: u64) {
+        if let Err(what) = self.house.stayed(now) {
+            self.fail("motion", what);
         }
     }
 

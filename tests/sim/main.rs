@@ -6,6 +6,7 @@
 
 mod alarms;
 mod checks;
+mod house;
 mod keypad;
 #[cfg(feature = "mutants")]
 mod mutants;
@@ -71,6 +72,7 @@ fn what_must_never_happen_does_not_happen_in_years_at_a_door() {
     assert!(figures.repairs > 10 * years, "{figures:?}");
     assert!(figures.alarms.min(figures.confirmed) > 50 * years, "{figures:?}");
     assert!(figures.codes > 100 * years, "{figures:?}");
+    assert!(figures.lit.min(figures.runs) > 100 * years, "{figures:?}");
 }
 
 #[test]

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use callbox::config::ModeChange;
 use callbox::core::Random;
+
+use crate::house::{AWAY, NIGHT};
 
 /// 30 days.
 pub const MONTH_MS: u64 = 30 * DAY_MS;
 const DAY_MS: u64 = 86_400_000;
+const HOUR_MS: u64 = 3_600_000;
 /// The largest number of presses, calls and faults in a day.
 const EVENTS_PER_DAY: u64 = 62;
 
@@ -35,7 +39,23 @@ pub enum Stimulus {
         right: bool,
         unplugged: bool,
     },
+    /// Somebody moves in front of the door for so long.
+    Motion {
+        ms: u64,
+    },
+    Mode(ModeSwitch),
     Fault(Fault),
+}
+
+/// How somebody switches a mode.
+#[derive(Debug, Clone, Copy)]
+pub enum ModeSwitch {
+    /// The key switch at the door, which toggles "away".
+    Key,
+    Command {
+        mode: usize,
+        change: ModeChange,
+    },
 }
 
 /// How the watched door is opened and falls shut.
@@ -104,8 +124,8 @@ pub enum Fault {
     CardStalls { ms: u64 },
     /// The wall clock is not set. With `certificates`, those of the server seem to be not yet valid.
     ClockLost { ms: u64, certificates: bool },
-    /// The wall clock is wrong by this number of minutes.
-    ClockJumps { ms: u64, minutes: u64 },
+    /// The wall clock is ahead by this number of minutes, and perhaps the server's as well.
+    ClockJumps { ms: u64, minutes: u64, agreed: bool },
     /// The button is stuck.
     StuckButton { ms: u64 },
     /// The process dies, alone or because the power fails.
@@ -125,11 +145,25 @@ pub fn month(seed: u64) -> Vec<Planned> {
     let mut random = Random::new(seed);
     let mut plan = Vec::new();
     for day in 0..30 {
+        if random.below(3) == 0 {
+            // The clock is lost while the schedule of the night waits for its jitter.
+            let at_ms = day * DAY_MS + between(&mut random, 3 * HOUR_MS, 3 * HOUR_MS + 600_000);
+            let fault = Fault::ClockLost { ms: between(&mut random, 1_000, 600_000), certificates: false };
+            plan.push(Planned { at_ms, seed: random.next_u64(), what: Stimulus::Fault(fault) });
+        }
         for _ in 0..between(&mut random, 44, EVENTS_PER_DAY) {
             let at_ms = day * DAY_MS + between(&mut random, 0, DAY_MS - 1);
             let event_seed = random.next_u64();
             if random.below(10) != 0 {
-                plan.push(Planned { at_ms, seed: event_seed, what: everyday(&mut random) });
+                let what = everyday(&mut random);
+                if matches!(what, Stimulus::Motion { .. }) {
+                    // Somebody comes home, or goes, or moves again.
+                    let again = random.below(2) == 0;
+                    let at_ms = at_ms + between(&mut random, 0, if again { 60_000 } else { 20_000 });
+                    let what = if again { what.clone() } else { Stimulus::Mode(mode_switch(&mut random)) };
+                    plan.push(Planned { at_ms, seed: random.next_u64(), what });
+                }
+                plan.push(Planned { at_ms, seed: event_seed, what });
                 continue;
             }
             plan.push(Planned { at_ms, seed: event_seed, what: Stimulus::Fault(fault(&mut random)) });
@@ -156,7 +190,7 @@ pub fn between(random: &mut Random, low: u64, high: u64) -> u64 {
 }
 
 fn everyday(random: &mut Random) -> Stimulus {
-    match random.below(10) {
+    match random.below(12) {
         0..6 => Stimulus::Press { bounces: random.below(5), held_ms: between(random, 40, 600) },
         6 => match random.below(6) {
             0 => Stimulus::Help,
@@ -167,6 +201,11 @@ fn everyday(random: &mut Random) -> Stimulus {
             },
             _ => Stimulus::Passage(Passage::new(random)),
         },
+        7 => match random.below(3) {
+            0 => Stimulus::Mode(mode_switch(random)),
+            1 => Stimulus::Motion { ms: between(random, 100, 800) },
+            _ => Stimulus::Motion { ms: between(random, 100, 60_000) },
+        },
         _ => {
             let from = ["100", "100", "200", "300", "999"];
             Stimulus::Call {
@@ -175,6 +214,16 @@ fn everyday(random: &mut Random) -> Stimulus {
                 offerless: random.below(8) == 0,
             }
         }
+    }
+}
+
+fn mode_switch(random: &mut Random) -> ModeSwitch {
+    let changes = [ModeChange::On, ModeChange::Off, ModeChange::Toggle, ModeChange::Auto, ModeChange::Auto];
+    let change = changes[usize::try_from(random.below(5)).unwrap_or(0)];
+    match random.below(3) {
+        0 => ModeSwitch::Key,
+        1 => ModeSwitch::Command { mode: AWAY, change },
+        _ => ModeSwitch::Command { mode: NIGHT, change },
     }
 }
 
@@ -214,7 +263,11 @@ fn fault(random: &mut Random) -> Fault {
         21 => Fault::NoCard { ms: long },
         22 => Fault::CardStalls { ms: short },
         23 if random.below(2) == 0 => Fault::ClockLost { ms: long, certificates: random.below(2) == 0 },
-        23 => Fault::ClockJumps { ms: long * 20, minutes: random.below(7 * 1440) },
+        23 => Fault::ClockJumps {
+            ms: long * 20,
+            minutes: if random.below(2) == 0 { random.below(240) } else { random.below(7 * 1440) },
+            agreed: random.below(2) == 0,
+        },
         24 => Fault::StuckButton { ms: long * 10 },
         _ => Fault::Crash { ms: between(random, 500, 30_000), power: random.below(3) == 0 },
     }

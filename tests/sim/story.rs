@@ -1,6 +1,6 @@
 //! Runs months, and reports a failing one in its shortest form.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use callbox::config::{Config, parse};
 
@@ -24,6 +24,33 @@ name = "help"
 pin = 5
 press = { call = ["110", "111"], ring_s = 20, alarm = true, confirm = "1", say = "answer", no_answer = { play = "busy" } }
 
+[[button]]
+name = "key"
+pin = 6
+press = { mode = "away", set = "toggle" }
+
+[modes]
+away = {}
+night = { hours = "22:00-06:30", volume = 40 }
+
+[[sensor]]
+name = "contact"
+pin = 27
+
+[[sensor]]
+name = "motion"
+pin = 22
+opened = [
+  { when = "away", output = "siren", pulse_ms = 5000, for_ms = 20000, cooldown_s = 60 },
+  { when = "night", output = "porch", pulse_ms = 8000, for_ms = 500, cooldown_s = 60 },
+]
+
+[[schedule]]
+name = "garden"
+at = "03:00"
+jitter_s = 600
+run = { when = "not away", output = "valve", pulse_ms = 5000 }
+
 [[reader]]
 name = "keypad"
 device = "keypad"
@@ -33,11 +60,8 @@ kind = "keypad"
 name = "Anna"
 reader = "keypad"
 secret_file = "CODE_FILE"
+hours = "06:00-23:00"
 run = { output = "strike", pulse_ms = 3000 }
-
-[[sensor]]
-name = "contact"
-pin = 27
 
 [[door]]
 name = "front"
@@ -63,6 +87,24 @@ name = "alarm_lamp"
 kind = "led"
 pin = 25
 show = { alarm = "on" }
+
+[[output]]
+name = "porch"
+kind = "relay"
+pin = 12
+max_on_ms = 60000
+
+[[output]]
+name = "siren"
+kind = "relay"
+pin = 13
+max_on_ms = 60000
+
+[[output]]
+name = "valve"
+kind = "relay"
+pin = 14
+max_on_ms = 60000
 
 [[answer]]
 from = ["100"]
@@ -98,7 +140,13 @@ struct Door {
     width: usize,
 }
 
-fn doors() -> Vec<Door> {
+/// The doors. They are made once, since their files are shared by all tests.
+fn doors() -> &'static [Door] {
+    static DOORS: LazyLock<Vec<Door>> = LazyLock::new(make_doors);
+    &DOORS
+}
+
+fn make_doors() -> Vec<Door> {
     let password = std::env::temp_dir().join("callbox-sim-password");
     std::fs::write(&password, "secret").unwrap();
     let code = std::env::temp_dir().join("callbox-sim-code");
@@ -129,7 +177,7 @@ fn doors() -> Vec<Door> {
 }
 
 pub struct Months {
-    doors: Vec<Door>,
+    doors: &'static [Door],
     seed: u64,
 }
 

@@ -48,6 +48,9 @@ pub struct Figures {
     pub alarms: u64,
     pub confirmed: u64,
     pub codes: u64,
+    /// Lamps and sirens that motion switched on, and runs of the schedule.
+    pub lit: u64,
+    pub runs: u64,
 }
 
 impl std::ops::AddAssign for Figures {
@@ -62,6 +65,8 @@ impl std::ops::AddAssign for Figures {
         self.alarms += other.alarms;
         self.confirmed += other.confirmed;
         self.codes += other.codes;
+        self.lit += other.lit;
+        self.runs += other.runs;
     }
 }
 
@@ -95,6 +100,10 @@ pub struct World {
     hands: u64,
     button_down_until: u64,
     door_is_open: bool,
+    /// Until then somebody moves in front of the sensor.
+    motion_ends: u64,
+    /// The server has told this process what time it is, and by how much its clock was said to be ahead.
+    server_time: Option<i64>,
     /// Until then somebody is on the way through the watched door.
     passage_ends: u64,
     story: Option<Vec<String>>,
@@ -132,6 +141,8 @@ impl World {
             hands: 0,
             button_down_until: 0,
             door_is_open: false,
+            motion_ends: 0,
+            server_time: None,
             passage_ends: 0,
             story: tell.then(Vec::new),
             hash: DefaultHasher::new(),
@@ -218,9 +229,14 @@ impl World {
         self.random.below(of) == 0
     }
 
+    /// By how many minutes the clock is wrong.
+    fn clock_is_ahead_min(&self) -> u64 {
+        let jump = &self.troubles.clock_jumped;
+        if self.now < jump.until { jump.minutes } else { 0 }
+    }
+
     fn local_time(&self) -> Option<LocalTime> {
-        let (until, by) = self.troubles.clock_jumped;
-        let minute = self.now / 60_000 + if self.now < until { by } else { 0 };
+        let minute = self.now / 60_000 + self.clock_is_ahead_min();
         // The first day is a Monday.
         let days = i64::try_from(minute / 1440).unwrap_or(0);
         let date = FIRST_DAY.checked_add(days.days()).unwrap_or(FIRST_DAY);
@@ -248,6 +264,7 @@ impl World {
             Happening::MustAnswer(serial, faults) => self.must_answer(serial, faults),
             Happening::PressCounted { life, before, hands } if life == self.life => self.press_counted(before, hands),
             Happening::Contact(open) => self.contact(open),
+            Happening::MotionStayed(life) if life == self.life => self.checks.motion_stayed(self.now),
             Happening::Passage(passage) => self.passage(passage),
             Happening::Restart(power) => self.restart(power),
             Happening::Sweep => {
@@ -259,6 +276,7 @@ impl World {
             | Happening::TryMedia(..)
             | Happening::MediaLost(..)
             | Happening::Sound(..)
+            | Happening::MotionStayed(_)
             | Happening::PressCounted { .. } => {}
         }
     }

@@ -7,6 +7,7 @@ use crate::config::{Action, Conditions, Rule, SensorIndex, Step};
 use crate::core::api::{Done, Origin, Refusal, Source};
 use crate::core::deadline::{Deadline, DeadlineReason};
 use crate::core::time::Time;
+use crate::mutant::{Mutant, mutant};
 
 /// The most actions that wait at a time.
 const MAX_DELAYED: usize = 64;
@@ -81,7 +82,9 @@ impl Rules {
         let (due, later) = std::mem::take(&mut self.delayed).into_iter().partition(|delayed| delayed.at <= now);
         self.delayed = later;
         let due: Vec<Delayed> = due;
-        let due = due.into_iter().filter(|delayed| delayed.lasting.as_ref().is_none_or(&hold));
+        let due = due
+            .into_iter()
+            .filter(|delayed| delayed.lasting.as_ref().is_none_or(&hold) || mutant(Mutant::RuleThatHeldBefore));
         let due = due.map(|delayed| {
             self.cooldowns.extend(delayed.cooldown);
             (delayed.action, delayed.origin)
@@ -137,7 +140,7 @@ impl Rules {
     /// Whether the cooldown of a sensor's step is not over yet.
     fn cools(&mut self, step: SensorStep, now: Time) -> bool {
         self.cooldowns.retain(|cooldown| cooldown.ends_at > now);
-        self.cooldowns.iter().any(|cooldown| cooldown.of == step)
+        self.cooldowns.iter().any(|cooldown| cooldown.of == step) && !mutant(Mutant::EndlessMotion)
     }
 }
 

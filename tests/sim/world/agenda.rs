@@ -35,6 +35,8 @@ pub enum Happening {
     },
     /// The contact of the watched door changes.
     Contact(bool),
+    /// Somebody has moved for a while, in this life of the process.
+    MotionStayed(u32),
     /// Somebody goes through the watched door.
     Passage(Passage),
     Restart(bool),

@@ -38,9 +38,18 @@ pub struct Troubles {
     pub no_media: u64,
     pub media_late: u64,
     pub clock_lost: u64,
-    /// The end, and by how many minutes the clock is wrong.
-    pub clock_jumped: (u64, u64),
+    pub clock_jumped: Jump,
     pub certificate_of_the_future: bool,
+}
+
+/// A clock that is wrong.
+#[derive(Debug, Default)]
+pub struct Jump {
+    pub until: u64,
+    /// By so much it is ahead.
+    pub minutes: u64,
+    /// The server's clock is wrong in the same way.
+    pub agreed: bool,
 }
 
 impl World {
@@ -109,8 +118,8 @@ impl World {
                 self.troubles.clock_lost = self.fault_until(ms);
                 self.troubles.certificate_of_the_future = certificates;
             }
-            Fault::ClockJumps { ms, minutes } => {
-                self.troubles.clock_jumped = (self.now + ms, minutes);
+            Fault::ClockJumps { ms, minutes, agreed } => {
+                self.troubles.clock_jumped = Jump { until: self.now + ms, minutes, agreed };
                 self.fault_now(0);
             }
             Fault::StuckButton { ms } => self.stuck_button(ms),

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use callbox::config::OutputIndex;
 use callbox::core::*;
+use callbox::signaling::{ServerMessage, SocketEvent};
 
 use super::World;
 use crate::checks::STRIKE;
+use crate::house::{PORCH, SIREN};
 use crate::plan::between;
 
 /// A handshake with two lines causes about half as many.
@@ -22,7 +24,8 @@ impl World {
         let mut station = Station::new(Arc::clone(&self.config), seed, transactions, now);
         station.recall(self.memory.clone());
         self.station = Some(station);
-        self.checks.started(self.now);
+        self.server_time = None;
+        self.checks.started(self.now, now.local);
         self.peers.clear();
         self.state = SessionState::Offline;
         self.feed(Input::Tick);
@@ -60,6 +63,25 @@ impl World {
         if self.station.is_none() {
             return;
         }
+        self.tell_server_time(&input);
+        self.feed_one(input);
+    }
+
+    /// The daemon knows the server's clock from the handshake, and tells the core before the next input when ours differs.
+    fn tell_server_time(&mut self, input: &Input) {
+        let handshake = matches!(input, Input::Socket(SocketEvent::Message(message)) if matches!(**message, ServerMessage::State(_)));
+        if !handshake && self.server_time.is_none() {
+            return;
+        }
+        let minutes = if self.troubles.clock_jumped.agreed { 0 } else { self.clock_is_ahead_min() };
+        let ahead_ms = -i64::try_from(minutes * 60_000).unwrap();
+        if handshake || self.server_time != Some(ahead_ms) {
+            self.server_time = Some(ahead_ms);
+            self.feed_one(Input::ServerTime { ahead_ms });
+        }
+    }
+
+    fn feed_one(&mut self, input: Input) {
         self.tell(|| format!("-> {input:?}"));
         let local = self.local_time();
         self.checks.input(self.now, local, &input);
@@ -110,6 +132,8 @@ impl World {
             Effect::Remember(memory) => self.memory = memory,
             Effect::Fact(Fact::Session { state, .. }) => self.state = state,
             Effect::Drive(OutputIndex(STRIKE), Drive::On) => self.strike_buzzes(),
+            Effect::Drive(PORCH | SIREN, Drive::On) => self.figures.lit += 1,
+            Effect::Fact(Fact::Schedule { .. }) => self.figures.runs += 1,
             Effect::Fact(Fact::Door { state: DoorState::Forced, .. }) => self.figures.forced += 1,
             Effect::Fact(Fact::Door { state: DoorState::Held, .. }) => self.figures.held += 1,
             Effect::Fact(Fact::Alarm { state: AlarmState::Raised, .. }) => self.figures.alarms += 1,

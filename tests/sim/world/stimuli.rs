@@ -1,10 +1,12 @@
 //! What people do.
 
+use callbox::config::ModeIndex;
 use callbox::core::*;
 
 use super::World;
 use super::agenda::Happening;
-use crate::plan::{Planned, Stimulus};
+use crate::house::{MOTION, PORCH_AFTER_MS, SIREN_AFTER_MS};
+use crate::plan::{ModeSwitch, Planned, Stimulus};
 use crate::server::LegState;
 
 impl World {
@@ -44,10 +46,34 @@ impl World {
                 self.input_after(300, Input::Edge { pin, active: false });
             }
             Stimulus::Keypad { wrong, right, unplugged } => self.type_codes(wrong, right, unplugged),
+            Stimulus::Motion { ms } => self.motion(ms),
+            Stimulus::Mode(ModeSwitch::Key) => {
+                let pin = Pin::Button(ButtonIndex(3));
+                self.input_after(0, Input::Edge { pin, active: true });
+                self.input_after(300, Input::Edge { pin, active: false });
+            }
+            Stimulus::Mode(ModeSwitch::Command { mode, change }) => {
+                let command = Command::Mode { mode: ModeIndex(mode), change };
+                self.input_after(0, Input::Command(CommandId(1), By::Station, command));
+            }
             Stimulus::Passage(passage) => self.passage(passage),
             Stimulus::Fault(fault) => self.fault(fault),
         }
         self.serve();
+    }
+
+    /// Somebody moves in front of the door for so long, unless somebody else does.
+    fn motion(&mut self, ms: u64) {
+        if self.now < self.motion_ends {
+            return;
+        }
+        self.motion_ends = self.now + ms + 1_000;
+        self.input_after(0, Input::Edge { pin: MOTION, active: true });
+        self.input_after(ms, Input::Edge { pin: MOTION, active: false });
+        let life = self.life;
+        for after_ms in [PORCH_AFTER_MS, SIREN_AFTER_MS] {
+            self.after(after_ms + 200, Happening::MotionStayed(life));
+        }
     }
 
     /// A call that a rule answers must not ring for long at an idle station.
