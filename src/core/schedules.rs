@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Unit};
 use serde::{Deserialize, Serialize};
 
 use super::api::{RememberedSchedule, ScheduleStatus};
+use super::calls::ScheduleCall;
 use super::deadline::{Deadline, DeadlineReason};
 use super::random::Random;
 use super::time::{Now, Time};
@@ -39,6 +40,9 @@ struct Runs {
     /// Why nobody has taken its last call.
     #[serde(default)]
     fault: Option<String>,
+    /// That fault was reported.
+    #[serde(default)]
+    told_fault: bool,
 }
 
 /// A run that is due. It waits for its jitter, and for the end of the calls. Until it begins, a restart makes it due again.
@@ -61,6 +65,15 @@ impl Schedules {
             let found = remembered.iter().find(|one| one.name == schedule.name);
             runs.done_until = found.map(|one| one.done_until);
             runs.fault = found.and_then(|one| one.fault.clone());
+            runs.told_fault = runs.fault.is_some();
+            runs.is_calling = found.is_some_and(|one| one.is_calling);
+        }
+    }
+
+    /// The process begins. A call that nobody had taken when the last one ended is not made again.
+    pub(super) fn start(&mut self) {
+        for runs in self.runs.iter_mut().filter(|runs| runs.is_calling) {
+            runs.fault = Some("the station stopped before anybody had taken it".to_owned());
         }
     }
 
@@ -72,6 +85,7 @@ impl Schedules {
                 name: schedule.name.clone(),
                 done_until: runs.done_until?,
                 fault: runs.fault.clone(),
+                is_calling: runs.is_calling,
             })
         });
         known.collect()
@@ -115,14 +129,32 @@ impl Schedules {
         due.collect()
     }
 
-    /// Notes what the call of a schedule has come to. Returns whether its fault has changed. What an outcome of that call
-    /// calls is another matter.
-    pub(super) fn note_call(&mut self, ScheduleIndex(index): ScheduleIndex, fault: Option<String>) -> bool {
-        let Some(runs) = self.runs.get_mut(index).filter(|runs| runs.is_calling) else { return false };
-        runs.is_calling = false;
-        let changed = runs.fault.is_some() != fault.is_some();
-        runs.fault = fault;
-        changed
+    /// A run has begun, with or without a call.
+    pub(super) fn note_begun(&mut self, ScheduleIndex(index): ScheduleIndex, is_calling: bool) {
+        if let Some(runs) = self.runs.get_mut(index) {
+            runs.is_calling = is_calling;
+        }
+    }
+
+    /// Notes what the call of a schedule has come to. What an outcome of that call calls is another matter.
+    pub(super) fn note_call(&mut self, ScheduleIndex(index): ScheduleIndex, call: ScheduleCall) {
+        let Some(runs) = self.runs.get_mut(index) else { return };
+        let goes_on = std::mem::take(&mut runs.is_calling);
+        match call {
+            ScheduleCall::Taken { alarm } if goes_on || alarm => runs.fault = None,
+            ScheduleCall::NotTaken(why) if goes_on => runs.fault = Some(why),
+            ScheduleCall::Taken { .. } | ScheduleCall::NotTaken(_) => {}
+        }
+    }
+
+    /// The schedules whose fault has come or gone since the last time, with what is wrong now.
+    pub(super) fn take_changed_faults(&mut self) -> Vec<(ScheduleIndex, Option<String>)> {
+        let changed = self.runs.iter_mut().enumerate().filter_map(|(index, runs)| {
+            let is_faulty = runs.fault.is_some();
+            let changed = std::mem::replace(&mut runs.told_fault, is_faulty) != is_faulty;
+            changed.then(|| (ScheduleIndex(index), runs.fault.clone()))
+        });
+        changed.collect()
     }
 
     /// Whether nobody has taken the last call of a schedule.
@@ -200,7 +232,6 @@ impl Runs {
 
     /// A run begins. Everything that was due until now is done with it.
     fn begin(&mut self, due: Due, schedule: &Schedule, now: Time, local: Option<DateTime>) {
-        self.is_calling = true;
         if due.since.is_none() {
             return;
         }

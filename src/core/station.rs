@@ -72,6 +72,7 @@ impl Station {
         self.access.recall(memory.wrong_codes, self.context.now.at);
         self.context.recall_modes(memory.modes);
         self.schedules.recall(&memory.schedules, &self.context.config);
+        self.schedules.start();
         self.calls.recall_alarms(memory.alarms, &self.context.config, self.context.now.at);
     }
 
@@ -374,16 +375,18 @@ impl Station {
             let origin = Origin { source: Source::Schedule(index), by: super::By::Schedule { schedule: name } };
             // Refusals have been reported.
             let _ = self.run_trigger(&schedule.run, &origin);
+            self.schedules.note_begun(index, self.calls.is_calling_for(index));
         }
     }
 
     /// Whether somebody has taken the calls of schedules.
     fn settle_schedule_calls(&mut self) {
-        for (index, fault) in self.calls.take_schedule_calls() {
+        for (index, call) in self.calls.take_schedule_calls() {
+            self.schedules.note_call(index, call);
+        }
+        for (index, fault) in self.schedules.take_changed_faults() {
             let name = self.context.config.schedules.get(index.0).map(|schedule| schedule.name.clone());
-            if self.schedules.note_call(index, fault.clone()) {
-                self.context.fact(super::Fact::ScheduleFault { schedule: name.unwrap_or_default(), fault });
-            }
+            self.context.fact(super::Fact::ScheduleFault { schedule: name.unwrap_or_default(), fault });
         }
     }
 

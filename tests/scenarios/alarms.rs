@@ -465,3 +465,142 @@ fn a_ring_that_the_station_ends_itself_is_no_answer() {
     door.hung_up(&call, 487);
     assert_eq!(door.drives.get(&0), Some(&Drive::On));
 }
+
+/// The numbers that are called in some minutes while nobody answers.
+fn called_within(door: &mut Door, minutes: usize) -> std::collections::BTreeSet<String> {
+    let mut numbers = std::collections::BTreeSet::new();
+    for _ in 0..minutes * 60 {
+        for request in door.take("outgoing_call") {
+            door.ack(&request);
+            numbers.insert(number(&request));
+            door.hung_up(&request, 480);
+        }
+        door.advance(1_000);
+    }
+    numbers
+}
+
+#[test]
+fn alarm_initiation_by_two_gestures_of_one_button_reaches_the_numbers_of_both() {
+    let text = "[[button]]\nname = \"help\"\npin = 5\npress = { call = \"110\", alarm = true, confirm = \"1\" }\n\
+                long_press = { call = \"112\", alarm = true, confirm = \"1\" }\n";
+    let mut door = Door::online(text);
+    press(&mut door, 0).unwrap();
+    door.command(Command::Press { button: ButtonIndex(0), gesture: Gesture::Long }).unwrap();
+    assert_eq!(states(&door).len(), 2);
+    assert_eq!(called_within(&mut door, 5).into_iter().collect::<Vec<_>>(), ["110", "112"]);
+}
+
+#[test]
+fn acknowledgement_of_one_alarm_leaves_the_other_one_of_the_same_button() {
+    let text = "[[button]]\nname = \"help\"\npin = 5\n\
+                press = [{ call = \"110\", alarm = true, confirm = \"1\" }, { call = \"112\", alarm = true, confirm = \"1\" }]\n";
+    let mut door = Door::online(text);
+    press(&mut door, 0).unwrap();
+    let calls = door.take("outgoing_call");
+    assert_eq!(calls.iter().map(number).collect::<Vec<_>>(), ["110", "112"]);
+    door.ack(&calls[0]);
+    door.ack(&calls[1]);
+    door.hung_up(&calls[1], 480);
+    door.answered(&calls[0]);
+    door.digits("1");
+    assert_eq!(states(&door), [AlarmState::Answered, AlarmState::Raised]);
+    let by = door.facts.iter().find_map(|fact| match fact {
+        Fact::Alarm { state: AlarmState::Answered, by } => Some(by.clone()),
+        _ => None,
+    });
+    assert_eq!(by, Some(By::Caller { number: "110".into() }), "whoever has confirmed is told");
+    assert_eq!(called_within(&mut door, 3).into_iter().collect::<Vec<_>>(), ["112"]);
+}
+
+#[test]
+fn alarm_sending_after_a_power_cut_announces_the_place_that_raised_it() {
+    let car = |name: &str, pin: u32, digit: u32| {
+        format!(
+            "[[button]]\nname = \"{name}\"\npin = {pin}\n\
+             press = {{ call = \"110\", alarm = true, confirm = \"{digit}\", say = \"{name}\" }}\n"
+        )
+    };
+    let text =
+        format!("[prompts]\ncar1 = \"{}\"\ncar2 = \"{}\"\n{}{}", wav(2), wav(3), car("car1", 5, 1), car("car2", 6, 2));
+    let mut before = Door::online(&text);
+    press(&mut before, 1).unwrap();
+    let mut door = Door::new(&text);
+    door.station.recall(before.memory.clone());
+    door.connect();
+    let call = called(&mut door);
+    door.answered(&call);
+    assert!(door.announced.contains(&Some((Playable::Prompt(PromptIndex(1)), PlayTo::Far))), "{:?}", door.announced);
+    door.digits("1");
+    assert_eq!(states(&door), [AlarmState::Raised]);
+    door.digits("2");
+    assert_eq!(states(&door), [AlarmState::Answered]);
+}
+
+#[test]
+fn voice_communication_is_not_taken_away_by_a_rule_or_a_command() {
+    let mut door = in_the_lift("[[button]]\nname = \"quiet\"\npin = 7\npress = { talk = \"announce\" }\n");
+    confirmed(&mut door);
+    press(&mut door, 2).unwrap();
+    assert!(door.microphone_is_open());
+    assert_eq!(door.command(Command::Hold), Err(Refusal::AlarmIsOn));
+}
+
+#[test]
+fn a_test_call_that_is_given_up_before_anybody_has_taken_it_is_a_fault() {
+    let fault = |door: &Door| door.station.status().schedules[0].fault.clone();
+    let by_hand = |door: &mut Door| drop(door.command(Command::Hangup { line: None }));
+    let by_an_alarm = |door: &mut Door| drop(press(door, 0));
+    let ends: [fn(&mut Door); 2] = [by_hand, by_an_alarm];
+    for end in ends {
+        let mut door = Door::new(&format!("{}[calls]\nsecond_call = \"reject\"\n", lift(TEST_CALL)));
+        door.local = Some(LocalTime::in_some_week(Weekday::Monday, 600));
+        door.connect();
+        let request = test_call(&mut door);
+        door.event_of(&request, EventBody::Ringing {});
+        end(&mut door);
+        door.hung_up(&request, 487);
+        door.advance(100);
+        assert!(fault(&door).is_some(), "{:?}", door.facts);
+    }
+    // The power fails while it rings.
+    let mut door = Door::new(&lift(TEST_CALL));
+    door.local = Some(LocalTime::in_some_week(Weekday::Monday, 600));
+    door.connect();
+    test_call(&mut door);
+    let mut next = Door::new(&lift(TEST_CALL));
+    next.station.recall(door.memory.clone());
+    next.connect();
+    assert!(fault(&next).is_some());
+}
+
+#[test]
+fn a_test_call_that_is_an_alarm_has_no_fault_once_a_later_round_is_confirmed() {
+    let text = TEST_CALL.replace("confirm", "alarm = true, confirm");
+    let mut door = Door::new(&lift(&text));
+    door.local = Some(LocalTime::in_some_week(Weekday::Monday, 600));
+    door.connect();
+    let request = test_call(&mut door);
+    door.hung_up(&request, 480);
+    door.advance(100);
+    assert!(door.station.status().schedules[0].fault.is_some());
+    door.advance(10_000);
+    let request = called(&mut door);
+    door.answered(&request);
+    door.digits("1");
+    assert_eq!(door.station.status().schedules[0].fault, None);
+}
+
+#[test]
+fn a_schedule_that_calls_nobody_leaves_no_fault_over_a_restart() {
+    let text = "[[schedule]]\nname = \"t\"\nevery = \"72h\"\nrun = [{ when = \"away\", call = \"112\" }, { hook = \"t\" }]\n[modes]\naway = {}\n";
+    let mut door = Door::new(text);
+    door.local = Some(LocalTime::in_some_week(Weekday::Monday, 600));
+    door.connect();
+    door.station.bring_due(callbox::config::ScheduleIndex(0));
+    door.advance(100);
+    let mut next = Door::new(text);
+    next.station.recall(door.memory.clone());
+    next.connect();
+    assert_eq!(next.station.status().schedules[0].fault, None);
+}

@@ -24,6 +24,7 @@ mod reader;
 mod schedule;
 mod server;
 mod sound;
+mod trigger_path;
 
 use std::path::PathBuf;
 
@@ -61,6 +62,7 @@ pub use reader::{Code, InputDevice, Reader, ReaderKind};
 pub use schedule::{Moments, Occurrences, OccurrencesError, Schedule};
 pub use server::{CoreConfig, Credentials, ServerTrust, Takeover};
 pub use sound::Sound;
+pub use trigger_path::TriggerPath;
 
 /// A whole, valid configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -99,32 +101,31 @@ pub struct Config {
 
 impl Config {
     /// Every trigger, with its place.
-    pub fn triggers(&self) -> Vec<(String, &Trigger)> {
-        let mut all: Vec<(String, &Trigger)> = Vec::new();
-        for (index, button) in self.buttons.iter().enumerate() {
-            all.push((format!("button[{index}].press"), &button.press));
+    pub fn triggers(&self) -> impl Iterator<Item = (TriggerPath, &Trigger)> {
+        let at = |table, index, key| TriggerPath { table, index, key };
+        let buttons = self.buttons.iter().enumerate().flat_map(move |(index, button)| {
             let others = [("long_press", &button.long_press), ("double_press", &button.double_press)];
             let others = others.into_iter().filter_map(|(key, trigger)| Some((key, trigger.as_ref()?)));
-            all.extend(others.map(|(key, trigger)| (format!("button[{index}].{key}"), trigger)));
-        }
-        for (index, sensor) in self.sensors.iter().enumerate() {
-            all.push((format!("sensor[{index}].opened"), &sensor.opened));
-            all.push((format!("sensor[{index}].closed"), &sensor.closed));
-        }
-        all.extend(self.dtmf.iter().enumerate().map(|(index, rule)| (format!("dtmf[{index}].run"), &rule.run)));
-        for (index, door) in self.doors.iter().enumerate() {
-            all.push((format!("door[{index}].forced"), &door.forced));
-            all.push((format!("door[{index}].held"), &door.held));
-            all.push((format!("door[{index}].restored"), &door.restored));
-        }
-        all.extend(self.schedules.iter().enumerate().map(|(index, one)| (format!("schedule[{index}].run"), &one.run)));
-        all.extend(self.codes.iter().enumerate().map(|(index, code)| (format!("code[{index}].run"), &code.run)));
-        all
+            let all = [("press", &button.press)].into_iter().chain(others);
+            all.map(move |(key, trigger)| (at("button", index, key), trigger))
+        });
+        let sensors = self.sensors.iter().enumerate().flat_map(move |(index, sensor)| {
+            [(at("sensor", index, "opened"), &sensor.opened), (at("sensor", index, "closed"), &sensor.closed)]
+        });
+        let doors = self.doors.iter().enumerate().flat_map(move |(index, door)| {
+            let all = [("forced", &door.forced), ("held", &door.held), ("restored", &door.restored)];
+            all.map(|(key, trigger)| (at("door", index, key), trigger))
+        });
+        let dtmf = self.dtmf.iter().enumerate().map(move |(index, rule)| (at("dtmf", index, "run"), &rule.run));
+        let schedules = self.schedules.iter().enumerate();
+        let schedules = schedules.map(move |(index, schedule)| (at("schedule", index, "run"), &schedule.run));
+        let codes = self.codes.iter().enumerate().map(move |(index, code)| (at("code", index, "run"), &code.run));
+        buttons.chain(sensors).chain(dtmf).chain(doors).chain(schedules).chain(codes)
     }
 
     /// Whether something ends alarms.
     pub fn ends_alarms(&self) -> bool {
-        self.triggers().iter().any(|(_, trigger)| trigger.ends_alarms())
+        self.triggers().any(|(_, trigger)| trigger.ends_alarms())
     }
 }
 

@@ -110,6 +110,9 @@ pub enum Refusal {
     /// Every line that may be used has a call.
     #[error("no line is free; hang up first, or allow a second call with calls.second_call")]
     NoFreeLine,
+    /// More alarms than a station has buttons for them.
+    #[error("too many alarms are on; `callbox alarm end` ends them")]
+    TooManyAlarms,
     /// There is no such line.
     #[error("there is no line {line}; this session has lines 0 to {last}")]
     NoSuchLine { line: Line, last: Line },

@@ -78,6 +78,9 @@ pub struct RememberedSchedule {
     /// Why nobody has taken its last call.
     #[serde(default)]
     pub fault: Option<String>,
+    /// It has run, and nobody has taken its call yet.
+    #[serde(default)]
+    pub is_calling: bool,
 }
 
 /// A mode that was switched by hand.

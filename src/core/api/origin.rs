@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::by::By;
 use super::memory::{TriggerKind, TriggerName};
-use crate::config::{ButtonIndex, Config, DoorIndex, ReaderIndex, ScheduleIndex, SensorIndex};
+use crate::config::{ButtonIndex, Config, DoorIndex, ReaderIndex, ScheduleIndex, SensorIndex, TriggerPath};
 
 /// Where a call or an action comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +64,19 @@ impl Source {
             TriggerKind::Reader => place(&config.readers, |one| one.name == *name).map(ReaderIndex).map(Self::Reader),
         };
         found.unwrap_or(Self::Station)
+    }
+
+    /// Whether a trigger that stands there is run by this source.
+    pub(in crate::core) fn may_be(self, path: TriggerPath) -> bool {
+        let (table, index) = match self {
+            Self::Button(ButtonIndex(index)) => ("button", index),
+            Self::Sensor(SensorIndex(index)) => ("sensor", index),
+            Self::Door(DoorIndex(index)) => ("door", index),
+            Self::Schedule(ScheduleIndex(index)) => ("schedule", index),
+            Self::Reader(_) => return path.table == "code",
+            Self::Station | Self::FarEnd => return path.table == "dtmf",
+        };
+        (path.table, path.index) == (table, index)
     }
 
     /// Whether it is a happening at the place of the station, and not the wish of somebody who sees whether it comes true.

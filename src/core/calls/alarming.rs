@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::alarms::Alarm;
+use super::alarms::{Alarm, AlarmId};
 use super::call::{Call, ENDING_TIMEOUT, Hold, Phase};
 use super::control::CallControl;
 use super::hunt::{Hunt, Wait};
@@ -20,46 +20,49 @@ use crate::signaling::sip_status;
 const UNLIMITED: Duration = Duration::from_secs(366 * 86_400);
 
 impl CallControl<'_> {
-    /// Raises an alarm. If there is one of the same source already, its next round begins at once.
+    /// Raises an alarm. If it is on already, its next round begins at once.
     pub(super) fn raise_alarm(&mut self, origin: &Origin, action: &CallAction) -> Result<Done, Refusal> {
         let (now, source) = (self.cx.now.at, origin.source);
         self.cx.play(Sound::Connecting, false);
         let is_full = self.calls.alarms.is_full();
-        match self.calls.alarms.of_mut(source) {
-            Some(alarm) if alarm.is_trying() => alarm.hurry(now),
-            Some(alarm) => {
-                // Whoever is in trouble calls again, although somebody has taken the first call.
-                alarm.hurry(now);
-                alarm.enter(AlarmState::Raised, now);
-                self.report_alarm(AlarmState::Raised, origin.by.clone());
-            }
-            None if is_full => return Err(Refusal::NoFreeLine),
+        let known = self.calls.alarms.find(source, action);
+        let id = match known {
+            None if is_full => return Err(Refusal::TooManyAlarms),
             None => {
-                self.calls.alarms.add(Alarm::new(origin.clone(), action.clone(), AlarmState::Raised, now));
+                self.report_alarm(AlarmState::Raised, origin.by.clone());
+                self.calls.alarms.add(origin.clone(), action.clone(), AlarmState::Raised, now)
+            }
+            Some(id) => id,
+        };
+        if let Some(alarm) = self.calls.alarms.get_mut(id) {
+            alarm.hurry(now);
+            // Whoever is in trouble calls again, although somebody has taken the first call.
+            if !alarm.is_trying() {
+                alarm.enter(AlarmState::Raised, now);
                 self.report_alarm(AlarmState::Raised, origin.by.clone());
             }
         }
         if !self.session.is_registered() {
             self.session.hurry(now);
         }
-        self.settle_alarm(source);
+        self.settle_alarm(id);
         Ok(Done::Now)
     }
 
     /// Begins the rounds that are due, and ends the alarms that are over.
     pub(in crate::core) fn settle_alarms(&mut self) {
-        for source in self.calls.alarms.sources() {
-            self.settle_alarm(source);
+        for id in self.calls.alarms.ids() {
+            self.settle_alarm(id);
         }
     }
 
-    fn settle_alarm(&mut self, source: Source) {
+    fn settle_alarm(&mut self, id: AlarmId) {
         if self.cx.shutting_down {
             return;
         }
         let now = self.cx.now.at;
-        let in_a_call = self.calls.has_alarm_call(source);
-        let Some(alarm) = self.calls.alarms.of_mut(source) else { return };
+        let in_a_call = self.calls.has_alarm_call(id);
+        let Some(alarm) = self.calls.alarms.get_mut(id) else { return };
         if let Some(hunt) = alarm.hunt
             && self.calls.hunts.get(hunt).is_none()
         {
@@ -67,7 +70,7 @@ impl CallControl<'_> {
         }
         if !alarm.is_trying() {
             if !in_a_call && !self.cx.config.ends_alarms() {
-                self.end_alarm(source, By::Station);
+                self.end_alarm(id, By::Station);
             }
             return;
         }
@@ -75,22 +78,23 @@ impl CallControl<'_> {
             // The next round begins with the session.
             alarm.hurry(now);
         } else if alarm.hunt.is_none() && !in_a_call && now >= alarm.next_round_at {
-            self.begin_round(source);
+            self.begin_round(id);
         }
     }
 
     /// Calls all numbers of an alarm once. Another call leaves its line if there is no other.
-    fn begin_round(&mut self, source: Source) {
+    fn begin_round(&mut self, alarm_id: AlarmId) {
         let now = self.cx.now.at;
-        let Some(alarm) = self.calls.alarms.of(source) else { return };
+        let Some(alarm) = self.calls.alarms.get(alarm_id) else { return };
         let (origin, action) = (alarm.origin.clone(), alarm.action.clone());
         let id = self.calls.hunts.new_id();
         let mut hunt = Hunt::new(id, origin, &action, self.cx.config.calls.ring_timeout);
         let free = self.calls.lines.choose(action.line, now).is_some();
         self.make_way_for_alarm(free, None);
+        hunt.alarm = Some(alarm_id);
         hunt.wait = (!free).then(|| Wait::ForLine { until: now + ENDING_TIMEOUT });
         self.calls.hunts.add(hunt);
-        if let Some(alarm) = self.calls.alarms.of_mut(source) {
+        if let Some(alarm) = self.calls.alarms.get_mut(alarm_id) {
             alarm.hunt = Some(id);
             alarm.rounds = alarm.rounds.saturating_add(1);
         }
@@ -102,7 +106,9 @@ impl CallControl<'_> {
         let ordinary = self.calls.lines.active().filter(|(line, call)| !call.assurance.alarm && Some(*line) != but);
         let ordinary: Vec<(Line, bool)> = ordinary.map(|(line, call)| (line, call.is_established())).collect();
         let alarms = &self.calls.alarms;
-        self.calls.hunts.stop_others(|hunt| alarms.any_has(hunt));
+        for forgotten in self.calls.hunts.stop_others(|hunt| alarms.any_has(hunt)) {
+            self.calls.note_not_taken(forgotten.origin.source, "an alarm needed the line".to_owned());
+        }
         for (line, is_up) in ordinary {
             if line_is_free && is_up {
                 self.hold(line, Hold::ForOtherCall);
@@ -118,23 +124,28 @@ impl CallControl<'_> {
             || self.calls.hunts.any(|hunt| hunt.assurance.alarm)
     }
 
+    /// Whether the call on this line is one of an alarm.
+    pub(in crate::core) fn is_of_alarm(&self, line: Line) -> bool {
+        self.call(line).is_some_and(|call| call.assurance.alarm)
+    }
+
     pub(in crate::core) fn has_alarm_of(&self, source: Source) -> bool {
-        self.calls.alarms.of(source).is_some()
+        self.calls.alarms.any_of(source)
     }
 
     /// Ends all alarms. A call that somebody has taken goes on as an ordinary one.
     pub(in crate::core) fn end_alarms(&mut self, by: &By) {
-        for source in self.calls.alarms.sources() {
-            self.end_alarm(source, by.clone());
+        for id in self.calls.alarms.ids() {
+            self.end_alarm(id, by.clone());
         }
     }
 
-    fn end_alarm(&mut self, source: Source, by: By) {
-        let Some(alarm) = self.calls.alarms.remove(source) else { return };
+    fn end_alarm(&mut self, id: AlarmId, by: By) {
+        let Some(alarm) = self.calls.alarms.remove(id) else { return };
         if let Some(hunt) = alarm.hunt {
             self.calls.hunts.stop(hunt);
         }
-        let calls = self.calls.lines.active().filter(|(_, call)| is_of(call, source));
+        let calls = self.calls.lines.active().filter(|(_, call)| call.alarm == Some(id));
         let calls: Vec<(Line, bool)> = calls.map(|(line, call)| (line, call.is_taken())).collect();
         for (line, is_taken) in calls {
             if is_taken {
@@ -161,23 +172,22 @@ impl CallControl<'_> {
     /// A person has taken the call, and has confirmed it where that is asked for.
     pub(super) fn taken(&mut self, line: Line) {
         let Some(call) = self.call(line) else { return };
-        let (origin, hunt, assurance) = (call.origin.clone(), call.hunt, call.assurance);
+        let (origin, hunt, assurance, alarm) = (call.origin.clone(), call.hunt, call.assurance, call.alarm);
+        let by = By::Caller { number: call.number.clone() };
         self.begin_talk(line, Assurance { confirm: None, ..assurance });
         if assurance.confirm.is_none()
             && let Some(what) = assurance.say
         {
             self.calls.say_once(what, &origin);
         }
-        self.calls.note_schedule(origin.source, None);
+        self.calls.note_taken(origin.source, assurance.alarm);
         let now = self.cx.now.at;
-        if assurance.alarm
-            && let Some(alarm) = self.calls.alarms.of_mut(origin.source).filter(|alarm| alarm.is_trying())
-        {
+        let alarm = alarm.and_then(|id| self.calls.alarms.get_mut(id));
+        let hunt = hunt.or_else(|| alarm.as_ref()?.hunt);
+        if let Some(alarm) = alarm.filter(|alarm| alarm.is_trying()) {
             alarm.enter(AlarmState::Answered, now);
-            let by = alarm.origin.by.clone();
             self.report_alarm(AlarmState::Answered, by);
         }
-        let hunt = hunt.or_else(|| self.calls.alarms.of(origin.source).filter(|_| assurance.alarm)?.hunt);
         if !mutant(Mutant::HuntAfterAnswer)
             && let Some((answered, origin)) = hunt.and_then(|id| self.calls.hunts.answered(id))
         {
@@ -189,8 +199,8 @@ impl CallControl<'_> {
     /// numbers that rang are kept.
     pub(super) fn end_other_legs(&mut self, line: Line) {
         let Some(call) = self.call(line) else { return };
-        let (hunt, source, is_alarm, is_taken) = (call.hunt, call.origin.source, call.assurance.alarm, call.is_taken());
-        let is_leg = |call: &Call| hunt.is_some() && call.hunt == hunt || is_alarm && is_of(call, source);
+        let (hunt, alarm, is_taken) = (call.hunt, call.alarm, call.is_taken());
+        let is_leg = |call: &Call| hunt.is_some() && call.hunt == hunt || alarm.is_some() && call.alarm == alarm;
         let others = self.calls.lines.calls().filter(|(other, call)| *other != line && is_leg(call));
         let others: Vec<(Line, _)> = others.map(|(line, call)| (line, call.number.clone())).collect();
         for (other, number) in others {
@@ -218,19 +228,16 @@ impl CallControl<'_> {
     }
 
     /// What a caller is to an alarm that is on: its call is answered at once, as one of the alarm.
-    pub(super) fn alarm_of_caller(&self, number: &str) -> Option<(Origin, Assurance)> {
-        let alarm = self.calls.alarms.calling(number)?;
-        let asked = alarm.action.assurance;
-        let confirm = asked.confirm.filter(|_| alarm.is_trying());
-        Some((alarm.origin.clone(), Assurance { confirm, ..asked }))
+    pub(super) fn alarm_of_caller(&self, number: &str) -> Option<&Alarm> {
+        self.calls.alarms.calling(number)
     }
 
     /// The station stops. Whoever is in a call of an alarm loses it, so the next process tries again.
     pub(in crate::core) fn alarms_lose_their_calls(&mut self) {
         let now = self.cx.now.at;
-        for source in self.calls.alarms.sources() {
-            if self.calls.has_alarm_call(source)
-                && let Some(alarm) = self.calls.alarms.of_mut(source)
+        for id in self.calls.alarms.ids() {
+            if self.calls.has_alarm_call(id)
+                && let Some(alarm) = self.calls.alarms.get_mut(id)
             {
                 alarm.enter(AlarmState::Raised, now);
             }
@@ -239,13 +246,13 @@ impl CallControl<'_> {
 
     /// A call of an alarm is over, and nobody has hung up: its media are lost, or the server has forgotten it. Somebody may
     /// still be in trouble, so it is tried again.
-    pub(super) fn alarm_lost_its_call(&mut self, line: Line, source: Source) {
+    pub(super) fn alarm_lost_its_call(&mut self, line: Line, id: AlarmId) {
         let now = self.cx.now.at;
-        let is_another = |(other, call): (Line, &Call)| other != line && is_of(call, source) && call.is_taken();
+        let is_another = |(other, call): (Line, &Call)| other != line && call.alarm == Some(id) && call.is_taken();
         if self.calls.lines.active().any(is_another) {
             return;
         }
-        let Some(alarm) = self.calls.alarms.of_mut(source) else { return };
+        let Some(alarm) = self.calls.alarms.get_mut(id) else { return };
         if !alarm.is_trying() {
             // Its round is over.
             alarm.hunt = None;
@@ -263,20 +270,15 @@ impl CallControl<'_> {
     }
 }
 
-/// Whether a call belongs to the alarm of this source.
-fn is_of(call: &Call, source: Source) -> bool {
-    call.assurance.alarm && call.origin.source == source
-}
-
 impl super::state::Calls {
-    /// Whether a call of the alarm of this source is on.
-    fn has_alarm_call(&self, source: Source) -> bool {
-        self.lines.active().any(|(_, call)| is_of(call, source))
+    /// Whether a call of the alarm is on.
+    fn has_alarm_call(&self, id: AlarmId) -> bool {
+        self.lines.active().any(|(_, call)| call.alarm == Some(id))
     }
 
     /// When the next round of an alarm begins, with a session.
     pub(in crate::core) fn alarm_deadline(&self, registered: bool) -> Option<Deadline> {
-        let at = self.alarms.next_round_at(|source| self.has_alarm_call(source)).filter(|_| registered);
+        let at = self.alarms.next_round_at(|id| self.has_alarm_call(id)).filter(|_| registered);
         at.map(|at| Deadline::new(at, DeadlineReason::AlarmRound))
     }
 
@@ -300,7 +302,7 @@ impl super::state::Calls {
     /// What must outlive the process and a power cut. An alarm whose call is up is tried again after one: whoever was
     /// in that call has lost it.
     pub(in crate::core) fn remembered_alarms(&self, config: &Config) -> Vec<RememberedAlarm> {
-        self.alarms.remembered(config, |source| self.has_alarm_call(source))
+        self.alarms.remembered(config, |id| self.has_alarm_call(id))
     }
 
     /// What a far end hears until it has confirmed, and who has caused the call.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::call::HuntId;
-use crate::config::{CallAction, Config};
+use crate::config::{Assurance, CallAction, Config};
 use crate::core::api::{AlarmState, AlarmStatus, Origin, RememberedAlarm, Source};
 use crate::core::time::Time;
 use crate::mutant::{Mutant, mutant};
@@ -24,11 +24,17 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Alarms {
     alarms: Vec<Alarm>,
+    last_id: u32,
 }
 
-/// One alarm. What has raised it identifies it.
+/// Identifies an alarm of this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct AlarmId(u32);
+
+/// One alarm. The same source raises another one if it calls other numbers, or asks for another confirmation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Alarm {
+    pub(super) id: AlarmId,
     pub(super) origin: Origin,
     pub(super) action: CallAction,
     pub(super) state: AlarmState,
@@ -42,10 +48,6 @@ pub(super) struct Alarm {
 }
 
 impl Alarm {
-    pub(super) fn new(origin: Origin, action: CallAction, state: AlarmState, now: Time) -> Self {
-        Self { origin, action, state, since: now, hunt: None, next_round_at: now, pause: FIRST_PAUSE, rounds: 0 }
-    }
-
     /// A round is over, and nobody has taken the alarm.
     pub(super) fn rest(&mut self, now: Time) {
         self.hunt = None;
@@ -66,6 +68,12 @@ impl Alarm {
     pub(super) fn is_trying(&self) -> bool {
         self.state == AlarmState::Raised
     }
+
+    /// What is asked of the next call of it. Once somebody has confirmed it, nobody else has to.
+    pub(super) fn asks(&self) -> Assurance {
+        let confirm = self.action.assurance.confirm.filter(|_| self.is_trying());
+        Assurance { confirm, ..self.action.assurance }
+    }
 }
 
 impl Alarms {
@@ -73,16 +81,34 @@ impl Alarms {
         self.alarms.len() >= MAX_ALARMS
     }
 
-    pub(super) fn add(&mut self, alarm: Alarm) {
-        self.alarms.push(alarm);
+    pub(super) fn add(&mut self, origin: Origin, action: CallAction, state: AlarmState, now: Time) -> AlarmId {
+        self.last_id = self.last_id.wrapping_add(1);
+        let id = AlarmId(self.last_id);
+        let (hunt, rounds) = (None, 0);
+        let pause = FIRST_PAUSE;
+        self.alarms.push(Alarm { id, origin, action, state, since: now, hunt, next_round_at: now, pause, rounds });
+        id
     }
 
-    pub(super) fn of(&self, source: Source) -> Option<&Alarm> {
-        self.alarms.iter().find(|alarm| alarm.origin.source == source)
+    pub(super) fn get(&self, id: AlarmId) -> Option<&Alarm> {
+        self.alarms.iter().find(|alarm| alarm.id == id)
     }
 
-    pub(super) fn of_mut(&mut self, source: Source) -> Option<&mut Alarm> {
-        self.alarms.iter_mut().find(|alarm| alarm.origin.source == source)
+    pub(super) fn get_mut(&mut self, id: AlarmId) -> Option<&mut Alarm> {
+        self.alarms.iter_mut().find(|alarm| alarm.id == id)
+    }
+
+    /// The alarm that this source has raised by this action.
+    pub(super) fn find(&self, source: Source, action: &CallAction) -> Option<AlarmId> {
+        let is_this = |alarm: &&Alarm| {
+            let theirs = &alarm.action;
+            alarm.origin.source == source && theirs.numbers == action.numbers && theirs.assurance == action.assurance
+        };
+        self.alarms.iter().find(is_this).map(|alarm| alarm.id)
+    }
+
+    pub(super) fn any_of(&self, source: Source) -> bool {
+        self.alarms.iter().any(|alarm| alarm.origin.source == source)
     }
 
     /// The alarm that calls this number.
@@ -91,12 +117,12 @@ impl Alarms {
         self.alarms.iter().find(calls)
     }
 
-    pub(super) fn sources(&self) -> Vec<Source> {
-        self.alarms.iter().map(|alarm| alarm.origin.source).collect()
+    pub(super) fn ids(&self) -> Vec<AlarmId> {
+        self.alarms.iter().map(|alarm| alarm.id).collect()
     }
 
-    pub(super) fn remove(&mut self, source: Source) -> Option<Alarm> {
-        let index = self.alarms.iter().position(|alarm| alarm.origin.source == source)?;
+    pub(super) fn remove(&mut self, id: AlarmId) -> Option<Alarm> {
+        let index = self.alarms.iter().position(|alarm| alarm.id == id)?;
         Some(self.alarms.remove(index))
     }
 
@@ -111,8 +137,8 @@ impl Alarms {
     }
 
     /// When the next round begins, of those alarms that wait for one.
-    pub(super) fn next_round_at(&self, in_a_call: impl Fn(Source) -> bool) -> Option<Time> {
-        let waits = |alarm: &&Alarm| alarm.is_trying() && alarm.hunt.is_none() && !in_a_call(alarm.origin.source);
+    pub(super) fn next_round_at(&self, in_a_call: impl Fn(AlarmId) -> bool) -> Option<Time> {
+        let waits = |alarm: &&Alarm| alarm.is_trying() && alarm.hunt.is_none() && !in_a_call(alarm.id);
         let waiting = self.alarms.iter().filter(waits);
         waiting.map(|alarm| alarm.next_round_at).min()
     }
@@ -128,7 +154,7 @@ impl Alarms {
     }
 
     /// What must outlive the process and a power cut.
-    pub(super) fn remembered(&self, config: &Config, in_a_call: impl Fn(Source) -> bool) -> Vec<RememberedAlarm> {
+    pub(super) fn remembered(&self, config: &Config, in_a_call: impl Fn(AlarmId) -> bool) -> Vec<RememberedAlarm> {
         let kept = self.alarms.iter().filter(|_| !mutant(Mutant::AlarmForgotten));
         let alarms = kept.map(|alarm| RememberedAlarm {
             trigger: alarm.origin.source.named(config),
@@ -139,7 +165,7 @@ impl Alarms {
             order: alarm.action.order,
             confirm: alarm.action.assurance.confirm,
             say: alarm.action.assurance.say.map(|what| config.name_of(what).to_owned()),
-            is_answered: !alarm.is_trying() && !in_a_call(alarm.origin.source),
+            is_answered: !alarm.is_trying() && !in_a_call(alarm.id),
         });
         alarms.collect()
     }
@@ -149,29 +175,32 @@ impl Alarms {
         for one in remembered.into_iter().take(MAX_ALARMS) {
             let state = if one.is_answered { AlarmState::Answered } else { AlarmState::Raised };
             let source = Source::of(one.trigger.as_ref(), config);
-            if self.of(source).is_none() {
-                let origin = Origin { source, by: one.by.clone() };
-                self.add(Alarm::new(origin, action_of(&one, config), state, now));
+            let action = action_of(&one, config);
+            if self.find(source, &action).is_none() {
+                self.add(Origin { source, by: one.by.clone() }, action, state, now);
             }
         }
     }
 }
 
-/// The call of an alarm: as it is configured now, if the same numbers are still called, and else as it was.
+/// The call of an alarm: as its table has it now, if that still calls the same numbers, and else as it was.
 fn action_of(one: &RememberedAlarm, config: &Config) -> CallAction {
-    let triggers = config.triggers();
-    let mut configured = triggers.iter().flat_map(|(_, trigger)| trigger.calls_in_it());
-    let same = configured.find(|call| call.assurance.alarm && call.numbers == one.numbers);
-    same.cloned().unwrap_or_else(|| CallAction {
+    let was = CallAction {
         numbers: one.numbers.clone(),
         line: one.line,
         ring: one.ring,
         order: one.order,
-        assurance: crate::config::Assurance {
+        assurance: Assurance {
             alarm: true,
             confirm: one.confirm,
             say: one.say.as_ref().and_then(|name| config.playable(name)),
         },
         outcomes: Default::default(),
-    })
+    };
+    let source = Source::of(one.trigger.as_ref(), config);
+    let triggers = config.triggers().filter(|(path, _)| source.may_be(*path));
+    let calls = triggers.flat_map(|(_, trigger)| trigger.calls_in_it());
+    let same: Vec<&CallAction> = calls.filter(|call| call.assurance.alarm && call.numbers == was.numbers).collect();
+    let exact = same.iter().find(|call| call.assurance == was.assurance);
+    exact.or(same.first()).map_or(was, |call| (*call).clone())
 }

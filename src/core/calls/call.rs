@@ -1,5 +1,6 @@
 //! One call: its phases, its deadlines, and what it still has to send.
 
+use super::alarms::AlarmId;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -109,6 +110,9 @@ pub(super) struct Call {
     /// What is still asked of the far end, and whether the call is one of an alarm.
     #[serde(default)]
     pub(super) assurance: Assurance,
+    /// The alarm that it belongs to.
+    #[serde(default)]
+    pub(super) alarm: Option<AlarmId>,
     pub(super) connected: bool,
     /// Whether the server gets our packets (`ice_media`); `None` until it has reported.
     pub(super) server_hears_us: Option<bool>,
@@ -158,6 +162,7 @@ impl Call {
             ring: None,
             redial: false,
             assurance: Assurance::default(),
+            alarm: None,
             connected: false,
             server_hears_us: None,
             far_end_holds: false,

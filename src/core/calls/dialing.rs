@@ -29,7 +29,9 @@ impl CallControl<'_> {
         call.hunt = hunt;
         call.ring = Some(deadline.since(self.cx.now.at));
         call.redial = hunt.and_then(|id| self.calls.hunts.get(id)).is_some_and(|hunt| hunt.redial);
-        call.assurance = hunt.and_then(|id| self.calls.hunts.get(id)).map(|hunt| hunt.assurance).unwrap_or_default();
+        if let Some(hunt) = hunt.and_then(|id| self.calls.hunts.get(id)) {
+            (call.assurance, call.alarm) = (hunt.assurance, hunt.alarm);
+        }
         if let Some(ready) = self.calls.warm.take() {
             call.media = Some(ready.media);
             call.offer = ready.offer;

@@ -95,8 +95,8 @@ impl CallControl<'_> {
         let nobody_took_it = call.direction == Direction::Outgoing && !up;
         let cause = if nobody_took_it { cause.of_unanswered(call.has_rung()) } else { cause };
         self.calls.report_end(line, &call, cause.clone(), self.cx);
-        if call.assurance.alarm && call.established_at.is_some() && cause.code != sip_status::OK {
-            self.alarm_lost_its_call(line, call.origin.source);
+        if let Some(alarm) = call.alarm.filter(|_| call.established_at.is_some() && cause.code != sip_status::OK) {
+            self.alarm_lost_its_call(line, alarm);
         }
         if let Some(hunt) = call.hunt {
             let has_rung =

@@ -54,9 +54,9 @@ impl CallControl<'_> {
     /// calls that are up.
     pub(in crate::core) fn change_mode(&mut self, mode: CallMode, by: &By) {
         for line in self.calls.lines.numbers() {
-            let Some(call) = self.call_mut(line).filter(|call| call.is_established() && call.mode != mode) else {
-                continue;
-            };
+            // Nobody takes the voice from a call of an alarm.
+            let may_change = |call: &&mut Call| call.is_established() && call.mode != mode && !call.assurance.alarm;
+            let Some(call) = self.call_mut(line).filter(may_change) else { continue };
             if matches!(by, By::Code { number } if *number != call.number) {
                 continue;
             }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::alarms::AlarmId;
 use super::call::HuntId;
 use crate::config::{Assurance, CallAction, LineChoice, Order, Outcomes, Trigger};
 use crate::core::api::{Cause, Origin, Unanswered};
@@ -52,6 +53,9 @@ pub(super) struct Hunt {
     pub(super) cause: Option<Cause>,
     #[serde(default)]
     pub(super) assurance: Assurance,
+    /// The alarm of which it is a round.
+    #[serde(default)]
+    pub(super) alarm: Option<AlarmId>,
     /// What happens at its end.
     #[serde(default)]
     pub(super) outcomes: Outcomes,
@@ -78,6 +82,7 @@ impl Hunt {
             over: false,
             cause: None,
             assurance: action.assurance,
+            alarm: None,
             outcomes: action.outcomes.clone(),
             has_rung: false,
             is_answered: false,
@@ -117,6 +122,16 @@ impl Hunt {
 
     pub(super) fn is_over(&self) -> bool {
         self.over
+    }
+
+    /// Why nobody has taken it; `None` if somebody has.
+    pub(super) fn why_not_taken(&self) -> Option<String> {
+        match &self.cause {
+            _ if self.is_answered => None,
+            _ if self.over => Some("it was given up before anybody had taken it".to_owned()),
+            Some(cause) => Some(cause.to_string()),
+            None => Some("nobody has taken it".to_owned()),
+        }
     }
 
     /// The next number to call.

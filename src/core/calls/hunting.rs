@@ -44,7 +44,7 @@ impl CallControl<'_> {
 
     /// A wish was refused, which counts as a call that has failed.
     pub(in crate::core) fn refused(&mut self, action: &CallAction, origin: &Origin, refusal: &Refusal) {
-        self.calls.note_schedule(origin.source, Some(refusal.to_string()));
+        self.calls.note_not_taken(origin.source, refusal.to_string());
         self.calls.come_to(action.outcomes.failed.clone(), origin.clone());
     }
 
@@ -126,9 +126,8 @@ impl CallControl<'_> {
         if let Some(sound) = tone {
             self.cx.play(sound, false);
         }
-        if !hunt.is_over() {
-            let why = hunt.cause.as_ref().map_or_else(|| "nobody has taken it".to_owned(), ToString::to_string);
-            self.calls.note_schedule(hunt.origin.source, Some(why));
+        if let Some(why) = hunt.why_not_taken() {
+            self.calls.note_not_taken(hunt.origin.source, why);
         }
         self.calls.come_to(outcome, hunt.origin);
     }
@@ -150,7 +149,7 @@ impl CallControl<'_> {
         } else {
             (format!("no session: {}", self.session.state()), Sound::NoConnection)
         };
-        self.calls.note_schedule(hunt.origin.source, Some(reason.clone()));
+        self.calls.note_not_taken(hunt.origin.source, reason.clone());
         self.report_no_call(hunt.origin.source, reason);
         if !hunt.outcomes.failed.is_heard() {
             self.cx.play(sound, false);

@@ -89,10 +89,11 @@ impl Hunts {
         }
     }
 
-    /// No hunt calls anybody else but those that `go_on`. Others that wait are forgotten.
-    pub(super) fn stop_others(&mut self, go_on: impl Fn(HuntId) -> bool) {
-        self.hunts.retain(|hunt| hunt.wait.is_none() || go_on(hunt.id));
+    /// No hunt calls anybody else but those that `go_on`. Others that wait are forgotten, and returned.
+    pub(super) fn stop_others(&mut self, go_on: impl Fn(HuntId) -> bool) -> Vec<Hunt> {
+        let forgotten = self.hunts.extract_if(.., |hunt| hunt.wait.is_some() && !go_on(hunt.id)).collect();
         self.hunts.iter_mut().filter(|hunt| !go_on(hunt.id)).for_each(Hunt::stop);
+        forgotten
     }
 
     pub(super) fn any(&self, is_meant: impl Fn(&Hunt) -> bool) -> bool {

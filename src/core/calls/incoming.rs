@@ -21,16 +21,15 @@ impl CallControl<'_> {
             self.turn_away(line, call_id, number, "the line is not free");
             return;
         }
-        if let Some((origin, assurance)) = self.alarm_of_caller(&number) {
+        if let Some(alarm) = self.alarm_of_caller(&number).cloned() {
             // Whoever is called by an alarm is expected.
             let phase = Phase::Incoming {
                 offer: invitation.jsep.map(|jsep| jsep.sdp),
                 answer_at: None,
                 deadline: self.cx.now.at + self.cx.config.calls.ring_timeout,
             };
-            let mut call = Call::new(call_id, Direction::Incoming, number, origin, phase, self.cx.now.at);
-            call.assurance = assurance;
-            call.hunt = self.calls.alarms.of(call.origin.source).and_then(|alarm| alarm.hunt);
+            let mut call = Call::new(call_id, Direction::Incoming, number, alarm.origin.clone(), phase, self.cx.now.at);
+            (call.assurance, call.alarm, call.hunt) = (alarm.asks(), Some(alarm.id), alarm.hunt);
             call.display_name = invitation.caller_display_name;
             self.calls.lines.put(line, call);
             return self.answer(line);

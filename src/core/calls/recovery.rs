@@ -1,6 +1,7 @@
 //! Recovery after a reconnect: after every `state` handshake, the calls of the station are brought in line with those
 //! of the server. The rules are those of docs/protocol.md, "Recovery after a reconnect".
 
+use super::alarms::Alarm;
 use super::call::{Call, Hold, Phase, Update};
 use super::control::CallControl;
 use super::liveness::LivenessEvent;
@@ -148,18 +149,17 @@ impl CallControl<'_> {
     /// A call of an alarm that was recalled is one of it again.
     fn take_up_alarm(&self, call: &mut Call, former: &FormerLife) {
         let alarm = self.alarm_of_caller(&call.number);
+        let mut join = |alarm: &Alarm, asked: Assurance| {
+            (call.origin, call.assurance, call.alarm) = (alarm.origin.clone(), asked, Some(alarm.id));
+        };
         match (former, alarm) {
-            (FormerLife::Remembered(known), Some((origin, asked))) if known.alarm => {
-                call.origin = origin;
-                call.assurance = Assurance { confirm: known.confirm, ..asked };
+            (FormerLife::Remembered(known), Some(alarm)) if known.alarm => {
+                join(alarm, Assurance { confirm: known.confirm, ..alarm.asks() });
             }
             (FormerLife::Remembered(known), _) => {
                 call.assurance = Assurance { confirm: known.confirm, ..Assurance::default() };
             }
-            (FormerLife::Logged { .. }, Some((origin, asked))) => {
-                call.origin = origin;
-                call.assurance = asked;
-            }
+            (FormerLife::Logged { .. }, Some(alarm)) => join(alarm, alarm.asks()),
             (FormerLife::Logged { .. }, None) => {}
         }
     }

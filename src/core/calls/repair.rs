@@ -146,8 +146,8 @@ impl CallControl<'_> {
     }
 
     fn give_up(&mut self, line: Line) {
-        if let Some(call) = self.call(line).filter(|call| call.assurance.alarm) {
-            self.alarm_lost_its_call(line, call.origin.source);
+        if let Some(alarm) = self.call(line).and_then(|call| call.alarm) {
+            self.alarm_lost_its_call(line, alarm);
         }
         self.hang_up(line, Cause::new(sip_status::REQUEST_TIMEOUT, "no media: ICE found no way to the far end"));
         self.cx.play(Sound::NoConnection, false);

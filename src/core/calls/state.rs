@@ -44,9 +44,21 @@ pub(in crate::core) struct Calls {
     /// What calls have come to. Drained as well.
     #[serde(skip)]
     outcomes: Vec<(Trigger, Origin)>,
-    /// What the calls of schedules have come to: why nobody has taken them. Drained as well.
+    /// What the calls of schedules have come to. Drained as well.
     #[serde(skip)]
-    schedule_calls: Vec<(ScheduleIndex, Option<String>)>,
+    schedule_calls: Vec<(ScheduleIndex, ScheduleCall)>,
+}
+
+/// What the call of a schedule has come to.
+#[derive(Debug, Clone)]
+pub(in crate::core) enum ScheduleCall {
+    /// Somebody has taken it.
+    Taken {
+        /// It is one of an alarm, of which earlier rounds may have come to nothing.
+        alarm: bool,
+    },
+    /// Why nobody has.
+    NotTaken(String),
 }
 
 /// What was reported last about a line.
@@ -64,15 +76,30 @@ impl Calls {
         }
     }
 
-    /// Notes whether somebody has taken a call of a schedule, or why nobody has.
-    pub(super) fn note_schedule(&mut self, source: Source, fault: Option<String>) {
+    /// Nobody has taken a call. If it is one of a schedule, this is a fault.
+    pub(super) fn note_not_taken(&mut self, source: Source, why: String) {
         if let Source::Schedule(index) = source {
-            self.schedule_calls.push((index, fault));
+            self.schedule_calls.push((index, ScheduleCall::NotTaken(why)));
         }
     }
 
+    /// Somebody has taken a call, perhaps one of a schedule.
+    pub(super) fn note_taken(&mut self, source: Source, alarm: bool) {
+        if let Source::Schedule(index) = source {
+            self.schedule_calls.push((index, ScheduleCall::Taken { alarm }));
+        }
+    }
+
+    /// Whether a call of this schedule is wanted, or has just come to something.
+    pub(in crate::core) fn is_calling_for(&self, schedule: ScheduleIndex) -> bool {
+        let source = Source::Schedule(schedule);
+        self.hunts.any(|hunt| hunt.origin.source == source)
+            || self.alarms.any_of(source)
+            || self.schedule_calls.iter().any(|(of, _)| *of == schedule)
+    }
+
     /// Removes and returns what the calls of schedules have come to.
-    pub(in crate::core) fn take_schedule_calls(&mut self) -> Vec<(ScheduleIndex, Option<String>)> {
+    pub(in crate::core) fn take_schedule_calls(&mut self) -> Vec<(ScheduleIndex, ScheduleCall)> {
         std::mem::take(&mut self.schedule_calls)
     }
 

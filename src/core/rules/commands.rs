@@ -103,6 +103,9 @@ impl Actions<'_> {
 
     fn hold_command(&mut self) -> Result<(), Refusal> {
         let line = self.calls.foreground_line().ok_or(Refusal::NoCall("is up"))?;
+        if self.calls.is_of_alarm(line) {
+            return Err(Refusal::AlarmIsOn);
+        }
         self.calls.hold(line, Hold::ByCommand);
         Ok(())
     }
