@@ -108,10 +108,7 @@ impl CodeHash {
     ///
     /// It cannot be read, or holds something else.
     pub fn read(path: &Path) -> Result<Self, CodeHashError> {
-        if std::fs::metadata(path)?.len() > MAX_FILE_BYTES {
-            return Err(CodeHashError::NotAHash);
-        }
-        std::fs::read_to_string(path)?.trim().parse()
+        crate::regular_file::read_text(path, MAX_FILE_BYTES)?.trim().parse()
     }
 
     pub fn work(&self) -> &Work {

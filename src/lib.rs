@@ -102,6 +102,7 @@ pub mod network;
 mod plain_text;
 #[cfg(feature = "daemon")]
 pub mod reader;
+mod regular_file;
 #[cfg(feature = "daemon")]
 pub mod sandbox;
 pub mod secret;

@@ -45,6 +45,9 @@ pub enum WavError {
     /// A compressed file, or one in an unusual form; its coding.
     #[error("is a WAV file of {0}, and not PCM; make it PCM: sox FILE -e signed-integer -b 16 NEW.wav")]
     NotPcm(&'static str),
+    /// A copy that was not finished.
+    #[error("is a WAV file that is cut off: it has {there} of its {said} bytes of sound; copy it again")]
+    CutOff { said: usize, there: usize },
     /// No format, no sound, or a format that contradicts itself.
     #[error("is a WAV file that is damaged or cut off")]
     Damaged,
@@ -83,15 +86,13 @@ impl Wav {
     ///
     /// The file cannot be read, is not such a file, or has no samples.
     pub fn read(path: &Path) -> Result<Self, WavError> {
-        let metadata = std::fs::metadata(path)?;
-        if !metadata.is_file() {
-            // Reading from a pipe or a device might never end.
-            return Err(std::io::Error::other("it is not a regular file").into());
-        }
-        if metadata.len() > MAX_BYTES {
+        let mut file = crate::regular_file::open(path)?;
+        if file.metadata()?.len() > MAX_BYTES {
             return Err(WavError::TooLarge);
         }
-        Self::parse(std::fs::read(path)?)
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Self::parse(bytes)
     }
 
     /// Reads a file of a sound that must not be longer than `longest`. Of a file that is much longer only the beginning
@@ -103,7 +104,9 @@ impl Wav {
     pub fn read_short(path: &Path, longest: Duration) -> Result<Self, WavError> {
         let bytes = std::fs::metadata(path)?.len();
         // Reading begins with a few bytes, because the whole file may be larger than the memory of a small board.
-        if let Some(bytes_per_s) = std::fs::File::open(path).ok().filter(|_| bytes > HEAD_BYTES).and_then(bytes_per_s) {
+        if let Some(bytes_per_s) =
+            crate::regular_file::open(path).ok().filter(|_| bytes > HEAD_BYTES).and_then(bytes_per_s)
+        {
             let seconds = bytes as f64 / f64::from(bytes_per_s);
             // There may also be a picture in the file.
             if seconds > 2.0 * longest.as_secs_f64() {
@@ -122,7 +125,7 @@ impl Wav {
         if matches!(bytes.get(..4), Some(b"RIFX" | b"RF64")) {
             return Err(WavError::NotPcm("an unusual kind (RIFX or RF64)"));
         }
-        let (format, plain) = plain(&bytes).ok_or(WavError::Damaged)?;
+        let (format, plain) = plain(&bytes).ok_or(WavError::Damaged)??;
         drop(bytes);
         let mut reader = hound::WavReader::new(Cursor::new(plain))
             .map_err(|_| coding(format).map_or(WavError::Damaged, WavError::NotPcm))?;
@@ -207,9 +210,12 @@ fn bytes_per_s(file: std::fs::File) -> Option<u32> {
     }
 }
 
+/// Programs that write into a pipe do not know the size of what follows, and write one from here on.
+const SIZES_OF_A_PIPE: usize = 0x7FFF_0000;
+
 /// The number of the format, and a WAV file that holds only the format and the sound, with their real sizes
 /// (docs/workarounds.md, "hound: sizes of a pipe are refused"); `None` if one of them is missing.
-fn plain(bytes: &[u8]) -> Option<(u16, Vec<u8>)> {
+fn plain(bytes: &[u8]) -> Option<Result<(u16, Vec<u8>), WavError>> {
     let mut format: &[u8] = &[];
     // The first chunk comes after "RIFF", the size of the file and "WAVE".
     let mut at = 12;
@@ -219,7 +225,11 @@ fn plain(bytes: &[u8]) -> Option<(u16, Vec<u8>)> {
         let (begin, size) = (at + 8, usize::try_from(size).ok()?);
         let there = bytes.get(begin..)?;
         if name == b"data" {
-            let size = if size == 0 || size > there.len() { there.len() } else { size };
+            let is_known = size > 0 && size < SIZES_OF_A_PIPE;
+            if is_known && there.len() < size - size / 100 && !there.is_empty() {
+                return Some(Err(WavError::CutOff { said: size, there: there.len() }));
+            }
+            let size = if is_known { size.min(there.len()) } else { there.len() };
             let block = usize::from(u16::from_le_bytes(format.get(12..14)?.try_into().ok()?)).max(1);
             // A program that was stopped in the middle of a frame leaves an incomplete one.
             let sound = there.get(..size / block * block)?;
@@ -229,7 +239,7 @@ fn plain(bytes: &[u8]) -> Option<(u16, Vec<u8>)> {
             };
             let wave = [b"WAVE".as_slice(), &chunk(b"fmt ", format), &chunk(b"data", sound)].concat();
             let number = u16::from_le_bytes(format.get(..2)?.try_into().ok()?);
-            return Some((number, chunk(b"RIFF", &wave)));
+            return Some(Ok((number, chunk(b"RIFF", &wave))));
         }
         if name == b"fmt " {
             format = there.get(..size)?;
@@ -275,7 +285,10 @@ mod tests {
         }
         let mut cut = bytes.clone();
         cut.truncate(bytes.len() - 3);
-        assert_eq!(Wav::parse(cut).unwrap().samples.len(), 7_999);
+        assert_eq!(Wav::parse(cut.clone()).unwrap().samples.len(), 7_999);
+        cut.truncate(size + 4 + 1_000);
+        let error = Wav::parse(cut).unwrap_err().to_string();
+        assert!(error.contains("it has 1000 of its 32000 bytes of sound"), "{error}");
     }
 
     #[test]

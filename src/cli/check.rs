@@ -1,5 +1,6 @@
 //! `callbox check`: prints every error of a configuration, or what the station will do with it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,9 +9,9 @@ use super::{Exit, complain, environment};
 use crate::audio::{self, SoundBank};
 use crate::config::{
     AccessConfig, Action, Again, AnswerAction, AnswerRule, Assurance, CallAction, CallMode, Code, Config, Confirm,
-    Credentials, DoorConfig, DtmfRule, GpioBackend, HangupTarget, IceServers, InCall, InputPin, Mode, ModeChange,
-    NumberPattern, Order, OutputKind, OutputPin, PlayAction, PlayTo, Prompt, ProxyScope, Reader, ReaderIndex,
-    ReaderKind, Rule, Schedule, SecondCall, Trigger, load_reviewed,
+    Credentials, DoorConfig, DtmfRule, GpioBackend, HangupTarget, IceServers, InCall, InputPin, LineChoice, Mode,
+    ModeChange, NumberPattern, Order, OutputKind, OutputPin, PlayAction, PlayTo, Prompt, ProxyScope, Reader,
+    ReaderIndex, ReaderKind, Rule, Schedule, SecondCall, Trigger, load_reviewed,
 };
 use crate::core::{IceServerCounts, OutputChange};
 use crate::gpio::{self, PinError};
@@ -161,7 +162,12 @@ fn print_output(config: &Config, output: &OutputPin) {
     let name = &output.name;
     let max_on = match &output.kind {
         OutputKind::Relay { max_on } => *max_on,
-        OutputKind::Led { show } => return say!("led       {name}: shows {} states", show.len()),
+        OutputKind::Led { show } => {
+            let shown: Vec<String> =
+                show.iter().map(|(state, drive)| format!("{} {}", state.key(), drive.word())).collect();
+            let shown = if shown.is_empty() { "shows no state".to_owned() } else { shown.join(", ") };
+            return say!("led       {name}: {shown}");
+        }
     };
     say!("relay     {name}: on for {} ms at most", max_on.as_millis());
     let others = config.outputs.iter().filter(|other| other.name != *name && output.excludes(other));
@@ -265,6 +271,14 @@ fn print_calls(config: &Config) {
     for rule in &config.answers {
         say!("call from {}", answer_rule(config, rule));
     }
+    let calls = config.triggers().flat_map(|(_, trigger)| trigger.calls_in_it()).filter(|call| call.assurance.alarm);
+    let numbers: BTreeSet<&str> = calls.flat_map(|call| &call.numbers).map(PhoneNumber::as_str).collect();
+    if !numbers.is_empty() {
+        let numbers = numbers.into_iter().collect::<Vec<_>>().join(", ");
+        say!(
+            "call from {numbers}: while an alarm of theirs is on, answered at once, sound both ways, whatever else says"
+        );
+    }
     say!("call from anybody else: declined");
     let calls = &config.calls;
     let second = match calls.second_call {
@@ -365,27 +379,32 @@ fn play(config: &Config, PlayAction { what, to, repeat, in_call }: &PlayAction) 
     format!("play {}{to}{times}{in_call}", config.name_of(*what))
 }
 
+fn call(config: &Config, CallAction { numbers, line, ring, order, outcomes, assurance: sure }: &CallAction) -> String {
+    let at_once = usize::try_from(config.core.lines).unwrap_or(usize::MAX);
+    let all = |numbers: &[PhoneNumber]| numbers.iter().map(PhoneNumber::as_str).collect::<Vec<_>>().join(", ");
+    let who = match (numbers.split_at_checked(at_once), order) {
+        _ if numbers.len() == 1 => all(numbers),
+        (_, Order::Serial) => format!("{} in turn", all(numbers)),
+        (Some((first, others)), Order::Parallel) if !others.is_empty() => {
+            format!("{} at once, then {} as lines become free", all(first), all(others))
+        }
+        (_, Order::Parallel) => format!("{} at once", all(numbers)),
+    };
+    let ring = ring.unwrap_or(config.calls.ring_timeout).as_secs();
+    let outcomes = outcomes.all().into_iter().filter(|(_, outcome)| !outcome.is_empty());
+    let outcomes: Vec<String> =
+        outcomes.map(|(name, outcome)| format!("{}: {}", name.replace('_', " "), trigger(config, outcome))).collect();
+    let outcomes = if outcomes.is_empty() { String::new() } else { format!(" ({})", outcomes.join("; ")) };
+    let line = match line {
+        LineChoice::Any => String::new(),
+        LineChoice::Number(line) => format!(" on line {line}"),
+    };
+    format!("call {who}{line}, ringing for {ring} s{}{outcomes}", assurance(config, sure))
+}
+
 fn action(config: &Config, action: &Action) -> String {
     match action {
-        Action::Call(CallAction { numbers, ring, order, outcomes, assurance: sure, .. }) => {
-            let at_once = usize::try_from(config.core.lines).unwrap_or(usize::MAX);
-            let all = |numbers: &[PhoneNumber]| numbers.iter().map(PhoneNumber::as_str).collect::<Vec<_>>().join(", ");
-            let who = match (numbers.split_at_checked(at_once), order) {
-                _ if numbers.len() == 1 => all(numbers),
-                (_, Order::Serial) => format!("{} in turn", all(numbers)),
-                (Some((first, others)), Order::Parallel) if !others.is_empty() => {
-                    format!("{} at once, then {} as lines become free", all(first), all(others))
-                }
-                (_, Order::Parallel) => format!("{} at once", all(numbers)),
-            };
-            let ring = ring.unwrap_or(config.calls.ring_timeout).as_secs();
-            let outcomes = outcomes.all().into_iter().filter(|(_, outcome)| !outcome.is_empty());
-            let outcomes: Vec<String> = outcomes
-                .map(|(name, outcome)| format!("{}: {}", name.replace('_', " "), trigger(config, outcome)))
-                .collect();
-            let outcomes = if outcomes.is_empty() { String::new() } else { format!(" ({})", outcomes.join("; ")) };
-            format!("call {who}, ringing for {ring} s{}{outcomes}", assurance(config, sure))
-        }
+        Action::Call(one) => call(config, one),
         Action::Answer => "answer a call that rings (then nothing else)".into(),
         Action::Hangup(HangupTarget::All) => "hang up".into(),
         Action::Hangup(HangupTarget::Line(line)) => format!("hang up line {line}"),
@@ -409,8 +428,8 @@ fn action(config: &Config, action: &Action) -> String {
         Action::Talk(CallMode::Announce) => "let the far end only speak".into(),
         Action::EndAlarm => "end all alarms".into(),
         Action::Hook(text) => format!("report \"{text}\""),
-        Action::Volume(volume) => format!("volume {volume} until the end of the call"),
-        Action::Mute(true) => "microphone off until the end of the call".into(),
+        Action::Volume(volume) => format!("volume {volume} until the end of the call, or for 60 s where there is none"),
+        Action::Mute(true) => "microphone off until the end of the call, or for 60 s where there is none".into(),
         Action::Mute(false) => "microphone on".into(),
         Action::Mode { mode, change } => {
             let name = config.modes.get(mode.0).map(|mode| mode.name.as_str()).unwrap_or_default();

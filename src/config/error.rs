@@ -1,5 +1,7 @@
 //! Configuration errors: all of them are reported together, each with its place, value and remedy.
 
+use crate::plain_text::marked;
+
 /// Where a value was written.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
@@ -40,11 +42,9 @@ pub struct ConfigError {
 
 impl std::fmt::Display for ConfigError {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{}: ", self.place)?;
-        if !self.key.is_empty() {
-            write!(formatter, "{}: ", self.key)?;
-        }
-        write!(formatter, "{}; {}", self.problem, self.remedy)
+        let key = if self.key.is_empty() { String::new() } else { format!("{}: ", self.key) };
+        // A text of the file may be in it.
+        formatter.write_str(&marked(&format!("{}: {key}{}; {}", self.place, self.problem, self.remedy)))
     }
 }
 
@@ -60,7 +60,7 @@ pub struct ConfigWarning {
 
 impl std::fmt::Display for ConfigWarning {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{}: {}: warning: {}", self.place, self.key, self.text)
+        formatter.write_str(&marked(&format!("{}: {}: warning: {}", self.place, self.key, self.text)))
     }
 }
 

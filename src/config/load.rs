@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::error::{ConfigError, ConfigErrors, ConfigWarning, Place};
 use super::model::{Config, GpioConfig, OutputPin};
-use super::reading::{FilePaths, Reader, Section, merge, read_config, read_gpio, read_output};
+use super::reading::{FilePaths, Reader, Section, merge, read_config, read_gpio, read_output, review_characters};
 use super::review::review;
 
 /// Reads a configuration file, with the overrides from the environment.
@@ -56,6 +56,7 @@ fn read(file: &str, text: &str, environment: &BTreeMap<String, String>) -> Resul
     let sources = merge(file, text, environment)?;
     let folder = Path::new(file).parent().map(Path::to_owned).unwrap_or_default();
     let reader = Reader::new(sources.origins);
+    review_characters(&sources.values, &reader);
     let root = Section::new(&reader, String::new(), sources.values);
     let files = FilePaths { folder, environment };
     let config = read_config(&root, &files);

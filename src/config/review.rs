@@ -1,7 +1,9 @@
 //! Finds what is valid in a configuration but probably not intended: rules that never run, codes that hide other codes,
 //! doors that are easy to open.
 
-use super::model::{AnswerAction, CallMode, Conditions, Config, DtmfRule, Hours, ModeIndex, NumberPattern};
+use super::model::{
+    AnswerAction, CallMode, Conditions, Config, DtmfRule, Hours, ModeIndex, NumberPattern, ReaderIndex, Trigger,
+};
 use super::reading::Reader;
 
 /// Notes a warning for each finding. If two rules conflict, the warning is about the later one.
@@ -10,6 +12,63 @@ pub(super) fn review(config: &Config, reader: &Reader) {
     review_codes(config, reader);
     review_access(config, reader);
     review_conditions(config, reader);
+    review_holidays(config, reader);
+    review_readers(config, reader);
+}
+
+/// Finds hours of public holidays where there are none.
+fn review_holidays(config: &Config, reader: &Reader) {
+    if !config.calendar.holidays.is_empty() {
+        return;
+    }
+    let modes = config.modes.iter().map(|mode| (format!("modes.{}", mode.name), mode.hours.as_ref()));
+    let answers = config.answers.iter().enumerate();
+    let answers = answers.map(|(index, rule)| (format!("answer[{index}]"), rule.conditions.hours.as_ref()));
+    let codes = config.codes.iter().enumerate();
+    let codes = codes.map(|(index, code)| (format!("code[{index}]"), code.conditions.hours.as_ref()));
+    let rules = config.triggers().flat_map(|(path, trigger)| {
+        let is_one = trigger.rules.len() == 1;
+        trigger.rules.iter().enumerate().map(move |(index, rule)| {
+            let path = if is_one { path.to_string() } else { format!("{path}[{index}]") };
+            (path, rule.conditions.hours.as_ref())
+        })
+    });
+    for (path, hours) in modes.chain(answers).chain(codes).chain(rules) {
+        if hours.is_some_and(|hours| hours.text().contains("PH")) {
+            reader.warning(&format!("{path}.hours"), "asks for public holidays (PH), and calendar.holidays names none");
+        }
+    }
+    for (index, schedule) in config.schedules.iter().enumerate() {
+        if schedule.when.to_string().contains("PH") {
+            let path = format!("schedule[{index}].at");
+            reader.warning(&path, "asks for public holidays (PH), and calendar.holidays names none");
+        }
+    }
+}
+
+/// Finds readers that take each other's keys, and codes that are over.
+fn review_readers(config: &Config, reader: &Reader) {
+    for (index, one) in config.readers.iter().enumerate() {
+        if config.readers.iter().take(index).any(|other| other.device == one.device) {
+            let path = format!("reader[{index}].device");
+            reader.warning(&path, "is that of an earlier reader, which takes it: this one never gets a key");
+        }
+        let has_codes = config.codes.iter().any(|code| code.readers.contains(&ReaderIndex(index)));
+        if has_codes && one.dial.iter().any(|pattern| pattern.text() == "*") {
+            let path = format!("reader[{index}].dial");
+            reader.warning(
+                &path,
+                "admits every number: a mistyped code is called, and seen by the server and the far end",
+            );
+        }
+    }
+    let today = jiff::Zoned::now().date();
+    for (index, code) in config.codes.iter().enumerate() {
+        if let Some(date) = code.valid_until.filter(|date| *date < today) {
+            reader
+                .warning(&format!("code[{index}].valid_until"), format!("{date} is over: the code is never accepted"));
+        }
+    }
 }
 
 fn review_answers(config: &Config, reader: &Reader) {
@@ -34,17 +93,26 @@ fn review_answers(config: &Config, reader: &Reader) {
 /// Finds rules with conditions under which an earlier rule always matches.
 fn review_conditions(config: &Config, reader: &Reader) {
     for (path, trigger) in config.triggers() {
-        let mut earlier: Vec<&Conditions> = Vec::new();
-        for (index, rule) in trigger.rules.iter().enumerate() {
-            if index > 0 && is_covered(&rule.conditions, &earlier) {
-                let what = match (&rule.conditions.hours, rule.conditions.when) {
-                    (Some(_), None) => "is never reached: earlier rules match at all of its hours",
-                    _ => "is never reached: earlier rules match whenever it would",
-                };
-                reader.warning(&format!("{path}[{index}]"), what);
+        review_rules(&path.to_string(), trigger, reader);
+        for call in trigger.calls_in_it() {
+            for (key, outcome) in call.outcomes.all() {
+                review_rules(&format!("{path}.{key}"), outcome, reader);
             }
-            earlier.push(&rule.conditions);
         }
+    }
+}
+
+fn review_rules(path: &str, trigger: &Trigger, reader: &Reader) {
+    let mut earlier: Vec<&Conditions> = Vec::new();
+    for (index, rule) in trigger.rules.iter().enumerate() {
+        if index > 0 && is_covered(&rule.conditions, &earlier) {
+            let what = match (&rule.conditions.hours, rule.conditions.when) {
+                (Some(_), None) => "is never reached: earlier rules match at all of its hours",
+                _ => "is never reached: earlier rules match whenever it would",
+            };
+            reader.warning(&format!("{path}[{index}]"), what);
+        }
+        earlier.push(&rule.conditions);
     }
 }
 
@@ -241,6 +309,29 @@ mod tests {
         assert!(told(&answer("")).contains("action: warning: answers everybody: any caller may listen and speak"));
         assert!(told(&answer("from = \"*\"\nmode = \"announce\"")).contains("from: warning: answers everybody"));
         assert!(told(&answer("from = \"100\"\nmode = \"listen\"")).contains("the law demands"));
+    }
+
+    #[test]
+    fn what_can_never_happen_is_reported() {
+        let told = warnings(
+            "[modes]\nnight = { hours = \"22:00-06:00\" }\n\
+             [[button]]\nname = \"bell\"\npin = 2\n\
+             press = { call = [\"1\", \"2\"], order = \"parallel\", line = 0, failed = [{ when = \"night\", play = \"busy\" }, { when = \"night\", hours = \"01:00-02:00\", play = \"busy\" }] }\n\
+             [[schedule]]\nname = \"t\"\nat = \"PH 03:00\"\nrun = { play = \"busy\" }\n\
+             [[answer]]\nfrom = \"100\"\naction = \"answer\"\nhours = \"PH 10:00-12:00\"\n\
+             [[reader]]\nname = \"a\"\ndevice = \"x\"\nkind = \"card\"\n\
+             [[reader]]\nname = \"b\"\ndevice = \"x\"\nkind = \"card\"\n",
+        );
+        for what in [
+            "button[0].press.order: warning: is parallel on one line",
+            "button[0].press.failed[1]: warning: is never reached",
+            "schedule[0].at: warning: asks for public holidays",
+            "answer[0].hours: warning: asks for public holidays",
+            "reader[1].device: warning: is that of an earlier reader",
+        ] {
+            assert!(told.iter().any(|line| line.contains(what)), "{what}: {told:#?}");
+        }
+        assert_eq!(told.len(), 5, "{told:#?}");
     }
 
     #[test]

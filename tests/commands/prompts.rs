@@ -50,6 +50,9 @@ fn files_of_any_common_kind_are_prompts_and_others_are_refused_with_the_reason()
     wav(&file("whole.wav"), 1, 8_000, 16, 1);
     let whole = std::fs::read(file("whole.wav")).unwrap();
     std::fs::write(file("cut.wav"), &whole[..30]).unwrap();
+    std::fs::write(file("half.wav"), &whole[..4_044]).unwrap();
+    let pipe = std::process::Command::new("mkfifo").arg(file("pipe.wav")).status().unwrap();
+    assert!(pipe.success());
     std::fs::write(file("empty.wav"), "").unwrap();
     std::fs::write(file("voice.mp3"), b"ID3\x04and so on and on").unwrap();
     wav(&file("cinema.wav"), 6, 48_000, 16, 1);
@@ -57,6 +60,8 @@ fn files_of_any_common_kind_are_prompts_and_others_are_refused_with_the_reason()
     large(&file("large.wav"));
     for (name, problem) in [
         ("cut.wav", "damaged or cut off"),
+        ("half.wav", "it has 4000 of its 16000 bytes of sound; copy it again"),
+        ("pipe.wav", "it is not a regular file"),
         ("empty.wav", "it is empty"),
         ("voice.mp3", "but MP3"),
         ("cinema.wav", "has 6 channels; make it mono or stereo"),
@@ -85,7 +90,7 @@ fn names_of_prompts_and_the_keys_of_play_are_checked() {
         (press("{ play = \"busy\", to = \"all\" }"), "to: "),
         (press("{ call = \"1\", repeat = 2 }"), "repeat: means nothing without play"),
         (press("{ play = \"busy\", to = \"far\", in_call = \"wait\" }"), "in_call: \"wait\" waits for the end"),
-        (press("{ hook = \"a\\u0007b\" }"), "hook: is too long, or has control characters"),
+        (press("{ hook = \"a\\u0007b\" }"), "hook: \"a\u{FFFD}b\" has control characters"),
         (press("{ talk = \"loud\" }"), "talk: "),
     ] {
         std::fs::write(folder.path().join("callbox.toml"), format!("{HEAD}{text}")).unwrap();

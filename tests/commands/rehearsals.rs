@@ -196,6 +196,30 @@ fn mistakes_are_answered_with_the_line_to_write() {
             "press = { call = \"100\", say = \"x\" }",
             "press.say: there is no prompt or sound \"x\"; add it to [prompts]",
         ),
+        ("press = { play = \"\" }", "press.play: is empty; say what it is, or leave it out"),
+        ("press = { mode = \"\", set = \"on\" }", "press.mode: is empty"),
+        ("press = { call = \"100\", when = \"\" }", "press.when: there is no mode \"\""),
+        ("press = { answer = false }", "press.answer: is false, which is no action"),
+        ("press = { hours = \"08:00-09:00\" }", "press: has conditions, and no action"),
+        ("press = { call = \"100\", line = 7 }", "press.line: 7 is not a line"),
+        (
+            "press = { mode = \"away\", set = \"on\", ring_s = 4 }\n[modes]\naway = {}",
+            "press.ring_s: means nothing without call",
+        ),
+        (
+            "press = { call = \"100\" }\n[[schedule]]\nname = \"t\"\nevery = \"\"\nrun = { hook = \"t\" }",
+            "every: is missing",
+        ),
+        (
+            "press = { call = \"100\" }\n[[schedule]]\nname = \"\"\nevery = \"1h\"\nrun = { hook = \"t\" }",
+            "name: is missing",
+        ),
+        ("press = { call = \"100\" }\n[[door]]\nname = \"d\"\ncontact = \"\"", "contact: is missing"),
+        ("press = { call = \"100\" }\n[[reader]]\nname = \"r\"\ndevice = \"\"\nkind = \"card\"", "device: is missing"),
+        (
+            "press = { hook = \"a\\u001b[31mb\\u000ac\" }",
+            "press.hook: \"a\u{FFFD}[31mb\u{FFFD}c\" has control characters",
+        ),
         ("press = { call = \"100\", for_ms = 5 }", "is for sensors"),
         (
             "press = { call = \"100\", hours = \"Mo-Fr 25-26\" }",
@@ -211,6 +235,9 @@ fn mistakes_are_answered_with_the_line_to_write() {
         let error = error_of(press);
         assert!(error.contains(message), "{press}: {error}");
     }
+    let one_line = "[core]\nurl = \"https://c.example\"\ntoken = \"t\"\nlines = 1\n\
+                    [[button]]\nname = \"bell\"\npin = 17\npress = { call = \"100\", line = 1 }\n";
+    assert!(error(one_line).contains("press.line: 1 is not used: core.lines is 1; leave it out"));
 }
 
 #[test]

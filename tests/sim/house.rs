@@ -80,6 +80,11 @@ impl House {
     /// A process has started: it tells changes of modes, and not what they are.
     pub fn started(&mut self, now: u64, local: Option<LocalTime>) {
         self.clock(now, local);
+        if self.waits_since.is_some() && self.seen > self.local.map(LocalTime::date_time) {
+            // The moment that a wrong clock brought comes again.
+            self.waits_since = None;
+            self.seen = self.seen.and_then(|seen| seen.checked_sub(jiff::Span::new().days(1)).ok());
+        }
         self.waits_since = self.waits_since.map(|_| now);
         self.told = [self.is_on(AWAY), self.is_on(NIGHT)];
         self.untold_since = [None, None];

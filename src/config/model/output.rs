@@ -72,6 +72,26 @@ pub enum ShownState {
     Ready,
 }
 
+impl ShownState {
+    /// All of them, with the keys of `show` (docs/configuration.md, "`[[output]]`").
+    pub const KEYS: [(&'static str, Self); 9] = [
+        ("alarm", Self::Alarm),
+        ("alarm_answered", Self::AlarmAnswered),
+        ("ready", Self::Ready),
+        ("calling", Self::Calling),
+        ("talking", Self::Talking),
+        ("door_open", Self::DoorOpen),
+        ("door_forced", Self::DoorForced),
+        ("door_held", Self::DoorHeld),
+        ("fault", Self::Fault),
+    ];
+
+    /// Its key in `show`.
+    pub fn key(self) -> &'static str {
+        Self::KEYS.iter().find(|(_, state)| *state == self).map_or("", |(key, _)| key)
+    }
+}
+
 /// What an output does until it is driven again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -90,6 +110,20 @@ pub enum Drive {
 }
 
 impl Drive {
+    /// All of them, with their words in `show`.
+    pub const WORDS: [(&'static str, Self); 5] = [
+        ("off", Self::Off),
+        ("on", Self::On),
+        ("blink", Self::Blink),
+        ("double", Self::Double),
+        ("heartbeat", Self::Heartbeat),
+    ];
+
+    /// Its word in `show`.
+    pub fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, drive)| *drive == self).map_or("", |(word, _)| word)
+    }
+
     /// The steps of the pattern: whether the output is on, and for how long. Empty for a steady output.
     pub fn steps(self) -> &'static [(bool, Duration)] {
         const BLINK: [(bool, Duration); 2] = [(true, Duration::from_millis(500)), (false, Duration::from_millis(500))];

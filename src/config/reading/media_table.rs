@@ -47,6 +47,9 @@ pub(in crate::config) fn read_media(section: Section<'_>, files: &FilePaths<'_>)
 }
 
 /// Reads `ice_servers`: the word `core`, or a list of tables.
+/// A password has fewer.
+const MAX_CREDENTIAL_BYTES: u64 = 4096;
+
 fn read_ice_servers(section: &Section<'_>, files: &FilePaths<'_>) -> IceServers {
     let Some(value) = section.value("ice_servers") else { return IceServers::FromServer };
     match &value.kind {
@@ -101,7 +104,7 @@ fn read_ice_server(section: Section<'_>, files: &FilePaths<'_>) -> IceServer {
     if let Some(file) = section.filled_string("credential_file") {
         let path = files.secret(&file);
         section.review_secret("credential_file", &path);
-        match std::fs::read_to_string(&path) {
+        match crate::regular_file::read_text(&path, MAX_CREDENTIAL_BYTES) {
             Ok(text) => credential = text.trim().to_owned(),
             Err(error) => section.error(
                 "credential_file",

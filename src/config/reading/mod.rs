@@ -2,6 +2,7 @@
 
 mod alarm_keys;
 mod call_tables;
+mod characters;
 mod door_table;
 mod file_paths;
 mod media_table;
@@ -17,6 +18,7 @@ mod source;
 mod trigger;
 
 use call_tables::{read_access, read_answer, read_calls, read_control, read_dtmf, read_log};
+pub(super) use characters::review_characters;
 use door_table::{Names, exit_buttons, read_door};
 pub(super) use file_paths::FilePaths;
 pub use file_paths::resolve_secret_file;

@@ -75,7 +75,7 @@ fn read_hours(section: &Section<'_>) -> Option<Hours> {
 }
 
 fn read_when(section: &Section<'_>, modes: &[Mode]) -> Option<ModeCondition> {
-    let text = section.filled_string("when")?;
+    let text = section.string("when")?;
     let (name, is_on) = text.strip_prefix("not ").map_or((text.as_str(), true), |name| (name.trim(), false));
     let mode = mode_of(section, "when", name, modes)?;
     Some(ModeCondition { mode, is_on })

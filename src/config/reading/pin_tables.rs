@@ -146,25 +146,8 @@ pub(in crate::config) fn read_output(section: Section<'_>) -> Option<OutputPin> 
 }
 
 fn read_show(section: Section<'_>) -> Vec<(ShownState, Drive)> {
-    const DRIVES: [(&str, Drive); 5] = [
-        ("off", Drive::Off),
-        ("on", Drive::On),
-        ("blink", Drive::Blink),
-        ("double", Drive::Double),
-        ("heartbeat", Drive::Heartbeat),
-    ];
-    let states: [(&'static str, ShownState); 9] = [
-        ("alarm", ShownState::Alarm),
-        ("alarm_answered", ShownState::AlarmAnswered),
-        ("ready", ShownState::Ready),
-        ("calling", ShownState::Calling),
-        ("talking", ShownState::Talking),
-        ("door_open", ShownState::DoorOpen),
-        ("door_forced", ShownState::DoorForced),
-        ("door_held", ShownState::DoorHeld),
-        ("fault", ShownState::Fault),
-    ];
-    let show = states.into_iter().filter_map(|(key, state)| Some((state, section.choice(key, &DRIVES)?))).collect();
+    let show = ShownState::KEYS.into_iter();
+    let show = show.filter_map(|(key, state)| Some((state, section.choice(key, &Drive::WORDS)?))).collect();
     section.finish();
     show
 }

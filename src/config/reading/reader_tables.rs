@@ -71,9 +71,9 @@ pub(in crate::config) fn read_code(
     context: RuleContext<'_>,
 ) -> Option<(Code, Option<CodeHash>)> {
     let name = section.filled_string("name").filter(|name| {
-        let good = crate::plain_text::plain(name) == *name && name.chars().count() <= 64;
+        let good = name.chars().count() <= 64;
         if !good {
-            section.error("name", "is too long, or has control characters", "write at most 64 characters");
+            section.error("name", "is too long", "write at most 64 characters");
         }
         good
     });

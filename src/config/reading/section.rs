@@ -40,6 +40,11 @@ impl Reader {
         });
     }
 
+    /// Whether something is wrong with a key, or with one in its table.
+    pub(in crate::config) fn has_error_below(&self, path: &str) -> bool {
+        self.errors.borrow().iter().any(|error| error.key.starts_with(path))
+    }
+
     /// All errors, in the order of the file.
     pub(in crate::config) fn take_errors(&self) -> Vec<ConfigError> {
         let mut errors = self.errors.take();
@@ -93,8 +98,18 @@ impl<'r> Section<'r> {
         }
     }
 
+    /// Whether the key has a value. An empty text or list counts as absent.
     pub(in crate::config) fn has(&self, key: &str) -> bool {
-        self.values.contains_key(key)
+        self.values.contains_key(key) && !self.is_blank(key)
+    }
+
+    /// Whether the key is there with an empty text or list.
+    pub(in crate::config) fn is_blank(&self, key: &str) -> bool {
+        self.values.get(key).is_some_and(|value| match &value.kind {
+            ValueKind::String(text) => text.is_empty(),
+            ValueKind::Array(items) => items.is_empty(),
+            _ => false,
+        })
     }
 
     /// Whether the key has a table, or a list of tables, without any key.

@@ -281,7 +281,7 @@ fn read_credentials(section: &Section<'_>, files: &FilePaths<'_>) -> Option<Cred
 }
 
 fn readable(section: &Section<'_>, key: &str, path: PathBuf) -> PathBuf {
-    if let Err(error) = std::fs::File::open(&path) {
+    if let Err(error) = crate::regular_file::open(&path) {
         section.error(
             key,
             format!("{} cannot be read: {error}", path.display()),

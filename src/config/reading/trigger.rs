@@ -85,6 +85,9 @@ pub(in crate::config) fn read_trigger(
                 "put the rule without conditions last",
             );
         }
+        if rules.iter().all(|rule| rule.steps.is_empty()) && !section.reader.has_error_below(&section.path_of(key)) {
+            section.error(key, "has conditions, and no action", "add one beside them, such as call = \"100\"");
+        }
         return Some(Trigger { rules });
     }
     let steps: Vec<Step> = rules.into_iter().flat_map(|rule| rule.steps).collect();
@@ -131,6 +134,9 @@ fn read_steps(table: &Section<'_>, context: RuleContext<'_>) -> Vec<Step> {
     const ACTIONS: [&str; 10] =
         ["answer", "hangup", "output", "play", "volume", "mute", "mode", "talk", "hook", "call"];
     let alarm = read_alarm(table);
+    for key in ACTIONS.iter().chain(&["alarm", "confirm", "say"]).filter(|key| table.is_blank(key) && **key != "call") {
+        table.error(key, "is empty", "say what it is, or leave it out");
+    }
     if !ACTIONS.iter().any(|key| table.has(key)) && alarm != AlarmKey::End {
         let timing = if context.of_sensor { &["after_ms", "for_ms", "cooldown_s"][..] } else { &["after_ms"] };
         for key in timing.iter().filter(|key| table.has(key)) {
@@ -139,8 +145,10 @@ fn read_steps(table: &Section<'_>, context: RuleContext<'_>) -> Vec<Step> {
     }
     let mut actions = Vec::new();
     // Answering comes first, because it replaces the other actions of the same press.
-    if table.boolean("answer") == Some(true) {
-        actions.push(Action::Answer);
+    match table.boolean("answer") {
+        Some(true) => actions.push(Action::Answer),
+        Some(false) => table.error("answer", "is false, which is no action", "write answer = true, or leave it out"),
+        None => {}
     }
     actions.extend(read_hangup(table).map(Action::Hangup));
     actions.extend(read_output(table, context.outputs));
@@ -168,8 +176,9 @@ fn read_steps(table: &Section<'_>, context: RuleContext<'_>) -> Vec<Step> {
     let needs =
         [("call", OF_CALL.as_slice()), ("output", ["pulse_ms", "set"].as_slice()), ("play", OF_PLAY.as_slice())];
     for (needed, keys) in needs {
-        // `set` is also a key of `mode`.
-        for key in keys.iter().filter(|key| table.has(key) && !table.has(needed) && !table.has("mode")) {
+        let is_there = |key: &str| table.has(key) || table.is_blank(key);
+        let also_of_mode = |key: &str| key == "set" && is_there("mode");
+        for key in keys.iter().filter(|key| table.has(key) && !is_there(needed) && !also_of_mode(key)) {
             table.error(key, format!("means nothing without {needed}"), format!("add {needed}, or leave it out"));
         }
     }
@@ -199,6 +208,11 @@ fn read_call(table: &Section<'_>, alarm: bool, context: RuleContext<'_>) -> Opti
     let assurance = read_assurance(table, alarm, context.prompts);
     let outcomes = read_outcomes(table, context);
     let line = read_line(table, "line");
+    if let Some(LineChoice::Number(Line(number))) = line
+        && number >= context.lines
+    {
+        table.error("line", format!("{number} is not used: core.lines is {}", context.lines), "leave it out");
+    }
     let ring = table.duration_s("ring_s", 1, 600);
     let order =
         table.choice("order", &[("serial", Order::Serial), ("parallel", Order::Parallel)]).unwrap_or(Order::Serial);
@@ -207,6 +221,22 @@ fn read_call(table: &Section<'_>, alarm: bool, context: RuleContext<'_>) -> Opti
         table.error("call", "is an empty list", "write a number, or a list of them");
         return None;
     }
+    let good = check_numbers(table, &numbers);
+    if good && order == Order::Parallel {
+        check_parallel(table, &numbers, line, context);
+    }
+    good.then_some(CallAction {
+        numbers: numbers.into_iter().map(Into::into).collect(),
+        line: line.unwrap_or(LineChoice::Any),
+        ring,
+        order,
+        assurance,
+        outcomes,
+    })
+}
+
+/// Says what is wrong with numbers to call. Returns whether all can be called.
+fn check_numbers(table: &Section<'_>, numbers: &[String]) -> bool {
     let mut good = true;
     for number in numbers.iter().filter(|number| !is_number(number)) {
         good = false;
@@ -230,8 +260,17 @@ fn read_call(table: &Section<'_>, alarm: bool, context: RuleContext<'_>) -> Opti
     if let Some((_, number)) = twice {
         table.warning("call", format!("names {number} twice: it rings there again after everybody else"));
     }
+    good
+}
+
+/// Warns where not all numbers ring at once, though they are to.
+fn check_parallel(table: &Section<'_>, numbers: &[String], line: Option<LineChoice>, context: RuleContext<'_>) {
+    let of_one_line = matches!(line, Some(LineChoice::Number(_)));
+    if numbers.len() > 1 && of_one_line {
+        table.warning("order", "is parallel on one line: the numbers ring in turn; leave line out");
+    }
     let at_once = usize::try_from(context.lines).unwrap_or(usize::MAX);
-    if good && order == Order::Parallel && numbers.len() > at_once {
+    if !of_one_line && numbers.len() > at_once {
         table.warning(
             "order",
             format!(
@@ -240,14 +279,6 @@ fn read_call(table: &Section<'_>, alarm: bool, context: RuleContext<'_>) -> Opti
             ),
         );
     }
-    good.then_some(CallAction {
-        numbers: numbers.into_iter().map(Into::into).collect(),
-        line: line.unwrap_or(LineChoice::Any),
-        ring,
-        order,
-        assurance,
-        outcomes,
-    })
 }
 
 /// Reads what happens at the end of a call.
@@ -348,9 +379,8 @@ const MAX_HOOK: usize = 200;
 
 fn read_hook(table: &Section<'_>) -> Option<String> {
     let text = table.filled_string("hook")?;
-    if text.chars().count() > MAX_HOOK || crate::plain_text::plain(&text) != text {
-        let problem = "is too long, or has control characters";
-        table.error("hook", problem, format!("write at most {MAX_HOOK} characters"));
+    if text.chars().count() > MAX_HOOK {
+        table.error("hook", "is too long", format!("write at most {MAX_HOOK} characters"));
         return None;
     }
     Some(text)
