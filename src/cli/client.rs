@@ -11,7 +11,7 @@ use crate::control::usual_sockets;
 use crate::control::{
     ClientError, ControlClient, ErrorKind, EventRecord, FullStatus, ModeRequest, OutputRequest, Reply, Request,
 };
-use crate::core::CallState;
+use crate::core::{CallState, Status};
 
 /// How often `wait-idle` asks whether a call is up.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
@@ -102,6 +102,18 @@ pub(super) async fn connect(daemon: &Daemon) -> Result<ControlClient, Exit> {
         }
     }
     Err(first_error.map_or(Exit::Unreachable, fail))
+}
+
+/// The status of a running daemon; `None` if there is none.
+pub(super) async fn status_if_running(daemon: &Daemon) -> Option<Status> {
+    for path in socket_paths(daemon) {
+        let Ok(mut client) = ControlClient::connect(&path).await else { continue };
+        return match client.request(&Request::Status).await {
+            Ok(Reply::Status(status)) => Some(status.station),
+            _ => None,
+        };
+    }
+    None
 }
 
 pub(super) fn fail(error: ClientError) -> Exit {

@@ -437,7 +437,7 @@ async fn dispatch(command: Command) -> Exit {
         Command::Login(args) => login::login(args).await,
         Command::Sandbox(args) => sandbox::sandbox(args).await,
         Command::Explain(args) => match args.trial() {
-            Ok(Some(trial)) => explain::rehearse(&args.daemon.config, &trial, args.at, &args.mode, args.offline),
+            Ok(Some(trial)) => explain::rehearse(&args.daemon, &trial, args.at, &args.mode, args.offline).await,
             Ok(None) => explain::last(&args.daemon).await,
             Err(problem) => {
                 complain(problem);

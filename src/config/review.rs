@@ -2,9 +2,11 @@
 //! doors that are easy to open.
 
 use super::model::{
-    AnswerAction, CallMode, Conditions, Config, DtmfRule, Hours, ModeIndex, NumberPattern, ReaderIndex, Trigger,
+    AnswerAction, CallMode, Conditions, Config, DtmfRule, Hours, Mode, ModeIndex, ModeState, NumberPattern,
+    ReaderIndex, Trigger,
 };
 use super::reading::Reader;
+use crate::code_hash::MIN_CODE;
 
 /// Notes a warning for each finding. If two rules conflict, the warning is about the later one.
 pub(super) fn review(config: &Config, reader: &Reader) {
@@ -54,12 +56,11 @@ fn review_readers(config: &Config, reader: &Reader) {
             reader.warning(&path, "is that of an earlier reader, which takes it: this one never gets a key");
         }
         let has_codes = config.codes.iter().any(|code| code.readers.contains(&ReaderIndex(index)));
-        if has_codes && one.dial.iter().any(|pattern| pattern.text() == "*") {
-            let path = format!("reader[{index}].dial");
-            reader.warning(
-                &path,
-                "admits every number: a mistyped code is called, and seen by the server and the far end",
-            );
+        let may_be_code = |text: &str| text.contains('*') || text.chars().count() >= MIN_CODE;
+        if has_codes && one.dial.iter().any(|pattern| may_be_code(&pattern.text())) {
+            let text = "admits numbers as long as a code: a mistyped code is called, and its digits are seen there; each \
+                        such call counts as a wrong code, and while codes are off it is refused";
+            reader.warning(&format!("reader[{index}].dial"), text);
         }
     }
     let today = jiff::Zoned::now().date();
@@ -81,7 +82,7 @@ fn review_answers(config: &Config, reader: &Reader) {
             let for_them =
                 earlier.filter(|other| other.from.is_empty() || other.from.iter().any(|one| one.covers(caller)));
             let conditions: Vec<&Conditions> = for_them.map(|other| &other.conditions).collect();
-            is_covered(&rule.conditions, &conditions)
+            is_covered(&rule.conditions, &conditions, &config.modes)
         });
         if index > 0 && taken {
             let others = if index == 1 { "rule 1 takes".to_owned() } else { format!("rules 1 to {index} take") };
@@ -93,19 +94,19 @@ fn review_answers(config: &Config, reader: &Reader) {
 /// Finds rules with conditions under which an earlier rule always matches.
 fn review_conditions(config: &Config, reader: &Reader) {
     for (path, trigger) in config.triggers() {
-        review_rules(&path.to_string(), trigger, reader);
+        review_rules(&path.to_string(), trigger, &config.modes, reader);
         for call in trigger.calls_in_it() {
             for (key, outcome) in call.outcomes.all() {
-                review_rules(&format!("{path}.{key}"), outcome, reader);
+                review_rules(&format!("{path}.{key}"), outcome, &config.modes, reader);
             }
         }
     }
 }
 
-fn review_rules(path: &str, trigger: &Trigger, reader: &Reader) {
+fn review_rules(path: &str, trigger: &Trigger, modes: &[Mode], reader: &Reader) {
     let mut earlier: Vec<&Conditions> = Vec::new();
     for (index, rule) in trigger.rules.iter().enumerate() {
-        if index > 0 && is_covered(&rule.conditions, &earlier) {
+        if index > 0 && is_covered(&rule.conditions, &earlier, modes) {
             let what = match (&rule.conditions.hours, rule.conditions.when) {
                 (Some(_), None) => "is never reached: earlier rules match at all of its hours",
                 _ => "is never reached: earlier rules match whenever it would",
@@ -120,7 +121,7 @@ fn review_rules(path: &str, trigger: &Trigger, reader: &Reader) {
 const MAX_MODES: usize = 6;
 
 /// Whether one of the others holds whenever these conditions do.
-fn is_covered(conditions: &Conditions, others: &[&Conditions]) -> bool {
+fn is_covered(conditions: &Conditions, others: &[&Conditions], modes: &[Mode]) -> bool {
     let always = Hours::always();
     let hours = |conditions: &'_ Conditions| conditions.hours.clone().unwrap_or_else(|| always.clone());
     let mut mentioned: Vec<ModeIndex> =
@@ -130,14 +131,28 @@ fn is_covered(conditions: &Conditions, others: &[&Conditions]) -> bool {
     if mentioned.len() > MAX_MODES {
         return false;
     }
-    (0..1_u32 << mentioned.len()).all(|combination| {
-        let is_on = |mode: ModeIndex| {
-            let place = mentioned.iter().position(|one| *one == mode).unwrap_or_default();
-            combination & (1 << place) != 0
+    combinations(&mentioned, modes).into_iter().all(|states| {
+        let may_hold = |one: &Conditions| {
+            let state = |mode| mentioned.iter().position(|one| *one == mode).and_then(|place| states.get(place));
+            one.when.is_none_or(|when| match state(when.mode) {
+                Some(ModeState::On) => when.is_on,
+                Some(ModeState::Off) => !when.is_on,
+                Some(ModeState::Unknown) | None => false,
+            })
         };
-        let may_hold = |one: &Conditions| one.when.is_none_or(|when| is_on(when.mode) == when.is_on);
         let then: Vec<Hours> = others.iter().filter(|other| may_hold(other)).map(|other| hours(other)).collect();
         !may_hold(conditions) || hours(conditions).lie_in(&then.iter().collect::<Vec<_>>())
+    })
+}
+
+/// Everything that these modes may be together.
+fn combinations(mentioned: &[ModeIndex], modes: &[Mode]) -> Vec<Vec<ModeState>> {
+    mentioned.iter().fold(vec![Vec::new()], |combinations, ModeIndex(index)| {
+        let has_hours = modes.get(*index).is_some_and(|mode| mode.hours.is_some());
+        let states =
+            [ModeState::On, ModeState::Off, ModeState::Unknown].into_iter().take(if has_hours { 3 } else { 2 });
+        let longer = |state| combinations.iter().map(move |one| [one.as_slice(), &[state]].concat());
+        states.flat_map(longer).collect()
     })
 }
 

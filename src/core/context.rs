@@ -60,7 +60,7 @@ impl Context {
 
     /// What the conditions of rules are judged by.
     pub(super) fn moment(&self) -> Moment<'_> {
-        Moment { local: self.trusted().local, calendar: &self.config.calendar, modes: self.modes.on() }
+        Moment { local: self.trusted().local, calendar: &self.config.calendar, modes: self.modes.states() }
     }
 
     /// The time by which hours are judged: without a local time while our clock and the server's differ, because one of

@@ -4,13 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use super::api::{By, ModeStatus, RememberedMode};
 use super::time::Now;
-use crate::config::{Config, Hours, Mode, ModeChange, ModeIndex};
+use crate::config::{Config, ModeChange, ModeIndex, ModeState};
 
 /// The modes, in the order of the configuration.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Modes {
     by_hand: Vec<Option<Choice>>,
-    on: Vec<bool>,
+    states: Vec<ModeState>,
     told: Vec<bool>,
 }
 
@@ -31,9 +31,9 @@ pub(super) struct Changed {
 impl Modes {
     pub(super) fn new(config: &Config, now: Now) -> Self {
         let count = config.modes.len();
-        let mut modes = Self { by_hand: vec![None; count], on: vec![false; count], told: Vec::new() };
+        let mut modes = Self { by_hand: vec![None; count], states: vec![ModeState::Off; count], told: Vec::new() };
         modes.update(config, now);
-        modes.told.clone_from(&modes.on);
+        modes.told = modes.which_are_on();
         modes
     }
 
@@ -46,7 +46,7 @@ impl Modes {
             }
         }
         self.update(config, now);
-        self.told.clone_from(&self.on);
+        self.told = self.which_are_on();
     }
 
     /// What must outlive the process.
@@ -67,15 +67,19 @@ impl Modes {
         self.recall(remembered, new, now);
     }
 
-    /// Which modes are on now.
-    pub(super) fn on(&self) -> &[bool] {
-        &self.on
+    /// The modes now.
+    pub(super) fn states(&self) -> &[ModeState] {
+        &self.states
+    }
+
+    fn which_are_on(&self) -> Vec<bool> {
+        self.states.iter().map(|state| *state == ModeState::On).collect()
     }
 
     /// Switches a mode by hand.
     pub(super) fn change(&mut self, mode: ModeIndex, change: ModeChange, by: &By, config: &Config, now: Now) {
         let ModeIndex(index) = mode;
-        let was_on = self.on.get(index).copied().unwrap_or(false);
+        let was_on = self.states.get(index) == Some(&ModeState::On);
         let Some(choice) = self.by_hand.get_mut(index) else { return };
         let chosen = |is_on| Some(Choice { is_on, by: by.clone() });
         *choice = match change {
@@ -89,14 +93,16 @@ impl Modes {
 
     /// Judges the hours again.
     pub(super) fn update(&mut self, config: &Config, now: Now) {
-        for ((mode, choice), is_on) in config.modes.iter().zip(&self.by_hand).zip(&mut self.on) {
-            *is_on = choice.as_ref().map_or_else(|| is_on_by_hours(mode, config, now), |choice| choice.is_on);
+        for ((mode, choice), state) in config.modes.iter().zip(&self.by_hand).zip(&mut self.states) {
+            let by_hand = choice.as_ref().map(|choice| choice.is_on);
+            *state = mode.state(by_hand, now.local, &config.calendar);
         }
     }
 
     /// What has changed since the last time.
     pub(super) fn take_changes(&mut self) -> Vec<Changed> {
-        let changed = self.on.iter().zip(&mut self.told).zip(&self.by_hand).enumerate();
+        let are_on = self.which_are_on();
+        let changed = are_on.iter().zip(&mut self.told).zip(&self.by_hand).enumerate();
         changed
             .filter_map(|(index, ((is_on, told), choice))| {
                 let by = choice.as_ref().map_or(By::Hours, |choice| choice.by.clone());
@@ -108,22 +114,19 @@ impl Modes {
 
     /// The volume that the modes ask for; `None` if none of those that are on does.
     pub(super) fn volume(&self, config: &Config) -> Option<u8> {
-        config.modes.iter().zip(&self.on).filter_map(|(mode, is_on)| mode.volume.filter(|_| *is_on)).min()
+        let all = config.modes.iter().zip(&self.states);
+        all.filter_map(|(mode, state)| mode.volume.filter(|_| *state == ModeState::On)).min()
     }
 
     pub(super) fn status(&self, config: &Config) -> Vec<ModeStatus> {
-        let modes = config.modes.iter().zip(&self.on).zip(&self.by_hand);
+        let modes = config.modes.iter().zip(&self.states).zip(&self.by_hand);
         modes
-            .map(|((mode, is_on), choice)| ModeStatus {
+            .map(|((mode, state), choice)| ModeStatus {
                 name: mode.name.clone(),
-                on: *is_on,
+                on: *state == ModeState::On,
                 hours: mode.hours.as_ref().map(|hours| hours.text().to_owned()),
                 by: choice.as_ref().map(|choice| choice.by.clone()),
             })
             .collect()
     }
-}
-
-fn is_on_by_hours(mode: &Mode, config: &Config, now: Now) -> bool {
-    mode.hours.is_some() && Hours::hold(mode.hours.as_ref(), now.local, &config.calendar)
 }

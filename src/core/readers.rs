@@ -12,6 +12,7 @@ use super::api::{By, Effect, Fact, Origin, ReaderKey, ReaderStatus, Source};
 use super::context::Context;
 use super::deadline::{Deadline, DeadlineReason};
 use super::time::Time;
+use crate::code_hash::{MAX_CODE, MIN_CODE};
 use crate::config::{
     Action, CallAction, Code, CodeIndex, Config, LineChoice, Reader, ReaderIndex, ReaderKind, Sound, Trigger, is_number,
 };
@@ -19,7 +20,7 @@ use crate::mutant::{Mutant, mutant};
 use crate::secret::DoorCode;
 
 /// The most characters of an entry. A longer one is wrong.
-const MAX_ENTRY: usize = crate::code_hash::MAX_CODE;
+const MAX_ENTRY: usize = MAX_CODE;
 /// After a pause of this length at a keypad, what was typed so far is forgotten.
 const KEYPAD_PAUSE: Duration = Duration::from_secs(10);
 /// A card comes in one burst.
@@ -233,8 +234,13 @@ fn decide(
         cx.play(Sound::Refused, false);
         return None;
     }
+    // An entry that may be a guess at a code is one, also where it is a number to call.
+    let is_guess = typed.len() >= MIN_CODE && !codes_at(index, &config).is_empty();
     let may_call = is_number(typed) && reader.dial.iter().any(|pattern| pattern.matches(typed));
-    if may_call {
+    if may_call && !(is_guess && is_locked) {
+        if is_guess && let Some(lock) = access.wrong(typist, true, &config.access, now) {
+            cx.fact(fact(None, false, true, Some(lock.as_secs())));
+        }
         let call = CallAction::to(typed.as_str().into(), LineChoice::Any, None);
         let by = By::Typist { reader: reader.name.clone() };
         return Some((Trigger::of(Action::Call(call)), Origin { source: Source::Reader(index), by }));

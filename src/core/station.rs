@@ -311,7 +311,11 @@ impl Station {
             return Ok(Done::Now);
         };
         let (rules, mut actions) = self.rules_and_actions();
-        rules.run(rule, origin, opened, now, |action: &Action, origin| actions.carry_out(action, origin))
+        let result = rules.run(rule, origin, opened, now, |action: &Action, origin| actions.carry_out(action, origin));
+        if let Err(refusal @ Refusal::TooManyActions) = &result {
+            self.calls().report_no_call(origin.source, refusal.to_string());
+        }
+        result
     }
 
     /// Runs the rules for what has happened at the door.

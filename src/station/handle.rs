@@ -83,6 +83,7 @@ impl StationHandle {
                     | Refusal::Rests { .. }
                     | Refusal::NoSoundCard
                     | Refusal::AlarmIsOn
+                    | Refusal::TooManyActions
                     | Refusal::TooManyAlarms
                     | Refusal::ShuttingDown => ErrorKind::Refused,
                 };

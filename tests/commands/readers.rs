@@ -29,7 +29,7 @@ pin = 23
 name = "keypad"
 device = "usb:1234:ABCD"
 kind = "keypad"
-dial = ["1??", "2*"]
+dial = ["1??", "2?"]
 [[code]]
 name = "Anna"
 reader = ["keypad"]
@@ -86,7 +86,7 @@ fn check_shows_whose_codes_open_what_and_when() {
     let folder = folder();
     let (code, out, errors) = check(folder.path(), HOUSE);
     assert_eq!((code, errors.as_str()), (0, ""), "{out}");
-    assert!(out.contains("reader    keypad: keypad, usb:1234:abcd; calls 1??, 2*\n"), "{out}");
+    assert!(out.contains("reader    keypad: keypad, usb:1234:abcd; calls 1??, 2?\n"), "{out}");
     assert!(out.contains("          Anna: Mo-Su 06:00-23:00, until 2027-01-31: strike on for 3000 ms"), "{out}");
     assert!(out.contains("access    5 wrong codes within 600 s"), "{out}");
 }

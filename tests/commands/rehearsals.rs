@@ -196,6 +196,26 @@ fn mistakes_are_answered_with_the_line_to_write() {
             "press = { call = \"100\", say = \"x\" }",
             "press.say: there is no prompt or sound \"x\"; add it to [prompts]",
         ),
+        ("press = { call = \"100\", for_ms = 5 }", "is for sensors"),
+        (
+            "press = { call = \"100\", hours = \"Mo-Fr 25-26\" }",
+            "is not a span of hours; write for example \"Mo-Fr 07:00-19:00",
+        ),
+        ("press = { call = \"100\" }\nactive = true", "true is not allowed; write one of \"low\", \"high\""),
+        (
+            "press = { call = \"100\" }\ndebounce_ms = \"20\"",
+            "\"20\" is not a whole number; write a whole number from 0 to 1000, without quotes",
+        ),
+        ("press = { call = \"100\" }\n[hook]\nname = \"front\"", "hook: is not built yet; leave it out"),
+    ] {
+        let error = error_of(press);
+        assert!(error.contains(message), "{press}: {error}");
+    }
+}
+
+#[test]
+fn keys_that_are_empty_or_mean_nothing_are_no_silent_ones() {
+    for (press, message) in [
         ("press = { play = \"\" }", "press.play: is empty; say what it is, or leave it out"),
         ("press = { mode = \"\", set = \"on\" }", "press.mode: is empty"),
         ("press = { call = \"100\", when = \"\" }", "press.when: there is no mode \"\""),
@@ -220,17 +240,6 @@ fn mistakes_are_answered_with_the_line_to_write() {
             "press = { hook = \"a\\u001b[31mb\\u000ac\" }",
             "press.hook: \"a\u{FFFD}[31mb\u{FFFD}c\" has control characters",
         ),
-        ("press = { call = \"100\", for_ms = 5 }", "is for sensors"),
-        (
-            "press = { call = \"100\", hours = \"Mo-Fr 25-26\" }",
-            "is not a span of hours; write for example \"Mo-Fr 07:00-19:00",
-        ),
-        ("press = { call = \"100\" }\nactive = true", "true is not allowed; write one of \"low\", \"high\""),
-        (
-            "press = { call = \"100\" }\ndebounce_ms = \"20\"",
-            "\"20\" is not a whole number; write a whole number from 0 to 1000, without quotes",
-        ),
-        ("press = { call = \"100\" }\n[hook]\nname = \"front\"", "hook: is not built yet; leave it out"),
     ] {
         let error = error_of(press);
         assert!(error.contains(message), "{press}: {error}");
@@ -267,4 +276,23 @@ fn explain_knows_a_caller_and_a_code_as_the_station_does() {
         let typed = explain(&["--dtmf", "312", "--from", caller]);
         assert!(!typed.contains("lamp on"), "{caller}: {typed}");
     }
+}
+
+#[test]
+fn explain_says_that_a_contact_opens_a_watched_door_and_what_the_exit_button_gives() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "[core]\nurl = \"https://c.example\"\ntoken = \"t\"\n\
+        [[button]]\nname = \"exit\"\npin = 18\n[[sensor]]\nname = \"contact\"\npin = 27\n\
+        [[door]]\nname = \"front\"\ncontact = \"contact\"\nexit = \"exit\"\nforced = { call = \"100\" }\n";
+    std::fs::write(folder.path().join("callbox.toml"), text).unwrap();
+    let explain = |arguments: &[&str]| {
+        let (code, out, errors) = run(folder.path(), &[&["explain", "--config", "callbox.toml"], arguments].concat());
+        assert_eq!(code, 0, "{errors}");
+        out
+    };
+    let out = explain(&["--sensor", "contact", "opened"]);
+    assert!(out.contains("it opens the door front, and nobody with a right has: it counts as forced"), "{out}");
+    assert!(out.contains("rule 1 matches: call 100") && out.contains("outgoing_call to 100"), "{out}");
+    let out = explain(&["--press", "exit"]);
+    assert!(out.contains("the door front may be opened for 5 s"), "{out}");
 }

@@ -130,13 +130,30 @@ fn the_exit_button_needs_no_press_and_opens_rightfully_by_finger_and_by_command(
 }
 
 #[test]
-fn a_key_switch_that_stays_turned_keeps_the_door_rightful() {
+fn a_button_that_is_held_or_jammed_gives_a_right_for_its_grace_and_no_longer() {
     let mut door = front();
     door.input(Input::Edge { pin: Pin::Button(ButtonIndex(1)), active: true });
-    door.advance(25_000);
+    door.advance(4_000);
     contact(&mut door, true);
     door.advance(1_000);
     assert_eq!(state(&door), DoorState::Open);
+    door.advance(120_000);
+    assert_eq!(state(&door), DoorState::Held);
+    contact(&mut door, false);
+    door.advance(30_000);
+    contact(&mut door, true);
+    door.advance(1_000);
+    assert_eq!(state(&door), DoorState::Forced);
+}
+
+#[test]
+fn a_button_that_is_down_at_the_start_was_not_pressed() {
+    let mut door = front();
+    door.input(Input::Level { pin: Pin::Button(ButtonIndex(1)), active: true, debounced: false });
+    door.advance(100);
+    contact(&mut door, true);
+    door.advance(1_000);
+    assert_eq!(state(&door), DoorState::Forced);
 }
 
 #[test]

@@ -239,3 +239,23 @@ fn a_press_in_the_first_minute_of_a_mode_is_already_one_in_it() {
     let RequestBody::OutgoingCall { number, .. } = door.take_one("outgoing_call").body else { panic!() };
     assert_eq!(number, "200");
 }
+
+#[test]
+fn while_nobody_knows_what_time_it_is_no_rule_holds_that_asks_for_a_mode_with_hours() {
+    let text = "[modes]\nnight = { hours = \"22:00-06:30\" }\n\
+                [[button]]\nname = \"bell\"\npin = 17\n\
+                press = [{ when = \"not night\", call = \"100\" }, { when = \"night\", call = \"200\" }, { call = \"300\" }]\n\
+                [[answer]]\nfrom = \"500\"\nwhen = \"not night\"\naction = \"answer\"\n";
+    let mut door = Door::online(text);
+    door.incoming(0, "c", "500");
+    door.take_one("decline");
+    door.press();
+    let RequestBody::OutgoingCall { number, .. } = door.take_one("outgoing_call").body else { panic!() };
+    assert_eq!(number, "300");
+    // Whoever switches it by hand knows.
+    let mut door = Door::online(text);
+    door.command(Command::Mode { mode: ModeIndex(0), change: ModeChange::Off }).unwrap();
+    door.press();
+    let RequestBody::OutgoingCall { number, .. } = door.take_one("outgoing_call").body else { panic!() };
+    assert_eq!(number, "100");
+}

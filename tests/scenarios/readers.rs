@@ -261,3 +261,27 @@ fn an_answer_for_an_entry_that_is_over_opens_nothing() {
     door.input(Input::Key { reader: ReaderIndex(9), key: ReaderKey::Enter });
     assert!(!opened(&mut door));
 }
+
+#[test]
+fn numbers_as_long_as_a_code_are_guesses_and_while_locked_out_none_of_them_is_called() {
+    let text = house().replace("dial = [\"1??\"]", "dial = [\"1??\", \"4*\"]");
+    let mut door = Door::online(&text);
+    for guess in 4700..4705 {
+        enter(&mut door, KEYPAD, &guess.to_string(), &[]);
+        let calls = door.take("outgoing_call");
+        assert_eq!(calls.len(), 1, "{guess}");
+        door.ack(&calls[0]);
+        door.hung_up(&calls[0], 404);
+        door.advance(10_000);
+    }
+    assert!(matches!(last(&door), Fact::Code { locked: true, locked_s: Some(60), .. }), "{:?}", last(&door));
+    // The right one looks like a wrong one, and neither is called.
+    for (entry, matched) in [("4711", &[ANNA][..]), ("4799", &[])] {
+        enter(&mut door, KEYPAD, entry, matched);
+        assert!(door.take("outgoing_call").is_empty(), "{entry}");
+        assert!(!opened(&mut door));
+    }
+    // A flat is no code.
+    enter(&mut door, KEYPAD, "101", &[]);
+    assert_eq!(door.take("outgoing_call").len(), 1);
+}

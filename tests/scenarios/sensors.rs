@@ -116,3 +116,32 @@ fn a_sensors_call_made_offline_waits_for_the_session_and_is_given_up_with_a_word
     door.state(vec![None, None]);
     assert!(door.take("outgoing_call").is_empty(), "it is never dialled later");
 }
+
+#[test]
+fn a_rule_that_waits_for_after_ms_rests_for_its_cooldown_already() {
+    let mut door = Door::online(&door_contact("{ hook = \"x\", after_ms = 5000, cooldown_s = 60 }"));
+    for _ in 0..5 {
+        edge(&mut door, true);
+        edge(&mut door, false);
+        door.advance(500);
+    }
+    door.advance(20_000);
+    let runs = door.facts.iter().filter(|fact| matches!(fact, Fact::Custom { .. })).count();
+    assert_eq!(runs, 1);
+}
+
+#[test]
+fn an_action_for_which_there_is_no_room_is_refused_with_a_word() {
+    let text = door_contact("{ hook = \"x\", after_ms = 60000 }");
+    let button = "[[button]]\nname = \"bell\"\npin = 5\npress = { hook = \"y\", after_ms = 1000 }\n";
+    let mut door = Door::online(&format!("{text}{button}"));
+    for _ in 0..70 {
+        edge(&mut door, true);
+        edge(&mut door, false);
+        door.advance(10);
+    }
+    let refused = |fact: &Fact| matches!(fact, Fact::SensorRefused { reason, .. } if reason.contains("too many"));
+    assert!(door.facts.iter().any(refused));
+    let press = Command::Press { button: ButtonIndex(0), gesture: Gesture::Press };
+    assert_eq!(door.command(press), Err(Refusal::TooManyActions));
+}

@@ -53,7 +53,11 @@ impl Passages {
                 self.open_since = now;
             }
             Input::Edge { pin: CONTACT, active } => self.contact(now, *active),
-            Input::Edge { pin: EXIT, active } => self.right(now, Right::Exit, *active),
+            // The grace counts from the press.
+            Input::Edge { pin: EXIT, active: true } => {
+                self.right(now, Right::Exit, true);
+                self.right(now, Right::Exit, false);
+            }
             _ => {}
         }
     }

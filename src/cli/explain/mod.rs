@@ -33,6 +33,18 @@ pub(super) async fn last(daemon: &Daemon) -> Exit {
     }
 }
 
+/// Says which modes somebody has switched in the running station, since a rehearsal does not know them.
+async fn note_modes(daemon: &Daemon) {
+    let Some(status) = client::status_if_running(daemon).await else { return };
+    for mode in status.modes {
+        if let Some(by) = mode.by {
+            let word = if mode.on { "on" } else { "off" };
+            let what = if mode.on { format!("; --mode {} rehearses that", mode.name) } else { String::new() };
+            say!("note: in the running station {} is {word}, {by}{what}", mode.name);
+        }
+    }
+}
+
 fn sentence(events: &[EventRecord]) -> Option<String> {
     let (ended_at, direction, number, line, cause) = events.iter().rev().find_map(|event| match &event.fact {
         Fact::Call { direction, number, line, cause: Some(cause), .. } => {
@@ -75,6 +87,7 @@ fn deeds(events: &[EventRecord]) -> impl Iterator<Item = String> {
         Fact::Output { output, drive: Drive::On, by } => Some(format!("{output} went on, {by}.")),
         Fact::Door { door, state: DoorState::Open, by: Some(by) } => Some(format!("The door {door} was opened, {by}.")),
         Fact::Door { door, state: DoorState::Forced, .. } => Some(format!("The door {door} was forced.")),
+        Fact::Custom { text, by } => Some(format!("\"{text}\" was reported, {by}.")),
         Fact::Alarm { state, by } => Some(format!("The alarm was {state}, {by}.")),
         _ => None,
     })

@@ -1,16 +1,16 @@
 //! A trial: something that may happen, and the rules that apply to it.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use jiff::ToSpan;
 use jiff::civil::Date;
 
 use super::rehearsal::Rehearsal;
+use crate::cli::client::Daemon;
 use crate::cli::output::say;
 use crate::cli::{Exit, check, complain, load};
 use crate::config::{
-    CodeIndex, Conditions, Config, Hours, Mode, ModeChange, ModeIndex, Moment, ScheduleIndex, Trigger,
+    CodeIndex, Conditions, Config, DoorConfig, Hours, ModeChange, ModeIndex, ModeState, Moment, ScheduleIndex, Trigger,
 };
 use crate::core::{
     ButtonIndex, By, Command, CommandId, Direction, Gesture, Input, LocalTime, MediaEvent, Pin, SensorIndex, Weekday,
@@ -64,22 +64,20 @@ impl Circumstances {
             Some(local) => format!("it is {}", shown_time(local)),
             None => "the clock is not set, so no rule with hours matches".to_owned(),
         };
-        let on = config.modes.iter().zip(self.modes_on(config)).filter(|(_, is_on)| *is_on);
+        let on = config.modes.iter().zip(self.mode_states(config)).filter(|(_, state)| *state == ModeState::On);
         let on: Vec<&str> = on.map(|(mode, _)| mode.name.as_str()).collect();
         if on.is_empty() { time } else { format!("{time}, {}", on.join(" and ")) }
     }
 
-    /// Which modes are on.
-    fn modes_on(&self, config: &Config) -> Vec<bool> {
-        let by_hours =
-            |mode: &Mode| mode.hours.is_some() && Hours::hold(mode.hours.as_ref(), self.local, &config.calendar);
-        let by_hand = |index| self.modes.contains(&ModeIndex(index));
-        config.modes.iter().enumerate().map(|(index, mode)| by_hand(index) || by_hours(mode)).collect()
+    fn mode_states(&self, config: &Config) -> Vec<ModeState> {
+        let by_hand = |index| self.modes.contains(&ModeIndex(index)).then_some(true);
+        let all = config.modes.iter().enumerate();
+        all.map(|(index, mode)| mode.state(by_hand(index), self.local, &config.calendar)).collect()
     }
 
     /// Whether conditions hold.
     fn hold(&self, config: &Config, conditions: &Conditions) -> bool {
-        let modes = self.modes_on(config);
+        let modes = self.mode_states(config);
         conditions.hold(Moment { local: self.local, calendar: &config.calendar, modes: &modes })
     }
 
@@ -98,14 +96,14 @@ impl Circumstances {
 }
 
 /// Prints what a trial would lead to, decision by decision, without doing anything.
-pub(in crate::cli) fn rehearse(
-    config: &Path,
+pub(in crate::cli) async fn rehearse(
+    daemon: &Daemon,
     trial: &Trial,
     at: Option<LocalTime>,
     modes: &[String],
     offline: bool,
 ) -> Exit {
-    let config = match load(config) {
+    let config = match load(&daemon.config) {
         Ok(config) => Arc::new(config),
         Err(exit) => return exit,
     };
@@ -125,6 +123,9 @@ pub(in crate::cli) fn rehearse(
             Trial::Schedule { schedule } => come_due(&config, schedule, &when),
         }
     });
+    if modes.is_empty() && result.is_ok() {
+        super::note_modes(daemon).await;
+    }
     result.unwrap_or_else(|problem| {
         complain(problem);
         Exit::Usage
@@ -154,6 +155,9 @@ fn press(config: &Arc<Config>, name: &str, gesture: Gesture, when: &Circumstance
             None => say!("  this button has no actions for a {}", shown_gesture(gesture)),
         }
     }
+    for door in config.doors.iter().filter(|door| door.exit.contains(&ButtonIndex(index))) {
+        say!("  the door {} may be opened for {} s", door.name, door.grace.as_secs());
+    }
     let command = Command::Press { button: ButtonIndex(index), gesture };
     when.rehearsal(config).run(vec![Input::Command(CommandId(1), By::Station, command)]);
     Ok(Exit::Done)
@@ -172,8 +176,22 @@ fn move_sensor(config: &Arc<Config>, name: &str, opened: bool, when: &Circumstan
     let index = config.sensors.iter().position(|sensor| sensor.name == name);
     let index = index.ok_or_else(|| no_such("sensor", name, names))?;
     say!("{name} {} and stays like that: {}", if opened { "opens" } else { "closes" }, when.shown(config));
+    let doors: Vec<&DoorConfig> = config.doors.iter().filter(|door| door.contact.0 == index).collect();
     if let Some(sensor) = config.sensors.get(index) {
-        print_rules(config, if opened { &sensor.opened } else { &sensor.closed }, when);
+        let trigger = if opened { &sensor.opened } else { &sensor.closed };
+        if !trigger.is_empty() || doors.is_empty() {
+            print_rules(config, trigger, when);
+        }
+    }
+    for door in doors {
+        let name = &door.name;
+        if opened {
+            say!("  it opens the door {name}, and nobody with a right has: it counts as forced");
+            print_rules(config, &door.forced, when);
+        } else {
+            say!("  it closes the door {name}; after a forced or held opening:");
+            print_rules(config, &door.restored, when);
+        }
     }
     let pin = Pin::Sensor(SensorIndex(index));
     let mut rehearsal = when.rehearsal(config);
@@ -249,7 +267,7 @@ fn enter_code(config: &Arc<Config>, name: &str, when: &Circumstances) -> Result<
     let Some(reader) = code.readers.first().copied() else { return Err(format!("the code of {name} has no reader")) };
     let reader_name = config.readers.get(reader.0).map(|reader| reader.name.as_str()).unwrap_or_default();
     say!("{name} types the code at {reader_name}: {}", when.shown(config));
-    let modes = when.modes_on(config);
+    let modes = when.mode_states(config);
     if code.holds(Moment { local: when.local, calendar: &config.calendar, modes: &modes }) {
         print_rules(config, &code.run, when);
     } else {

@@ -50,7 +50,7 @@ pub use input::{Again, Button, Sensor};
 pub use key_pin::{KeyPin, KeyPinError};
 pub use local_time::{LocalTime, Weekday};
 pub use media::{Codec, MediaConfig};
-pub use mode::{Conditions, Mode, ModeChange, ModeCondition, Moment};
+pub use mode::{Conditions, Mode, ModeChange, ModeCondition, ModeState, Moment};
 pub use number::NumberPattern;
 pub use output::{Drive, OutputChange, OutputKind, OutputPin, ShownState};
 pub use pcm_name::{PcmName, PcmNameError, UsbCard};

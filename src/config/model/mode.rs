@@ -43,14 +43,38 @@ pub struct ModeCondition {
     pub is_on: bool,
 }
 
+impl Mode {
+    /// Whether it is on: by what somebody has chosen, else by its hours.
+    pub fn state(&self, by_hand: Option<bool>, local: Option<LocalTime>, calendar: &Calendar) -> ModeState {
+        let on_or_off = |is_on| if is_on { ModeState::On } else { ModeState::Off };
+        match (by_hand, &self.hours, local) {
+            (Some(is_on), ..) => on_or_off(is_on),
+            (None, None, _) => ModeState::Off,
+            (None, Some(_), None) => ModeState::Unknown,
+            (None, hours, local) => on_or_off(Hours::hold(hours.as_ref(), local, calendar)),
+        }
+    }
+}
+
+/// Whether a mode is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum ModeState {
+    On,
+    #[default]
+    Off,
+    /// It goes by its hours, and nobody knows what time it is. Then no rule that asks for it holds, neither for "night" nor
+    /// for "not night".
+    Unknown,
+}
+
 /// What conditions are judged by.
 #[derive(Clone, Copy)]
 pub struct Moment<'a> {
     /// `None` while the clock is not set: hours do not hold then.
     pub local: Option<LocalTime>,
     pub calendar: &'a Calendar,
-    /// Which modes are on, in the order of the configuration.
-    pub modes: &'a [bool],
+    /// The modes, in the order of the configuration.
+    pub modes: &'a [ModeState],
 }
 
 impl Conditions {
@@ -77,8 +101,12 @@ impl Conditions {
 }
 
 impl ModeCondition {
-    pub(in crate::config) fn holds(self, modes: &[bool]) -> bool {
+    pub(in crate::config) fn holds(self, modes: &[ModeState]) -> bool {
         let ModeIndex(index) = self.mode;
-        modes.get(index).copied().unwrap_or(false) == self.is_on
+        match modes.get(index) {
+            Some(ModeState::On) => self.is_on,
+            Some(ModeState::Off) | None => !self.is_on,
+            Some(ModeState::Unknown) => false,
+        }
     }
 }

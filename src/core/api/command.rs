@@ -113,6 +113,9 @@ pub enum Refusal {
     /// More alarms than a station has buttons for them.
     #[error("too many alarms are on; `callbox alarm end` ends them")]
     TooManyAlarms,
+    /// More actions wait for their time (`after_ms`, `for_ms`) than a station keeps.
+    #[error("too many delayed actions wait already, so one of them is left out")]
+    TooManyActions,
     /// There is no such line.
     #[error("there is no line {line}; this session has lines 0 to {last}")]
     NoSuchLine { line: Line, last: Line },

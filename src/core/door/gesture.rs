@@ -27,6 +27,9 @@ pub(super) struct ButtonInput {
     pub(super) debounce: Debounce,
     phase: Phase,
     stuck: bool,
+    /// It has just gone down.
+    #[serde(default)]
+    went_down: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -53,6 +56,11 @@ impl ButtonInput {
         self.debounce.start_at(active, by_kernel, now);
         self.phase = if active { Phase::Counted } else { Phase::Idle };
         self.stuck = false;
+    }
+
+    /// Whether it has gone down since the last time, whatever gesture that becomes.
+    pub(super) fn take_down(&mut self) -> bool {
+        std::mem::take(&mut self.went_down)
     }
 
     pub(super) fn is_stuck(&self) -> bool {
@@ -90,7 +98,10 @@ impl ButtonInput {
             self.phase = Phase::Counted;
         }
         let moved = match self.debounce.settle(settling, now) {
-            Some(true) => self.down(times, now),
+            Some(true) => {
+                self.went_down = true;
+                self.down(times, now)
+            }
             Some(false) => self.up(times, now),
             None => None,
         };

@@ -40,7 +40,7 @@ enum Contact {
 /// The right to open the door.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Right {
-    /// It is given now: the relay is on, or the button is down.
+    /// It is given now: the relay is on, or a button was just pressed.
     now: Option<By>,
     /// Who had it last, and until when it lasts.
     last: Option<(By, Time)>,
@@ -81,7 +81,10 @@ impl DoorWatch {
                 self.contact = Contact::Open;
                 self.enter(DoorState::Open, None, now);
             }
-            (Contact::Unknown, Some(false)) => self.contact = Contact::Closed,
+            (Contact::Unknown, Some(false)) => {
+                self.contact = Contact::Closed;
+                self.since = now;
+            }
             (Contact::Closed, Some(true)) => {
                 self.contact = Contact::Open;
                 let by = self.rightful(now);

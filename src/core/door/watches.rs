@@ -9,7 +9,8 @@ use crate::core::deadline::{Deadline, DeadlineReason};
 use crate::core::time::Time;
 
 impl Door {
-    /// A button was pressed by a command. If it opens doors, they may be opened now.
+    /// A button was pressed. If it opens doors, they may be opened now. How long it is held makes no difference: a button
+    /// that is jammed or taped down must not switch the watch off.
     pub(in crate::core) fn grant_exit(&mut self, button: ButtonIndex, by: &By, config: &Config, now: Time) {
         for (door, watch) in config.doors.iter().zip(&mut self.watches) {
             if door.exit.contains(&button) {
@@ -18,9 +19,20 @@ impl Door {
         }
     }
 
+    /// Buttons that have just gone down, by a finger.
+    fn grant_exits(&mut self, config: &Config, now: Time) {
+        let pressed =
+            self.buttons.iter_mut().enumerate().filter_map(|(index, input)| input.take_down().then_some(index));
+        for index in pressed.collect::<Vec<_>>() {
+            let name = config.buttons.get(index).map(|button| button.name.clone()).unwrap_or_default();
+            self.grant_exit(ButtonIndex(index), &By::Finger { button: name }, config, now);
+        }
+    }
+
     /// What the doors have come to by now.
     pub(in crate::core) fn settle_watches(&mut self, config: &Config, now: Time) -> Vec<(DoorIndex, DoorChange)> {
-        let rights: Vec<Option<By>> = config.doors.iter().map(|door| self.right_to(door, config)).collect();
+        self.grant_exits(config, now);
+        let rights: Vec<Option<By>> = config.doors.iter().map(|door| self.right_to(door)).collect();
         let contacts: Vec<Option<bool>> = config.doors.iter().map(|door| self.contact_of(door)).collect();
         let doors = config.doors.iter().zip(&mut self.watches).zip(rights).zip(contacts).enumerate();
         doors
@@ -31,19 +43,11 @@ impl Door {
             .collect()
     }
 
-    /// Who may open a door now: whoever has switched its relay on, or holds its button.
-    fn right_to(&self, door: &DoorConfig, config: &Config) -> Option<By> {
-        let relay = door.opened_by.iter().find_map(|OutputIndex(index)| {
+    /// Who may open a door now, because of its relay.
+    fn right_to(&self, door: &DoorConfig) -> Option<By> {
+        door.opened_by.iter().find_map(|OutputIndex(index)| {
             self.outputs.get(*index).filter(|output| output.is_on()).map(|output| output.by())
-        });
-        let button = || {
-            door.exit.iter().find_map(|ButtonIndex(index)| {
-                let is_down = self.buttons.get(*index).is_some_and(|input| input.debounce.is_active());
-                let name = config.buttons.get(*index).map(|button| button.name.clone());
-                name.filter(|_| is_down).map(|button| By::Finger { button })
-            })
-        };
-        relay.or_else(button)
+        })
     }
 
     /// Whether the contact is open; `None` before its pin has been read.

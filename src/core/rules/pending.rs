@@ -64,6 +64,10 @@ impl Rules {
             if of_sensor.is_some_and(|step| self.cools(step, now)) {
                 continue;
             }
+            if self.delayed.len() >= MAX_DELAYED && !(step.lasting.is_zero() && step.after.is_zero()) {
+                outcome = Err(Refusal::TooManyActions);
+                continue;
+            }
             if self.put_off(step, &rule.conditions, origin, of_sensor, now) {
                 continue;
             }
@@ -130,10 +134,15 @@ impl Rules {
             self.cooldowns.extend(cooldown);
             return false;
         }
-        if self.delayed.len() < MAX_DELAYED {
-            let (action, origin) = (step.action.clone(), origin.clone());
-            self.delayed.push(Delayed { at, action, origin, lasting, cooldown });
-        }
+        // An action after `after_ms` happens in any case, so its cooldown begins already.
+        let cooldown = if lasting.is_some() {
+            cooldown
+        } else {
+            self.cooldowns.extend(cooldown);
+            None
+        };
+        let (action, origin) = (step.action.clone(), origin.clone());
+        self.delayed.push(Delayed { at, action, origin, lasting, cooldown });
         true
     }
 

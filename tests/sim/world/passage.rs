@@ -7,8 +7,9 @@ use super::agenda::Happening;
 use crate::passages::{CONTACT, EXIT};
 use crate::plan::{Passage, between};
 
-/// How long the exit button is held.
+/// How long the exit button is held, unless it is jammed.
 const EXIT_HELD_MS: u64 = 300;
+const EXIT_JAMMED_MS: u64 = 30_000;
 
 impl World {
     /// Somebody goes through the door, unless somebody else is on the way already.
@@ -16,9 +17,12 @@ impl World {
         if self.now < self.passage_ends {
             return;
         }
+        let mut exit_is_up_at = self.now;
         if passage.exit_ms.is_some() {
             self.input_after(0, Input::Edge { pin: EXIT, active: true });
-            self.input_after(EXIT_HELD_MS, Input::Edge { pin: EXIT, active: false });
+            let held_ms = if self.chance(8) { EXIT_JAMMED_MS } else { EXIT_HELD_MS };
+            exit_is_up_at += held_ms;
+            self.input_after(held_ms, Input::Edge { pin: EXIT, active: false });
         }
         let mut after_ms = passage.exit_ms.unwrap_or(0);
         for _ in 0..passage.bounces {
@@ -35,7 +39,7 @@ impl World {
             after_ms += 2 * swing_ms;
             self.after(after_ms, Happening::Contact(false));
         }
-        self.passage_ends = self.now + after_ms + 2_000;
+        self.passage_ends = exit_is_up_at.max(self.now + after_ms) + 2_000;
     }
 
     /// The strike buzzes, and most people push then.
