@@ -107,6 +107,7 @@ test-device: packages-device
 	python3 tests/device/pins.py $(TARGET)/release/callbox
 	$(CC) -Wall -Wextra -Werror -O1 -o $(TARGET)/keypad tests/device/keypad.c
 	python3 tests/device/house.py $(TARGET)/release/callbox $(TARGET)/keypad
+	python3 tests/device/examples.py $(TARGET)/release/callbox $(TARGET)/keypad
 	python3 tests/device/raspberry.py $(TARGET)/release/callbox
 	python3 tests/device/mixer.py $(TARGET)/release/callbox
 	python3 tests/device/service.py $$(scripts/deb amd64 | tail -1) $(TARGET)/release/callbox

@@ -7,7 +7,6 @@ use jiff::{SignedDuration, Unit};
 use serde::{Deserialize, Serialize};
 
 use super::api::{RememberedSchedule, ScheduleStatus};
-use super::calls::ScheduleCall;
 use super::deadline::{Deadline, DeadlineReason};
 use super::random::Random;
 use super::time::{Now, Time};
@@ -43,6 +42,18 @@ struct Runs {
     /// That fault was reported.
     #[serde(default)]
     told_fault: bool,
+}
+
+/// What the call of a schedule has come to.
+#[derive(Debug, Clone)]
+pub(super) enum ScheduleCall {
+    /// Somebody has taken it.
+    Taken {
+        /// It is one of an alarm, of which earlier rounds may have come to nothing.
+        alarm: bool,
+    },
+    /// Why nobody has.
+    NotTaken(String),
 }
 
 /// A run that is due. It waits for its jitter, and for the end of the calls. Until it begins, a restart makes it due again.

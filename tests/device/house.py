@@ -5,19 +5,16 @@
 KEYPAD is keypad.c, compiled.
 """
 import array
-import json
-import math
 import os
 import pathlib
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 import wave
 
 from device import Device
-from station import call_state, start_phone, start_server, status, step, talking, until, write_share
+from station import PAD, ROW, Pad, Station, call_state, start_phone, start_server, step, talking, until, write_code, write_share, write_tone
 
 CACHE = os.environ.get("DEVICE_CACHE", os.path.expanduser("~/.cache/callbox-device"))
 SOCKET = "/tmp/house.sock"
@@ -102,80 +99,14 @@ lock_s = 20
 [control]
 socket = "/tmp/house.sock"
 """
-# linux/input-event-codes.h: the digits above the letters, those of a number pad, and Enter of each.
-ROW = dict(zip("1234567890", range(2, 12)), **{"\n": 28})
-PAD = {**dict(zip("789", (71, 72, 73))), **dict(zip("456", (75, 76, 77))), **dict(zip("1230", (79, 80, 81, 82))), "\n": 96}
-
-
-class Pad:
-    """A reader that is plugged in."""
-
-    def __init__(self, device, name, vendor, product, keys):
-        self.device, self.keys, self.fifo = device, keys, f"/tmp/{product}.keys"
-        device.sh(f"rm -f {self.fifo}; mkfifo {self.fifo}")
-        # The shell that holds the fifo open keeps the device plugged in.
-        device.sh(f"(exec 3<>{self.fifo}; exec /share/keypad '{name}' {vendor} {product} <{self.fifo}) >/tmp/keypad.log 2>&1 & echo $! > {self.fifo}.pid")
-
-    def type(self, text):
-        self.codes(" ".join(str(self.keys[character]) for character in text))
-
-    def codes(self, codes):
-        self.device.sh(f"echo {codes} > {self.fifo}; sleep 0.3")
-
-    def unplug(self):
-        self.device.sh(f"kill $(cat {self.fifo}.pid)")
-
-
-class House:
-    def __init__(self, device, chip):
-        self.device, self.chip = device, chip
-
-    def start(self):
-        # Stop and start must not share the events of the process before.
-        self.device.sh("mkdir -p /tmp/state; RUNTIME_DIRECTORY=/run STATE_DIRECTORY=/tmp/state /share/callbox run --config /share/house.toml >> /tmp/house.log 2>&1 & echo $! > /tmp/house.pid")
-        until("registration", 30, lambda: (s := self.status()) and s["session"]["state"] == "registered")
-        self.device.sh(f"/share/callbox events --json --socket {SOCKET} >> /tmp/house.events 2>&1 &")
-
-    def kill(self):
-        self.device.sh("kill -9 $(cat /tmp/house.pid)")
-
-    def status(self):
-        return status(self.device, SOCKET)
-
-    def reader(self, name):
-        return next(reader for reader in self.status()["readers"] if reader["name"] == name)
-
-    def door(self):
-        return self.status()["doors"][0]
-
-    def events(self, kind):
-        lines = self.device.sh("cat /tmp/house.events").splitlines()
-        events = [json.loads(line) for line in lines if line.startswith("{")]
-        return [event for event in events if event["event"] == kind]
-
-    def opens(self):
-        """Whether the strike goes on within a second."""
-        for _ in range(10):
-            if self.chip.get(23):
-                return True
-            time.sleep(0.1)
-        return False
-
 
 def write_house(share, callbox, keypad):
     shutil.copy(callbox, share / "callbox")
     shutil.copy(keypad, share / "keypad")
     write_share(share)
     (share / "house.toml").write_text(HOUSE)
-    hashed = subprocess.run([callbox, "code", "hash"], input="4711\n", text=True, capture_output=True, check=True)
-    (share / "anna").write_text(hashed.stdout)
-    (share / "anna").chmod(0o600)
-    with wave.open(str(share / "here.wav"), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(16000)
-        tone = array.array("h", (int(9000 * math.sin(index * 2 * math.pi * 700 / 16000)) for index in range(32000)))
-        file.writeframes(tone.tobytes())
+    write_code(callbox, share / "anna", "4711")
+    write_tone(share / "here.wav", 2)
 
 
 def main(callbox, keypad):
@@ -197,7 +128,7 @@ def run(device):
     chip = device.gpio_chip("house", {5: "HELP", 18: "EXIT", 27: "CONTACT", 23: "STRIKE", 24: "FORCED", 25: "ALARM"})
     for pin in (5, 18, 27):
         chip.set(pin, 1)
-    house = House(device, chip)
+    house = Station(device, chip, "house")
     house.start()
     readers(device, house)
     doors(house)

@@ -1,5 +1,6 @@
 //! `callbox explain`: why the last call ended, and what a press, a sensor, a code or a call would do.
 
+mod modes;
 mod rehearsal;
 mod trial;
 
@@ -30,18 +31,6 @@ pub(super) async fn last(daemon: &Daemon) -> Exit {
         },
         Ok(reply) => client::refused(reply),
         Err(exit) => exit,
-    }
-}
-
-/// Says which modes somebody has switched in the running station, since a rehearsal does not know them.
-async fn note_modes(daemon: &Daemon) {
-    let Some(status) = client::status_if_running(daemon).await else { return };
-    for mode in status.modes {
-        if let Some(by) = mode.by {
-            let word = if mode.on { "on" } else { "off" };
-            let what = if mode.on { format!("; --mode {} rehearses that", mode.name) } else { String::new() };
-            say!("note: in the running station {} is {word}, {by}{what}", mode.name);
-        }
     }
 }
 

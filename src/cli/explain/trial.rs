@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::ToSpan;
 use jiff::civil::Date;
 
+use super::modes::note_modes;
 use super::rehearsal::Rehearsal;
 use crate::cli::client::Daemon;
 use crate::cli::output::say;
@@ -124,7 +125,7 @@ pub(in crate::cli) async fn rehearse(
         }
     });
     if modes.is_empty() && result.is_ok() {
-        super::note_modes(daemon).await;
+        note_modes(daemon).await;
     }
     result.unwrap_or_else(|problem| {
         complain(problem);

@@ -50,4 +50,4 @@ mod warm_peer;
 pub(super) use call::Hold;
 pub use code_entry::code_of;
 pub(super) use control::CallControl;
-pub(super) use state::{Calls, ScheduleCall};
+pub(super) use state::Calls;

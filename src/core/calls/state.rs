@@ -13,6 +13,7 @@ use super::warm_peer::WarmPeer;
 use crate::config::{Line, ScheduleIndex, Sound, Trigger};
 use crate::core::api::{CallState, Cause, MediaId, Origin, RememberedCall, SceneCall, Source};
 use crate::core::deadline::{Deadline, DeadlineReason};
+use crate::core::schedules::ScheduleCall;
 use crate::core::time::Time;
 use crate::mutant::{Mutant, mutant};
 use crate::signaling::CallId;
@@ -47,18 +48,6 @@ pub(in crate::core) struct Calls {
     /// What the calls of schedules have come to. Drained as well.
     #[serde(skip)]
     schedule_calls: Vec<(ScheduleIndex, ScheduleCall)>,
-}
-
-/// What the call of a schedule has come to.
-#[derive(Debug, Clone)]
-pub(in crate::core) enum ScheduleCall {
-    /// Somebody has taken it.
-    Taken {
-        /// It is one of an alarm, of which earlier rounds may have come to nothing.
-        alarm: bool,
-    },
-    /// Why nobody has.
-    NotTaken(String),
 }
 
 /// What was reported last about a line.
