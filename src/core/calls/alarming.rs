@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::alarms::{Alarm, AlarmId};
+use super::alarms::Alarm;
 use super::call::{Call, ENDING_TIMEOUT, Hold, Phase};
 use super::control::CallControl;
 use super::hunt::{Hunt, Wait};
+use super::id::AlarmId;
 use crate::config::{
     Action, Assurance, CallAction, Config, InCall, Line, PlayAction, PlayTo, Playable, Sound, Trigger,
 };

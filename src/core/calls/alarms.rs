@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::call::HuntId;
+use super::id::{AlarmId, HuntId};
 use crate::config::{Assurance, CallAction, Config};
 use crate::core::api::{AlarmState, AlarmStatus, Origin, RememberedAlarm, Source};
 use crate::core::time::Time;
@@ -26,10 +26,6 @@ pub(super) struct Alarms {
     alarms: Vec<Alarm>,
     last_id: u32,
 }
-
-/// Identifies an alarm of this process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct AlarmId(u32);
 
 /// One alarm. The same source raises another one if it calls other numbers, or asks for another confirmation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

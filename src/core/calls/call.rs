@@ -1,6 +1,6 @@
 //! One call: its phases, its deadlines, and what it still has to send.
 
-use super::alarms::AlarmId;
+use super::id::{AlarmId, HuntId};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -25,10 +25,6 @@ pub(super) const ENDING_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) const ANSWERING_TIMEOUT: Duration = Duration::from_secs(20);
 /// The warning sounds this long before the end of the talk time.
 pub(super) const TALK_WARNING: Duration = Duration::from_secs(10);
-
-/// Identifies a [`super::hunt::Hunt`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct HuntId(pub(super) u32);
 
 /// Where a call stands. Each phase has a deadline, so no call can stay in one for ever.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

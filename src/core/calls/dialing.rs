@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::call::{Call, HuntId, Phase};
+use super::call::{Call, Phase};
 use super::control::CallControl;
+use super::id::HuntId;
 use crate::config::{Line, LineChoice};
 use crate::core::api::{Cause, Direction, MediaCommand, Origin};
 use crate::core::session::Rejection;

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::alarms::AlarmId;
-use super::call::HuntId;
+use super::id::{AlarmId, HuntId};
 use crate::config::{Assurance, CallAction, LineChoice, Order, Outcomes, Trigger};
 use crate::core::api::{Cause, Origin, Unanswered};
 use crate::core::time::Time;

@@ -1,8 +1,9 @@
 //! Runs the hunts: whom a press or a command calls, in which order, and how that ends.
 
-use super::call::{Call, ENDING_TIMEOUT, HuntId};
+use super::call::{Call, ENDING_TIMEOUT};
 use super::control::CallControl;
 use super::hunt::{Hunt, Wait};
+use super::id::HuntId;
 use crate::config::{
     ButtonIndex, CallAction, DoorIndex, Line, ReaderIndex, ScheduleIndex, SecondCall, SensorIndex, Sound,
 };

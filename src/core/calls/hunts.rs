@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::call::HuntId;
 use super::hunt::{Hunt, Wait};
+use super::id::HuntId;
 use crate::config::{LineChoice, Trigger};
 use crate::core::api::{Cause, Origin, Source};
 use crate::core::deadline::{Deadline, DeadlineReason};

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::call::{Call, HuntId};
+use super::call::Call;
+use super::id::HuntId;
 use crate::config::{Line, LineChoice};
 use crate::core::api::MediaId;
 use crate::core::deadline::{Deadline, DeadlineReason};

@@ -30,6 +30,7 @@ mod far_end_digits;
 mod hunt;
 mod hunting;
 mod hunts;
+mod id;
 mod incoming;
 mod lines;
 mod liveness;
