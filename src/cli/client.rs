@@ -76,6 +76,22 @@ impl From<Hearer> for PlayTo {
     }
 }
 
+/// Where a simulated pin is moved to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Level {
+    /// A button is pressed, a sensor is open
+    On,
+    /// At rest
+    Off,
+}
+
+impl Level {
+    /// The request that moves the pin of this name there.
+    pub(super) fn of(self, name: String) -> Request {
+        Request::Input { name, active: self == Self::On }
+    }
+}
+
 /// The control sockets to try: the one from the command line, else from the environment, else from the configuration,
 /// else the usual ones.
 fn socket_paths(daemon: &Daemon) -> Vec<PathBuf> {

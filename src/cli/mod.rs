@@ -251,6 +251,16 @@ enum Command {
         #[command(flatten)]
         daemon: Daemon,
     },
+    /// Move a simulated pin, for scripts and tests
+    Input {
+        /// Name of the button or sensor
+        name: String,
+        /// Pressed or open, or not
+        #[arg(value_enum)]
+        level: client::Level,
+        #[command(flatten)]
+        daemon: Daemon,
+    },
     /// Print what happens at the station, as it happens
     Events {
         /// Print JSON, one object per line
@@ -478,6 +488,7 @@ async fn dispatch(command: Command) -> Exit {
             client::request(&daemon, Request::Mode { name, set: set.into() }).await
         }
         Command::Mode { name, daemon, .. } => client::modes(&daemon, name.as_deref()).await,
+        Command::Input { name, level, daemon } => client::request(&daemon, level.of(name)).await,
         Command::Output { name, change, ms, daemon } => {
             client::request(&daemon, Request::Output { name, change: change.into(), ms }).await
         }

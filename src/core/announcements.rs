@@ -87,6 +87,14 @@ impl Announcements {
         self.waiting.push_front(Announcement { play, by: by.clone(), since: cx.now.at });
     }
 
+    /// Begins nothing more of what this has asked for. What is being played ends with the present repetition.
+    pub(super) fn end_of(&mut self, by: &By) {
+        self.waiting.retain(|one| one.by != *by);
+        if let Some(current) = self.current.as_mut().filter(|current| current.announcement.by == *by) {
+            current.left = 0;
+        }
+    }
+
     /// Plays nothing more.
     pub(super) fn clear(&mut self, cx: &mut Context) {
         self.waiting.clear();

@@ -359,6 +359,10 @@ impl Station {
                 _ => continue,
             };
             let origin = Origin { source: Source::Door(door), by: super::By::Door { door: name } };
+            if change.to == DoorState::Closed {
+                // Nobody is asked to close a door that is closed.
+                self.announcements.end_of(&origin.by);
+            }
             // Refusals have been reported.
             let _ = self.run_trigger(trigger, &origin);
         }

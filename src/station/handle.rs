@@ -140,7 +140,11 @@ impl StationHandle {
                 ErrorKind::Refused,
                 format!("the pin of \"{name}\" is not simulated; `callbox press` presses a button"),
             ),
-            None => error(ErrorKind::Usage, format!("there is no button or sensor \"{name}\"")),
+            None => {
+                let buttons = self.config.buttons.iter().map(|button| &button.name);
+                let names = list(buttons.chain(self.config.sensors.iter().map(|sensor| &sensor.name)));
+                error(ErrorKind::Usage, format!("there is no button or sensor \"{name}\"; there are: {names}"))
+            }
         }
     }
 }

@@ -196,3 +196,22 @@ fn the_watchdog_is_fed_while_everything_runs() {
     }
     assert!(heard.contains(&"READY=1".to_owned()), "{heard:?}");
 }
+
+#[test]
+fn a_simulated_pin_is_moved_by_a_command_and_a_real_one_is_not() {
+    let sensor = "[[sensor]]\nname = \"contact\"\npin = 27\nopened = { output = \"strike\", pulse_ms = 300 }\n";
+    let simulated = format!("{ALONE}{sensor}[gpio]\nbackend = \"simulated\"\n");
+    let daemon = Daemon::start_with(&simulated);
+    let is_open = |daemon: &Daemon| daemon.status()["sensors"][0]["active"] == true;
+    assert_eq!(daemon.command(&["input", "contact", "on"]).0, 0);
+    until("the sensor", || is_open(&daemon).then_some(()));
+    assert_eq!(daemon.command(&["input", "contact", "off"]).0, 0);
+    until("the sensor at rest", || (!is_open(&daemon)).then_some(()));
+    let (code, _, errors) = daemon.command(&["input", "door", "on"]);
+    assert_eq!(code, 2, "{errors}");
+    assert!(errors.contains("\"door\"") && errors.contains("\"contact\""), "{errors}");
+    let real = Daemon::start_with(&format!("{ALONE}{sensor}"));
+    let (code, _, errors) = real.command(&["input", "contact", "on"]);
+    assert_ne!(code, 0);
+    assert!(errors.contains("is not simulated"), "{errors}");
+}

@@ -210,3 +210,23 @@ fn an_alarm_while_the_session_is_away_is_kept_as_a_press_is() {
     door.state(vec![None, None]);
     door.take_one("outgoing_call");
 }
+
+#[test]
+fn nobody_is_asked_to_close_a_door_that_is_closed_already() {
+    let text = FRONT
+        .replace("held = { call = \"101\" }", "held = { play = \"busy\", repeat = 10 }")
+        .replace("restored = { play = \"no_answer\" }", "");
+    let mut door = Door::online(&text);
+    door.input(Input::Level { pin: CONTACT, active: false, debounced: false });
+    door.input(Input::Audio(AudioEvent::Ready));
+    pulse(&mut door);
+    contact(&mut door, true);
+    door.advance(90_000);
+    assert_eq!(state(&door), DoorState::Held);
+    contact(&mut door, false);
+    door.advance(10_000);
+    let announced = door.announced.len();
+    assert!(announced > 1, "this test needs a prompt that is repeated");
+    door.advance(60_000);
+    assert_eq!(door.announced.len(), announced);
+}
