@@ -54,6 +54,18 @@ async fn until(folder: &Path, what: &str, fits: impl Fn(&FullStatus) -> bool) ->
     panic!("waited for: {what}; {:#?}", last.map(|status| status.station));
 }
 
+/// The daemon goes on while a file is being written, which takes a while on a disk that is busy.
+async fn written(file: &Path) -> std::fs::Metadata {
+    let start = Instant::now();
+    loop {
+        match std::fs::metadata(file) {
+            Ok(metadata) => return metadata,
+            Err(error) => assert!(start.elapsed() < Duration::from_secs(10), "{}: {error}", file.display()),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 fn talking(status: &FullStatus) -> bool {
     let mut lines = status.station.lines.iter();
     lines
@@ -87,7 +99,7 @@ async fn a_process_that_is_killed_in_a_call_takes_it_up_again() {
     until(folder, "the call", talking).await;
     let Some(Reply::Status(before)) = ask(folder, Request::Status).await else { panic!("no status") };
     // The file names the number of the far end, so only its owner may read it.
-    let kept = std::fs::metadata(folder.join("calls.json")).unwrap();
+    let kept = written(&folder.join("calls.json")).await;
     assert_eq!(std::os::unix::fs::PermissionsExt::mode(&kept.permissions()) & 0o777, 0o600);
     daemon.kill();
     let mut daemon = Daemon::start(folder);
