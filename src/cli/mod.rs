@@ -12,6 +12,7 @@ mod dsp;
 mod explain;
 mod generate;
 mod held_outputs;
+mod history;
 mod logging;
 mod login;
 mod narrate;
@@ -269,6 +270,8 @@ enum Command {
         #[command(flatten)]
         daemon: Daemon,
     },
+    /// Print what has happened at the station: who came, who opened, what failed
+    History(history::HistoryArgs),
     /// Say why the last call ended, or what a press, a sensor, a code or a call would do
     Explain(ExplainArgs),
     /// Write the black box of the last minutes to a file, or record the packets of a call
@@ -446,14 +449,7 @@ async fn dispatch(command: Command) -> Exit {
         Command::TryPcm { name, capture } => devices::try_pcm(&name, capture),
         Command::Login(args) => login::login(args).await,
         Command::Sandbox(args) => sandbox::sandbox(args).await,
-        Command::Explain(args) => match args.trial() {
-            Ok(Some(trial)) => explain::rehearse(&args.daemon, &trial, args.at, &args.mode, args.offline).await,
-            Ok(None) => explain::last(&args.daemon).await,
-            Err(problem) => {
-                complain(problem);
-                Exit::Usage
-            }
-        },
+        Command::Explain(args) => explain_or_rehearse(&args).await,
         Command::Dump { file, packets: Some(seconds), daemon, .. } => {
             black_box::packets(&daemon, &file, Duration::from_secs(seconds)).await
         }
@@ -464,6 +460,7 @@ async fn dispatch(command: Command) -> Exit {
         Command::Man => generate::man(),
         Command::Schema { of } => generate::schema(of),
         Command::Status { json, daemon } => client::status(&daemon, json).await,
+        Command::History(args) => history::history(&args),
         Command::Events { json, daemon } => client::events(&daemon, json).await,
         Command::WaitIdle { timeout_s, daemon } => client::wait_idle(&daemon, Duration::from_secs(timeout_s)).await,
         Command::Press { name, long, double, daemon } => {
@@ -491,6 +488,17 @@ async fn dispatch(command: Command) -> Exit {
         Command::Input { name, level, daemon } => client::request(&daemon, level.of(name)).await,
         Command::Output { name, change, ms, daemon } => {
             client::request(&daemon, Request::Output { name, change: change.into(), ms }).await
+        }
+    }
+}
+
+async fn explain_or_rehearse(args: &ExplainArgs) -> Exit {
+    match args.trial() {
+        Ok(Some(trial)) => explain::rehearse(&args.daemon, &trial, args.at, &args.mode, args.offline).await,
+        Ok(None) => explain::last(&args.daemon).await,
+        Err(problem) => {
+            complain(problem);
+            Exit::Usage
         }
     }
 }

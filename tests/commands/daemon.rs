@@ -215,3 +215,48 @@ fn a_simulated_pin_is_moved_by_a_command_and_a_real_one_is_not() {
     assert_ne!(code, 0);
     assert!(errors.contains("is not simulated"), "{errors}");
 }
+
+#[test]
+fn a_machine_without_a_journal_is_told_how_to_keep_a_history() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = callbox(folder.path(), &["history"]).env("PATH", folder.path()).output().unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert!(errors.starts_with("callbox: journalctl cannot be run: "), "{errors}");
+    assert!(errors.contains("`callbox events --json >> FILE`"), "{errors}");
+}
+
+/// A stand-in for journalctl, which this machine may not have. The real one is asked on the device machine.
+#[test]
+fn the_history_is_read_from_the_journal_as_it_prints_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let entry = |at_us: u64, fact: &str| {
+        let fact = serde_json::to_string(fact).unwrap();
+        format!("{{\"__REALTIME_TIMESTAMP\":\"{at_us}\",\"FACT_JSON\":{fact}}}")
+    };
+    let press = r#"{"event":"press","button":"bell","gesture":"press","by":{"kind":"finger","button":"bell"}}"#;
+    let media = r#"{"event":"media","call_id":"a","connected":true}"#;
+    let lines = [entry(1_764_000_000_123_456, press), entry(1_764_000_001_000_000, media), "-- Boot --".to_owned()];
+    std::fs::write(folder.path().join("entries"), lines.join("\n")).unwrap();
+    let script = format!("#!/bin/sh\necho \"$@\" > {0}/asked\n/bin/cat {0}/entries\n", folder.path().display());
+    let journalctl = folder.path().join("journalctl");
+    std::fs::write(&journalctl, script).unwrap();
+    std::fs::set_permissions(&journalctl, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let history = |arguments: &[&str]| {
+        let all = [&["history"], arguments].concat();
+        let output = callbox(folder.path(), &all).env("PATH", folder.path()).env("TZ", "UTC").output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(history(&[]), "2025-11-24 16:00:00  button bell: press, by a finger on bell\n");
+    let asked = std::fs::read_to_string(folder.path().join("asked")).unwrap();
+    assert_eq!(asked, "--no-pager --output=json --output-fields=FACT_JSON --unit=callbox\n");
+    let json: Vec<Value> = history(&["--json", "--all", "--since", "-2h"])
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(json[0]["at_ms"], 1_764_000_000_123_u64);
+    assert_eq!((json[0]["event"].as_str(), json[1]["event"].as_str()), (Some("press"), Some("media")));
+    assert!(std::fs::read_to_string(folder.path().join("asked")).unwrap().contains("--since=-2h"));
+}

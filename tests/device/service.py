@@ -4,6 +4,7 @@
 
 CALLBOX (the same program) is the server and the phone.
 """
+import json
 import math
 import os
 import pathlib
@@ -287,6 +288,14 @@ def run(device, share):
     _, took = until("registration", 10, door.registered)
     until("the phone", 10, lambda: status(device, "/tmp/phone.sock")["session"]["state"] == "registered")
     assert call_state(door.status()) == "idle" and door.journal("dialing to 100") == dialled
+    records = [json.loads(line) for line in sh("callbox history --json").splitlines() if line.startswith("{")]
+    finger = [one for one in records if one["event"] == "press" and one["by"] == {"kind": "finger", "button": "bell"}]
+    assert len(finger) == presses + 1, (len(finger), presses)
+    assert any(one["event"] == "output" and one["output"] == "strike" for one in records), "who opened"
+    told = sh("callbox history --since -1h 2>&1").splitlines()
+    assert any("button bell: press, by a finger on bell" in line for line in told), told[-20:]
+    assert "the journal has nothing of the unit callbox since tomorrow" in sh("callbox history --since tomorrow 2>&1")
+    step(f"the history has {len(records)} facts, with who pressed and who opened")
     step(f"no network at boot: started all the same, registered {took:.1f} s after there is one")
 
     # A reload changes rules while the call goes on. Nonsense changes nothing.
