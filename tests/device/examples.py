@@ -15,7 +15,7 @@ import tempfile
 import time
 
 from device import Device
-from station import PAD, ROW, Pad, Station, call_state, start_phone, start_server, step, talking, until, write_code, write_share, write_tone
+from station import LOOPBACK, PAD, ROW, Pad, Station, call_state, core, start_phone, start_server, step, talking, until, write_code, write_share, write_tone
 
 CACHE = os.environ.get("DEVICE_CACHE", os.path.expanduser("~/.cache/callbox-device"))
 EXAMPLES = pathlib.Path(__file__).parents[2] / "docs" / "examples"
@@ -23,14 +23,6 @@ STATION = "200"
 # The numbers of people in the stories who have a telephone.
 PHONES = ["100", "101", "110", "700"]
 CODES = {"code-family": "123456", "code-cleaner": "654321", "card-101": "0012345678", "code-post": "112233"}
-SERVER = f"""url = "http://127.0.0.1:8642"
-allow_insecure = true
-login = "{STATION}"
-password_file = "/share/password"
-"""
-CARD = """capture = "hw:Loopback,1,0"
-playback = "hw:Loopback,0,1"
-"""
 MACHINE = """
 [media]
 bind = ["127.0.0.1"]
@@ -45,10 +37,10 @@ socket = "/tmp/{name}.sock"
 
 def of_this_machine(name, text):
     """The example with the server, the card and the chip of the device."""
-    text, servers = re.subn(r'url = "https://core.example.com"\ntoken_file = "secrets/token"\n', SERVER, text)
+    text, servers = re.subn(r'url = "https://core.example.com"\ntoken_file = "secrets/token"\n', core(STATION), text)
     assert servers == 1, f"{name} has another [core]"
-    text, cards = re.subn(r"\[audio\]\n", "[audio]\n" + CARD, text)
-    return text + ("" if cards else "\n[audio]\n" + CARD) + MACHINE.format(name=name)
+    text, cards = re.subn(r"\[audio\]\n", "[audio]\n" + LOOPBACK, text)
+    return text + ("" if cards else "\n[audio]\n" + LOOPBACK) + MACHINE.format(name=name)
 
 
 def write_example(share, callbox, name):

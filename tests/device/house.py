@@ -14,24 +14,11 @@ import time
 import wave
 
 from device import Device
-from station import PAD, ROW, Pad, Station, call_state, start_phone, start_server, step, talking, until, write_code, write_share, write_tone
+from station import LOOPBACK, PAD, ROW, Pad, Station, call_state, head, start_phone, start_server, step, talking, until, write_code, write_share, write_tone
 
 CACHE = os.environ.get("DEVICE_CACHE", os.path.expanduser("~/.cache/callbox-device"))
 SOCKET = "/tmp/house.sock"
-HOUSE = """
-[core]
-url = "http://127.0.0.1:8642"
-allow_insecure = true
-login = "101"
-password_file = "/share/password"
-
-[media]
-bind = ["127.0.0.1"]
-
-[audio]
-capture = "hw:Loopback,1,0"
-playback = "hw:Loopback,0,1"
-
+HOUSE = head("101", LOOPBACK) + """
 [gpio]
 chip = "house"
 

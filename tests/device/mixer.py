@@ -11,27 +11,15 @@ import sys
 import tempfile
 
 from device import Device
-from pins import step
-from station import start_server, status, until, write_share
+from station import head, start_server, status, step, until, write_share
 
 CACHE = os.environ.get("DEVICE_CACHE", os.path.expanduser("~/.cache/callbox-device"))
 SOCKET = "/tmp/door.sock"
-DOOR = """
-[core]
-url = "http://127.0.0.1:8642"
-allow_insecure = true
-login = "101"
-password_file = "/share/password"
-
-[media]
-bind = ["127.0.0.1"]
-
-[audio]
-capture = "plughw:CARD=Dummy"
+DOOR = head("101", """capture = "plughw:CARD=Dummy"
 playback = "plughw:CARD=Dummy"
 volume = 80
 capture_gain_db = -10
-
+""") + """
 [gpio]
 backend = "simulated"
 

@@ -11,25 +11,12 @@ import tempfile
 import time
 
 from device import Device
-from station import call_state, slack, start_phone, start_server, status, step, talking, until, write_share
+from station import LOOPBACK, call_state, head, slack, start_phone, start_server, status, step, talking, until, write_share
 
 CACHE = os.environ.get("DEVICE_CACHE", os.path.expanduser("~/.cache/callbox-device"))
 SOCKET = "/tmp/door.sock"
 # The chip is named by its label, because the kernel chooses its number. One pin is named by its line's name.
-DOOR = """
-[core]
-url = "http://127.0.0.1:8642"
-allow_insecure = true
-login = "101"
-password_file = "/share/password"
-
-[media]
-bind = ["127.0.0.1"]
-
-[audio]
-capture = "hw:Loopback,1,0"
-playback = "hw:Loopback,0,1"
-
+DOOR = head("101", LOOPBACK) + """
 [gpio]
 chip = "door"
 

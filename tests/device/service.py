@@ -16,7 +16,7 @@ import time
 import wave
 
 from device import Device
-from station import call_state, slack, start_phone, start_server, status, talking, until, write_share
+from station import call_state, slack, start_phone, start_server, status, step, talking, until, write_share
 
 CACHE = os.environ.get("DEVICE_CACHE", os.path.expanduser("~/.cache/callbox-device"))
 BELL, STRIKE, LAMP = 17, 23, 24
@@ -135,10 +135,6 @@ def write_syllables(path, hertz, on_s, off_s):
             syllable = at % (on_s + off_s) / on_s
             swell = math.sin(math.pi * syllable) ** 2 if syllable < 1 else 0.0
             sound.writeframesraw(struct.pack("<h", round(26000 * swell * math.sin(2 * math.pi * hertz * at))))
-
-
-def step(text):
-    print(f"  {text}", flush=True)
 
 
 def main(package, callbox):

@@ -6,21 +6,39 @@ import subprocess
 import time
 import wave
 
-# The phone answers by itself, and does what commands ask for.
-PHONE = """
-[core]
-url = "http://127.0.0.1:8642"
-allow_insecure = true
-login = "LOGIN"
-password_file = "/share/password"
 
+
+def core(login):
+    """The keys of [core] for the server of the device."""
+    return f"""url = "http://127.0.0.1:8642"
+allow_insecure = true
+login = "{login}"
+password_file = "/share/password"
+"""
+
+
+def head(login, audio):
+    """The beginning of a configuration: the server of the device, and these keys of [audio]."""
+    return f"""
+[core]
+{core(login)}
 [media]
 bind = ["127.0.0.1"]
 
 [audio]
-capture = "hw:Loopback,1,4"
-playback = "hw:Loopback,0,5"
+{audio}
+"""
 
+
+# One side of the first loopback card.
+LOOPBACK = """capture = "hw:Loopback,1,0"
+playback = "hw:Loopback,0,1"
+"""
+
+
+def phone(login):
+    """A phone answers by itself, and does what commands ask for."""
+    return head(login, 'capture = "hw:Loopback,1,4"\nplayback = "hw:Loopback,0,5"') + """
 [gpio]
 backend = "simulated"
 
@@ -31,6 +49,7 @@ after_ms = 300
 [control]
 socket = "/tmp/phone.sock"
 """
+
 
 
 # linux/input-event-codes.h: the digits above the letters, those of a number pad, and Enter of each.
@@ -90,7 +109,7 @@ def talking(status):
 def write_share(share):
     (share / "password").write_text("callbox\n")
     (share / "password").chmod(0o600)
-    (share / "phone.toml").write_text(PHONE.replace("LOGIN", "100"))
+    (share / "phone.toml").write_text(phone("100"))
 
 
 def start_server(device, options=""):
@@ -104,7 +123,7 @@ def start_phone(device, login=None):
     """A phone that answers by itself. With a `login` it takes the place of the one before."""
     if login:
         device.sh("kill $(cat /tmp/phone.pid) 2>/dev/null; sleep 1", check=False)
-        (device.share / "phone.toml").write_text(PHONE.replace("LOGIN", login))
+        (device.share / "phone.toml").write_text(phone(login))
     device.sh("/share/callbox run --config /share/phone.toml > /tmp/phone.log 2>&1 & echo $! > /tmp/phone.pid")
     registered = lambda: (s := status(device, "/tmp/phone.sock")) and s["session"]["state"] == "registered"
     until("the phone's registration", 30, registered)
