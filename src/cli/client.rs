@@ -110,6 +110,12 @@ fn socket_paths(daemon: &Daemon) -> Vec<PathBuf> {
 }
 
 pub(super) async fn connect(daemon: &Daemon) -> Result<ControlClient, Exit> {
+    try_connect(daemon).await.map_err(|first_error| first_error.map_or(Exit::Unreachable, fail))
+}
+
+/// Connects to the first control socket that answers. If none does, the error is that of the first one; `None` if there
+/// is no socket to try.
+async fn try_connect(daemon: &Daemon) -> Result<ControlClient, Option<ClientError>> {
     let mut first_error = None;
     for path in socket_paths(daemon) {
         match ControlClient::connect(&path).await {
@@ -117,19 +123,15 @@ pub(super) async fn connect(daemon: &Daemon) -> Result<ControlClient, Exit> {
             Err(error) => first_error = first_error.or(Some(error)),
         }
     }
-    Err(first_error.map_or(Exit::Unreachable, fail))
+    Err(first_error)
 }
 
 /// The status of a running daemon; `None` if there is none.
 pub(super) async fn status_if_running(daemon: &Daemon) -> Option<Status> {
-    for path in socket_paths(daemon) {
-        let Ok(mut client) = ControlClient::connect(&path).await else { continue };
-        return match client.request(&Request::Status).await {
-            Ok(Reply::Status(status)) => Some(status.station),
-            _ => None,
-        };
+    match try_connect(daemon).await.ok()?.request(&Request::Status).await {
+        Ok(Reply::Status(status)) => Some(status.station),
+        _ => None,
     }
-    None
 }
 
 pub(super) fn fail(error: ClientError) -> Exit {
@@ -264,10 +266,7 @@ pub(super) async fn events(daemon: &Daemon, json: bool) -> Exit {
     }
     while !output::reader_is_gone() {
         match client.next::<EventRecord>().await {
-            Ok(Some(event)) if json => match serde_json::to_string(&event) {
-                Ok(text) => say!("{text}"),
-                Err(error) => complain(error),
-            },
+            Ok(Some(event)) if json => narrate::print_json(&event),
             Ok(Some(event)) => say!("{}  {}", narrate::time_of(&event), event.fact),
             Ok(None) => {
                 complain("the daemon has stopped");

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use serde::Deserialize;
 
 use super::output::{self, say, say_error};
-use super::{Exit, complain};
+use super::{Exit, complain, narrate};
 use crate::control::EventRecord;
 use crate::core::{CallState, Drive, Fact};
 use crate::plain_text::plain;
@@ -69,7 +69,11 @@ pub(super) fn history(args: &HistoryArgs) -> Exit {
             }
             if let Some(record) = record(&line).filter(|record| args.all || is_told(&record.fact)) {
                 told += 1;
-                print(&record, args.json);
+                if args.json {
+                    narrate::print_json(&record);
+                } else {
+                    say!("{}  {}", narrate::date_and_time_of(&record), plain(&record.fact.to_string()));
+                }
             }
         }
     }
@@ -92,22 +96,11 @@ pub(super) fn history(args: &HistoryArgs) -> Exit {
 
 /// The fact in an entry; `None` if it has none.
 fn record(line: &[u8]) -> Option<EventRecord> {
-    let line = line.get(..).filter(|line| line.len() <= MAX_LINE_BYTES)?;
+    if line.len() > MAX_LINE_BYTES {
+        return None;
+    }
     let Entry { at_us, fact } = serde_json::from_slice(line).ok()?;
     Some(EventRecord { at_ms: at_us.parse::<u64>().ok()? / 1000, fact: serde_json::from_str(&fact).ok()? })
-}
-
-fn print(record: &EventRecord, json: bool) {
-    if json {
-        match serde_json::to_string(record) {
-            Ok(text) => say!("{text}"),
-            Err(error) => complain(error),
-        }
-        return;
-    }
-    let at = i64::try_from(record.at_ms).ok().and_then(|at| jiff::Timestamp::from_millisecond(at).ok());
-    let at = at.map(|at| at.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string());
-    say!("{}  {}", at.unwrap_or_default(), plain(&record.fact.to_string()));
 }
 
 /// Says why there may be more, or less, than somebody looks for.

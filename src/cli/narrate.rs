@@ -1,5 +1,7 @@
 //! Messages about inputs, effects and calls, for people.
 
+use super::complain;
+use super::output::say;
 use crate::config::Config;
 use crate::control::EventRecord;
 use crate::core::{
@@ -25,11 +27,28 @@ pub(super) fn media(call: &CallStatus) -> &'static str {
 
 /// The local time of an event, or an empty text if its time is out of range.
 pub(super) fn time_of(event: &EventRecord) -> String {
+    local_time(event, "%H:%M:%S%.3f")
+}
+
+/// The local date and time of an event, or an empty text if its time is out of range.
+pub(super) fn date_and_time_of(event: &EventRecord) -> String {
+    local_time(event, "%Y-%m-%d %H:%M:%S")
+}
+
+fn local_time(event: &EventRecord, format: &str) -> String {
     i64::try_from(event.at_ms)
         .ok()
         .and_then(|at| jiff::Timestamp::from_millisecond(at).ok())
-        .map(|at| at.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S%.3f").to_string())
+        .map(|at| at.to_zoned(jiff::tz::TimeZone::system()).strftime(format).to_string())
         .unwrap_or_default()
+}
+
+/// Prints an event as one line of JSON.
+pub(super) fn print_json(event: &EventRecord) {
+    match serde_json::to_string(event) {
+        Ok(text) => say!("{text}"),
+        Err(error) => complain(error),
+    }
 }
 
 /// An input, in one line. `deadline` is the next deadline of the station before it takes the input.

@@ -132,27 +132,23 @@ fn is_covered(conditions: &Conditions, others: &[&Conditions], modes: &[Mode]) -
         return false;
     }
     combinations(&mentioned, modes).into_iter().all(|states| {
-        let may_hold = |one: &Conditions| {
-            let state = |mode| mentioned.iter().position(|one| *one == mode).and_then(|place| states.get(place));
-            one.when.is_none_or(|when| match state(when.mode) {
-                Some(ModeState::On) => when.is_on,
-                Some(ModeState::Off) => !when.is_on,
-                Some(ModeState::Unknown) | None => false,
-            })
-        };
+        let may_hold = |one: &Conditions| one.when.is_none_or(|when| when.holds(&states));
         let then: Vec<Hours> = others.iter().filter(|other| may_hold(other)).map(|other| hours(other)).collect();
         !may_hold(conditions) || hours(conditions).lie_in(&then.iter().collect::<Vec<_>>())
     })
 }
 
-/// Everything that these modes may be together.
+/// Everything that the modes may be together. Those that are not mentioned make no difference.
 fn combinations(mentioned: &[ModeIndex], modes: &[Mode]) -> Vec<Vec<ModeState>> {
-    mentioned.iter().fold(vec![Vec::new()], |combinations, ModeIndex(index)| {
-        let has_hours = modes.get(*index).is_some_and(|mode| mode.hours.is_some());
-        let states =
-            [ModeState::On, ModeState::Off, ModeState::Unknown].into_iter().take(if has_hours { 3 } else { 2 });
+    use ModeState::{Off, On, Unknown};
+    modes.iter().enumerate().fold(vec![Vec::new()], |combinations, (index, mode)| {
+        let states: &[ModeState] = match (mentioned.contains(&ModeIndex(index)), &mode.hours) {
+            (false, _) => &[Off],
+            (true, None) => &[On, Off],
+            (true, Some(_)) => &[On, Off, Unknown],
+        };
         let longer = |state| combinations.iter().map(move |one| [one.as_slice(), &[state]].concat());
-        states.flat_map(longer).collect()
+        states.iter().copied().flat_map(longer).collect()
     })
 }
 

@@ -101,13 +101,13 @@ impl Modes {
 
     /// What has changed since the last time.
     pub(super) fn take_changes(&mut self) -> Vec<Changed> {
-        let are_on = self.which_are_on();
-        let changed = are_on.iter().zip(&mut self.told).zip(&self.by_hand).enumerate();
+        let changed = self.states.iter().zip(&mut self.told).zip(&self.by_hand).enumerate();
         changed
-            .filter_map(|(index, ((is_on, told), choice))| {
+            .filter_map(|(index, ((state, told), choice))| {
+                let is_on = *state == ModeState::On;
                 let by = choice.as_ref().map_or(By::Hours, |choice| choice.by.clone());
-                let differs = std::mem::replace(told, *is_on) != *is_on;
-                differs.then_some(Changed { mode: ModeIndex(index), is_on: *is_on, by })
+                let differs = std::mem::replace(told, is_on) != is_on;
+                differs.then_some(Changed { mode: ModeIndex(index), is_on, by })
             })
             .collect()
     }

@@ -153,8 +153,8 @@ impl Rehearsal {
 
     fn is_over(&self) -> bool {
         let [_, delayed, hunts, _] = self.station.backlog();
-        let judges_a_door = self.station.status().doors.iter().any(|door| door.state == DoorState::Opening);
-        self.station.is_at_rest() && delayed == 0 && hunts == 0 && self.answers.is_empty() && !judges_a_door
+        let judges_a_door = || self.station.status().doors.iter().any(|door| door.state == DoorState::Opening);
+        self.station.is_at_rest() && delayed == 0 && hunts == 0 && self.answers.is_empty() && !judges_a_door()
     }
 
     fn pass(&mut self, ms: u64) {

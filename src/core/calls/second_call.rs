@@ -57,7 +57,7 @@ impl CallControl<'_> {
 
     /// Applies `calls.second_call` to the other calls, because the call on `line` is being answered.
     pub(super) fn make_room_for(&mut self, line: Line) {
-        if self.call(line).is_some_and(|call| call.assurance.alarm) {
+        if self.is_of_alarm(line) {
             return self.make_way_for_alarm(true, Some(line));
         }
         let others: Vec<Line> =

@@ -64,12 +64,13 @@ impl Rules {
             if of_sensor.is_some_and(|step| self.cools(step, now)) {
                 continue;
             }
-            if self.delayed.len() >= MAX_DELAYED && !(step.lasting.is_zero() && step.after.is_zero()) {
-                outcome = Err(Refusal::TooManyActions);
-                continue;
-            }
-            if self.put_off(step, &rule.conditions, origin, of_sensor, now) {
-                continue;
+            match self.put_off(step, &rule.conditions, origin, of_sensor, now) {
+                Ok(false) => {}
+                Ok(true) => continue,
+                Err(refusal) => {
+                    outcome = Err(refusal);
+                    continue;
+                }
             }
             match carry_out(&step.action, origin) {
                 Ok(Flow::Stop) => return outcome,
@@ -116,7 +117,8 @@ impl Rules {
         Deadline::earliest(delayed.map(|at| Deadline::new(at, DeadlineReason::DelayedAction)))
     }
 
-    /// Whether the step waits; if so, it is put into the queue. Its cooldown begins when it is carried out.
+    /// Whether the step waits; if so, it is put into the queue. The cooldown of a step that happens in any case begins
+    /// now, and that of `for_ms` when the step is carried out.
     fn put_off(
         &mut self,
         step: &Step,
@@ -124,26 +126,24 @@ impl Rules {
         origin: &Origin,
         of_sensor: Option<SensorStep>,
         now: Time,
-    ) -> bool {
+    ) -> Result<bool, Refusal> {
         let lasting = (!step.lasting.is_zero()).then(|| conditions.clone());
         let wait = if lasting.is_some() { step.lasting } else { step.after };
         let at = now + wait;
-        let cooldown =
+        let mut cooldown =
             of_sensor.filter(|_| !step.cooldown.is_zero()).map(|of| Cooldown { of, ends_at: at + step.cooldown });
-        if wait.is_zero() {
-            self.cooldowns.extend(cooldown);
-            return false;
+        if !wait.is_zero() && self.delayed.len() >= MAX_DELAYED {
+            return Err(Refusal::TooManyActions);
         }
-        // An action after `after_ms` happens in any case, so its cooldown begins already.
-        let cooldown = if lasting.is_some() {
-            cooldown
-        } else {
-            self.cooldowns.extend(cooldown);
-            None
-        };
+        if lasting.is_none() {
+            self.cooldowns.extend(cooldown.take());
+        }
+        if wait.is_zero() {
+            return Ok(false);
+        }
         let (action, origin) = (step.action.clone(), origin.clone());
         self.delayed.push(Delayed { at, action, origin, lasting, cooldown });
-        true
+        Ok(true)
     }
 
     /// Whether the cooldown of a sensor's step is not over yet.

@@ -86,7 +86,7 @@ impl World {
         let local = self.local_time();
         self.checks.input(self.now, local, &input);
         self.figures.inputs += 1;
-        let now = Now { at: Time(self.now), local: self.local_time() };
+        let now = Now { at: Time(self.now), local };
         if let Some(station) = &mut self.station {
             station.handle(now, input);
         }
