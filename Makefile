@@ -5,7 +5,7 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 VIRTCARD := $(TARGET)/virtcard/libasound_module_pcm_virtcard.so
 
-.PHONY: ci-fast ci-peers ci-long deny advisories demo-test demo test ci bench bench-arm bench-echo bench-sound test-speech sim mutants fuzz soak test-sim test-sim-century test-device test-arm test-cross test-arm-system arm64 armhf deb lint-unit lint-deb tools packages-demo packages-test lint test-rust test-npm test-browser test-lan test-networks doc clean minimum-rust
+.PHONY: ci-fast ci-peers ci-long deny advisories demo-test demo test ci bench bench-arm bench-echo bench-sound test-speech sim mutants fuzz soak test-sim test-sim-century test-device test-arm test-cross test-arm-system arm64 armhf deb lint-unit lint-deb tools packages-demo packages-test packages-home test-home lint test-rust test-npm test-browser test-lan test-networks doc clean minimum-rust
 
 ## Start a telephony server, a web phone and a station on this machine
 demo: packages-demo
@@ -22,7 +22,7 @@ ci:
 
 # Tiers, the fast one first: what is most often broken is found in the first ten minutes.
 CI_FAST := packages-test lint minimum-rust doc deny lint-unit test-rust test-sim mutants
-CI_PEERS := test-npm test-browser test-lan test-networks test-speech demo-test
+CI_PEERS := test-npm test-browser test-lan test-networks test-home test-speech demo-test
 CI_LONG := test-sim-century test-device test-arm test-cross lint-deb
 ci-fast:
 	scripts/ci $(CI_FAST)
@@ -54,6 +54,21 @@ test-networks: $(VIRTCARD)
 	scripts/install-packages python3 iproute2 nftables conntrack openssl coturn squid tayga dnsmasq-base unbound
 	$(CARGO) build
 	python3 tests/networks/networks.py $(abspath $(TARGET))/debug/callbox $(abspath $(VIRTCARD))
+
+## The systems of a house: Debian's mosquitto and Prometheus, a real Home Assistant, receivers of hooks
+test-home: packages-home tests/node_modules $(VIRTCARD)
+	$(CARGO) build
+	python3 tests/home/hooks.py $(TARGET)/debug/callbox
+	python3 tests/home/prometheus.py $(TARGET)/debug/callbox $$(tests/home/openapi.sh)
+	python3 tests/home/mqtt.py $(TARGET)/debug/callbox
+	python3 tests/home/apt.py
+	mkdir -p $(TARGET)/artifacts
+	python3 tests/home/homeassistant.py $(TARGET)/debug/callbox $$(tests/home/homeassistant.sh) $(TARGET)/artifacts/home-assistant.png
+	$(CARGO) build --release
+	python3 tests/home/load.py $(TARGET)/release/callbox $(abspath $(VIRTCARD)) 30
+
+packages-home: packages-test
+	scripts/install-packages python3 python3-venv mosquitto mosquitto-clients prometheus apt-utils gnupg
 
 test-lan: tests/node_modules
 	$(CARGO) build
@@ -182,9 +197,10 @@ lint-unit:
 	systemd-analyze security --offline=true --threshold=18 systemd/callbox.service >/dev/null
 
 ## Measure the release build, Chromium and Debian's baresip; there are no limits to pass (forty minutes, idle machine)
-bench: packages-test packages-device $(VIRTCARD)
+bench: packages-test packages-device packages-home $(VIRTCARD)
 	$(CARGO) build --release
 	scripts/bench
+	python3 tests/home/cost.py $(TARGET)/release/callbox
 	tests/device/build.sh
 	python3 tests/device/latency.py $(TARGET)/release/callbox
 	$(CARGO) test --test network -- --ignored --nocapture --test-threads=1

@@ -95,7 +95,13 @@ mod files;
 #[cfg(feature = "daemon")]
 pub mod gpio;
 #[cfg(feature = "daemon")]
+pub mod hooks;
+#[cfg(feature = "daemon")]
+pub mod http;
+#[cfg(feature = "daemon")]
 pub mod media;
+#[cfg(feature = "daemon")]
+pub mod mqtt;
 pub mod mutant;
 #[cfg(feature = "daemon")]
 pub mod network;
@@ -113,3 +119,5 @@ pub mod sound;
 #[cfg(feature = "daemon")]
 pub mod station;
 pub mod wav;
+#[cfg(feature = "daemon")]
+pub mod web;

@@ -64,6 +64,7 @@ pub fn sdp(data: &[u8]) {
         LazyLock::new(|| tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime"));
     let context = MediaContext {
         dropped: std::sync::Arc::default(),
+        meters: Arc::default(),
         packets: tokio::sync::broadcast::channel(1).0,
         config: MediaConfig { codecs: CONFIG.media.codecs.clone(), ..MediaConfig::default() },
         ice_servers: tokio::sync::watch::channel(Arc::default()).1,

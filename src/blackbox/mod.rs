@@ -5,6 +5,9 @@
 
 mod recorder;
 mod redact;
+mod redacted;
 mod redactor;
 
 pub use recorder::{Dump, Entry, Recorder};
+#[cfg(feature = "daemon")]
+pub use redacted::Redacted;

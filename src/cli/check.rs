@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
+use super::check_interfaces::{certificates_of, print_interfaces};
 use super::output::{say, say_error};
 use super::{Exit, complain, environment};
 use crate::audio::{self, SoundBank};
@@ -39,6 +40,10 @@ pub(super) fn check(path: &Path) -> Exit {
     }
     if let Err(error) = SoundBank::new(config.audio.rate_hz, &config.sounds, &config.prompts) {
         complain(error);
+        return Exit::Usage;
+    }
+    if let Err(problem) = certificates_of(&config) {
+        complain(problem);
         return Exit::Usage;
     }
     print_summary(path, &config);
@@ -92,6 +97,7 @@ fn print_summary(path: &Path, config: &Config) {
     print_prompts(config);
     print_calendar(config);
     print_calls(config);
+    print_interfaces(config);
 }
 
 fn print_session(config: &Config) {
@@ -169,7 +175,8 @@ fn print_output(config: &Config, output: &OutputPin) {
             return say!("led       {name}: {shown}");
         }
     };
-    say!("relay     {name}: on for {} ms at most", max_on.as_millis());
+    let pulse = output.pulse.as_millis();
+    say!("relay     {name}: on for {} ms at most, {pulse} ms where nobody says how long", max_on.as_millis());
     let others = config.outputs.iter().filter(|other| other.name != *name && output.excludes(other));
     let others: Vec<&str> = others.map(|other| other.name.as_str()).collect();
     if !others.is_empty() {

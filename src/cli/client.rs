@@ -147,6 +147,13 @@ pub(super) async fn ask(daemon: &Daemon, request: &Request) -> Result<Reply, Exi
     connect(daemon).await?.request(request).await.map_err(fail)
 }
 
+/// Sends a request, and returns what is wrong instead of telling it.
+pub(super) async fn ask_quietly(daemon: &Daemon, request: &Request) -> Result<Reply, String> {
+    let none = || "there is no control socket to try".to_owned();
+    let client = try_connect(daemon).await.map_err(|error| error.map_or_else(none, |error| error.to_string()));
+    client?.request(request).await.map_err(|error| error.to_string())
+}
+
 pub(super) fn refused(reply: Reply) -> Exit {
     match reply {
         Reply::Ok(_) | Reply::Status(_) | Reply::Explanation(_) | Reply::Dump(_) => Exit::Done,

@@ -161,6 +161,7 @@ fn is_told(fact: &Fact) -> bool {
         | Fact::CallRefused { .. }
         | Fact::Audio { .. }
         | Fact::Microphone { .. }
+        | Fact::Interface { .. }
         | Fact::Clock { .. } => true,
     }
 }

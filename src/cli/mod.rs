@@ -4,6 +4,7 @@
 mod audio;
 mod black_box;
 mod check;
+mod check_interfaces;
 mod check_network;
 mod client;
 mod code;
@@ -13,11 +14,15 @@ mod explain;
 mod generate;
 mod held_outputs;
 mod history;
+mod interfaces;
 mod logging;
 mod login;
 mod narrate;
 mod output;
 mod outputs_off;
+mod peers;
+mod provision;
+mod report;
 mod run;
 mod sandbox;
 mod status;
@@ -272,6 +277,16 @@ enum Command {
     },
     /// Print what has happened at the station: who came, who opened, what failed
     History(history::HistoryArgs),
+    /// Make this machine a station, with all that one file says
+    Provision(provision::ProvisionArgs),
+    /// Try the MQTT broker
+    #[command(subcommand)]
+    Mqtt(peers::MqttCommand),
+    /// Try the receivers of hooks
+    #[command(subcommand)]
+    Hooks(peers::HooksCommand),
+    /// Write what a support ticket needs to one file, without secrets and numbers
+    Report(report::ReportArgs),
     /// Say why the last call ended, or what a press, a sensor, a code or a call would do
     Explain(ExplainArgs),
     /// Write the black box of the last minutes to a file, or record the packets of a call
@@ -461,6 +476,10 @@ async fn dispatch(command: Command) -> Exit {
         Command::Schema { of } => generate::schema(of),
         Command::Status { json, daemon } => client::status(&daemon, json).await,
         Command::History(args) => history::history(&args),
+        Command::Provision(args) => provision::provision(&args),
+        Command::Mqtt(command) => peers::mqtt(&command).await,
+        Command::Hooks(command) => peers::hooks(&command).await,
+        Command::Report(args) => report::report(&args).await,
         Command::Events { json, daemon } => client::events(&daemon, json).await,
         Command::WaitIdle { timeout_s, daemon } => client::wait_idle(&daemon, Duration::from_secs(timeout_s)).await,
         Command::Press { name, long, double, daemon } => {

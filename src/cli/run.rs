@@ -8,6 +8,7 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::held_outputs::{HELD_OUTPUTS, HeldOutputs, first_folder};
+use super::interfaces::Interfaces;
 use super::{Exit, complain, load, logging};
 use crate::audio::CardChoice;
 use crate::config::Config;
@@ -39,7 +40,7 @@ pub(super) async fn run(path: &Path) -> Exit {
         token_folders: token_folders(),
         memory_folder: memory_folder.clone(),
         state_folder: first_folder("STATE_DIRECTORY"),
-        identifier,
+        identifier: identifier.clone(),
     };
     let station = match RunningStation::start(options) {
         Ok(station) => station,
@@ -62,6 +63,7 @@ pub(super) async fn run(path: &Path) -> Exit {
             return Exit::Failed;
         }
     };
+    let interfaces = Interfaces::start(&station.handle, first_folder("STATE_DIRECTORY"), &identifier);
     let mut hangup = signal(SignalKind::hangup()).ok();
     // Without systemd there is nobody to notify.
     let _ = sd_notify::notify(&[NotifyState::Ready]);
@@ -69,7 +71,8 @@ pub(super) async fn run(path: &Path) -> Exit {
     reload_until_stopped(path, &station.handle, hangup.as_mut()).await;
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
     drop(control);
-    station.stop().await;
+    // systemd does not wait for long, and hangups must not wait for a broker.
+    tokio::join!(interfaces.stop(), station.stop());
     if let Some(folder) = &memory_folder {
         forget_restarts(folder);
     }

@@ -1,16 +1,18 @@
 //! `callbox sandbox`: a server with a web phone, and a station with a front panel.
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use super::output::{say, say_error};
 use clap::Args;
 
+use super::interfaces::Interfaces;
 use super::login::read_secret;
 use super::{Exit, complain, environment, listen_address, load, logging, run::wait_for_signal};
 use crate::audio::CardChoice;
 use crate::config::{Config, IceTransport, IceUrl};
 use crate::control::ControlServer;
+use crate::http::{machine_names, own_addresses};
 use crate::sandbox::{
     Account, ConnectionLimits, STATION_NUMBER, Sandbox, SandboxOptions, ServerCertificate, SharedIceServers,
     default_accounts, default_station, load_accounts, random_password,
@@ -60,13 +62,25 @@ pub(super) async fn sandbox(args: SandboxArgs) -> Exit {
     logging::start("warn,callbox=info");
     match start(args).await {
         Ok((sandbox, control)) => {
+            let interfaces = sandbox
+                .station_handle()
+                .map(|station| Interfaces::start(&station, data_folder(), &identifier_of(&station)));
             wait_for_signal().await;
+            if let Some(interfaces) = interfaces {
+                interfaces.stop().await;
+            }
             drop(control);
             sandbox.stop().await;
             Exit::Done
         }
         Err(exit) => exit,
     }
+}
+
+/// The identifier of the sandbox's station.
+fn identifier_of(station: &crate::station::StationHandle) -> String {
+    let configured = station.config().core.identifier.clone();
+    configured.map_or_else(crate::station::machine_identifier, Into::into)
 }
 
 fn usage(error: impl std::fmt::Display) -> Exit {
@@ -107,7 +121,7 @@ async fn start(args: SandboxArgs) -> Result<(Sandbox, Option<ControlServer>), Ex
         limits: ConnectionLimits::default(),
         ice_servers,
     };
-    let sandbox = Sandbox::start(options).await.map_err(usage)?;
+    let sandbox = Sandbox::start(options).map_err(usage)?;
     let control = match (&socket, sandbox.station_handle()) {
         (_, None) => None,
         (Some(path), Some(handle)) => match ControlServer::bind(path, handle).await {
@@ -257,33 +271,4 @@ fn data_folder() -> Option<PathBuf> {
         .map(PathBuf::from)
         .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share")))?;
     Some(base.join("callbox/sandbox"))
-}
-
-/// The machine's host name, and its mDNS name.
-fn machine_names() -> Vec<String> {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let name = name.trim();
-    if name.is_empty() { Vec::new() } else { vec![name.to_owned(), format!("{name}.local")] }
-}
-
-/// The addresses for the certificate: the one that the server listens on, or, if that is a wildcard, 127.0.0.1 and the
-/// source addresses of the default routes.
-fn own_addresses(listen: IpAddr) -> Vec<IpAddr> {
-    if !listen.is_unspecified() {
-        return vec![listen];
-    }
-    let mut addresses = vec![IpAddr::from([127, 0, 0, 1])];
-    // Documentation addresses (RFC 5737, RFC 3849): only the route is looked up, nothing is sent.
-    let routes = [("0.0.0.0:0", "192.0.2.1:9"), ("[::]:0", "[2001:db8::1]:9")];
-    for (from, to) in routes {
-        let address = UdpSocket::bind(from)
-            .and_then(|socket| socket.connect(to).map(|()| socket))
-            .and_then(|socket| socket.local_addr());
-        if let Ok(address) = address
-            && !address.ip().is_unspecified()
-        {
-            addresses.push(address.ip());
-        }
-    }
-    addresses
 }

@@ -3,7 +3,7 @@
 use super::narrate;
 use super::output::say;
 use crate::audio::CardTiming;
-use crate::control::{FullStatus, SoundStatus};
+use crate::control::{FullStatus, InterfaceStatus, SoundStatus};
 use crate::core::{
     AlarmState, AlarmStatus, Direction, IceServerCounts, IceServersStatus, LineStatus, ModeStatus, Status, called,
 };
@@ -28,9 +28,25 @@ pub(super) fn print_status(status: &FullStatus) {
         let reasons: Vec<String> = named.map(|(name, count)| format!("{name} {count}")).collect();
         say!("network   {} datagrams at the media port dropped: {}", dropped.sum(), reasons.join(", "));
     }
+    print_interfaces(status);
     if let Some(end) = &station.last_end {
         let why = end.cause.unanswered.map(|why| format!("{why}, ")).unwrap_or_default();
         say!("last call ended: {why}{}", end.cause);
+    }
+}
+
+fn print_interfaces(status: &FullStatus) {
+    for (name, interface) in [("page", &status.http), ("mqtt", &status.mqtt), ("hooks", &status.hooks)] {
+        match interface {
+            Some(InterfaceStatus { fault: Some(fault), .. }) => {
+                say!("{name:<9} fault: {fault} (the station keeps trying)");
+            }
+            Some(InterfaceStatus { ready, .. }) => say!("{name:<9} {}", if *ready { "ready" } else { "connecting" }),
+            None => {}
+        }
+        if let Some(given_up) = interface.as_ref().map(|interface| interface.given_up).filter(|count| *count > 0) {
+            say!("          {given_up} requests were given up");
+        }
     }
 }
 

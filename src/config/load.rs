@@ -112,7 +112,7 @@ pub fn parse_without_core(
     parse(file, &without_core, &environment)
 }
 
-/// Makes the lines of `[core]` blank. The line numbers of all other lines stay the same.
+/// Makes the lines of `[core]` blank, but for the identifier of the station. The line numbers stay the same.
 fn strip_core(text: &str) -> String {
     let mut in_core = false;
     let mut kept = String::with_capacity(text.len());
@@ -121,7 +121,7 @@ fn strip_core(text: &str) -> String {
         if head.starts_with('[') {
             in_core = head.starts_with("[core]");
         }
-        if !in_core {
+        if !in_core || head.starts_with("[core]") || head.starts_with("identifier") {
             kept.push_str(line);
         }
         kept.push('\n');

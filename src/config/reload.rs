@@ -24,6 +24,7 @@ pub fn reload(old: &Config, new: Config) -> (Config, Vec<&'static str>) {
         keep("[[code]]", &old.codes, &mut config.codes, &mut waits);
     }
     keep("[control]", &old.control, &mut config.control, &mut waits);
+    keep("[[hook]]", &old.hooks, &mut config.hooks, &mut waits);
     keep("[log]", &old.log, &mut config.log, &mut waits);
     let listens = |config: &Config| config.dtmf.iter().any(|rule| rule.in_band);
     if listens(&config) && !listens(old) {
@@ -59,11 +60,11 @@ fn same_wiring(old: &Config, new: &Config) -> bool {
         config.buttons.iter().map(|button| (button.name.clone(), button.input.clone())).collect()
     };
     let sensors = |config: &Config| -> Vec<_> {
-        config.sensors.iter().map(|sensor| (sensor.name.clone(), sensor.input.clone())).collect()
+        config.sensors.iter().map(|sensor| (sensor.name.clone(), sensor.input.clone(), sensor.device_class)).collect()
     };
     let wired = |output: &OutputPin| {
         let is_relay = matches!(output.kind, OutputKind::Relay { .. });
-        (output.name.clone(), output.pin.clone(), output.active, is_relay)
+        (output.name.clone(), output.pin.clone(), output.active, is_relay, output.pulse, output.momentary)
     };
     let outputs = |config: &Config| -> Vec<_> { config.outputs.iter().map(wired).collect() };
     buttons(old) == buttons(new) && sensors(old) == sensors(new) && outputs(old) == outputs(new)

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::counters::{Counters, RecentCall};
 use crate::audio::CardControl;
 use crate::config::PlayTo;
 use crate::core::{Fact, Gesture, Status};
@@ -181,8 +182,51 @@ pub struct FullStatus {
     pub dropped_datagrams: DroppedDatagrams,
     /// Levels and counters of the sound card.
     pub sound: SoundStatus,
+    /// The status page; absent if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<InterfaceStatus>,
+    /// The connection to the MQTT broker; absent if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mqtt: Option<InterfaceStatus>,
+    /// The requests of `[[hook]]`; absent if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hooks: Option<InterfaceStatus>,
+    /// The last calls that have ended, the newest one first.
+    #[serde(default)]
+    pub recent_calls: Vec<RecentCall>,
+    /// What is counted since the start.
+    #[serde(default)]
+    pub counters: Counters,
     #[serde(flatten)]
     pub station: Status,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// An interface to the systems of the house.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct InterfaceStatus {
+    /// It can be used.
+    pub ready: bool,
+    /// Why it cannot, with a remedy.
+    pub fault: Option<String>,
+    /// Messages that were given up since the start. Only hooks give messages up.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub given_up: u64,
+}
+
+impl InterfaceStatus {
+    /// One that can be used.
+    pub fn ready() -> Self {
+        Self { ready: true, ..Self::default() }
+    }
+
+    /// One that cannot.
+    pub fn fault(fault: String) -> Self {
+        Self { fault: Some(fault), ..Self::default() }
+    }
 }
 
 /// Levels and counters of the sound card.

@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, broadcast};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::core::By;
 use crate::media::rtpdump::CallPacket;
 
 use super::protocol::{ErrorKind, EventRecord, Reply, ReplyError, Request};
@@ -30,8 +31,8 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the socket controls.
 pub trait Controlled: Clone + Send + Sync + 'static {
-    /// A copy of this for the requests of one user.
-    fn of_user(&self, user: String) -> Self;
+    /// A copy of this for the requests of somebody.
+    fn on_behalf_of(&self, by: By) -> Self;
     /// Carries out a request.
     fn request(&self, request: Request) -> impl Future<Output = Reply> + Send;
     /// Every fact from now on.
@@ -138,7 +139,7 @@ async fn accept(listener: UnixListener, controlled: impl Controlled) {
                 let dumps = Arc::clone(&dumps);
                 let controlled = controlled.clone();
                 tokio::spawn(async move {
-                    let controlled = controlled.of_user(user_of(&stream).await);
+                    let controlled = controlled.on_behalf_of(By::User { user: user_of(&stream).await.into() });
                     let _ = serve(stream, controlled, &dumps).await;
                     drop((place, own_place));
                 });

@@ -10,6 +10,7 @@ use rtrb::{Consumer, Producer, RingBuffer};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::MediaError;
+use super::meters::MediaMeters;
 use super::packets::Packet;
 use super::receive::Receiver;
 use super::send::{Encoded, SendControl, Sender};
@@ -28,6 +29,7 @@ struct Sound {
     receiver: Receiver,
     sender: Sender,
     in_band: Option<InBand>,
+    meters: Arc<MediaMeters>,
 }
 
 /// Detects DTMF digits in the sound, where a configured code needs them.
@@ -40,7 +42,9 @@ struct InBand {
 
 impl CallSound for Sound {
     fn hear(&mut self, frame: &mut [f32]) {
+        let before = self.receiver.counters;
         self.receiver.hear(frame, milliseconds(self.began.elapsed()));
+        self.meters.add(before, self.receiver.counters, self.receiver.delay_and_target_ms().0);
         if let Some(InBand { detector, tones, talking }) = &mut self.in_band
             && std::mem::take(talking)
             && let Some(digit) = detector.heard(frame)
@@ -56,6 +60,12 @@ impl CallSound for Sound {
             detector.said(frame);
         }
         self.sender.say(frame);
+    }
+}
+
+impl Drop for Sound {
+    fn drop(&mut self) {
+        self.meters.delay_ms.store(0, std::sync::atomic::Ordering::Relaxed);
     }
 }
 
@@ -77,7 +87,11 @@ pub(super) fn milliseconds(time: Duration) -> f64 {
 }
 
 /// Creates both sides at the sample rate of the sound card. `in_band` turns on the detection of digits in the sound.
-pub(super) fn call_sound(rate_hz: u32, in_band: bool) -> Result<(Box<dyn CallSound>, NetworkEnd), MediaError> {
+pub(super) fn call_sound(
+    rate_hz: u32,
+    in_band: bool,
+    meters: Arc<MediaMeters>,
+) -> Result<(Box<dyn CallSound>, NetworkEnd), MediaError> {
     let (received, packets) = RingBuffer::new(RECEIVE_RING);
     let (frames, encoded) = RingBuffer::new(SEND_RING);
     let control = Arc::new(SendControl::default());
@@ -90,6 +104,7 @@ pub(super) fn call_sound(rate_hz: u32, in_band: bool) -> Result<(Box<dyn CallSou
         receiver: Receiver::new(packets, rate_hz)?,
         sender: Sender::new(frames, waker, Arc::clone(&control), rate_hz)?,
         in_band: in_band.then(detector),
+        meters,
     };
     Ok((Box::new(sound), NetworkEnd { received, encoded, tones, wake, control, began }))
 }

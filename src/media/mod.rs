@@ -13,6 +13,7 @@ mod guarded_socket;
 mod ice_addresses;
 mod identity;
 mod library;
+mod meters;
 pub mod offline;
 mod packets;
 mod peer;
@@ -49,6 +50,7 @@ use rtpdump::CallPacket;
 
 pub use ice_addresses::{IceAddresses, keep_resolved};
 pub(crate) use library::OPUS_TYPE;
+pub use meters::MediaMeters;
 pub use receive::ReceiveCounters;
 pub use sdp::DescriptionError;
 pub use turn::{TurnContext, TurnFaults};
@@ -114,6 +116,8 @@ pub struct MediaContext {
     pub in_band: bool,
     /// Counts what the guard of each call drops.
     pub dropped: Arc<guard::DropCounters>,
+    /// Counts what each call receives.
+    pub meters: Arc<MediaMeters>,
     /// Gets the packets of the far end while somebody records them.
     pub packets: broadcast::Sender<CallPacket>,
     pub attach: Attach,

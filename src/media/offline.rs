@@ -117,7 +117,7 @@ pub struct OfflineNetwork(NetworkEnd);
 ///
 /// A codec could not be created.
 pub fn sound_of_a_call(rate_hz: u32, in_band: bool) -> Result<(Box<dyn CallSound>, OfflineNetwork), MediaError> {
-    let (sound, network) = call_sound(rate_hz, in_band)?;
+    let (sound, network) = call_sound(rate_hz, in_band, Arc::default())?;
     network.control.set_codec(Codec::Opus);
     Ok((sound, OfflineNetwork(network)))
 }

@@ -163,6 +163,7 @@ impl End {
             rate_hz: 48_000,
             in_band: false,
             dropped: Arc::default(),
+            meters: Arc::default(),
             packets: broadcast::channel(1).0,
             attach: Box::new(|_, _| {}),
         };

@@ -134,7 +134,7 @@ impl CallMedia {
         getrandom::fill(&mut random).map_err(|error| MediaError::System(error.to_string()))?;
         let [s0, s1, s2, s3, t0, t1, t2, t3, q0, q1] = random;
         let ssrc = u32::from_be_bytes([s0, s1, s2, s3]).max(1);
-        let (sound, network) = call_sound(context.rate_hz, context.in_band)?;
+        let (sound, network) = call_sound(context.rate_hz, context.in_band, Arc::clone(&context.meters))?;
         let NetworkEnd { received, encoded, tones, wake, control, began } = network;
         let wake = pipe::Receiver::from_owned_fd(wake).map_err(|error| MediaError::System(error.to_string()))?;
         let origin = Origin::new(u32::from_be_bytes([q0, q1, t0, t1]));

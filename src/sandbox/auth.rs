@@ -8,24 +8,10 @@ use std::time::{Duration, Instant};
 use subtle::ConstantTimeEq;
 
 use super::accounts::Account;
-use super::places::network;
+use crate::http::Attempts;
 
 /// Tokens of one account with one scope. A further token replaces the oldest one.
 const MAX_TOKENS: usize = 16;
-/// Wrong passwords that one network may send before it has to wait.
-const FREE_FAILURES: usize = 5;
-/// The wait after these failures. Each further failure doubles it.
-const FIRST_WAIT: Duration = Duration::from_secs(2);
-/// The upper limit of the wait.
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
-/// The failures of a network are forgotten if no new one follows for this long.
-const FORGOTTEN_AFTER: Duration = Duration::from_secs(900);
-/// Networks whose failures are remembered.
-const MAX_REMEMBERED: usize = 1024;
-
-/// Addresses with a successful login that are remembered.
-const MAX_PROVEN: usize = 256;
-
 /// The use of a token. A token is valid only for its own scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
@@ -60,21 +46,6 @@ impl Token {
     }
 }
 
-struct Failures {
-    network: IpAddr,
-    count: usize,
-    newest: Instant,
-}
-
-impl Failures {
-    /// How long the network must wait for its next attempt, counted from `now`.
-    fn wait(&self, now: Instant) -> Duration {
-        let Some(over) = self.count.checked_sub(FREE_FAILURES) else { return Duration::ZERO };
-        let doubled = 1_u32.checked_shl(u32::try_from(over).unwrap_or(u32::MAX)).unwrap_or(u32::MAX);
-        FIRST_WAIT.saturating_mul(doubled).min(LONGEST_WAIT).saturating_sub(now.duration_since(self.newest))
-    }
-}
-
 /// The logins of the session API and of the front panel, and their tokens.
 pub(super) struct Auth {
     accounts: Vec<Account>,
@@ -85,10 +56,7 @@ pub(super) struct Auth {
 struct State {
     /// Oldest first.
     tokens: VecDeque<Token>,
-    /// The network with the newest failure is last.
-    failures: VecDeque<Failures>,
-    /// Addresses with a successful login. Failures of other addresses in their network do not slow them down.
-    proven: VecDeque<IpAddr>,
+    attempts: Attempts,
 }
 
 /// Why a login failed.
@@ -111,14 +79,10 @@ impl Auth {
         self.check_at(login, password, from, Instant::now())
     }
 
-    /// Wrong passwords slow down the network that they come from. The account stays open for everybody else: otherwise
-    /// anybody who knows its number could lock its owner out.
+    /// Wrong passwords slow down the network that they come from; the account stays open for everybody else.
     fn check_at(&self, login: &str, password: &str, from: IpAddr, now: Instant) -> Result<String, LoginError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.failures.retain(|failures| now.duration_since(failures.newest) < FORGOTTEN_AFTER);
-        let network = if state.proven.contains(&from) { from } else { network(from) };
-        let known = state.failures.iter().position(|failures| failures.network == network);
-        let wait = known.and_then(|index| state.failures.get(index)).map_or(Duration::ZERO, |of| of.wait(now));
+        let wait = state.attempts.wait(from, now);
         if !wait.is_zero() {
             return Err(LoginError::Limited(wait));
         }
@@ -128,19 +92,11 @@ impl Auth {
         let right = bool::from(expected.as_bytes().ct_eq(password.as_bytes()));
         match account {
             Some(account) if right => {
-                state.proven.retain(|address| *address != from);
-                if state.proven.len() >= MAX_PROVEN {
-                    state.proven.pop_front();
-                }
-                state.proven.push_back(from);
+                state.attempts.succeeded(from);
                 Ok(account.number.clone())
             }
             _ => {
-                let before = known.and_then(|index| state.failures.remove(index)).map_or(0, |failures| failures.count);
-                if state.failures.len() >= MAX_REMEMBERED {
-                    state.failures.pop_front();
-                }
-                state.failures.push_back(Failures { network, count: before.saturating_add(1), newest: now });
+                state.attempts.failed(from, now);
                 Err(LoginError::Incorrect)
             }
         }
@@ -219,12 +175,12 @@ mod tests {
     fn wrong_passwords_slow_a_network_down_and_nobody_else() {
         let (auth, now) = (auth(), Instant::now());
         let wrong = |now| auth.check_at("100", "wrong", HOME, now);
-        for _ in 0..FREE_FAILURES {
+        for _ in 0..5 {
             assert_eq!(wrong(now), Err(LoginError::Incorrect));
         }
-        assert_eq!(auth.check_at("100", "right", HOME, now), Err(LoginError::Limited(FIRST_WAIT)));
+        assert_eq!(auth.check_at("100", "right", HOME, now), Err(LoginError::Limited(Duration::from_secs(2))));
         assert_eq!(auth.check_at("100", "right", IpAddr::from([192, 0, 2, 7]), now), Ok("100".into()));
-        let mut at = now + FIRST_WAIT;
+        let mut at = now + Duration::from_secs(2);
         let mut waits = Vec::new();
         for _ in 0..12 {
             assert_eq!(wrong(at), Err(LoginError::Incorrect));
@@ -245,7 +201,7 @@ mod tests {
         }
         assert!(matches!(auth.check_at("100", "right", from(99), now), Err(LoginError::Limited(_))));
         // An address of this network that has logged in is not slowed down by the others.
-        let later = now + LONGEST_WAIT;
+        let later = now + Duration::from_secs(300);
         assert_eq!(auth.check_at("100", "right", from(7), later), Ok("100".into()));
         let _ = auth.check_at("100", "wrong", from(8), later);
         assert!(matches!(auth.check_at("100", "right", from(9), later), Err(LoginError::Limited(_))));

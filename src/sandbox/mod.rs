@@ -5,17 +5,12 @@
 
 mod accounts;
 mod auth;
-mod certificate;
 mod door;
 pub mod exchange;
-mod guard;
 mod hub;
 mod ice_servers;
-mod listen;
 mod pages;
 mod panel;
-mod peer;
-mod places;
 mod routes;
 mod serve;
 mod session;
@@ -30,9 +25,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub use accounts::{Account, AccountsError, default_accounts, load_accounts};
-pub use certificate::{CertificateError, ServerCertificate};
 pub use ice_servers::SharedIceServers;
-pub use places::ConnectionLimits;
 
 /// A random password of 12 letters and digits.
 ///
@@ -47,11 +40,11 @@ pub use door::{STATION_NUMBER, default_station};
 
 use crate::audio::CardChoice;
 use crate::config::{Config, Credentials, GpioBackend, ServerTrust};
+pub use crate::http::{CertificateError, ConnectionLimits, ServerCertificate};
+use crate::http::{ListenError, Listener, Places};
 use crate::station::{RunningStation, StartError, StationHandle, StationOptions, machine_identifier};
 use auth::{Auth, Scope};
 use hub::Hub;
-use listen::Listener;
-use places::Places;
 use shared::Shared;
 
 /// When the sandbox stops, each listener has this long to finish its connections.
@@ -79,8 +72,8 @@ pub struct SandboxOptions {
 /// Why the sandbox cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
-    #[error("cannot listen on {address}: {problem}; choose another with --listen")]
-    Listen { address: SocketAddr, problem: std::io::Error },
+    #[error("{0}; choose another with --listen")]
+    Listen(#[source] ListenError),
     /// The address is not a loopback address, and there is no certificate.
     #[error("the sandbox serves only https on addresses other than loopback, and there is no certificate")]
     NoCertificate,
@@ -106,7 +99,11 @@ pub struct Sandbox {
 
 impl Sandbox {
     /// Binds the address, starts the exchange and the station, and serves requests.
-    pub async fn start(options: SandboxOptions) -> Result<Self, SandboxError> {
+    ///
+    /// # Errors
+    ///
+    /// The address cannot be bound, or the station cannot start.
+    pub fn start(options: SandboxOptions) -> Result<Self, SandboxError> {
         let SandboxOptions { listen, mut accounts, host_names, station, card, certificate, limits, ice_servers } =
             options;
         let loopback = listen.ip().is_loopback();
@@ -139,15 +136,18 @@ impl Sandbox {
             ice_servers: Arc::new(ice_servers),
             stopped: stopped.clone(),
         };
-        let listener = Listener::bind(listen, certificate.as_ref(), places).await?;
+        let tls = certificate.as_ref().map(ServerCertificate::tls_config).transpose().map_err(SandboxError::Tls)?;
+        let tls = tls.map(|tls| watch::channel(tls).1);
+        let listener = Listener::bind(listen, tls, places, serve::IDLE_TIMEOUT).map_err(SandboxError::Listen)?;
         let address = listener.address();
         let mut tasks = Vec::new();
         let mut running = None;
         if let Some(config) = station {
             // The station connects to its own listener, which is on loopback only and has no TLS.
             let private_places = Places::new(limits);
-            let private =
-                Listener::bind(SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 0), None, private_places).await?;
+            let any_port = SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 0);
+            let private = Listener::bind(any_port, None, private_places, serve::IDLE_TIMEOUT);
+            let private = private.map_err(SandboxError::Listen)?;
             let private_address = private.address();
             let private_shared = Shared { secure: false, panel_needs_login: true, ..shared.clone() };
             tasks.push(tokio::spawn(serve::serve(private, private_shared, stopped.clone())));

@@ -15,9 +15,10 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::STATION_NUMBER;
 use super::auth::Scope;
-use super::peer::PeerAddresses;
 use super::shared::{MAX_FRAME_BYTES, Shared, api_error, login_refused};
 use crate::control::{Controlled, ErrorKind, Reply, ReplyError, Request};
+use crate::core::By;
+use crate::http::PeerAddresses;
 use crate::station::StationHandle;
 
 /// How often the status is sent, which also moves the level meters.
@@ -41,7 +42,7 @@ pub(super) fn routes() -> Router<Shared> {
 fn admitted(shared: &Shared, headers: &HeaderMap, peer: PeerAddresses) -> Result<StationHandle, Box<Response>> {
     let station =
         shared.station.clone().ok_or_else(|| Box::new(api_error(StatusCode::NOT_FOUND, "there_is_no_station")))?;
-    let station = station.of_user(format!("at the panel, {}", peer.remote.ip()));
+    let station = station.on_behalf_of(By::User { user: format!("at the panel, {}", peer.remote.ip()).into() });
     if !shared.panel_needs_login {
         return Ok(station);
     }

@@ -11,9 +11,9 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::auth::Scope;
-use super::peer::PeerAddresses;
 use super::session;
 use super::shared::{MAX_FRAME_BYTES, Shared, api_error, login_refused};
+use crate::http::PeerAddresses;
 use crate::signaling::{CloseCause, LoginRequest, LoginResponse, SUB_PROTOCOL};
 
 /// The scopes that signaling and the session API accept: that of clients, and that of the station.

@@ -1,132 +1,41 @@
-//! Serves HTTP connections: deadlines, sizes, and the guard that sees every request first.
+//! The routes of the sandbox, and how it refuses requests.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
-use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{Method, StatusCode, header};
-use axum::middleware::{self, Next};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use http_body_util::LengthLimitError;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
-use tokio::time::timeout;
-use tower_service::Service;
 
-use super::listen::{Connection, Listener, REQUEST_TIMEOUT};
-use super::peer::PeerAddresses;
 use super::shared::Shared;
-use super::{guard, pages, panel, routes};
+use super::{pages, panel, routes};
+use crate::http::{self, Listener, Policy, Refused};
 
-/// The largest accepted body of a request. The largest one that a client needs is a login.
-const MAX_BODY_BYTES: usize = 16 * 1024;
-/// The largest accepted head of a request.
-const MAX_HEAD_BYTES: usize = 32 * 1024;
+/// A connection without traffic for this long is closed. A WebSocket has traffic more often.
+pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Serves connections until `stopped`.
-pub(super) async fn serve(mut listener: Listener, shared: Shared, mut stopped: watch::Receiver<bool>) {
+pub(super) async fn serve(listener: Listener, shared: Shared, stopped: watch::Receiver<bool>) {
+    let policy =
+        Policy { host_names: shared.host_names.clone().into(), secure: shared.secure, refuse: Arc::new(refused) };
     let app = Router::new()
         .merge(routes::routes())
         .nest("/tenant/{tenant}", routes::routes())
         .merge(pages::routes())
         .merge(panel::routes())
-        .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .layer(middleware::from_fn_with_state(shared.clone(), guarded))
         .with_state(shared);
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            connection = listener.accept() => {
-                connections.spawn(serve_connection(connection, app.clone(), stopped.clone()));
-            }
-            Some(_) = connections.join_next() => {}
-            () = end(&mut stopped) => break,
+    http::serve(listener, app, policy, stopped).await;
+}
+
+fn refused(refused: Refused) -> Response {
+    match refused {
+        Refused::ForeignHost => {
+            (StatusCode::MISDIRECTED_REQUEST, "this server is not known by that name\n").into_response()
         }
+        Refused::ForeignOrigin => (StatusCode::FORBIDDEN, "requests from other origins are refused\n").into_response(),
+        Refused::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE.into_response(),
+        Refused::BodyTooSlow => StatusCode::REQUEST_TIMEOUT.into_response(),
+        Refused::BrokenBody => StatusCode::BAD_REQUEST.into_response(),
     }
-    drop(listener);
-    while connections.join_next().await.is_some() {}
-}
-
-/// Returns when the sandbox stops.
-async fn end(stopped: &mut watch::Receiver<bool>) {
-    let _ = stopped.wait_for(|stopped| *stopped).await;
-}
-
-/// Serves the requests of one connection, one after the other. The head and the body of each request have their own
-/// deadlines; `guarded` applies that of the body (docs/workarounds.md, "hyper: time limits cover the head alone").
-async fn serve_connection(connection: Connection, app: Router, mut stopped: watch::Receiver<bool>) {
-    let peer = connection.peer();
-    let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-        let mut app = app.clone();
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(ConnectInfo(peer));
-        // A router is always ready, so `poll_ready` is not needed.
-        app.call(request)
-    });
-    let serving = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(REQUEST_TIMEOUT)
-        .max_buf_size(MAX_HEAD_BYTES)
-        .serve_connection(TokioIo::new(connection), service)
-        .with_upgrades();
-    let mut serving = std::pin::pin!(serving);
-    // It does not matter how a connection ends.
-    tokio::select! {
-        _ = serving.as_mut() => {}
-        () = end(&mut stopped) => {
-            serving.as_mut().graceful_shutdown();
-            let _ = serving.await;
-        }
-    }
-}
-
-/// Refuses foreign hosts and origins before anything else. The headers of its response forbid framing and content
-/// sniffing.
-async fn guarded(
-    State(shared): State<Shared>,
-    ConnectInfo(peer): ConnectInfo<PeerAddresses>,
-    request: Request,
-    next: Next,
-) -> Result<Response, StatusCode> {
-    // The request for a WebSocket has no body (RFC 6455, section 4.1).
-    let upgrade = request.headers().contains_key(header::UPGRADE) && request.method() == Method::GET;
-    let verdict =
-        guard::check(request.method(), request.headers(), upgrade, peer.local.ip(), &shared.host_names, shared.secure);
-    if let Err(foreign) = verdict {
-        return Ok(foreign.status().into_response());
-    }
-    let request = if upgrade {
-        request
-    } else {
-        match with_body(request).await {
-            Ok(request) => request,
-            // The rest of the body is not read: the connection is closed.
-            Err(status) => return Ok((status, [(header::CONNECTION, "close")]).into_response()),
-        }
-    };
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
-    for (name, value) in [
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::X_FRAME_OPTIONS, "DENY"),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (header::CACHE_CONTROL, "no-store"),
-    ] {
-        headers.insert(name, axum::http::HeaderValue::from_static(value));
-    }
-    Ok(response)
-}
-
-/// Reads the whole body of a request, up to a size limit and a deadline (docs/workarounds.md, "hyper: time limits cover
-/// the head alone").
-async fn with_body(request: Request) -> Result<Request, StatusCode> {
-    let (parts, body) = request.into_parts();
-    let body = timeout(REQUEST_TIMEOUT, axum::body::to_bytes(body, MAX_BODY_BYTES))
-        .await
-        .map_err(|_| StatusCode::REQUEST_TIMEOUT)?
-        .map_err(|error| {
-            let too_long = std::error::Error::source(&error).is_some_and(|error| error.is::<LengthLimitError>());
-            if too_long { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST }
-        })?;
-    Ok(Request::from_parts(parts, Body::from(body)))
 }

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::auth::{Auth, LoginError};
 use super::hub::Hub;
 use super::ice_servers::SharedIceServers;
-use super::places::Places;
+use crate::http::Places;
 use crate::station::StationHandle;
 
 /// The largest accepted frame of a client. An offer has about 3 KiB.

@@ -77,6 +77,15 @@ impl Connector {
         Ok(Self { role: ServerRole::Turn, ..Self::new(tls, config.proxy.clone()) })
     }
 
+    /// Opens connections to the receivers of hooks. They are trusted as TURN servers are.
+    ///
+    /// # Errors
+    ///
+    /// `core.ca_file` cannot be used.
+    pub fn to_receiver(config: &CoreConfig) -> Result<Self, TlsError> {
+        Ok(Self { role: ServerRole::Receiver, ..Self::to_turn(config)? })
+    }
+
     /// The proxy through which connections to this server go.
     pub(crate) fn proxy_to(&self, target: Target<'_>) -> Option<&Proxy> {
         let proxy = self.proxy.as_deref()?;

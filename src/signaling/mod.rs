@@ -64,9 +64,9 @@ pub use socket_event::{ConnectFailure, ConnectFailureKind, SocketEvent};
 #[cfg(feature = "daemon")]
 pub(crate) use stream::Stream;
 #[cfg(feature = "daemon")]
-pub use tls::{TlsError, client_config, turn_client_config};
+pub(crate) use tls::{ServerRole, certificates, private_key, provider as tls_provider, tls_message};
 #[cfg(feature = "daemon")]
-pub(crate) use tls::{certificates, private_key, provider as tls_provider};
+pub use tls::{TlsError, client_config, turn_client_config};
 #[cfg(feature = "daemon")]
 pub use token::{TokenStore, write_private, write_secret};
 pub use trickle::{Candidate, Trickle};

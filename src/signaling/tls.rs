@@ -222,10 +222,14 @@ pub(super) struct CertificateProblem {
 
 /// Whose certificate it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ServerRole {
+pub(crate) enum ServerRole {
     Core,
     /// A TURN server. Its address is from the telephony server, or from `media.ice_servers`.
     Turn,
+    /// The MQTT broker.
+    Broker,
+    /// What receives the requests of a `[[hook]]`.
+    Receiver,
 }
 
 impl ServerRole {
@@ -234,8 +238,24 @@ impl ServerRole {
         match self {
             Self::Core => "core.url",
             Self::Turn => "the address of the TURN server",
+            Self::Broker => "control.mqtt_url",
+            Self::Receiver => "url of the hook",
         }
     }
+
+    /// What to do about a certificate of an unknown CA.
+    fn unknown_ca_remedy(self) -> &'static str {
+        match self {
+            Self::Core => "core.ca_file is needed; `callbox login --trust` shows and saves the certificate",
+            Self::Turn | Self::Receiver => "its CA must be in core.ca_file, or trusted by this machine",
+            Self::Broker => "its CA must be in control.mqtt_ca_file",
+        }
+    }
+}
+
+/// The words for an error of TLS; `None` if the error is another one.
+pub(crate) fn tls_message(error: &std::io::Error, role: ServerRole) -> Option<String> {
+    certificate_problem(error, role).map(|problem| problem.message)
 }
 
 /// The problem with the certificate or with TLS, if `error` comes from TLS.
@@ -286,6 +306,10 @@ fn message_of(error: &rustls::Error, role: ServerRole) -> String {
                     "what answers there does not speak TLS: core.url has the wrong port, or should begin with http"
                 }
                 ServerRole::Turn => "what answers there does not speak TLS: the TURN server has another port for TLS",
+                ServerRole::Broker => {
+                    "what answers there does not speak TLS: the broker has another port for TLS (8883)"
+                }
+                ServerRole::Receiver => "what answers there does not speak TLS: the hook's url has the wrong port",
             }
             .to_owned();
         }
@@ -315,8 +339,8 @@ fn certificate_message(refusal: &Refusal, role: ServerRole) -> String {
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             let whose = presented.map(|one| format!(" ({}), of {}", one.issuer, one.subject)).unwrap_or_default();
             return format!(
-                "the server's certificate is from an unknown CA{whose}: a captive portal, or core.ca_file is needed; \
-                 `callbox login --trust` shows and saves the certificate"
+                "the server's certificate is from an unknown CA{whose}: a captive portal, or {}",
+                role.unknown_ca_remedy()
             );
         }
         CertificateError::NotValidForNameContext { presented: names, .. } if names.is_empty() => {

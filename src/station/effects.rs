@@ -115,7 +115,7 @@ impl EventLoop {
     }
 
     /// A fact goes to the log, to systemd, into the history, and to everybody who follows.
-    fn report(&mut self, fact: Fact) {
+    pub(super) fn report(&mut self, fact: Fact) {
         fact_log::log(&fact);
         if fact.changes_summary() {
             let summary = watchdog::summary(&self.station.status());
@@ -126,6 +126,7 @@ impl EventLoop {
             }
         }
         let record = EventRecord { at_ms: wall_clock_ms(), fact };
+        self.counter.count(&record, self.happened.0, self.clock.now().at.0);
         self.history.push(record.clone());
         // There may be nobody who listens.
         let _ = self.events.send(record);

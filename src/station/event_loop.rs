@@ -1,5 +1,6 @@
 //! The one event loop: everything that happens becomes an input of the core, one after the other.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
 use super::clock::Clock;
+use super::counters::FactCounter;
 use super::handle::Ask;
 use super::history::History;
 use super::ice_servers::IceServerStore;
@@ -18,14 +20,14 @@ use super::watchdog::WatchdogTimer;
 use crate::audio::Audio;
 use crate::blackbox::Recorder;
 use crate::config::Config;
-use crate::control::EventRecord;
+use crate::control::{EventRecord, InterfaceStatus};
 use crate::core::{
-    AudioEvent, CommandId, Done, IceServersAnswer, Input, MediaEvent, MediaId, Now, Refusal, ServerIndex, Station,
-    TokenError,
+    AudioEvent, CommandId, Done, Fact, IceServersAnswer, Input, Interface, MediaEvent, MediaId, Now, Refusal,
+    ServerIndex, Station, Time, TokenError,
 };
 use crate::gpio::{OutputPlayer, PinReport, Pins};
 use crate::media::guard::DropCounters;
-use crate::media::{MediaAdapter, TurnFaults};
+use crate::media::{MediaAdapter, MediaMeters, TurnFaults};
 use crate::reader::Verifier;
 use crate::signaling::{Connector, Endpoint, Socket, SocketReport, TokenStore};
 
@@ -92,6 +94,12 @@ pub(super) struct EventLoop {
     pub(super) results: Results,
     pub(super) recorder: Recorder,
     pub(super) history: History,
+    pub(super) counter: FactCounter,
+    pub(super) media_meters: Arc<MediaMeters>,
+    /// What the interfaces to the systems of the house have reported.
+    pub(super) interfaces: BTreeMap<Interface, InterfaceStatus>,
+    /// When the input happened that is being handled. That may be earlier than now: an edge has a time of its own.
+    pub(super) happened: Time,
     /// `STATUS=` as systemd has it.
     pub(super) told_summary: String,
 }
@@ -166,6 +174,7 @@ impl EventLoop {
             Ask::Reload(config, verifier, reply) => {
                 let _ = reply.send(self.reload(*config, verifier));
             }
+            Ask::Interface(interface, status) => self.note_interface(interface, status),
             Ask::Command(by, command, reply) => {
                 self.next_command += 1;
                 let id = CommandId(self.next_command);
@@ -174,6 +183,15 @@ impl EventLoop {
             }
         }
         None
+    }
+
+    /// Reports a fault of an interface, or its end, once.
+    fn note_interface(&mut self, interface: Interface, status: InterfaceStatus) {
+        let before = self.interfaces.insert(interface, status.clone()).unwrap_or_default();
+        if before.fault != status.fault {
+            self.happened = self.clock.now().at;
+            self.report(Fact::Interface { interface, fault: status.fault });
+        }
     }
 
     fn feed(&mut self, input: Input) {
@@ -197,6 +215,7 @@ impl EventLoop {
     }
 
     fn feed_at(&mut self, now: Now, input: Input) {
+        self.happened = now.at;
         self.recorder.record(&self.station, now, &input);
         self.station.handle(now, input);
         self.carry_out_effects();

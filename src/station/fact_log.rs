@@ -75,10 +75,9 @@ pub(super) fn log(fact: &Fact) {
         | Fact::Command { .. } => log_caused(fact),
         Fact::CallRefused { number, .. } => note!(fact, fact.number = number.as_str(), "{fact}"),
         Fact::Audio { ready: true, .. } => note!(fact, fact.ready = true, "{fact}"),
-        Fact::Microphone { fault: Some(_) }
-        | Fact::IceServers { fault: Some(_), .. }
-        | Fact::Clock { fault: Some(_) } => warning!(fact, "{fact}"),
-        Fact::Microphone { .. } | Fact::IceServers { .. } | Fact::Clock { .. } => note!(fact, "{fact}"),
+        Fact::Microphone { .. } | Fact::IceServers { .. } | Fact::Interface { .. } | Fact::Clock { .. } => {
+            log_fault(fact)
+        }
         Fact::Audio { ready: false, .. } => warning!(fact, fact.ready = false, "{fact}"),
         Fact::Protocol { .. } => warning!(fact, fact.protocol = true, "{fact}"),
     }
@@ -97,6 +96,17 @@ fn log_code(fact: &Fact, call_id: &str, number: &str, matched: bool, locked: boo
             fact.locked = locked,
             "{fact}"
         );
+    }
+}
+
+/// A fault of something, or its end.
+fn log_fault(fact: &Fact) {
+    match fact {
+        Fact::Microphone { fault: Some(_) }
+        | Fact::IceServers { fault: Some(_), .. }
+        | Fact::Interface { fault: Some(_), .. }
+        | Fact::Clock { fault: Some(_) } => warning!(fact, "{fact}"),
+        _ => note!(fact, "{fact}"),
     }
 }
 

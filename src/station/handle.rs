@@ -1,21 +1,20 @@
 //! A handle to a running station: it takes requests and delivers facts.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::blackbox::Dump;
-use crate::config::{Config, ModeChange, ModeIndex, OutputIndex, Playable, Sound};
+use crate::config::{Config, DEFAULT_PULSE, ModeChange, ModeIndex, OutputIndex, Playable, Sound};
 use crate::control::{
-    Controlled, ErrorKind, EventRecord, FullStatus, ModeRequest, OutputRequest, Reply, ReplyError, Request,
+    Controlled, ErrorKind, EventRecord, FullStatus, InterfaceStatus, ModeRequest, OutputRequest, Reply, ReplyError,
+    Request,
 };
-use crate::core::{ButtonIndex, By, Command, Done, Line, OutputChange, Pin, Refusal, SensorIndex};
+use crate::core::{ButtonIndex, By, Command, Done, Interface, Line, OutputChange, Pin, Refusal, SensorIndex};
 use crate::gpio::Pins;
 use crate::media::rtpdump::CallPacket;
 use crate::reader::Verifier;
-
-/// The length of a pulse if the request names none.
-const DEFAULT_PULSE_MS: u64 = 3000;
 
 /// What the handle asks the loop to do.
 pub(super) enum Ask {
@@ -24,6 +23,7 @@ pub(super) enum Ask {
     Explain(oneshot::Sender<Vec<EventRecord>>),
     Dump(oneshot::Sender<Option<Dump>>),
     Reload(Box<Config>, Verifier, oneshot::Sender<Vec<&'static str>>),
+    Interface(Interface, InterfaceStatus),
 }
 
 /// A handle to a running station. It is cheap to clone.
@@ -62,6 +62,12 @@ impl StationHandle {
             return Vec::new();
         }
         answer.await.unwrap_or_default()
+    }
+
+    /// Tells how an interface to the systems of the house stands.
+    pub async fn tell(&self, interface: Interface, status: InterfaceStatus) {
+        // The station may have stopped.
+        let _ = self.asks.send(Ask::Interface(interface, status)).await;
     }
 
     async fn command(&self, command: Command) -> Reply {
@@ -219,16 +225,16 @@ pub fn command_of(config: &Config, request: Request) -> Result<Command, Reply> {
         Request::Output { change: OutputRequest::On | OutputRequest::Off, ms: Some(_), .. } => {
             return Err(error(ErrorKind::Usage, "ms is the length of a pulse; write pulse in place of on"));
         }
-        Request::Output { name, change, ms } => Command::Output {
-            output: output(config, &name)?,
-            change: match change {
+        Request::Output { name, change, ms } => {
+            let output = output(config, &name)?;
+            let usual = || config.outputs.get(output.0).map_or(DEFAULT_PULSE, |output| output.pulse);
+            let change = match change {
                 OutputRequest::On => OutputChange::On,
                 OutputRequest::Off => OutputChange::Off,
-                OutputRequest::Pulse => {
-                    OutputChange::Pulse(std::time::Duration::from_millis(ms.unwrap_or(DEFAULT_PULSE_MS)))
-                }
-            },
-        },
+                OutputRequest::Pulse => OutputChange::Pulse(ms.map_or_else(usual, Duration::from_millis)),
+            };
+            Command::Output { output, change }
+        }
         Request::Status
         | Request::Events
         | Request::Packets
@@ -245,8 +251,8 @@ fn stopped() -> Reply {
 }
 
 impl Controlled for StationHandle {
-    fn of_user(&self, user: String) -> Self {
-        Self { by: By::User { user: user.into() }, ..self.clone() }
+    fn on_behalf_of(&self, by: By) -> Self {
+        Self { by, ..self.clone() }
     }
 
     async fn request(&self, request: Request) -> Reply {

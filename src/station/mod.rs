@@ -1,6 +1,7 @@
 //! The daemon's station: the one event loop, which feeds the core and carries its effects out.
 
 mod clock;
+mod counters;
 mod effects;
 mod event_loop;
 mod fact_log;

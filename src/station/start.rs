@@ -1,5 +1,6 @@
 //! Starts a station: its adapters, its core, and the event loop between them.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::clock::{Clock, wall_clock_ms};
+use super::counters::FactCounter;
 use super::event_loop::{EventLoop, Queues, Reports, Results};
 use super::handle::StationHandle;
 use super::history::History;
@@ -17,11 +19,11 @@ use super::server_time::ServerTime;
 use crate::audio::{Audio, AudioStartError, CardChoice, SoundBank, SoundError};
 use crate::blackbox::Recorder;
 use crate::config::Config;
-use crate::core::{AudioEvent, By, MediaEvent, MediaId, Memory, ServerIndex, Station};
+use crate::core::{AudioEvent, By, MediaEvent, MediaId, Memory, ServerIndex, Station, Time};
 use crate::gpio::{OutputPlayer, take_pins};
 use crate::media::guard::DropCounters;
 use crate::media::rtpdump::CallPacket;
-use crate::media::{IceAddresses, MediaAdapter, MediaContext, TurnContext, TurnFaults};
+use crate::media::{IceAddresses, MediaAdapter, MediaContext, MediaMeters, TurnContext, TurnFaults};
 use crate::network;
 use crate::reader::Verifier;
 use crate::signaling::{Connector, Endpoint, TlsError, TokenStore};
@@ -118,6 +120,7 @@ fn make_loop(
     let ice_servers = IceServerStore::new(&config.media.ice_servers);
     let shared = Shared::new(&config, handle, &ice_servers)?;
     let (dropped, turn_faults) = (Arc::clone(&shared.dropped), Arc::clone(&shared.turn.faults));
+    let media_meters = Arc::clone(&shared.meters);
     let context = media_context(&config, extra_addresses, &card, shared);
     let network_watcher = network::watch(addresses).map_err(|error| tracing::warn!(%error, "network")).ok();
     crate::reader::start(&config, &results.readers);
@@ -152,6 +155,10 @@ fn make_loop(
         verifier: Verifier::new(&config),
         recorder: Recorder::default(),
         history: History::default(),
+        counter: FactCounter::default(),
+        media_meters,
+        interfaces: BTreeMap::new(),
+        happened: Time(0),
         told_summary: String::new(),
         config,
     };
@@ -204,6 +211,7 @@ struct Shared {
     turn: TurnContext,
     ice_servers: watch::Receiver<Arc<IceAddresses>>,
     dropped: Arc<DropCounters>,
+    meters: Arc<MediaMeters>,
     packets: broadcast::Sender<CallPacket>,
 }
 
@@ -214,6 +222,7 @@ impl Shared {
             turn: TurnContext { connector, faults: Arc::new(TurnFaults::default()) },
             ice_servers: ice_servers.addresses(),
             dropped: Arc::new(DropCounters::default()),
+            meters: Arc::new(MediaMeters::default()),
             packets: handle.packets.clone(),
         })
     }
@@ -221,7 +230,7 @@ impl Shared {
 
 fn media_context(config: &Config, extra_addresses: Vec<SocketAddr>, card: &Arc<Audio>, shared: Shared) -> MediaContext {
     let attached = Arc::clone(card);
-    let Shared { turn, ice_servers, dropped, packets } = shared;
+    let Shared { turn, ice_servers, dropped, meters, packets } = shared;
     MediaContext {
         config: config.media.clone(),
         ice_servers,
@@ -230,6 +239,7 @@ fn media_context(config: &Config, extra_addresses: Vec<SocketAddr>, card: &Arc<A
         rate_hz: config.audio.rate_hz,
         in_band: config.dtmf.iter().any(|rule| rule.in_band),
         dropped,
+        meters,
         packets,
         attach: Box::new(move |media, sound| attached.attach(media, sound)),
     }

@@ -4,7 +4,8 @@ use std::sync::atomic::Ordering;
 
 use super::event_loop::EventLoop;
 use crate::audio::{CardControls, CardTiming, Meters};
-use crate::control::{FullStatus, SoundStatus};
+use crate::control::{Counters, FullStatus, InterfaceStatus, MediaCounts, SoundStatus};
+use crate::core::Interface;
 
 impl EventLoop {
     pub(super) fn status(&self) -> FullStatus {
@@ -20,8 +21,29 @@ impl EventLoop {
             uptime_s: self.clock.uptime_s(),
             dropped_datagrams: self.dropped.read(),
             sound: sound_status(&self.audio.meters),
+            http: self.interface(Interface::Http),
+            mqtt: self.interface(Interface::Mqtt),
+            hooks: self.interface(Interface::Hooks),
+            recent_calls: self.counter.recent_calls.iter().cloned().collect(),
+            counters: self.counters(),
             station,
         }
+    }
+}
+
+impl EventLoop {
+    fn interface(&self, interface: Interface) -> Option<InterfaceStatus> {
+        self.interfaces.get(&interface).cloned()
+    }
+
+    fn counters(&self) -> Counters {
+        let meters = &self.media_meters;
+        let media = MediaCounts {
+            packets_received: meters.received.load(Ordering::Relaxed),
+            packets_lost: meters.lost.load(Ordering::Relaxed),
+            delay_ms: meters.delay_ms.load(Ordering::Relaxed),
+        };
+        Counters { media, ..self.counter.counters.clone() }
     }
 }
 

@@ -134,14 +134,111 @@ fn half_a_usb_name_is_refused_with_the_whole_form() {
 }
 
 #[test]
-fn what_is_not_built_yet_is_refused_as_such() {
+fn what_opens_the_house_to_others_is_checked_and_told() {
     for (text, message) in [
-        ("[control]\nhttp = \"127.0.0.1:8080\"\n", "the status page is not built yet"),
-        ("[control]\nmqtt_url = \"mqtts://broker\"\n", "MQTT is not built yet"),
+        ("[control]\nhttp = \"8080\"\n", "control.http: \"8080\" is not an address to listen on; write an IP address"),
+        (
+            "[control]\nhttp = \"0.0.0.0:8080\"\n",
+            "control.http: 0.0.0.0:8080 can be reached by others, and there is no token",
+        ),
+        ("[control]\nhttp = \"[::]:8080\"\n", "can be reached by others"),
+        ("[control]\nhttp = \"127.0.0.1:80\"\nhttp_token_file = \"none\"\n", "control.http_token_file: "),
+        ("[control]\nhttp = \"127.0.0.1:80\"\nhttp_cert_file = \"f\"\n", "a certificate without its key"),
+        (
+            "[control]\nmqtt_url = \"mqtt://broker\"\n",
+            "control.mqtt_url: mqtt://broker is not encrypted: who hears it can open the door; write mqtts://",
+        ),
+        ("[control]\nmqtt_url = \"https://broker\"\n", "the scheme \"https\" is not supported"),
+        ("[control]\nmqtt_url = \"mqtts://u:p@broker\"\n", "the address has a user or a password"),
+        (
+            "[control]\nmqtt_url = \"mqtts://broker/x\"\n",
+            "control.mqtt_url: more follows than mqtts://broker; write mqtts://HOST:PORT alone",
+        ),
+        ("[control]\nmqtt_prefix = \"a/+\"\n", "\"a/+\" cannot be the beginning of a topic"),
+        (
+            "[[hook]]\non = [\"pres\"]\nurl = \"https://h\"\n",
+            "hook[0].on: there is no event \"pres\"; there are: press,",
+        ),
+        ("[hook]\nurl = \"https://h\"\n", "hook: is not a list of tables; write each as [[hook]]"),
+        ("[[hook]]\nurl = \"https://h\"\n", "hook[0].on: is missing"),
+        ("[[hook]]\non = [\"press\"]\nurl = \"http://h\"\n", "hook[0].url: http://h is not encrypted"),
+        ("[[hook]]\non = [\"press\"]\nurl = \"ftp://h\"\n", "the scheme \"ftp\" is not supported"),
+        (
+            "[[output]]\nname = \"s\"\npin = 5\nkind = \"relay\"\nmax_on_ms = 1000\npulse_ms = 2000\n",
+            "2000 is longer than the output may be on; write at most 1000",
+        ),
+        ("[[output]]\nname = \"l\"\npin = 5\nkind = \"led\"\nmomentary = true\n", "momentary: is for relays"),
+        (
+            "[[sensor]]\nname = \"s\"\npin = 5\ndevice_class = \"cat\"\n",
+            "device_class: \"cat\" is not allowed; write one of",
+        ),
     ] {
         let found = error(&format!("{GOOD}\n{text}"));
-        assert!(found.contains(message), "{found}");
+        assert!(found.contains(message), "{text}: {found}");
     }
+}
+
+#[test]
+fn an_error_about_an_address_shows_no_secret_of_it() {
+    for text in [
+        "[control]\nmqtt_url = \"user:SECRET@broker:1883\"\n",
+        "[control]\nmqtt_url = \"mqtts://user:SECRET@broker\"\n",
+        "[control]\nmqtt_url = \"mqtt://broker/SECRET\"\n",
+        "[[hook]]\non = [\"press\"]\nurl = \"ht!tps//SECRET\"\n",
+        "[[hook]]\non = [\"press\"]\nurl = \"http://h/SECRET?key=SECRET\"\n",
+        "[[hook]]\non = [\"press\"]\nurl = \"https://u:SECRET@h/\"\n",
+    ] {
+        let found = error(&format!("{GOOD}\n{text}"));
+        assert!(!found.contains("SECRET") && found.contains("url: "), "{text}: {found}");
+    }
+}
+
+#[test]
+fn certificates_and_tokens_that_cannot_work_are_found_before_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("f"), "no certificate\n").unwrap();
+    std::fs::write(folder.path().join("t"), "one 0123456789abcdef\ntwo 0123456789abcdef\n").unwrap();
+    for (text, message) in [
+        (
+            "http = \"127.0.0.1:80\"\nhttp_cert_file = \"f\"\nhttp_key_file = \"f\"\n",
+            "control.http_cert_file, control.http_key_file: ",
+        ),
+        ("mqtt_url = \"mqtts://b\"\nmqtt_ca_file = \"f\"\n", "control.mqtt_ca_file: "),
+        ("mqtt_url = \"mqtts://b:0\"\n", "control.mqtt_url: mqtts://b:0 has the port 0"),
+        ("http = \"127.0.0.1:0\"\n", "control.http: 127.0.0.1:0 has the port 0"),
+        ("http = \"127.0.0.1:80\"\nhttp_token_file = \"t\"\n", "t has a token twice"),
+    ] {
+        std::fs::write(folder.path().join("callbox.toml"), format!("{GOOD}[control]\n{text}")).unwrap();
+        let (code, _, errors) = run(folder.path(), &["check", "--config", "callbox.toml"]);
+        assert_eq!(code, 2, "{text}");
+        assert!(errors.contains(message), "{text}: {errors}");
+    }
+}
+
+#[test]
+fn what_others_can_reach_is_told_without_its_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("t"), "short\n").unwrap();
+    let text = format!(
+        "{GOOD}[control]\nhttp = \"0.0.0.0:8443\"\nhttp_token_file = \"t\"\nmqtt_url = \"mqtts://broker\"\n\
+         [[hook]]\non = [\"press\", \"fault\"]\nurl = \"https://house.example/secret-path\"\n"
+    );
+    std::fs::write(folder.path().join("callbox.toml"), text).unwrap();
+    let (code, out, warnings) = run(folder.path(), &["check", "--config", "callbox.toml"]);
+    assert_eq!(code, 0, "{warnings}");
+    for line in [
+        "page      https://0.0.0.0:8443",
+        "mqtt      broker:8883 as nobody, topics below callbox/",
+        "hook      press, fault: to house.example, not signed",
+    ] {
+        assert!(out.contains(line), "{out}");
+    }
+    assert!(!out.contains("secret-path"), "{out}");
+    assert!(
+        warnings.contains("control.http_token_file: warning: ") && warnings.contains("can be guessed"),
+        "{warnings}"
+    );
+    assert!(warnings.contains("hook[0].secret_file: warning: is missing"), "{warnings}");
 }
 
 /// Most keys of docs/configuration.md.

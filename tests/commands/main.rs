@@ -19,10 +19,12 @@ mod modes;
 mod named_tests;
 mod pipes;
 mod prompts;
+mod provision;
 mod readers;
 mod readme;
 mod reference;
 mod rehearsals;
+mod report;
 mod trust;
 
 use std::net::{TcpListener, TcpStream};

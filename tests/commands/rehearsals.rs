@@ -206,7 +206,6 @@ fn mistakes_are_answered_with_the_line_to_write() {
             "press = { call = \"100\" }\ndebounce_ms = \"20\"",
             "\"20\" is not a whole number; write a whole number from 0 to 1000, without quotes",
         ),
-        ("press = { call = \"100\" }\n[hook]\nname = \"front\"", "hook: is not built yet; leave it out"),
     ] {
         let error = error_of(press);
         assert!(error.contains(message), "{press}: {error}");

@@ -79,6 +79,7 @@ impl End {
         let turn_faults = Arc::new(TurnFaults::default());
         let context = MediaContext {
             dropped: Arc::clone(&dropped),
+            meters: Arc::default(),
             packets: tokio::sync::broadcast::channel(16).0,
             config: MediaConfig { bind: vec![address], codecs: codecs.to_vec(), ..MediaConfig::default() },
             ice_servers: tokio::sync::watch::channel(Arc::new(IceAddresses::literal(by_address(ice_servers)))).1,

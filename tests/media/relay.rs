@@ -153,7 +153,6 @@ async fn the_credentials_that_the_sandbox_hands_out_open_a_turn_server_with_its_
             limits: ConnectionLimits::default(),
             ice_servers: SharedIceServers { urls: vec![turn.clone()], secret: secret.into() },
         })
-        .await
         .unwrap();
         let url = format!("http://{}", sandbox.address).parse().unwrap();
         let api = SessionApi::new(

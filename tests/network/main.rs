@@ -37,7 +37,6 @@ pub async fn sandbox(accounts: Vec<callbox::sandbox::Account>) -> Sandbox {
         limits: ConnectionLimits { total: 4096, per_address: 4096 },
         ice_servers: SharedIceServers::default(),
     })
-    .await
     .unwrap()
 }
 

@@ -124,7 +124,7 @@ fn measure() -> (usize, usize, isize) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_leave_nothing_behind() {
     let calls = std::env::var("CALLS").map_or(200, |text| text.parse().unwrap());
-    let sandbox = sandbox().await;
+    let sandbox = sandbox();
     let caller = caller(&sandbox).await;
     let door = sandbox.station_handle().unwrap();
     until(&caller.handle, "registration", |status| status.station.session.state == SessionState::Registered).await;

@@ -2,8 +2,9 @@ use callbox::control::{Controlled, Reply, Request};
 use callbox::core::Drive;
 use serde_json::{Value, json};
 
-use crate::http::{send, upgrade};
+use crate::http::send;
 use crate::sandbox;
+use crate::upgrade::upgrade;
 
 const OPEN: &str = r#"{"request":"output","name":"strike","change":"pulse"}"#;
 
@@ -16,7 +17,7 @@ async fn strike(sandbox: &callbox::sandbox::Sandbox) -> Drive {
 
 #[tokio::test]
 async fn a_page_elsewhere_cannot_open_the_strike() {
-    let sandbox = sandbox().await;
+    let sandbox = sandbox();
     let address = sandbox.address;
     let own = format!("host: {address}");
     for origin in ["http://evil.example", "null", "http://127.0.0.1:1", "https://127.0.0.1"] {
@@ -41,7 +42,7 @@ async fn a_page_elsewhere_cannot_open_the_strike() {
 
 #[tokio::test]
 async fn a_form_of_another_page_cannot_open_the_strike_by_its_content_type() {
-    let sandbox = sandbox().await;
+    let sandbox = sandbox();
     let address = sandbox.address;
     let mut headers = vec![format!("host: {address}")];
     headers.push("x: y".into());
@@ -60,7 +61,7 @@ async fn a_form_of_another_page_cannot_open_the_strike_by_its_content_type() {
 
 #[tokio::test]
 async fn web_sockets_of_foreign_pages_and_names_are_refused() {
-    let sandbox = sandbox().await;
+    let sandbox = sandbox();
     let address = sandbox.address;
     for path in ["/station/live", "/signaling/v1?token=x&force=true", "/tenant/t/signaling/v1?token=x"] {
         let protocol = "sec-websocket-protocol: webtrit-protocol".to_owned();
@@ -78,7 +79,7 @@ async fn web_sockets_of_foreign_pages_and_names_are_refused() {
 
 #[tokio::test]
 async fn wrong_passwords_are_refused_and_after_five_the_right_one_too() {
-    let sandbox = sandbox().await;
+    let sandbox = sandbox();
     let address = sandbox.address;
     let log_in = async |login: &str, password: &str| {
         let body = json!({ "bundle_id": null, "type": "web", "identifier": "t", "login": login, "password": password });
@@ -101,7 +102,7 @@ async fn wrong_passwords_are_refused_and_after_five_the_right_one_too() {
 
 #[tokio::test]
 async fn the_session_api_has_what_real_clients_need() {
-    let sandbox = sandbox().await;
+    let sandbox = sandbox();
     let address = sandbox.address;
     let host = format!("host: {address}");
     let info = send(address, "GET /api/v1/system-info", std::slice::from_ref(&host), "").await;
@@ -130,7 +131,7 @@ async fn garbage_and_oversized_frames_of_a_phone_are_refused_and_the_server_live
     use futures_util::{SinkExt, StreamExt};
     use tokio_tungstenite::tungstenite::Message;
     use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-    let sandbox = sandbox().await;
+    let sandbox = sandbox();
     let address = sandbox.address;
     let body = r#"{"bundle_id":null,"type":"web","identifier":"t","login":"100","password":"callbox"}"#;
     let login = send(address, "POST /api/v1/session", &[format!("host: {address}")], body).await;

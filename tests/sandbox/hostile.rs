@@ -11,11 +11,11 @@ use crate::http::send;
 use crate::{options, sandbox};
 
 /// A sandbox that is known by a name, as behind a proxy, and whose station has an account with a password.
-async fn named() -> Sandbox {
+fn named() -> Sandbox {
     let mut options = options();
     options.host_names.push("door.example".into());
     options.accounts.push(Account { number: "door".into(), name: "Door".into(), password: "panel-password".into() });
-    Sandbox::start(options).await.unwrap()
+    Sandbox::start(options).unwrap()
 }
 
 async fn session_token(sandbox: &Sandbox, login: &str, password: &str) -> String {
@@ -29,14 +29,14 @@ async fn session_token(sandbox: &Sandbox, login: &str, password: &str) -> String
 
 #[tokio::test]
 async fn the_panel_asks_for_a_login_on_loopback_once_the_server_has_a_name_or_real_pins() {
-    let open = sandbox().await;
+    let open = sandbox();
     let layout = async |sandbox: &Sandbox, more: &[String]| {
         let headers = [&[format!("host: {}", sandbox.address)], more].concat();
         send(sandbox.address, "GET /station/layout", &headers, "").await.status
     };
     assert_eq!(layout(&open, &[]).await, 200);
     open.stop().await;
-    let closed = named().await;
+    let closed = named();
     assert_eq!(layout(&closed, &[]).await, 401);
     let host = format!("host: {}", closed.address);
     let wrong = send(closed.address, "POST /station/login", std::slice::from_ref(&host), r#"{"password":"x"}"#).await;
@@ -63,7 +63,7 @@ async fn the_panel_asks_for_a_login_on_loopback_once_the_server_has_a_name_or_re
     let mut station = real.station.take().unwrap();
     station.gpio.backend = callbox::config::GpioBackend::Cdev;
     real.station = Some(station);
-    let real = Sandbox::start(real).await.unwrap();
+    let real = Sandbox::start(real).unwrap();
     assert_eq!(layout(&real, &[]).await, 401);
     real.stop().await;
 }
@@ -71,7 +71,7 @@ async fn the_panel_asks_for_a_login_on_loopback_once_the_server_has_a_name_or_re
 #[tokio::test]
 async fn many_logins_do_not_push_the_station_out() {
     use callbox::control::{Controlled, Reply, Request};
-    let sandbox = named().await;
+    let sandbox = named();
     for _ in 0..40 {
         session_token(&sandbox, "door", "panel-password").await;
     }
@@ -93,7 +93,7 @@ async fn many_logins_do_not_push_the_station_out() {
 async fn a_frame_of_the_panel_has_64_kib_at_most() {
     use futures_util::{SinkExt, StreamExt};
     use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest};
-    let sandbox = sandbox().await;
+    let sandbox = sandbox();
     let stream = TcpStream::connect(sandbox.address).await.unwrap();
     let request = format!("ws://{}/station/live", sandbox.address).into_client_request().unwrap();
     let (mut page, _) = tokio_tungstenite::client_async(request, stream).await.unwrap();
@@ -136,7 +136,7 @@ async fn until_closed(mut stream: TcpStream, every: Duration, piece: &[u8]) -> (
 /// Heads and bodies arrive in small pieces, each piece soon enough for the client to look alive.
 #[tokio::test]
 async fn whoever_is_slower_than_anybody_is_is_cut_off() {
-    let sandbox = sandbox().await;
+    let sandbox = sandbox();
     let address = sandbox.address;
     let open = async |text: String| {
         let mut stream = TcpStream::connect(address).await.unwrap();

@@ -14,6 +14,7 @@ mod hostile;
 mod http;
 mod panel;
 mod unanswered;
+mod upgrade;
 
 use std::net::SocketAddr;
 
@@ -22,8 +23,8 @@ use callbox::sandbox::{
     ConnectionLimits, Sandbox, SandboxOptions, SharedIceServers, default_accounts, default_station,
 };
 
-pub async fn sandbox() -> Sandbox {
-    Sandbox::start(options()).await.unwrap()
+pub fn sandbox() -> Sandbox {
+    Sandbox::start(options()).unwrap()
 }
 
 pub fn options() -> SandboxOptions {

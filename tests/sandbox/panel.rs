@@ -44,7 +44,7 @@ async fn until(what: &str, sandbox: &Sandbox, down: bool) {
 
 #[tokio::test]
 async fn clicks_of_no_length_are_presses_in_their_order() {
-    let sandbox = sandbox().await;
+    let sandbox = sandbox();
     let mut events = sandbox.station_handle().unwrap().events();
     let mut page = page(&sandbox).await;
     // Down and up are sent without a pause, 20 times.
@@ -71,7 +71,7 @@ async fn clicks_of_no_length_are_presses_in_their_order() {
 
 #[tokio::test]
 async fn a_bell_that_a_page_holds_is_released_when_the_page_goes() {
-    let sandbox = sandbox().await;
+    let sandbox = sandbox();
     let mut first = page(&sandbox).await;
     first.send(bell(true)).await.unwrap();
     until("the bell to be down", &sandbox, true).await;
@@ -82,7 +82,7 @@ async fn a_bell_that_a_page_holds_is_released_when_the_page_goes() {
 
 #[tokio::test]
 async fn nonsense_on_the_socket_is_answered_and_ends_nothing() {
-    let sandbox = sandbox().await;
+    let sandbox = sandbox();
     let mut page = page(&sandbox).await;
     for text in
         ["", "{}", "[1]", "{\"request\":\"nothing\"}", "{\"request\":\"input\",\"name\":\"nobody\",\"active\":true}"]

@@ -27,7 +27,6 @@ async fn the_last_call_is_explained_from_the_press_over_both_numbers_to_its_end(
         limits: ConnectionLimits::default(),
         ice_servers: SharedIceServers::default(),
     })
-    .await
     .unwrap();
     let station = sandbox.station_handle().unwrap();
     let mut events = station.events();

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::action::Trigger;
+use super::device_class::DeviceClass;
 use super::pin::InputPin;
 
 /// A button (docs/configuration.md, "`[[button]]`").
@@ -51,4 +52,6 @@ pub struct Sensor {
     pub opened: Trigger,
     /// Runs on the edge to inactive.
     pub closed: Trigger,
+    #[serde(default)]
+    pub device_class: DeviceClass,
 }

@@ -5,7 +5,10 @@ mod audio;
 mod calendar;
 mod calls;
 mod code;
+mod control;
+mod device_class;
 mod door;
+mod hook;
 mod hours;
 mod ice_server;
 mod index;
@@ -26,8 +29,6 @@ mod server;
 mod sound;
 mod trigger_path;
 
-use std::path::PathBuf;
-
 use serde::{Deserialize, Serialize};
 
 pub use action::{
@@ -37,7 +38,10 @@ pub use audio::{AudioConfig, CAPTURE_GAIN_DB, Echo};
 pub use calendar::{Calendar, Holiday, HolidayError};
 pub use calls::{AnswerAction, AnswerRule, CallMode, CallsConfig, SecondCall};
 pub use code::{AccessConfig, DtmfRule};
+pub use control::{ControlConfig, HttpConfig, HttpToken, HttpTokenError, MqttConfig};
+pub use device_class::DeviceClass;
 pub use door::DoorConfig;
+pub use hook::{Hook, HookEvent};
 pub use hours::{Hours, HoursError};
 #[cfg(feature = "daemon")]
 pub(crate) use ice_server::authority;
@@ -52,7 +56,7 @@ pub use local_time::{LocalTime, Weekday};
 pub use media::{Codec, MediaConfig};
 pub use mode::{Conditions, Mode, ModeChange, ModeCondition, ModeState, Moment};
 pub use number::NumberPattern;
-pub use output::{Drive, OutputChange, OutputKind, OutputPin, ShownState};
+pub use output::{DEFAULT_PULSE, Drive, OutputChange, OutputKind, OutputPin, ShownState};
 pub use pcm_name::{PcmName, PcmNameError, UsbCard};
 pub use pin::{Active, GpioBackend, GpioConfig, InputPin, PinName, Pull};
 pub(in crate::config) use prompt::playable;
@@ -96,6 +100,8 @@ pub struct Config {
     #[serde(default)]
     pub calendar: Calendar,
     pub control: ControlConfig,
+    #[serde(default)]
+    pub hooks: Vec<Hook>,
     pub log: LogConfig,
 }
 
@@ -127,13 +133,6 @@ impl Config {
     pub fn ends_alarms(&self) -> bool {
         self.triggers().any(|(_, trigger)| trigger.ends_alarms())
     }
-}
-
-/// The table `[control]` (docs/configuration.md, "`[control]`").
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ControlConfig {
-    /// Path of the control socket. `None`: the usual place.
-    pub socket: Option<PathBuf>,
 }
 
 /// The table `[log]` (docs/configuration.md, "`[log]`").

@@ -17,6 +17,23 @@ pub struct OutputPin {
     /// The name of another output, or a word that several outputs share. Such outputs are never on together: the two
     /// doors of a lock, or a gate's open and close.
     pub exclusive: Option<String>,
+    /// The length of a pulse that somebody asks for without naming one (`pulse_ms`).
+    #[serde(default = "default_pulse")]
+    pub pulse: Duration,
+    /// Systems of the house show it as a button that pulses it, and not as a switch.
+    #[serde(default = "default_momentary")]
+    pub momentary: bool,
+}
+
+/// The default of `pulse_ms`.
+pub const DEFAULT_PULSE: Duration = Duration::from_secs(3);
+
+fn default_pulse() -> Duration {
+    DEFAULT_PULSE
+}
+
+fn default_momentary() -> bool {
+    true
 }
 
 impl OutputPin {

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::file_paths::FilePaths;
 use super::mode_tables::read_conditions;
 use super::section::Section;
 use super::trigger::{RuleContext, read_callers, read_trigger};
@@ -89,17 +88,6 @@ pub(in crate::config) fn read_calls(section: Section<'_>) -> CallsConfig {
     };
     section.finish();
     calls
-}
-
-pub(in crate::config) fn read_control(section: Section<'_>, files: &FilePaths<'_>) -> ControlConfig {
-    let socket = section.filled_string("socket").map(|socket| files.path(&socket));
-    for (key, what) in [("http", "the status page"), ("http_token_file", "the status page"), ("mqtt_url", "MQTT")] {
-        if section.filled_string(key).is_some() {
-            section.error(key, format!("{what} is not built yet"), "leave it out");
-        }
-    }
-    section.finish();
-    ControlConfig { socket }
 }
 
 pub(in crate::config) fn read_log(section: Section<'_>) -> LogConfig {

@@ -3,6 +3,7 @@
 mod alarm_keys;
 mod call_tables;
 mod characters;
+mod control_tables;
 mod door_table;
 mod file_paths;
 mod media_table;
@@ -17,8 +18,9 @@ mod sound_tables;
 mod source;
 mod trigger;
 
-use call_tables::{read_access, read_answer, read_calls, read_control, read_dtmf, read_log};
+use call_tables::{read_access, read_answer, read_calls, read_dtmf, read_log};
 pub(super) use characters::review_characters;
+use control_tables::{MOST_HOOKS, read_control, read_hook};
 use door_table::{Names, exit_buttons, read_door};
 pub(super) use file_paths::FilePaths;
 pub use file_paths::resolve_secret_file;
@@ -36,7 +38,8 @@ use trigger::RuleContext;
 pub(crate) use trigger::is_number;
 
 use super::model::{
-    AnswerRule, Button, Code, Config, DoorConfig, OutputPin, PinName, Reader as ConfiguredReader, Schedule, Sensor,
+    AnswerRule, Button, Code, Config, DoorConfig, Hook, OutputPin, PinName, Reader as ConfiguredReader, Schedule,
+    Sensor,
 };
 
 /// Reads all tables.
@@ -67,6 +70,10 @@ pub(super) fn read_config(root: &Section<'_>, files: &FilePaths<'_>) -> Option<C
     check_exclusive(root, &outputs);
     let answers: Vec<AnswerRule> =
         root.sections("answer").into_iter().filter_map(|section| read_answer(section, &modes)).collect();
+    let hooks: Vec<Hook> = root.sections("hook").into_iter().filter_map(|section| read_hook(section, files)).collect();
+    if hooks.len() > MOST_HOOKS {
+        root.error("hook", format!("{} hooks are too many", hooks.len()), format!("write at most {MOST_HOOKS}"));
+    }
     let sounds = read_sounds(root.section("sounds"), files);
     check_listening_is_heard(root, &answers, &sounds);
     Some(Config {
@@ -80,6 +87,7 @@ pub(super) fn read_config(root: &Section<'_>, files: &FilePaths<'_>) -> Option<C
         access: read_access(root.section("access")),
         calls: read_calls(root.section("calls")),
         control: read_control(root.section("control"), files),
+        hooks,
         log: read_log(root.section("log")),
         codes: codes.into_iter().map(|(code, _)| code).collect(),
         readers,

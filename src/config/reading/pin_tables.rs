@@ -111,8 +111,9 @@ pub(in crate::config) fn read_sensor(section: Section<'_>, context: RuleContext<
     let context = RuleContext { of_sensor: true, ..context };
     let opened: Trigger = read_trigger(&section, "opened", context).unwrap_or_default();
     let closed: Trigger = read_trigger(&section, "closed", context).unwrap_or_default();
+    let device_class = section.choice("device_class", &DeviceClass::WORDS).unwrap_or_default();
     section.finish();
-    Some(Sensor { name: name?, input: input?, opened, closed })
+    Some(Sensor { name: name?, input: input?, opened, closed, device_class })
 }
 
 pub(in crate::config) fn read_output(section: Section<'_>) -> Option<OutputPin> {
@@ -139,10 +140,30 @@ pub(in crate::config) fn read_output(section: Section<'_>) -> Option<OutputPin> 
     if is_relay == Some(false) && exclusive.is_some() {
         section.error("exclusive", "is for relays", "leave it out, or write kind = \"relay\"");
     }
+    let (pulse, momentary) = read_pulse(&section, &kind);
     section.value("show");
     section.value("max_on_ms");
     section.finish();
-    Some(OutputPin { name: name?, pin: pin?, active, kind, exclusive })
+    Some(OutputPin { name: name?, pin: pin?, active, kind, exclusive, pulse, momentary })
+}
+
+/// Reads how the systems of the house drive a relay: the length of its pulse, and whether it pulses.
+fn read_pulse(section: &Section<'_>, kind: &OutputKind) -> (Duration, bool) {
+    let pulse = section.duration_ms("pulse_ms", 1, 600_000);
+    let momentary = section.boolean("momentary");
+    let OutputKind::Relay { max_on } = kind else {
+        for key in ["pulse_ms", "momentary"] {
+            if section.has(key) {
+                section.error(key, "is for relays", "leave it out, or write kind = \"relay\"");
+            }
+        }
+        return (DEFAULT_PULSE, false);
+    };
+    if let Some(pulse) = pulse.filter(|pulse| pulse > max_on) {
+        let problem = format!("{} is longer than the output may be on", pulse.as_millis());
+        section.error("pulse_ms", problem, format!("write at most {} (max_on_ms)", max_on.as_millis()));
+    }
+    (pulse.unwrap_or(DEFAULT_PULSE).min(*max_on), momentary.unwrap_or(true))
 }
 
 fn read_show(section: Section<'_>) -> Vec<(ShownState, Drive)> {

@@ -356,21 +356,7 @@ impl<'r> Section<'r> {
 }
 
 /// Keys whose feature is not built yet, by table; `…` stands for any rule or action.
-const NOT_BUILT: &[&str] = &[
-    "audio.ambient",
-    "control.http_cert_file",
-    "control.http_key_file",
-    "control.mqtt_allow_insecure",
-    "control.mqtt_ca_file",
-    "control.mqtt_discovery",
-    "control.mqtt_password_file",
-    "control.mqtt_prefix",
-    "control.mqtt_user",
-    "hook",
-    "output.momentary",
-    "output.pulse_ms",
-    "sensor.device_class",
-];
+const NOT_BUILT: &[&str] = &["audio.ambient"];
 
 /// A value as a text in quotes, for a remedy.
 fn quoted(value: &Value) -> String {

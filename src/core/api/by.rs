@@ -20,6 +20,13 @@ pub enum By {
         /// The user of the machine, or the account at the panel, that gave it.
         user: PersonName,
     },
+    /// A request over HTTP.
+    Http {
+        /// The name of its token.
+        token: PersonName,
+    },
+    /// A message of the MQTT broker.
+    Mqtt,
     /// A door code.
     Code {
         /// The number of the far end that typed it.
@@ -51,6 +58,8 @@ impl std::fmt::Display for By {
             Self::Door { door } => write!(formatter, "by the rule of door {door}"),
             Self::Schedule { schedule } => write!(formatter, "by schedule {schedule}"),
             Self::User { user } => write!(formatter, "by user {user}"),
+            Self::Http { token } => write!(formatter, "over HTTP by {token}"),
+            Self::Mqtt => formatter.write_str("over MQTT"),
             Self::Code { number } => write!(formatter, "by a code from {}", called(number)),
             Self::Holder { code, reader } => write!(formatter, "by {code} at {reader}"),
             Self::Typist { reader } => write!(formatter, "by somebody at {reader}"),

@@ -9,6 +9,7 @@ use super::cause::Cause;
 use super::command::Gesture;
 use super::door_state::DoorState;
 use super::ice_servers::IceServerCounts;
+use super::interface::Interface;
 use super::microphone_fault::MicrophoneFault;
 use super::repair::{MissingSound, RepairOutcome, RepairStep};
 use super::session_state::SessionState;
@@ -300,6 +301,13 @@ pub enum Fact {
     /// Our clock and the server's differ, or do so no longer. While they do, rules with hours do not match.
     Clock {
         /// What is wrong; absent if both agree again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fault: Option<String>,
+    },
+    /// An interface to the systems of the house cannot be used, or works again.
+    Interface {
+        interface: Interface,
+        /// What is wrong; absent if it works again.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         fault: Option<String>,
     },

@@ -39,6 +39,8 @@ impl std::fmt::Display for Fact {
             Self::IceServers { fault: Some(fault), .. } => format!("STUN and TURN servers: {fault}"),
             Self::Clock { fault: Some(fault) } => fault.clone(),
             Self::Clock { fault: None } => "the clock agrees with the server's".into(),
+            Self::Interface { interface, fault: Some(fault) } => format!("{interface}: {fault}"),
+            Self::Interface { interface, fault: None } => format!("{interface}: works again"),
             Self::Protocol { problem } => format!("protocol: {problem}"),
             Self::Call { .. }
             | Self::Media { .. }

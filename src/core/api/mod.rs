@@ -20,6 +20,7 @@ mod fact_message;
 mod ice_servers;
 mod id;
 mod input;
+mod interface;
 mod lasting;
 mod memory;
 mod microphone_fault;
@@ -39,6 +40,7 @@ pub use fact::Fact;
 pub use ice_servers::{IceServerCounts, IceServerSource, IceServersAnswer, IceServersStatus};
 pub use id::{CommandId, MediaId, ServerIndex};
 pub use input::{AnyPin, AudioEvent, Input, MediaEvent, Pin, ReaderKey, TokenError};
+pub use interface::Interface;
 pub use lasting::Lasting;
 pub use memory::{
     Memory, PendingHangup, RememberedAlarm, RememberedCall, RememberedMode, RememberedSchedule, TriggerKind,

@@ -32,9 +32,11 @@ pub(super) struct Debounce {
 }
 
 impl Debounce {
-    /// A pin of this kind, at rest. Simulated pins do not bounce, so even a click of one millisecond on a page counts.
+    /// A pin of this kind, at rest. Simulated pins do not bounce, so even a click of one millisecond on a page counts; and
+    /// nobody reports their first level, which is known.
     pub(super) fn of(gpio: &GpioConfig) -> Self {
-        Self { by_kernel: gpio.backend == GpioBackend::Simulated, ..Self::default() }
+        let simulated = gpio.backend == GpioBackend::Simulated;
+        Self { by_kernel: simulated, known: simulated, ..Self::default() }
     }
 
     pub(super) fn settling(&self, pin: &InputPin) -> Settling {

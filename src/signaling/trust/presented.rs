@@ -37,7 +37,7 @@ pub struct PresentedCertificate {
 
 impl PresentedCertificate {
     /// Reads a certificate; `None` if it is none.
-    pub(in crate::signaling) fn read(certificate: &CertificateDer<'_>) -> Option<Self> {
+    pub(crate) fn read(certificate: &CertificateDer<'_>) -> Option<Self> {
         let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
         let names = parsed.subject_alternative_name().ok().flatten();
         let names = names.map(|names| names.value.general_names.iter().filter_map(name).take(MAX_NAMES).collect());

@@ -1,4 +1,4 @@
-//! The server's certificate: read from files, or signed by a CA that the sandbox makes once and keeps.
+//! The server's certificate: read from files, or signed by a CA that callbox makes once and keeps.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::files;
-use crate::signaling::{certificates, private_key, tls_provider};
+use crate::signaling::{PresentedCertificate, certificates, private_key, tls_provider};
 
 /// The validity of the server's certificate. Browsers reject longer ones, also under a CA that was installed by hand
 /// (docs/workarounds.md, "rcgen: certificates live until 4096 by default").
@@ -35,7 +35,7 @@ pub struct CertificateError(String);
 pub struct ServerCertificate {
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
-    /// The certificate file of the CA, if the sandbox made it.
+    /// The certificate file of the CA, if callbox made it.
     pub ca_file: Option<PathBuf>,
     /// The SHA-256 fingerprint of the CA, or of the certificate that was read from a file.
     pub fingerprint: String,
@@ -98,7 +98,12 @@ impl ServerCertificate {
         Ok(made)
     }
 
-    pub(super) fn server_config(&self) -> Result<Arc<ServerConfig>, String> {
+    /// The host names that the certificate is for.
+    pub(crate) fn host_names(&self) -> Vec<String> {
+        self.chain.first().and_then(|leaf| PresentedCertificate::read(leaf)).map(|leaf| leaf.names).unwrap_or_default()
+    }
+
+    pub(crate) fn tls_config(&self) -> Result<Arc<ServerConfig>, String> {
         // docs/workarounds.md, "rustls: two providers panic".
         let mut config = ServerConfig::builder_with_provider(tls_provider())
             .with_safe_default_protocol_versions()
@@ -165,7 +170,7 @@ fn make_ca(
 ) -> Result<(), Box<dyn std::error::Error>> {
     let mut params = CertificateParams::new(Vec::<String>::new())?;
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    params.distinguished_name.push(DnType::CommonName, "callbox sandbox CA");
+    params.distinguished_name.push(DnType::CommonName, "callbox CA");
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let subtree = |name: &String| match CidrSubnet::from_str(name) {
         Ok(subnet) => GeneralSubtree::IpAddress(subnet),
@@ -196,7 +201,7 @@ fn make_leaf(
     let ca_key = KeyPair::from_pem(&std::fs::read_to_string(ca_key_file)?)?;
     let issuer = Issuer::from_ca_cert_pem(&std::fs::read_to_string(ca_file)?, ca_key)?;
     let mut params = CertificateParams::new(names.to_vec())?;
-    params.distinguished_name.push(DnType::CommonName, "callbox sandbox");
+    params.distinguished_name.push(DnType::CommonName, "callbox");
     params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
     params.use_authority_key_identifier_extension = true;
     set_life(&mut params, today, until);
@@ -237,7 +242,7 @@ mod tests {
             ServerCertificate::make(folder.path(), &["door.lan".into()], &[IpAddr::from([10, 0, 2, 8])]).unwrap();
         assert_ne!(first.chain, moved.chain);
         assert_eq!(first.fingerprint, moved.fingerprint);
-        assert!(moved.server_config().is_ok());
+        assert!(moved.tls_config().is_ok());
         // The CA may not sign for another name, so this needs another CA.
         let renamed = ServerCertificate::make(folder.path(), &["gate.lan".into()], &[address]).unwrap();
         assert_ne!(first.fingerprint, renamed.fingerprint);

@@ -29,7 +29,7 @@ const MAX_KNOWN: usize = 64;
 
 /// The network of an address: an IPv4 address itself, or the /64 of an IPv6 address (RFC 4291, section 2.5.4), because
 /// a client can use every address of its /64.
-pub(super) fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
         address => address,
@@ -37,7 +37,7 @@ pub(super) fn network(address: IpAddr) -> IpAddr {
 }
 
 /// All places of a listener.
-pub(super) struct Places {
+pub(crate) struct Places {
     limits: ConnectionLimits,
     state: Mutex<State>,
 }
@@ -50,18 +50,18 @@ struct State {
 }
 
 /// One place, which is free again when this is dropped.
-pub(super) struct Place {
+pub(crate) struct Place {
     network: IpAddr,
     of: Arc<Places>,
 }
 
 impl Places {
-    pub(super) fn new(limits: ConnectionLimits) -> Arc<Self> {
+    pub(crate) fn new(limits: ConnectionLimits) -> Arc<Self> {
         Arc::new(Self { limits, state: Mutex::default() })
     }
 
     /// Notes that somebody has shown a valid password or token from this address.
-    pub(super) fn know(&self, address: IpAddr) {
+    pub(crate) fn know(&self, address: IpAddr) {
         self.know_at(address, Instant::now());
     }
 
@@ -76,7 +76,7 @@ impl Places {
     }
 
     /// Takes a place for a connection from this address, if one is free.
-    pub(super) fn take(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+    pub(crate) fn take(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
         self.take_at(address, Instant::now())
     }
 

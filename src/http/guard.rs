@@ -1,30 +1,21 @@
-//! Decides which requests the sandbox accepts: a web page from elsewhere must not open the strike.
+//! Decides which requests a server accepts: a web page from elsewhere must not open the strike.
 //!
 //! Every request must name the server by the address that its connection reached, or by a known name. This stops DNS
 //! rebinding. A request that changes something must come from one of our pages, or from no page at all.
 
 use std::net::IpAddr;
 
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, Method, header};
 
 /// Why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Foreign {
+pub(crate) enum Foreign {
     Host,
     Origin,
 }
 
-impl Foreign {
-    pub(super) fn status(self) -> (StatusCode, &'static str) {
-        match self {
-            Self::Host => (StatusCode::MISDIRECTED_REQUEST, "this server is not known by that name\n"),
-            Self::Origin => (StatusCode::FORBIDDEN, "requests from other origins are refused\n"),
-        }
-    }
-}
-
 /// Checks the head of a request. `local` is the address that the connection reached.
-pub(super) fn check(
+pub(crate) fn check(
     method: &Method,
     headers: &HeaderMap,
     upgrade: bool,
@@ -41,7 +32,7 @@ pub(super) fn check(
         Some(origin) if !safe => {
             let scheme = if secure { "https" } else { "http" };
             let own = |scheme: &str| format!("{scheme}://{host}");
-            // A proxy with this name may terminate TLS in front of the sandbox.
+            // A proxy with this name may terminate TLS in front of this server.
             let named = names.iter().any(|name| name.eq_ignore_ascii_case(bare_host(host)));
             let is_own = |origin: &str| {
                 origin.eq_ignore_ascii_case(&own(scheme)) || named && origin.eq_ignore_ascii_case(&own("https"))

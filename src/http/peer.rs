@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 /// The addresses of both ends of a connection.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct PeerAddresses {
-    pub(super) local: SocketAddr,
-    pub(super) remote: SocketAddr,
+pub(crate) struct PeerAddresses {
+    pub(crate) local: SocketAddr,
+    pub(crate) remote: SocketAddr,
 }
