@@ -62,6 +62,7 @@ test-home: packages-home tests/node_modules $(VIRTCARD)
 	python3 tests/home/prometheus.py $(TARGET)/debug/callbox $$(tests/home/openapi.sh)
 	python3 tests/home/mqtt.py $(TARGET)/debug/callbox
 	python3 tests/home/apt.py
+	tests/home/fleet.sh $(TARGET)/debug/callbox
 	mkdir -p $(TARGET)/artifacts
 	python3 tests/home/homeassistant.py $(TARGET)/debug/callbox $$(tests/home/homeassistant.sh) $(TARGET)/artifacts/home-assistant.png
 	$(CARGO) build --release
