@@ -12,6 +12,7 @@ mod devices;
 mod dsp;
 mod explain;
 mod generate;
+mod healthy;
 mod held_outputs;
 mod history;
 mod interfaces;
@@ -125,6 +126,8 @@ enum Command {
         #[command(flatten)]
         daemon: Daemon,
     },
+    /// Say whether the station does its work; exit code 1 if it does not
+    Healthy(healthy::HealthyArgs),
     /// Wait until no call is up, for example before an upgrade or a reboot
     WaitIdle {
         /// Give up after this many seconds
@@ -479,6 +482,7 @@ async fn dispatch(command: Command) -> Exit {
         Command::Provision(args) => provision::provision(&args),
         Command::Mqtt(command) => peers::mqtt(&command).await,
         Command::Hooks(command) => peers::hooks(&command).await,
+        Command::Healthy(args) => healthy::healthy(&args).await,
         Command::Report(args) => report::report(&args).await,
         Command::Events { json, daemon } => client::events(&daemon, json).await,
         Command::WaitIdle { timeout_s, daemon } => client::wait_idle(&daemon, Duration::from_secs(timeout_s)).await,

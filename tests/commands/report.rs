@@ -38,6 +38,24 @@ fn a_report_has_everything_and_no_secret() {
 }
 
 #[test]
+fn a_station_without_a_session_is_not_healthy_and_a_script_learns_why() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("callbox.toml"), STATION).unwrap();
+    let healthy = |more: &[&str]| run(folder.path(), &[&["healthy", "--socket", "control.sock"], more].concat());
+    let (code, _, errors) = healthy(&[]);
+    assert_eq!(code, 3, "{errors}");
+    let mut daemon = Process::start(callbox(folder.path(), &["run", "--config", "callbox.toml"]));
+    // It waits for the daemon, and then for its health.
+    let (code, _, errors) = healthy(&["--wait-s", "4"]);
+    assert_eq!(code, 1, "{errors}");
+    assert!(
+        errors.contains("session: ") && errors.contains("; callbox check --network says which step fails"),
+        "{errors}"
+    );
+    daemon.terminate();
+}
+
+#[test]
 fn a_report_without_a_daemon_says_what_is_missing() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();

@@ -26,6 +26,7 @@ def curl(house, port, path, *options):
 def reached(house, port):
     step("off loopback there is TLS alone, and a token")
     until("the status page", lambda: house.status()["http"]["ready"])
+    assert house.command("healthy") == "healthy\n"
     assert curl(house, port, "/healthz")[0] == 200
     assert curl(house, port, "/metrics")[0] == 401
     plain = subprocess.run(["curl", "-s", "-m", "5", f"http://127.0.0.1:{port}/healthz"], capture_output=True, timeout=20)
