@@ -169,7 +169,7 @@ def main():
         until("the call", lambda: house.status()["lines"][0]["state"] == "established", 30)
         # The black box has a size that it reaches at any load, and every call leaves something in the allocator.
         fill_black_box(house)
-        press_often(house, time.monotonic() + seconds / 3)
+        press_often(house, time.monotonic() + max(20, seconds / 3))
         before, call_mb = house.status()["sound"], anonymous_mb(station)
         step(f"idle {idle_mb:.1f} MB, in a call with a full black box {call_mb:.1f} MB; {FOLLOWERS} followers, {COMMANDS_A_SECOND} commands a "
              f"second, a scrape a second, a broker and a receiver that stand still, for {seconds} s")
@@ -190,8 +190,8 @@ def main():
         assert load.commands >= COMMANDS_A_SECOND * seconds * 0.9 and load.scrapes >= seconds * 0.8
         assert min(load.events) >= load.commands * 0.9, load.events
         assert status["lines"][0]["state"] == "established", "the call has ended"
-        assert after["xruns"] - before["xruns"] <= 1, (before, after)
-        assert after["longest_frame_us"] <= max(3 * before["longest_frame_us"], 5000), (before, after)
+        assert after["xruns"] - before["xruns"] <= 2, (before, after)
+        assert after["longest_frame_us"] <= max(3 * before["longest_frame_us"], 10_000), (before, after)
         assert loaded_mb - call_mb <= 2.0, (call_mb, loaded_mb)
         assert count > 0 and sum_ms / count < 10, (count, sum_ms)
         assert status["hooks"]["given_up"] > 0
