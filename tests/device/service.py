@@ -362,6 +362,9 @@ def run(device, share):
     door.systemctl("restart callbox")
     until("registration", 10, door.registered)
     writes = lambda: int(sh("cat /sys/block/ubda/stat").split()[4])
+    # The forced remount is carried out later by the kernel, and may still write then.
+    last = [-1]
+    until("a disk at rest", 20, lambda: time.sleep(2) or last.append(writes()) or last[-1] == last[-2])
     wrote = writes()
     time.sleep(10)
     door.talk()
