@@ -107,8 +107,12 @@ pub mod mutant;
 pub mod network;
 mod plain_text;
 #[cfg(feature = "daemon")]
+mod random_waits;
+#[cfg(feature = "daemon")]
 pub mod reader;
 mod regular_file;
+#[cfg(feature = "daemon")]
+mod running_tasks;
 #[cfg(feature = "daemon")]
 pub mod sandbox;
 pub mod secret;
@@ -118,6 +122,7 @@ mod sip_address;
 pub mod sound;
 #[cfg(feature = "daemon")]
 pub mod station;
+mod url_host;
 pub mod wav;
 #[cfg(feature = "daemon")]
 pub mod web;

@@ -1,7 +1,7 @@
 //! What `callbox check` says about the interfaces to the systems of the house.
 
 use super::output::say;
-use crate::config::{Config, Hook, HookEvent, HttpConfig, MqttConfig, ServerTrust};
+use crate::config::{Config, Hook, HttpConfig, MqttConfig, ServerTrust};
 use crate::http::ServerCertificate;
 use crate::signaling::client_config;
 
@@ -60,8 +60,7 @@ fn print_mqtt(mqtt: &MqttConfig) {
 
 /// A hook as one line. The path of its address may be a secret.
 fn print_hook(hook: &Hook) {
-    let word = |event: &HookEvent| HookEvent::WORDS.iter().find(|(_, of)| of == event).map_or("", |(word, _)| word);
-    let events: Vec<&str> = hook.on.iter().map(word).collect();
+    let events: Vec<&str> = hook.on.iter().map(|event| event.word()).collect();
     let signed = if hook.secret_file.is_some() { "signed" } else { "not signed" };
     say!("hook      {}: to {}, {signed}", events.join(", "), hook.url.host_str().unwrap_or_default());
 }

@@ -10,6 +10,7 @@ use super::{Exit, complain, environment, trust};
 use crate::config::{KeyPin, Proxy, ProxyAddress, ProxyAddressError, ProxyCredentials, ProxyScope, ServerTrust};
 use crate::signaling::{Connector, Endpoint, LoginRequest, SessionApi, SessionApiError, client_config, write_secret};
 use crate::station::machine_identifier;
+use crate::url_host::is_loopback;
 
 #[derive(Debug, Args)]
 pub(super) struct LoginArgs {
@@ -136,13 +137,7 @@ fn proxy(args: &LoginArgs) -> Result<Option<Proxy>, (Exit, String)> {
 
 /// The connection is encrypted, or does not leave the machine.
 fn is_private(url: &Url) -> bool {
-    let local = match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    local || matches!(url.scheme(), "https" | "wss")
+    is_loopback(url) || matches!(url.scheme(), "https" | "wss")
 }
 
 pub(super) fn read_secret(path: &Path) -> Result<String, String> {

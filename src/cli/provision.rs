@@ -126,19 +126,21 @@ impl Plan {
 
     /// Writes everything to a private folder of its own, and reads it as the daemon will.
     fn rehearse(&self, file: &Path) -> Result<(), Exit> {
-        let folder = PrivateFolder::make().map_err(|problem| {
-            complain(problem);
+        let private = std::fs::Permissions::from_mode(0o700);
+        let folder = tempfile::Builder::new().prefix("callbox-provision-").permissions(private).tempdir();
+        let folder = folder.map_err(|error| {
+            complain(format!("no folder for a rehearsal: {error}"));
             Exit::Failed
         })?;
         for (path, bytes) in &self.files {
-            put(&folder.0.join(path), bytes, 0o600).map_err(|problem| {
+            put(&folder.path().join(path), bytes, 0o600).map_err(|problem| {
                 complain(problem);
                 Exit::Failed
             })?;
         }
-        let config = folder.0.join("callbox.toml");
+        let config = folder.path().join("callbox.toml");
         crate::config::load(&config, &environment()).map(drop).map_err(|errors| {
-            tell(&errors, &folder.0);
+            tell(&errors, folder.path());
             say_error!("{}: nothing was written", file.display());
             Exit::Usage
         })
@@ -216,26 +218,4 @@ fn group_id(file: &Path, name: &str) -> Option<u32> {
         let mut fields = line.split(':');
         (fields.next()? == name).then(|| fields.nth(1)?.parse().ok())?
     })
-}
-
-/// A folder that nobody else can read, and that is gone when this is dropped.
-struct PrivateFolder(PathBuf);
-
-impl PrivateFolder {
-    fn make() -> Result<Self, String> {
-        let mut name = [0_u8; 8];
-        getrandom::fill(&mut name).map_err(|error| format!("no random numbers: {error}"))?;
-        let folder = std::env::temp_dir().join(format!("callbox-provision-{:016x}", u64::from_ne_bytes(name)));
-        std::fs::DirBuilder::new()
-            .mode(0o700)
-            .create(&folder)
-            .map_err(|error| format!("{}: {error}", folder.display()))?;
-        Ok(Self(folder))
-    }
-}
-
-impl Drop for PrivateFolder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }

@@ -152,6 +152,13 @@ pub struct ReplyError {
     pub message: String,
 }
 
+impl ReplyError {
+    /// What is wrong, and what to do about it: messages of the station have their remedy behind a semicolon.
+    pub fn message_and_remedy(&self) -> (&str, &str) {
+        self.message.split_once("; ").unwrap_or((&self.message, "look at the status"))
+    }
+}
+
 /// The kinds of errors, with their exit codes (docs/configuration.md, "Commands").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]

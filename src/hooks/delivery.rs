@@ -1,7 +1,7 @@
 //! The delivery of one request: a connection of its own, 5 s, no redirects, three tries.
 
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -12,8 +12,9 @@ use url::Url;
 
 use super::signature;
 use crate::config::Hook;
-use crate::core::Random;
-use crate::signaling::{Connector, Target};
+use crate::random_waits::random_waits;
+use crate::signaling::{Connector, Endpoint};
+use crate::station::wall_clock_ms;
 
 /// The longest time of one try, including the connection.
 const TRY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -28,13 +29,15 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024;
 /// Delivers requests to one receiver.
 pub(super) struct Delivery {
     url: Url,
+    endpoint: Endpoint,
     secret_file: Option<PathBuf>,
     connector: Connector,
 }
 
 impl Delivery {
     pub(super) fn new(hook: &Hook, connector: Connector) -> Self {
-        Self { url: hook.url.clone(), secret_file: hook.secret_file.clone(), connector }
+        let endpoint = Endpoint::new(hook.url.clone(), None);
+        Self { url: hook.url.clone(), endpoint, secret_file: hook.secret_file.clone(), connector }
     }
 
     /// Tries until the receiver has taken the request.
@@ -43,10 +46,7 @@ impl Delivery {
     ///
     /// Why the last try failed.
     pub(super) async fn deliver(&self, body: Bytes) -> Result<(), String> {
-        let mut seed = [0_u8; 8];
-        // Without random numbers the waits are those of other stations.
-        let _ = getrandom::fill(&mut seed);
-        let mut random = Random::new(u64::from_ne_bytes(seed));
+        let mut random = random_waits();
         let mut problem = String::new();
         for attempt in 0..TRIES {
             if attempt > 0 {
@@ -81,10 +81,7 @@ impl Delivery {
     /// Tries once; returns the status of the answer.
     async fn attempt(&self, body: Bytes) -> Result<StatusCode, String> {
         let request = self.request(body).await?;
-        let host = self.url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-        let port = self.url.port_or_known_default().unwrap_or(443);
-        let target = Target { host, port, secure: self.url.scheme() == "https" };
-        let stream = self.connector.open_stream(target, |_| Ok(())).await?;
+        let stream = self.connector.open_stream(self.endpoint.target(), |_| Ok(())).await?;
         let broken = |error: hyper::Error| {
             // docs/workarounds.md, "libraries: error texts are for programmers".
             tracing::debug!(%error, "hook");
@@ -109,20 +106,17 @@ impl Delivery {
     async fn request(&self, body: Bytes) -> Result<Request<Full<Bytes>>, String> {
         let url = &self.url;
         let path = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
-        let authority = url.host_str().unwrap_or_default();
-        let authority = url.port().map_or_else(|| authority.to_owned(), |port| format!("{authority}:{port}"));
         let mut request = Request::post(path)
-            .header(header::HOST, authority)
+            .header(header::HOST, self.endpoint.authority())
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::USER_AGENT, concat!("callbox/", env!("CARGO_PKG_VERSION")))
             .header(header::CONNECTION, "close");
         if let Some(file) = &self.secret_file {
             let secret = tokio::fs::read(file).await;
             let secret = secret.map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
-            let at_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
             let secret = secret.strip_suffix(b"\n").unwrap_or(&secret);
             let secret = secret.strip_suffix(b"\r").unwrap_or(secret);
-            request = request.header(signature::HEADER, signature::signature(secret, at_s, &body));
+            request = request.header(signature::HEADER, signature::signature(secret, wall_clock_ms() / 1000, &body));
         }
         request.body(Full::new(body)).map_err(|_| "its url does not make a request".to_owned())
     }

@@ -11,12 +11,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OnceCell, mpsc};
 use tokio::task::JoinHandle;
 
 use crate::config::{CoreConfig, Hook};
 use crate::control::{Controlled, EventRecord, InterfaceStatus};
 use crate::core::Interface;
+use crate::running_tasks::{RunningTasks, StopSignal, stopped};
 use crate::signaling::Connector;
 use crate::station::StationHandle;
 use delivery::Delivery;
@@ -30,40 +31,36 @@ const TOO_MUCH: &str = "its receiver is slower than what happens";
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The running hooks.
-pub struct Hooks {
-    stop: watch::Sender<bool>,
-    tasks: Vec<JoinHandle<()>>,
-}
+pub struct Hooks(RunningTasks);
 
 impl Hooks {
     /// Starts a task for each hook, so that a receiver that is slow delays no other one. `None`: there are no hooks.
     pub fn start(station: &StationHandle) -> Option<Self> {
-        let (hooks, core) = (station.config().hooks.clone(), station.config().core.clone());
+        let hooks = station.config().hooks.clone();
         if hooks.is_empty() {
             return None;
         }
-        let (stop, stopped) = watch::channel(false);
+        let mut tasks = RunningTasks::new();
         let (reports, results) = mpsc::channel(hooks.len());
-        let count = hooks.len();
-        let run = |(index, hook): (usize, Hook)| {
+        tasks.spawn(tell(station.clone(), hooks.len(), results));
+        // The first task that needs it makes it: it reads the CAs of the machine.
+        let connector = Arc::new(OnceCell::new());
+        for (index, hook) in hooks.into_iter().enumerate() {
             let hook = RunningHook { index, hook, station: station.clone(), reports: reports.clone() };
-            tokio::spawn(hook.run(core.clone(), stopped.clone()))
-        };
-        let mut tasks: Vec<JoinHandle<()>> = hooks.into_iter().enumerate().map(run).collect();
-        tasks.push(tokio::spawn(tell(station.clone(), count, results)));
-        Some(Self { stop, tasks })
+            tasks.spawn(hook.run(Arc::clone(&connector), tasks.signal()));
+        }
+        Some(Self(tasks))
     }
 
     /// Delivers what waits, for a short time.
     pub async fn stop(self) {
-        let _ = self.stop.send(true);
-        let deadline = tokio::time::Instant::now() + SHUTDOWN_PATIENCE;
-        for mut task in self.tasks {
-            if tokio::time::timeout_at(deadline, &mut task).await.is_err() {
-                task.abort();
-            }
-        }
+        self.0.stop(SHUTDOWN_PATIENCE).await;
     }
+}
+
+async fn make_connector(core: CoreConfig) -> Result<Connector, String> {
+    let made = tokio::task::spawn_blocking(move || Connector::to_receiver(&core)).await;
+    made.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
 }
 
 /// How a hook stands.
@@ -97,12 +94,12 @@ struct RunningHook {
 
 impl RunningHook {
     /// Delivers one request after the other, in the order of the events.
-    async fn run(self, core: CoreConfig, mut stopped: watch::Receiver<bool>) {
+    async fn run(self, connector: Arc<OnceCell<Connector>>, mut signal: StopSignal) {
         let mut facts = self.station.events();
-        let connector = match tokio::task::spawn_blocking(move || Connector::to_receiver(&core)).await {
-            Ok(Ok(connector)) => connector,
-            Ok(Err(error)) => return self.unusable(error.to_string()).await,
-            Err(error) => return self.unusable(error.to_string()).await,
+        let core = self.station.config().core.clone();
+        let connector = match connector.get_or_try_init(|| make_connector(core)).await {
+            Ok(connector) => connector.clone(),
+            Err(problem) => return self.unusable(problem).await,
         };
         let delivery = Arc::new(Delivery::new(&self.hook, connector));
         let mut waiting: VecDeque<Bytes> = VecDeque::new();
@@ -130,7 +127,7 @@ impl RunningHook {
                     running = None;
                     self.delivered(result, &mut given_up).await;
                 }
-                () = end(&mut stopped), if !stopping => stopping = true,
+                () = stopped(&mut signal), if !stopping => stopping = true,
             }
         }
     }
@@ -195,9 +192,4 @@ async fn joined(running: &mut Option<JoinHandle<Result<(), String>>>) -> Result<
         Some(task) => task.await.unwrap_or_else(|error| Err(error.to_string())),
         None => std::future::pending().await,
     }
-}
-
-/// Returns when the station stops.
-async fn end(stopped: &mut watch::Receiver<bool>) {
-    let _ = stopped.wait_for(|stopped| *stopped).await;
 }

@@ -1,12 +1,13 @@
 //! `callbox hooks test`: sends each hook a request that says so, once.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use super::delivery::Delivery;
 use crate::config::Config;
 use crate::control::EventRecord;
 use crate::core::{By, Fact};
 use crate::signaling::Connector;
+use crate::station::wall_clock_ms;
 
 /// What the receivers are told.
 const TEXT: &str = "callbox hooks test";
@@ -19,9 +20,7 @@ const TEXT: &str = "callbox hooks test";
 /// `core.ca_file` cannot be used.
 pub async fn test(config: &Config, by: By, mut tell: impl FnMut(Result<String, String>)) -> Result<bool, String> {
     let connector = Connector::to_receiver(&config.core).map_err(|error| error.to_string())?;
-    let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let at_ms = u64::try_from(at.as_millis()).unwrap_or(u64::MAX);
-    let record = EventRecord { at_ms, fact: Fact::Custom { text: TEXT.into(), by } };
+    let record = EventRecord { at_ms: wall_clock_ms(), fact: Fact::Custom { text: TEXT.into(), by } };
     let body = serde_json::to_vec(&record).map_err(|error| error.to_string())?;
     let mut all_taken = true;
     for (index, hook) in config.hooks.iter().enumerate() {

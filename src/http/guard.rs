@@ -7,12 +7,7 @@ use std::net::IpAddr;
 
 use axum::http::{HeaderMap, Method, header};
 
-/// Why a request is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Foreign {
-    Host,
-    Origin,
-}
+use super::refused::Refused;
 
 /// Checks the head of a request. `local` is the address that the connection reached.
 pub(crate) fn check(
@@ -22,10 +17,10 @@ pub(crate) fn check(
     local: IpAddr,
     names: &[String],
     secure: bool,
-) -> Result<(), Foreign> {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).ok_or(Foreign::Host)?;
+) -> Result<(), Refused> {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).ok_or(Refused::ForeignHost)?;
     if !is_own_host(bare_host(host), local, names) {
-        return Err(Foreign::Host);
+        return Err(Refused::ForeignHost);
     }
     let safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) && !upgrade;
     match headers.get(header::ORIGIN) {
@@ -37,7 +32,7 @@ pub(crate) fn check(
             let is_own = |origin: &str| {
                 origin.eq_ignore_ascii_case(&own(scheme)) || named && origin.eq_ignore_ascii_case(&own("https"))
             };
-            if origin.to_str().is_ok_and(is_own) { Ok(()) } else { Err(Foreign::Origin) }
+            if origin.to_str().is_ok_and(is_own) { Ok(()) } else { Err(Refused::ForeignOrigin) }
         }
         // The request is safe, or it has no `Origin`: then a program sent it, because every browser sends one.
         _ => Ok(()),
@@ -64,7 +59,7 @@ fn is_own_host(host: &str, local: IpAddr, names: &[String]) -> bool {
 mod tests {
     use super::*;
 
-    fn verdict(host: &str, origin: Option<&str>, method: Method) -> Result<(), Foreign> {
+    fn verdict(host: &str, origin: Option<&str>, method: Method) -> Result<(), Refused> {
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, host.parse().unwrap());
         if let Some(origin) = origin {
@@ -84,20 +79,23 @@ mod tests {
     #[test]
     fn a_page_that_came_by_a_proxy_with_tls_may_post() {
         assert_eq!(verdict("door.lan", Some("https://door.lan"), Method::POST), Ok(()));
-        assert_eq!(verdict("127.0.0.1:1", Some("https://127.0.0.1:1"), Method::POST), Err(Foreign::Origin));
+        assert_eq!(verdict("127.0.0.1:1", Some("https://127.0.0.1:1"), Method::POST), Err(Refused::ForeignOrigin));
     }
 
     #[test]
     fn a_page_elsewhere_may_not() {
         for origin in ["http://evil.example", "https://127.0.0.1:8642", "http://127.0.0.1:9999", "null"] {
-            assert_eq!(verdict("127.0.0.1:8642", Some(origin), Method::POST), Err(Foreign::Origin), "{origin}");
+            assert_eq!(verdict("127.0.0.1:8642", Some(origin), Method::POST), Err(Refused::ForeignOrigin), "{origin}");
         }
     }
 
     #[test]
     fn a_name_that_was_bent_to_our_address_is_refused() {
-        assert_eq!(verdict("evil.example:8642", Some("http://evil.example:8642"), Method::POST), Err(Foreign::Host));
-        assert_eq!(verdict("evil.example", None, Method::GET), Err(Foreign::Host));
-        assert_eq!(verdict("192.0.2.1:8642", None, Method::GET), Err(Foreign::Host));
+        assert_eq!(
+            verdict("evil.example:8642", Some("http://evil.example:8642"), Method::POST),
+            Err(Refused::ForeignHost)
+        );
+        assert_eq!(verdict("evil.example", None, Method::GET), Err(Refused::ForeignHost));
+        assert_eq!(verdict("192.0.2.1:8642", None, Method::GET), Err(Refused::ForeignHost));
     }
 }

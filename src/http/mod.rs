@@ -8,6 +8,7 @@ mod listen;
 mod own_names;
 mod peer;
 mod places;
+mod refused;
 mod serve;
 
 pub(crate) use attempts::Attempts;
@@ -18,4 +19,5 @@ pub(crate) use own_names::{machine_names, own_addresses};
 pub(crate) use peer::PeerAddresses;
 pub use places::ConnectionLimits;
 pub(crate) use places::Places;
-pub(crate) use serve::{Policy, Refused, serve};
+pub(crate) use refused::Refused;
+pub(crate) use serve::{Policy, serve};

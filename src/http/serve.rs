@@ -10,14 +10,15 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use http_body_util::LengthLimitError;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tower_service::Service;
 
-use super::guard::{self, Foreign};
+use super::guard;
 use super::listen::{Connection, Listener, REQUEST_TIMEOUT};
 use super::peer::PeerAddresses;
+use super::refused::Refused;
+use crate::running_tasks::{StopSignal, stopped};
 
 /// The largest accepted body of a request. The largest one that a client needs is a login.
 const MAX_BODY_BYTES: usize = 16 * 1024;
@@ -34,29 +35,8 @@ pub(crate) struct Policy {
     pub(crate) refuse: Arc<dyn Fn(Refused) -> Response + Send + Sync>,
 }
 
-/// Why a request is not looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refused {
-    /// It names another server.
-    ForeignHost,
-    /// It comes from a web page of another server.
-    ForeignOrigin,
-    BodyTooLarge,
-    BodyTooSlow,
-    BrokenBody,
-}
-
-impl From<Foreign> for Refused {
-    fn from(foreign: Foreign) -> Self {
-        match foreign {
-            Foreign::Host => Self::ForeignHost,
-            Foreign::Origin => Self::ForeignOrigin,
-        }
-    }
-}
-
-/// Serves connections until `stopped`.
-pub(crate) async fn serve(mut listener: Listener, app: Router, policy: Policy, mut stopped: watch::Receiver<bool>) {
+/// Serves connections until the signal comes.
+pub(crate) async fn serve(mut listener: Listener, app: Router, policy: Policy, mut signal: StopSignal) {
     let app = app
         .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(middleware::from_fn_with_state(policy, guarded));
@@ -64,24 +44,19 @@ pub(crate) async fn serve(mut listener: Listener, app: Router, policy: Policy, m
     loop {
         tokio::select! {
             connection = listener.accept() => {
-                connections.spawn(serve_connection(connection, app.clone(), stopped.clone()));
+                connections.spawn(serve_connection(connection, app.clone(), signal.clone()));
             }
             Some(_) = connections.join_next() => {}
-            () = end(&mut stopped) => break,
+            () = stopped(&mut signal) => break,
         }
     }
     drop(listener);
     while connections.join_next().await.is_some() {}
 }
 
-/// Returns when the server stops.
-async fn end(stopped: &mut watch::Receiver<bool>) {
-    let _ = stopped.wait_for(|stopped| *stopped).await;
-}
-
 /// Serves the requests of one connection, one after the other. The head and the body of each request have their own
 /// deadlines; `guarded` applies that of the body (docs/workarounds.md, "hyper: time limits cover the head alone").
-async fn serve_connection(connection: Connection, app: Router, mut stopped: watch::Receiver<bool>) {
+async fn serve_connection(connection: Connection, app: Router, mut signal: StopSignal) {
     let peer = connection.peer();
     let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let mut app = app.clone();
@@ -100,7 +75,7 @@ async fn serve_connection(connection: Connection, app: Router, mut stopped: watc
     // It does not matter how a connection ends.
     tokio::select! {
         _ = serving.as_mut() => {}
-        () = end(&mut stopped) => {
+        () = stopped(&mut signal) => {
             serving.as_mut().graceful_shutdown();
             let _ = serving.await;
         }
@@ -120,7 +95,7 @@ async fn guarded(
     let verdict =
         guard::check(request.method(), request.headers(), upgrade, peer.local.ip(), &policy.host_names, policy.secure);
     let admitted = match verdict {
-        Err(foreign) => return (policy.refuse)(foreign.into()),
+        Err(foreign) => return (policy.refuse)(foreign),
         Ok(()) if upgrade => Ok(request),
         Ok(()) => with_body(request).await,
     };

@@ -14,10 +14,10 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 use webrtc::peer_connection::RTCIceServer;
 
-use super::random_waits::random_waits;
 use super::turn::StreamServers;
 use crate::config::{IceServer, IceTransport, IceUrl};
 use crate::network::{Nat64Prefix, has_ipv4_route};
+use crate::random_waits::random_waits;
 
 /// The longest time for the resolution of all names, which happens at the same time.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);

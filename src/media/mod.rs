@@ -19,7 +19,6 @@ mod packets;
 mod peer;
 mod peer_events;
 pub mod probe;
-mod random_waits;
 mod reader;
 mod receive;
 mod relay_flush;

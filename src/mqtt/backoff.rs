@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::core::Random;
+use crate::random_waits::random_waits;
 
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(60);
@@ -18,10 +19,7 @@ pub(super) struct Backoff {
 
 impl Default for Backoff {
     fn default() -> Self {
-        let mut seed = [0_u8; 8];
-        // Without random numbers the waits are those of other stations; they still grow.
-        let _ = getrandom::fill(&mut seed);
-        Self { failures: 0, random: Random::new(u64::from_ne_bytes(seed)) }
+        Self { failures: 0, random: random_waits() }
     }
 }
 

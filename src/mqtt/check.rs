@@ -24,11 +24,10 @@ pub type Step = Result<String, String>;
 pub async fn check(config: &MqttConfig, identifier: &str, mut tell: impl FnMut(Step)) -> bool {
     let topics = Topics::new(&config.prefix, identifier, config.discovery.clone());
     let options = match options(config, &topics).await {
-        // The daemon stays connected: a broker ends the connection of a client whose identifier comes again. And the
-        // end of this connection is not the end of the station.
+        // The daemon stays connected: a broker ends the connection of a client whose identifier comes again.
         Ok(mut options) => {
             options.set_client_id(format!("{}-check", topics.id));
-            without_will(&options)
+            options
         }
         Err(problem) => {
             tell(Err(problem));
@@ -54,38 +53,18 @@ pub async fn check(config: &MqttConfig, identifier: &str, mut tell: impl FnMut(S
     may_read && may_write
 }
 
-/// The same options without the farewell of the station.
-fn without_will(options: &rumqttc::MqttOptions) -> rumqttc::MqttOptions {
-    let (host, port) = options.broker_address();
-    let mut plain = rumqttc::MqttOptions::new(options.client_id(), host, port);
-    plain.set_keep_alive(options.keep_alive()).set_transport(options.transport());
-    if let Some(login) = options.credentials() {
-        plain.set_credentials(login.username, login.password);
-    }
-    plain
-}
-
 async fn connected(events: &mut EventLoop) -> Result<(), String> {
-    match timeout(PATIENCE, events.poll()).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(faults::message(&error)),
-        Err(_) => Err("the broker does not answer".into()),
-    }
+    awaited(events, PATIENCE, |_| Some(())).await?.ok_or_else(silent)
 }
 
 async fn subscribed(client: &AsyncClient, events: &mut EventLoop, filters: &[String]) -> Result<(), String> {
     let wanted = filters.iter().map(|filter| SubscribeFilter::new(filter.clone(), QoS::AtLeastOnce));
-    client.try_subscribe_many(wanted).map_err(|_| "the broker does not answer".to_owned())?;
-    let answer = timeout(PATIENCE, async {
-        loop {
-            match events.poll().await {
-                Ok(Event::Incoming(Packet::SubAck(answer))) => return Ok(answer.return_codes),
-                Ok(_) => {}
-                Err(error) => return Err(faults::message(&error)),
-            }
-        }
+    client.try_subscribe_many(wanted).map_err(|_| silent())?;
+    let answer = awaited(events, PATIENCE, |event| match event {
+        Event::Incoming(Packet::SubAck(answer)) => Some(answer.return_codes),
+        _ => None,
     });
-    let codes = answer.await.map_err(|_| "the broker does not answer".to_owned())??;
+    let codes = answer.await?.ok_or_else(silent)?;
     let refused = filters.iter().zip(codes).find(|(_, code)| *code == SubscribeReasonCode::Failure);
     refused
         .map_or(Ok(()), |(filter, _)| Err(format!("the broker does not let the station read {filter}; change its ACL")))
@@ -96,14 +75,30 @@ async fn echoed(client: &AsyncClient, events: &mut EventLoop, topics: &Topics) -
     let topic = topics.result(NAME);
     let refused = || format!("the broker does not pass on what the station writes to {topic}; change its ACL");
     client.try_publish(topic.clone(), QoS::AtLeastOnce, false, "{}").map_err(|_| refused())?;
-    let echo = timeout(ECHO_PATIENCE, async {
+    let echo = awaited(events, ECHO_PATIENCE, |event| match event {
+        Event::Incoming(Packet::Publish(message)) if message.topic == topic => Some(()),
+        _ => None,
+    });
+    echo.await?.ok_or_else(refused)
+}
+
+/// The first event that `look` wants; `None` if none comes in time.
+async fn awaited<T>(
+    events: &mut EventLoop,
+    patience: Duration,
+    look: impl Fn(Event) -> Option<T>,
+) -> Result<Option<T>, String> {
+    let wanted = async {
         loop {
-            match events.poll().await {
-                Ok(Event::Incoming(Packet::Publish(message))) if message.topic == topic => return Ok(()),
-                Ok(_) => {}
-                Err(error) => return Err(faults::message(&error)),
+            let event = events.poll().await.map_err(|error| faults::message(&error))?;
+            if let Some(wanted) = look(event) {
+                return Ok(wanted);
             }
         }
-    });
-    echo.await.map_err(|_| refused())?
+    };
+    timeout(patience, wanted).await.map_or(Ok(None), |wanted| wanted.map(Some))
+}
+
+fn silent() -> String {
+    "the broker does not answer".to_owned()
 }

@@ -84,7 +84,7 @@ pub(super) fn answer(reply: Reply) -> Value {
     match reply {
         Reply::Note(note) => json!({ "ok": true, "note": note }),
         Reply::Error(error) => {
-            let (message, remedy) = error.message.split_once("; ").unwrap_or((&error.message, "look at the status"));
+            let (message, remedy) = error.message_and_remedy();
             refused("refused", message, remedy)
         }
         _ => json!({ "ok": true }),

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, Publish, QoS, SubscribeFilter, SubscribeReasonCode};
+use rumqttc::{
+    AsyncClient, Event, EventLoop, LastWill, MqttOptions, Packet, Publish, QoS, SubscribeFilter, SubscribeReasonCode,
+};
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -17,6 +19,7 @@ use super::topics::Topics;
 use super::{commands, faults, states};
 use crate::control::{Controlled, EventRecord, InterfaceStatus, Reply, Request};
 use crate::core::{Fact, Interface};
+use crate::running_tasks::{StopSignal, stopped};
 use crate::station::StationHandle;
 
 /// Messages that can wait for the broker. One that takes nothing for longer is given up.
@@ -62,18 +65,20 @@ impl<'a> Connection<'a> {
         station: &'a StationHandle,
         topics: &'a Topics,
         entities: &'a Entities,
-        options: MqttOptions,
+        mut options: MqttOptions,
     ) -> Self {
+        // The broker says it for a station that is gone.
+        options.set_last_will(LastWill::new(topics.availability(), "offline", QoS::AtLeastOnce, true));
         let (client, events) = AsyncClient::new(options, QUEUE);
         let polling = Polling::start(events);
         Self { station, topics, entities, client, polling, told: BTreeMap::new(), refresh_at: Instant::now() }
     }
 
     /// Connects, and serves until the connection ends.
-    pub(super) async fn run(mut self, stopped: &mut watch::Receiver<bool>) -> Ended {
+    pub(super) async fn run(mut self, signal: &mut StopSignal) -> Ended {
         let first = tokio::select! {
             first = self.polling.next() => first,
-            () = end(stopped) => return Ended::Stopped,
+            () = stopped(signal) => return Ended::Stopped,
         };
         if let Err(fault) = first {
             return Ended::Fault(fault);
@@ -95,7 +100,7 @@ impl<'a> Connection<'a> {
                     Err(RecvError::Closed) => return Ended::Stopped,
                 },
                 () = sleep_until(self.refresh_at) => self.tell_states().await.map(|()| None),
-                () = end(stopped) => return self.farewell().await,
+                () = stopped(signal) => return self.farewell().await,
             };
             match done {
                 Ok(None) => {}
@@ -235,11 +240,6 @@ impl<'a> Connection<'a> {
         }
         Ended::Stopped
     }
-}
-
-/// Returns when the station stops.
-async fn end(stopped: &mut watch::Receiver<bool>) {
-    let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
 /// The library's event loop, in a task of its own: what it does must not be broken off half-way.

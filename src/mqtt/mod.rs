@@ -14,12 +14,10 @@ mod topics;
 
 use std::time::Duration;
 
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
-
 use crate::config::MqttConfig;
-use crate::control::InterfaceStatus;
+use crate::control::{Controlled, InterfaceStatus};
 use crate::core::{By, Interface};
+use crate::running_tasks::{RunningTasks, StopSignal, stopped};
 use crate::station::StationHandle;
 use backoff::Backoff;
 pub use check::{Step, check};
@@ -31,37 +29,25 @@ use topics::Topics;
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The running interface.
-pub struct MqttInterface {
-    stop: watch::Sender<bool>,
-    task: JoinHandle<()>,
-}
+pub struct MqttInterface(RunningTasks);
 
 impl MqttInterface {
     /// Starts it. A broker that is away is a fault in the status, and is tried again; the door does not depend on it.
     /// `identifier` is that of the station.
     pub fn start(station: StationHandle, config: MqttConfig, identifier: &str) -> Self {
-        let (stop, stopped) = watch::channel(false);
+        let mut tasks = RunningTasks::new();
         let topics = Topics::new(&config.prefix, identifier, config.discovery.clone());
-        let task = tokio::spawn(keep_connected(station, config, topics, stopped));
-        Self { stop, task }
+        tasks.spawn(keep_connected(station, config, topics, tasks.signal()));
+        Self(tasks)
     }
 
     /// Says farewell to the broker.
-    pub async fn stop(mut self) {
-        let _ = self.stop.send(true);
-        if tokio::time::timeout(SHUTDOWN_PATIENCE, &mut self.task).await.is_err() {
-            self.task.abort();
-        }
+    pub async fn stop(self) {
+        self.0.stop(SHUTDOWN_PATIENCE).await;
     }
 }
 
-async fn keep_connected(
-    station: StationHandle,
-    config: MqttConfig,
-    topics: Topics,
-    mut stopped: watch::Receiver<bool>,
-) {
-    use crate::control::Controlled;
+async fn keep_connected(station: StationHandle, config: MqttConfig, topics: Topics, mut signal: StopSignal) {
     let entities = Entities::of(station.config());
     let station = station.on_behalf_of(By::Mqtt);
     let mut backoff = Backoff::default();
@@ -70,7 +56,7 @@ async fn keep_connected(
         let ended = match options::options(&config, &topics).await {
             Ok(options) => {
                 let connection = Connection::new(&station, &topics, &entities, options);
-                connection.run(&mut stopped).await
+                connection.run(&mut signal).await
             }
             Err(fault) => Ended::Fault(fault),
         };
@@ -81,7 +67,7 @@ async fn keep_connected(
         station.tell(Interface::Mqtt, InterfaceStatus::fault(fault)).await;
         tokio::select! {
             () = tokio::time::sleep(backoff.next(began.elapsed())) => {}
-            _ = stopped.wait_for(|stopped| *stopped) => return,
+            () = stopped(&mut signal) => return,
         }
     }
 }

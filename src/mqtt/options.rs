@@ -1,9 +1,9 @@
-//! How the broker is reached: its address, TLS, the login and the will.
+//! How the broker is reached: its address, TLS and the login.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use rumqttc::{LastWill, MqttOptions, QoS, TlsConfiguration, Transport};
+use rumqttc::{MqttOptions, TlsConfiguration, Transport};
 use rustls::ClientConfig;
 
 use super::topics::Topics;
@@ -29,7 +29,6 @@ pub(super) async fn options(config: &MqttConfig, topics: &Topics) -> Result<Mqtt
     // The broker keeps nothing for us while we are away: a command of then would come too late.
     options.set_clean_session(true);
     options.set_max_packet_size(MAX_INCOMING_BYTES, MAX_OUTGOING_BYTES);
-    options.set_last_will(LastWill::new(topics.availability(), "offline", QoS::AtLeastOnce, true));
     if let Some(user) = &config.user {
         let password = match config.password_file.clone() {
             Some(file) => {

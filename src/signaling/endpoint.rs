@@ -3,6 +3,8 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
+use crate::url_host::bare_host;
+
 /// Everything but the "unreserved" characters of RFC 3986 (section 2.3).
 const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -26,7 +28,7 @@ impl Endpoint {
 
     /// The host name, or the IP address without brackets.
     pub fn host(&self) -> &str {
-        self.base.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']')
+        bare_host(&self.base)
     }
 
     /// The port of the address, or the default port of its scheme.

@@ -46,7 +46,7 @@ impl Clock {
 }
 
 /// Milliseconds since the epoch.
-pub(super) fn wall_clock_ms() -> u64 {
+pub(crate) fn wall_clock_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -18,6 +18,7 @@ mod status;
 mod watchdog;
 
 pub use clock::local_time;
+pub(crate) use clock::wall_clock_ms;
 pub use handle::{StationHandle, command_of};
 pub use identifier::machine_identifier;
 pub(crate) use login::log_in;

@@ -1,14 +1,10 @@
 //! What a request that is not carried out is answered.
 
-use std::sync::Arc;
-
 use axum::Json;
-use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
-use super::state::Web;
 use crate::control::{ErrorKind, ReplyError};
 use crate::http::Refused;
 
@@ -77,8 +73,7 @@ impl ApiError {
             ErrorKind::Refused => (StatusCode::CONFLICT, "refused"),
             ErrorKind::Failed => (StatusCode::SERVICE_UNAVAILABLE, "failed"),
         };
-        // Messages of the station have their remedy behind a semicolon.
-        let (message, remedy) = error.message.split_once("; ").unwrap_or((&error.message, "look at the status"));
+        let (message, remedy) = error.message_and_remedy();
         Self::new(status, code, message, remedy)
     }
 
@@ -123,19 +118,4 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         self.response()
     }
-}
-
-pub(super) async fn no_such_page(State(web): State<Arc<Web>>) -> ApiError {
-    let remedy = "GET /api/openapi.json describes what there is";
-    web.refused.count(ApiError::new(StatusCode::NOT_FOUND, "no_such_page", "there is no such page", remedy))
-}
-
-pub(super) async fn wrong_method(State(web): State<Arc<Web>>) -> ApiError {
-    let remedy = "read with GET, command with POST; GET /api/openapi.json describes what there is";
-    web.refused.count(ApiError::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "wrong_method",
-        "this page has no such method",
-        remedy,
-    ))
 }

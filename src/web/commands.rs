@@ -150,14 +150,13 @@ impl Incoming {
             return Err(bad_body("the body is no JSON object"));
         }
         serde_json::from_slice(&self.body).map_err(|error| {
-            let message = format!("the body is not what this command takes: {}", shortened(&error.to_string()));
+            let message = format!(
+                "the body is not what this command takes: {}",
+                crate::plain_text::shortened(&error.to_string())
+            );
             bad_body(message)
         })
     }
-}
-
-fn shortened(text: &str) -> String {
-    crate::plain_text::shortened(text)
 }
 
 fn bad_body(message: impl Into<String>) -> ApiError {

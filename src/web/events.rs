@@ -14,6 +14,7 @@ use super::api_error::ApiError;
 use super::state::Web;
 use crate::control::Controlled;
 use crate::http::PeerAddresses;
+use crate::running_tasks::stopped;
 
 /// How often a comment tells that the connection is alive. It must be shorter than the time after which silent
 /// connections are closed.
@@ -25,7 +26,7 @@ pub(super) async fn events(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let events = web.reader(&headers, peer.remote.ip())?.events();
-    let stream = futures_util::stream::unfold((events, web.stopped.clone()), |(mut events, mut stopped)| async move {
+    let stream = futures_util::stream::unfold((events, web.signal.clone()), |(mut events, mut signal)| async move {
         loop {
             let record = tokio::select! {
                 record = events.recv() => match record {
@@ -34,11 +35,11 @@ pub(super) async fn events(
                     Err(RecvError::Lagged(_)) => continue,
                     Err(RecvError::Closed) => return None,
                 },
-                _ = stopped.wait_for(|stopped| *stopped) => return None,
+                () = stopped(&mut signal) => return None,
             };
             // A record that cannot be written does not exist; the next one follows.
             let Ok(line) = serde_json::to_string(&record) else { continue };
-            return Some((Ok::<_, Infallible>(Event::default().data(line)), (events, stopped)));
+            return Some((Ok::<_, Infallible>(Event::default().data(line)), (events, signal)));
         }
     });
     Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())

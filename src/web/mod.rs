@@ -14,6 +14,7 @@ mod page;
 mod process;
 mod reading;
 mod state;
+mod unknown;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,13 +22,12 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{get, post};
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
 use crate::config::{HttpConfig, HttpToken};
 use crate::control::InterfaceStatus;
 use crate::core::Interface;
 use crate::http::{self, Listener, Places, Policy};
+use crate::running_tasks::{RunningTasks, StopSignal, stopped};
 use crate::station::StationHandle;
 use api_error::ApiError;
 use certificate::Certificate;
@@ -46,44 +46,33 @@ const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(2);
 const LIMITS: http::ConnectionLimits = http::ConnectionLimits { total: 128, per_address: 64 };
 
 /// The running interface.
-pub struct WebInterface {
-    stop: watch::Sender<bool>,
-    task: JoinHandle<()>,
-}
+pub struct WebInterface(RunningTasks);
 
 impl WebInterface {
     /// Starts it. What prevents it from listening becomes a fault in the status, and is tried again: the door must not
     /// depend on it. `folder` keeps the certificate that is made where none is configured.
     pub fn start(station: StationHandle, config: HttpConfig, folder: Option<PathBuf>) -> Self {
-        let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(keep_listening(station, config, folder, stopped));
-        Self { stop, task }
+        let mut tasks = RunningTasks::new();
+        tasks.spawn(keep_listening(station, config, folder, tasks.signal()));
+        Self(tasks)
     }
 
     /// Closes all connections.
-    pub async fn stop(mut self) {
-        let _ = self.stop.send(true);
-        if tokio::time::timeout(SHUTDOWN_PATIENCE, &mut self.task).await.is_err() {
-            self.task.abort();
-        }
+    pub async fn stop(self) {
+        self.0.stop(SHUTDOWN_PATIENCE).await;
     }
 }
 
-async fn keep_listening(
-    station: StationHandle,
-    config: HttpConfig,
-    folder: Option<PathBuf>,
-    mut stopped: watch::Receiver<bool>,
-) {
+async fn keep_listening(station: StationHandle, config: HttpConfig, folder: Option<PathBuf>, mut signal: StopSignal) {
     loop {
-        let failure = match listen(&station, &config, folder.as_deref(), stopped.clone()).await {
+        let failure = match listen(&station, &config, folder.as_deref(), signal.clone()).await {
             Ok(()) => return,
             Err(failure) => failure,
         };
         station.tell(Interface::Http, InterfaceStatus::fault(failure)).await;
         tokio::select! {
             () = tokio::time::sleep(RETRY) => {}
-            _ = stopped.wait_for(|stopped| *stopped) => return,
+            () = stopped(&mut signal) => return,
         }
     }
 }
@@ -97,7 +86,7 @@ async fn listen(
     station: &StationHandle,
     config: &HttpConfig,
     folder: Option<&std::path::Path>,
-    stopped: watch::Receiver<bool>,
+    signal: StopSignal,
 ) -> Result<(), String> {
     let tokens = match config.token_file.clone() {
         Some(file) => read_tokens(file).await?,
@@ -110,7 +99,7 @@ async fn listen(
         .map_err(|error| format!("{error}; set control.http to an address and a port that are free"))?;
     let mut host_names = http::machine_names();
     host_names.extend(certificate.as_ref().map(|certificate| certificate.names.clone()).unwrap_or_default());
-    let web = Arc::new(Web::new(station.clone(), tokens, places, stopped.clone()));
+    let web = Arc::new(Web::new(station.clone(), tokens, places, signal.clone()));
     let counted = Arc::clone(&web);
     let policy = Policy {
         host_names: host_names.into(),
@@ -126,7 +115,7 @@ async fn listen(
         }
     };
     tokio::select! {
-        () = http::serve(listener, routes(web), policy, stopped) => {}
+        () = http::serve(listener, routes(web), policy, signal) => {}
         () = renewing => {}
     }
     Ok(())
@@ -154,7 +143,7 @@ fn routes(web: Arc<Web>) -> Router {
         .route("/api/output/{name}", post(commands::output))
         .route("/api/mode/{name}", post(commands::mode))
         .route("/api/play/{name}", post(commands::play))
-        .fallback(api_error::no_such_page)
-        .method_not_allowed_fallback(api_error::wrong_method)
+        .fallback(unknown::no_such_page)
+        .method_not_allowed_fallback(unknown::wrong_method)
         .with_state(web)
 }

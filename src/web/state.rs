@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::watch;
-
 use super::api_error::ApiError;
 use crate::config::HttpToken;
 use crate::http::{Attempts, Places};
+use crate::running_tasks::StopSignal;
 use crate::station::StationHandle;
 
 /// What the handlers share.
@@ -18,17 +17,12 @@ pub(super) struct Web {
     pub(super) places: Arc<Places>,
     pub(super) attempts: Mutex<Attempts>,
     pub(super) refused: RefusedCounts,
-    pub(super) stopped: watch::Receiver<bool>,
+    pub(super) signal: StopSignal,
 }
 
 impl Web {
-    pub(super) fn new(
-        station: StationHandle,
-        tokens: Vec<HttpToken>,
-        places: Arc<Places>,
-        stopped: watch::Receiver<bool>,
-    ) -> Self {
-        Self { station, tokens, places, attempts: Mutex::default(), refused: RefusedCounts::default(), stopped }
+    pub(super) fn new(station: StationHandle, tokens: Vec<HttpToken>, places: Arc<Places>, signal: StopSignal) -> Self {
+        Self { station, tokens, places, attempts: Mutex::default(), refused: RefusedCounts::default(), signal }
     }
 }
 

@@ -143,7 +143,6 @@ fn what_opens_the_house_to_others_is_checked_and_told() {
         ),
         ("[control]\nhttp = \"[::]:8080\"\n", "can be reached by others"),
         ("[control]\nhttp = \"127.0.0.1:80\"\nhttp_token_file = \"none\"\n", "control.http_token_file: "),
-        ("[control]\nhttp = \"127.0.0.1:80\"\nhttp_cert_file = \"f\"\n", "a certificate without its key"),
         (
             "[control]\nmqtt_url = \"mqtt://broker\"\n",
             "control.mqtt_url: mqtt://broker is not encrypted: who hears it can open the door; write mqtts://",
@@ -202,6 +201,10 @@ fn certificates_and_tokens_that_cannot_work_are_found_before_the_start() {
         (
             "http = \"127.0.0.1:80\"\nhttp_cert_file = \"f\"\nhttp_key_file = \"f\"\n",
             "control.http_cert_file, control.http_key_file: ",
+        ),
+        (
+            "http = \"127.0.0.1:80\"\nhttp_cert_file = \"f\"\n",
+            "control.http_cert_file: a certificate without its key; set control.http_key_file too",
         ),
         ("mqtt_url = \"mqtts://b\"\nmqtt_ca_file = \"f\"\n", "control.mqtt_ca_file: "),
         ("mqtt_url = \"mqtts://b:0\"\n", "control.mqtt_url: mqtts://b:0 has the port 0"),

@@ -7,18 +7,13 @@ import sys
 import threading
 import time
 
-from peers import STATION, Broker, House, free_port, until
+from peers import STATION, Broker, House, anonymous_mb, free_port, until
 
 
-def anonymous_mb(pid):
-    text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
-    return int(next(line for line in text.splitlines() if line.startswith("Anonymous:")).split()[1]) / 1024
-
-
-def wakeups(pid):
+def wakeups(process):
     """How often the threads of a process have gone to sleep by themselves (proc_pid_status(5))."""
     total = 0
-    for status in pathlib.Path(f"/proc/{pid}/task").glob("*/status"):
+    for status in pathlib.Path(f"/proc/{process.child.pid}/task").glob("*/status"):
         total += int(next(line for line in status.read_text().splitlines() if line.startswith("voluntary")).split()[1])
     return total
 
@@ -33,14 +28,14 @@ def measure(callbox, seconds, name, results):
             control += f'http = "127.0.0.1:{free_port()}"\nhttp_token_file = "token"\n'
         if name in ("mqtt", "all"):
             control += broker.configuration()
-        pid = house.station(STATION + control + (hook if name in ("hooks", "all") else "")).child.pid
+        station = house.station(STATION + control + (hook if name in ("hooks", "all") else ""))
         for interface in ("http", "mqtt", "hooks"):
             if name in (interface, "all"):
                 until(interface, lambda: house.status()[interface]["ready"])
         time.sleep(10)
-        before = wakeups(pid)
+        before = wakeups(station)
         time.sleep(seconds)
-        results[name] = (anonymous_mb(pid), (wakeups(pid) - before) / seconds)
+        results[name] = (anonymous_mb(station), (wakeups(station) - before) / seconds)
 
 
 def main():

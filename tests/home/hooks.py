@@ -6,16 +6,17 @@ import hashlib
 import hmac
 import http.server
 import json
-import socket
 import ssl
 import subprocess
 import sys
 import threading
 import time
 
-from peers import House, free_port, step, until
+from peers import House, Stuck, free_port, step, until
 
 SECRET = "0123456789abcdef"
+# An answer that begins well, and never ends.
+ENDLESS = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nx"
 
 # The daemon itself, whose server is not there: hooks do not depend on it.
 STATION = """
@@ -127,27 +128,6 @@ def fails(house, receiver):
         events.stop()
 
 
-class Endless:
-    """Says 200 at once, and never ends its answer."""
-
-    def __init__(self, house):
-        self.server, self.count = socket.create_server(("127.0.0.1", 0)), 0
-        self.port, self.held = self.server.getsockname()[1], []
-        threading.Thread(target=self.serve, daemon=True).start()
-        house.stack.callback(self.server.close)
-
-    def serve(self):
-        while True:
-            try:
-                connection, _ = self.server.accept()
-            except OSError:
-                return
-            connection.recv(65536)
-            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nx")
-            self.count += 1
-            self.held.append(connection)
-
-
 def tested(house, secure, plain):
     step("callbox hooks test says what each receiver answers")
     count = len(secure.requests)
@@ -181,7 +161,7 @@ def main():
     with House(sys.argv[1]) as house:
         house.certificates()
         house.file("secret", SECRET + "\n")
-        secure, plain, endless = Receiver(house, tls=True), Receiver(house), Endless(house)
+        secure, plain, endless = Receiver(house, tls=True), Receiver(house), Stuck(house, ENDLESS)
         house.file("station.toml", STATION + hook(f"https://localhost:{secure.port}/hook?station=front", "press", "custom")
                    + hook(f"http://127.0.0.1:{plain.port}/", "mode", secret=False)
                    + hook(f"http://127.0.0.1:{endless.port}/", "press"))

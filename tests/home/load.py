@@ -4,13 +4,12 @@
 """
 import http.client
 import json
-import pathlib
 import socket
 import sys
 import threading
 import time
 
-from peers import STATION, TOKEN, Broker, House, free_port, step, until
+from peers import STATION, TOKEN, Broker, House, Stuck, anonymous_mb, free_port, step, until
 
 RATE, FOLLOWERS, COMMANDS_A_SECOND = 48000, 20, 100
 
@@ -48,23 +47,6 @@ max_talk_s = 3600
 socket = "resident.sock"
 """)
     return house.process([house.callbox, "run", "--config", config], "resident")
-
-
-class Stuck:
-    """Takes connections, and never answers."""
-
-    def __init__(self, house):
-        self.server = socket.create_server(("127.0.0.1", 0))
-        self.port, self.held = self.server.getsockname()[1], []
-        threading.Thread(target=self.accept, daemon=True).start()
-        house.stack.callback(self.server.close)
-
-    def accept(self):
-        while True:
-            try:
-                self.held.append(self.server.accept())
-            except OSError:
-                return
 
 
 class Load:
@@ -114,12 +96,6 @@ class Load:
 
     def stop(self):
         self.on = False
-
-
-def anonymous_mb(process):
-    """The memory that the program has allocated: what is shared and the rings of the test card do not count."""
-    text = pathlib.Path(f"/proc/{process.child.pid}/smaps_rollup").read_text()
-    return int(next(line for line in text.splitlines() if line.startswith("Anonymous:")).split()[1]) / 1024
 
 
 def fill_black_box(house):

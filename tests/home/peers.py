@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -232,6 +233,35 @@ topic readwrite #
         self.house.file("mqtt-password", self.USERS["station"] + "\n")
         return (f'mqtt_url = "mqtts://localhost:{self.port}"\nmqtt_user = "station"\n'
                 f'mqtt_password_file = "mqtt-password"\nmqtt_ca_file = "ca.pem"\n')
+
+
+class Stuck:
+    """Takes connections, says what it is told to, and never ends an answer."""
+
+    def __init__(self, house, says=b""):
+        self.says, self.count, self.held = says, 0, []
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.port = self.server.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+        house.stack.callback(self.server.close)
+
+    def serve(self):
+        while True:
+            try:
+                connection, _ = self.server.accept()
+            except OSError:
+                return
+            self.held.append(connection)
+            if self.says:
+                connection.recv(65536)
+                connection.sendall(self.says)
+            self.count += 1
+
+
+def anonymous_mb(process):
+    """The memory that a program has allocated: what is shared and the rings of the test card do not count."""
+    text = pathlib.Path(f"/proc/{process.child.pid}/smaps_rollup").read_text()
+    return int(next(line for line in text.splitlines() if line.startswith("Anonymous:")).split()[1]) / 1024
 
 
 def request(url, body=None, token=None, timeout=10):

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::secret::{Credential, PersonName};
+use crate::url_host::bare_host;
 
 /// The table `[control]` (docs/configuration.md, "`[control]`").
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,7 +58,7 @@ impl MqttConfig {
 
     /// The host name, or the IP address without brackets.
     pub fn host(&self) -> &str {
-        self.url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']')
+        bare_host(&self.url)
     }
 
     /// The port of the address, or the default port of its scheme.

@@ -59,4 +59,9 @@ impl HookEvent {
         ("fault", Self::Fault),
         ("custom", Self::Custom),
     ];
+
+    /// Its word in `on`.
+    pub fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, event)| *event == self).map_or("", |(word, _)| word)
+    }
 }

@@ -1,17 +1,19 @@
 //! `[control]` and `[[hook]]`: what other systems need to reach the station, or to be told by it.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use url::Url;
 
 use super::file_paths::FilePaths;
+use super::named_files::{certificate_and_key, open, readable, text_of};
 use super::section::Section;
 use crate::config::model::*;
+use crate::url_host::is_loopback;
 
 /// A token with fewer characters may be guessed.
 const SHORT_TOKEN: usize = 16;
-/// The longest file that has a token, a password, a secret or certificates.
+/// The longest file that has tokens.
 const MAX_FILE_BYTES: u64 = 256 * 1024;
 /// The most `[[hook]]`.
 pub(in crate::config) const MOST_HOOKS: usize = 16;
@@ -30,7 +32,7 @@ fn read_http(section: &Section<'_>, files: &FilePaths<'_>) -> Option<HttpConfig>
     if let Some(file) = &token_file {
         review_tokens(section, file);
     }
-    let certificate = read_certificate(section, files);
+    let certificate = certificate_and_key(section, files, "http_cert_file", "http_key_file");
     let Some(listen) = listen else {
         for key in ["http_token_file", "http_cert_file", "http_key_file"] {
             if section.has(key) {
@@ -58,34 +60,10 @@ fn read_http(section: &Section<'_>, files: &FilePaths<'_>) -> Option<HttpConfig>
     Some(http)
 }
 
-fn read_certificate(section: &Section<'_>, files: &FilePaths<'_>) -> Option<(PathBuf, PathBuf)> {
-    let certificate = section.filled_string("http_cert_file").map(|text| files.path(&text));
-    let key = section.filled_string("http_key_file").map(|text| files.secret(&text));
-    if let Some(key) = &key {
-        section.review_secret("http_key_file", key);
-    }
-    match (certificate, key) {
-        (Some(certificate), Some(key)) => {
-            length(section, "http_cert_file", &certificate);
-            length(section, "http_key_file", &key);
-            Some((certificate, key))
-        }
-        (None, None) => None,
-        (Some(_), None) => {
-            section.error("http_cert_file", "a certificate without its key", "set control.http_key_file too");
-            None
-        }
-        (None, Some(_)) => {
-            section.error("http_key_file", "a key without its certificate", "set control.http_cert_file too");
-            None
-        }
-    }
-}
-
 /// Checks the tokens of a file, without keeping them.
 fn review_tokens(section: &Section<'_>, file: &Path) {
     const KEY: &str = "http_token_file";
-    let Some(text) = readable(section, KEY, file) else { return };
+    let Some(text) = text_of(section, KEY, file, MAX_FILE_BYTES) else { return };
     section.review_secret(KEY, file);
     match HttpToken::parse(&text) {
         Err(error) => {
@@ -115,18 +93,16 @@ fn read_mqtt(section: &Section<'_>, files: &FilePaths<'_>) -> Option<MqttConfig>
         ["mqtt_user", "mqtt_password_file", "mqtt_ca_file", "mqtt_prefix", "mqtt_discovery", "mqtt_allow_insecure"];
     let allow_insecure = section.boolean("mqtt_allow_insecure").unwrap_or(false);
     let user = section.filled_string("mqtt_user");
-    let password_file = section.filled_string("mqtt_password_file").map(|text| files.secret(&text));
+    let password_file = section.filled_string("mqtt_password_file");
+    let password_file = password_file.map(|text| readable(section, "mqtt_password_file", files.secret(&text)));
     if let Some(file) = &password_file {
-        readable(section, "mqtt_password_file", file);
         section.review_secret("mqtt_password_file", file);
     }
     if user.is_none() && password_file.is_some() {
         section.error("mqtt_password_file", "a password without a user", "set control.mqtt_user too");
     }
-    let ca_file = section.filled_string("mqtt_ca_file").map(|text| files.path(&text));
-    if let Some(file) = &ca_file {
-        length(section, "mqtt_ca_file", file);
-    }
+    let ca_file = section.filled_string("mqtt_ca_file");
+    let ca_file = ca_file.map(|text| readable(section, "mqtt_ca_file", files.path(&text)));
     let prefix = read_topic(section, "mqtt_prefix").unwrap_or_else(|| "callbox".into());
     let discovery = match section.string("mqtt_discovery") {
         Some(text) if text.is_empty() => None,
@@ -184,12 +160,6 @@ fn origin(url: &Url) -> String {
     crate::plain_text::shortened(&format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default()))
 }
 
-/// Whether the address is this machine's own.
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-    host.eq_ignore_ascii_case("localhost") || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
 /// Reads the beginning of topics (MQTT 3.1.1, section 4.7).
 fn read_topic(section: &Section<'_>, key: &'static str) -> Option<String> {
     let text = section.filled_string(key)?;
@@ -210,7 +180,8 @@ pub(in crate::config) fn read_hook(section: Section<'_>, files: &FilePaths<'_>) 
         Some(file) => {
             section.review_secret("secret_file", file);
             // A secret may have any bytes, and a line end that does not count.
-            if length(&section, "secret_file", file).is_some_and(|bytes| bytes <= 1) {
+            let metadata = open(&section, "secret_file", file).and_then(|file| file.metadata().ok());
+            if metadata.is_some_and(|metadata| metadata.len() <= 1) {
                 let remedy = "write a secret into it: openssl rand -hex 24";
                 section.error("secret_file", format!("{} is empty", file.display()), remedy);
             }
@@ -284,24 +255,4 @@ fn read_hook_url(section: &Section<'_>, text: &str) -> Option<Url> {
             None
         }
     }
-}
-
-/// The length of a file that must be there, in bytes.
-fn length(section: &Section<'_>, key: &str, path: &Path) -> Option<u64> {
-    let length = crate::regular_file::open(path).and_then(|file| file.metadata()).map(|metadata| metadata.len());
-    if let Err(error) = &length {
-        let remedy = "name a file that the daemon's user can read";
-        section.error(key, format!("{} cannot be read: {error}", path.display()), remedy);
-    }
-    length.ok()
-}
-
-/// The text of a file that must be there.
-fn readable(section: &Section<'_>, key: &str, path: &Path) -> Option<String> {
-    let text = crate::regular_file::read_text(path, MAX_FILE_BYTES);
-    if let Err(error) = &text {
-        let remedy = "name a file that the daemon's user can read";
-        section.error(key, format!("{} cannot be read: {error}", path.display()), remedy);
-    }
-    text.ok()
 }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::file_paths::FilePaths;
+use super::named_files::text_of;
 use super::section::Section;
 use crate::config::model::*;
 use crate::config::model::{PcmName, PcmNameError};
@@ -104,14 +105,8 @@ fn read_ice_server(section: Section<'_>, files: &FilePaths<'_>) -> IceServer {
     if let Some(file) = section.filled_string("credential_file") {
         let path = files.secret(&file);
         section.review_secret("credential_file", &path);
-        match crate::regular_file::read_text(&path, MAX_CREDENTIAL_BYTES) {
-            Ok(text) => credential = text.trim().to_owned(),
-            Err(error) => section.error(
-                "credential_file",
-                format!("{} cannot be read: {error}", path.display()),
-                "name a file that the daemon's user can read",
-            ),
-        }
+        let text = text_of(&section, "credential_file", &path, MAX_CREDENTIAL_BYTES);
+        credential = text.map(|text| text.trim().to_owned()).unwrap_or_default();
     }
     let is_turn = urls.iter().any(|url| url.transport != IceTransport::Stun);
     if is_turn && (username.is_empty() || credential.is_empty()) {

@@ -8,6 +8,7 @@ mod door_table;
 mod file_paths;
 mod media_table;
 mod mode_tables;
+mod named_files;
 mod names;
 mod pin_tables;
 mod reader_tables;

@@ -1,10 +1,11 @@
 //! `[core]`: the server, and how the station logs in to it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use url::Url;
 
 use super::file_paths::FilePaths;
+use super::named_files::{certificate_and_key, readable};
 use super::section::Section;
 use crate::config::model::*;
 use crate::sip_address::canonical;
@@ -20,25 +21,7 @@ pub(in crate::config) fn read_core(section: &Section<'_>, files: &FilePaths<'_>)
     let ca_file = section.filled_string("ca_file").map(|text| readable(section, "ca_file", files.path(&text)));
     let pins = read_pins(section);
     let proxy = read_proxy(section, files);
-    let certificate =
-        section.filled_string("client_cert_file").map(|text| readable(section, "client_cert_file", files.path(&text)));
-    let key =
-        section.filled_string("client_key_file").map(|text| readable(section, "client_key_file", files.secret(&text)));
-    if let Some(key) = &key {
-        section.review_secret("client_key_file", key);
-    }
-    let client_certificate = match (certificate, key) {
-        (Some(certificate), Some(key)) => Some((certificate, key)),
-        (None, None) => None,
-        (Some(_), None) => {
-            section.error("client_cert_file", "a certificate without its key", "set core.client_key_file too");
-            None
-        }
-        (None, Some(_)) => {
-            section.error("client_key_file", "a key without its certificate", "set core.client_cert_file too");
-            None
-        }
-    };
+    let client_certificate = certificate_and_key(section, files, "client_cert_file", "client_key_file");
     let takeover = section
         .choice("takeover", &[("never", Takeover::Never), ("once", Takeover::Once), ("always", Takeover::Always)])
         .unwrap_or(Takeover::Never);
@@ -278,15 +261,4 @@ fn read_credentials(section: &Section<'_>, files: &FilePaths<'_>) -> Option<Cred
     }
     section.review_secret("token_file", &path);
     Some(Credentials::TokenFile(path))
-}
-
-fn readable(section: &Section<'_>, key: &str, path: PathBuf) -> PathBuf {
-    if let Err(error) = crate::regular_file::open(&path) {
-        section.error(
-            key,
-            format!("{} cannot be read: {error}", path.display()),
-            "name a file that the daemon's user can read",
-        );
-    }
-    path
 }

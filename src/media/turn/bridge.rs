@@ -16,7 +16,7 @@ use super::allocation::{Allocation, Answer};
 use super::framing::{self, Frame, HEAD};
 use super::{StreamServers, TurnContext, socket};
 use crate::config::{IceTransport, IceUrl};
-use crate::media::random_waits::random_waits;
+use crate::random_waits::random_waits;
 use crate::signaling::{Stream, Target};
 
 /// Messages that wait for the stream.

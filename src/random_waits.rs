@@ -3,7 +3,7 @@
 use crate::core::Random;
 
 /// A sequence for the waits of one task, with a seed of the system.
-pub(super) fn random_waits() -> Random {
+pub(crate) fn random_waits() -> Random {
     let mut seed = [0; 8];
     // Without random numbers the waits are the same everywhere.
     let _ = getrandom::fill(&mut seed);
