@@ -45,3 +45,26 @@ impl RunningTasks {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_ends_by_itself_at_the_signal_and_another_one_when_patience_ends() {
+        let (farewell, began) = (Arc::new(AtomicBool::new(false)), Instant::now());
+        let mut tasks = RunningTasks::new();
+        let (mut signal, said) = (tasks.signal(), Arc::clone(&farewell));
+        tasks.spawn(std::future::pending());
+        tasks.spawn(async move {
+            stopped(&mut signal).await;
+            said.store(true, Ordering::Relaxed);
+        });
+        tasks.stop(Duration::from_secs(2)).await;
+        assert!(farewell.load(Ordering::Relaxed));
+        assert_eq!(began.elapsed(), Duration::from_secs(2));
+    }
+}

@@ -5,7 +5,8 @@ use super::output::say;
 use crate::audio::CardTiming;
 use crate::control::{FullStatus, InterfaceStatus, SoundStatus};
 use crate::core::{
-    AlarmState, AlarmStatus, Direction, IceServerCounts, IceServersStatus, LineStatus, ModeStatus, Status, called,
+    AlarmState, AlarmStatus, Direction, IceServerCounts, IceServersStatus, Interface, LineStatus, ModeStatus, Status,
+    called,
 };
 
 pub(super) fn print_status(status: &FullStatus) {
@@ -36,15 +37,13 @@ pub(super) fn print_status(status: &FullStatus) {
 }
 
 fn print_interfaces(status: &FullStatus) {
-    for (name, interface) in [("page", &status.http), ("mqtt", &status.mqtt), ("hooks", &status.hooks)] {
-        match interface {
-            Some(InterfaceStatus { fault: Some(fault), .. }) => {
-                say!("{name:<9} fault: {fault} (the station keeps trying)");
-            }
-            Some(InterfaceStatus { ready, .. }) => say!("{name:<9} {}", if *ready { "ready" } else { "connecting" }),
-            None => {}
+    for (interface, InterfaceStatus { ready, fault, given_up }) in status.interfaces() {
+        let name = if interface == Interface::Http { "page" } else { interface.word() };
+        match fault {
+            Some(fault) => say!("{name:<9} fault: {fault} (the station keeps trying)"),
+            None => say!("{name:<9} {}", if *ready { "ready" } else { "connecting" }),
         }
-        if let Some(given_up) = interface.as_ref().map(|interface| interface.given_up).filter(|count| *count > 0) {
+        if *given_up > 0 {
             say!("          {given_up} requests were given up");
         }
     }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::protocol::{FullStatus, InterfaceStatus};
-use crate::core::{DoorState, SessionState};
+use crate::core::{DoorState, Interface, SessionState};
 
 /// Something that does not work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -112,14 +112,11 @@ fn house(status: &FullStatus, faults: &mut Vec<Fault>) {
         };
         faults.push(Fault::new(format!("door {}", door.name), problem, "look who is there, and close it", false));
     }
-    let interfaces = [
-        ("status page", &status.http, "the station keeps trying"),
-        ("MQTT", &status.mqtt, "the station keeps trying"),
-        ("hooks", &status.hooks, "look whether the receiver runs"),
-    ];
-    for (part, interface, remedy) in interfaces {
-        if let Some(InterfaceStatus { fault: Some(fault), .. }) = interface {
-            faults.push(Fault::new(part, fault, remedy, false));
-        }
+    for (interface, InterfaceStatus { fault, .. }) in status.interfaces() {
+        let remedy = match interface {
+            Interface::Http | Interface::Mqtt => "the station keeps trying",
+            Interface::Hooks => "look whether the receiver runs",
+        };
+        faults.extend(fault.as_ref().map(|fault| Fault::new(interface.to_string(), fault, remedy, false)));
     }
 }

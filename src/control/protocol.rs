@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::counters::{Counters, RecentCall};
 use crate::audio::CardControl;
 use crate::config::PlayTo;
-use crate::core::{Fact, Gesture, Status};
+use crate::core::{Fact, Gesture, Interface, Status};
 use crate::media::guard::DroppedDatagrams;
 use crate::secret::{DoorCode, PhoneNumber};
 
@@ -206,6 +206,14 @@ pub struct FullStatus {
     pub counters: Counters,
     #[serde(flatten)]
     pub station: Status,
+}
+
+impl FullStatus {
+    /// The interfaces to the systems of the house that there are.
+    pub fn interfaces(&self) -> impl Iterator<Item = (Interface, &InterfaceStatus)> {
+        let all = [(Interface::Http, &self.http), (Interface::Mqtt, &self.mqtt), (Interface::Hooks, &self.hooks)];
+        all.into_iter().filter_map(|(interface, status)| Some((interface, status.as_ref()?)))
+    }
 }
 
 fn is_zero(number: &u64) -> bool {

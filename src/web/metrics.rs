@@ -59,12 +59,9 @@ fn session(status: &FullStatus, text: &mut MetricsText) {
     let vital = all.iter().filter(|fault| fault.vital).count();
     let samples = [([("vital", "true")], vital as f64), ([("vital", "false")], (all.len() - vital) as f64)];
     family(text, "callbox_faults", "gauge", "What does not work.", &samples);
-    let interfaces = [("http", &status.http), ("mqtt", &status.mqtt), ("hooks", &status.hooks)];
     let up = |interface: &InterfaceStatus| number(interface.ready && interface.fault.is_none());
-    let samples: Vec<_> = interfaces
-        .into_iter()
-        .filter_map(|(name, interface)| Some(([("interface", name)], up(interface.as_ref()?))))
-        .collect();
+    let samples: Vec<_> =
+        status.interfaces().map(|(interface, status)| ([("interface", interface.word())], up(status))).collect();
     family(text, "callbox_interface_up", "gauge", "Whether an interface to the house works.", &samples);
 }
 

@@ -14,6 +14,17 @@ pub enum Interface {
     Hooks,
 }
 
+impl Interface {
+    /// Its word in JSON and in labels.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Mqtt => "mqtt",
+            Self::Hooks => "hooks",
+        }
+    }
+}
+
 impl std::fmt::Display for Interface {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(match self {
