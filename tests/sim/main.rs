@@ -1,6 +1,6 @@
 //! Simulates years at a door: the real core in a simulated world, in virtual time, from one seed.
 //!
-//! `make test` runs ten years, `make ci` a hundred, and `make sim SEED=… YEARS=…` as many as you like.
+//! `make test` runs ten years, `make ci` forty more, and `make sim SEED=… YEARS=…` as many as you like.
 
 #![allow(unreachable_pub, clippy::indexing_slicing, clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
