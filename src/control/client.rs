@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::timeout;
@@ -14,6 +14,9 @@ use super::protocol::{Reply, Request};
 
 /// The daemon answers at once, so a reply that takes longer than this will not come.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The longest answer. A black box has less than a tenth of this.
+const MAX_REPLY_BYTES: u64 = 32 * 1024 * 1024;
 
 /// Why a request to the daemon failed.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +71,11 @@ impl ControlClient {
 
     async fn line(&mut self) -> Result<Option<String>, ClientError> {
         let mut line = String::new();
-        let count = self.reader.read_line(&mut line).await.map_err(|error| ClientError::Broken(error.to_string()))?;
+        let mut limited = (&mut self.reader).take(MAX_REPLY_BYTES);
+        let count = limited.read_line(&mut line).await.map_err(|error| ClientError::Broken(error.to_string()))?;
+        if count as u64 == MAX_REPLY_BYTES {
+            return Err(ClientError::Broken(format!("its answer has more than {MAX_REPLY_BYTES} bytes")));
+        }
         Ok((count > 0).then_some(line))
     }
 }

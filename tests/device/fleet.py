@@ -149,7 +149,7 @@ def power_failure(station):
     """What a start of the machine does with a trial that was interrupted."""
     station.sh("systemctl kill -s KILL callbox-after-upgrade")
     until("its end", 5, lambda: "failed" in station.sh("systemctl is-active callbox-after-upgrade", check=False))
-    station.sh("systemctl is-enabled callbox-after-upgrade && systemctl start callbox-after-upgrade")
+    station.sh("systemctl daemon-reload; systemctl is-enabled callbox-after-upgrade && systemctl start callbox-after-upgrade")
 
 
 def go_back(device, station, packages):
@@ -179,9 +179,10 @@ def go_back(device, station, packages):
             packages.publish(bad)
             assert upgrades() == [bad]
             sh("apt-get upgrade -y 2>&1")
-            power_failure(station)
         else:
             sh(f"dpkg -i /share/{bad}.deb 2>&1", check=breaks is not without_anything)
+        if breaks is without_anything:
+            power_failure(station)
         assert bad in station.version() and station.watching()
         (told,) = station.judged()
         assert station.version() == first, station.version()
