@@ -172,7 +172,7 @@ mod tests {
             .map(|index| {
                 let played = index.checked_sub(delay).map_or(0.0, |index| sweep.samples()[index]);
                 let bent = played + cube * (4.0 * played).powi(3) / 4.0;
-                (gain * bent + crate::suppressor::unit(&mut random).re * noise).clamp(-1.0, 1.0)
+                (gain * bent + crate::noise::random(&mut random) * noise).clamp(-1.0, 1.0)
             })
             .collect()
     }

@@ -3,7 +3,7 @@
 //! A linear-phase low-pass reduces the rate and raises it again. The upper band is the difference to the input, so
 //! nothing is lost.
 
-use crate::HOP;
+use crate::{HOP, dot};
 
 /// From 48 kHz to 16 kHz.
 const FACTOR: usize = 3;
@@ -14,10 +14,17 @@ const TAPS: usize = 145;
 /// -6 dB at this frequency, -60 dB from 8.6 kHz on.
 const CUTOFF_HZ: f32 = 7_600.0;
 
+const DOWN_TAPS: usize = TAPS.next_multiple_of(8);
+/// Taps of each phase of the interpolation: its share of the low-pass, and zeros for whole vectors.
+const PHASE_TAPS: usize = (TAPS / FACTOR + 1).next_multiple_of(8);
+
 /// Splits hops of 48 kHz into two bands and joins them again.
 pub(super) struct Bands {
-    taps: [f32; TAPS],
-    down: [f32; TAPS - 1 + WIDE_HOP],
+    /// The low-pass, after zeros for whole vectors.
+    taps: [f32; DOWN_TAPS],
+    /// The taps for the samples at, one and two samples after a sample of the low band; the oldest comes first.
+    phases: [[f32; PHASE_TAPS]; FACTOR],
+    down: [f32; DOWN_TAPS - 1 + WIDE_HOP],
     /// One interpolates the low band before processing, the other the processed low band.
     ups: [Up; 2],
     /// The input, delayed until its low band has been reduced and interpolated.
@@ -26,7 +33,7 @@ pub(super) struct Bands {
 
 /// Interpolates hops of 16 kHz to 48 kHz.
 struct Up {
-    history: [f32; TAPS / FACTOR + 1 + HOP],
+    history: [f32; PHASE_TAPS + HOP],
 }
 
 impl Bands {
@@ -47,19 +54,33 @@ impl Bands {
         }
         let sum: f32 = taps.iter().sum();
         taps.iter_mut().for_each(|tap| *tap /= sum);
-        let up = || Up { history: [0.0; TAPS / FACTOR + 1 + HOP] };
-        Self { taps, down: [0.0; TAPS - 1 + WIDE_HOP], ups: [up(), up()], delayed: [0.0; TAPS - 1 + WIDE_HOP] }
+        let mut phases = [[0.0; PHASE_TAPS]; FACTOR];
+        for (phase, filter) in phases.iter_mut().enumerate() {
+            for (to, tap) in filter.iter_mut().rev().zip(taps.iter().skip(phase).step_by(FACTOR)) {
+                *to = tap * FACTOR as f32;
+            }
+        }
+        let up = || Up { history: [0.0; PHASE_TAPS + HOP] };
+        let mut padded = [0.0; DOWN_TAPS];
+        padded.iter_mut().skip(DOWN_TAPS - TAPS).zip(taps).for_each(|(to, tap)| *to = tap);
+        Self {
+            taps: padded,
+            phases,
+            down: [0.0; DOWN_TAPS - 1 + WIDE_HOP],
+            ups: [up(), up()],
+            delayed: [0.0; TAPS - 1 + WIDE_HOP],
+        }
     }
 
     /// The band below 8 kHz of a wide hop.
     pub(super) fn low(&mut self, wide: &[f32], low: &mut [f32; HOP]) {
         self.down.copy_within(WIDE_HOP.., 0);
-        for (to, from) in self.down.iter_mut().skip(TAPS - 1).zip(wide) {
+        for (to, from) in self.down.iter_mut().skip(DOWN_TAPS - 1).zip(wide) {
             *to = *from;
         }
         for (index, sample) in low.iter_mut().enumerate() {
-            let window = self.down.get(index * FACTOR..index * FACTOR + TAPS).unwrap_or_default();
-            *sample = window.iter().zip(&self.taps).map(|(sample, tap)| sample * tap).sum();
+            let window = self.down.get(index * FACTOR..).and_then(|window| window.first_chunk::<DOWN_TAPS>());
+            *sample = window.map_or(0.0, |window| dot(window, &self.taps));
         }
     }
 
@@ -70,7 +91,7 @@ impl Bands {
             *to = *from;
         }
         let [before, _] = &mut self.ups;
-        before.interpolate(&self.taps, low, high);
+        before.interpolate(&self.phases, low, high);
         for (high, whole) in high.iter_mut().zip(&self.delayed) {
             *high = whole - *high;
         }
@@ -79,23 +100,22 @@ impl Bands {
     /// A processed low band at 48 kHz.
     pub(super) fn wide(&mut self, low: &[f32; HOP], wide: &mut [f32; WIDE_HOP]) {
         let [_, after] = &mut self.ups;
-        after.interpolate(&self.taps, low, wide);
+        after.interpolate(&self.phases, low, wide);
     }
 }
 
 impl Up {
-    fn interpolate(&mut self, taps: &[f32; TAPS], low: &[f32; HOP], wide: &mut [f32; WIDE_HOP]) {
-        const KEPT: usize = TAPS / FACTOR + 1;
+    fn interpolate(&mut self, phases: &[[f32; PHASE_TAPS]; FACTOR], low: &[f32; HOP], wide: &mut [f32; WIDE_HOP]) {
         self.history.copy_within(HOP.., 0);
-        for (to, from) in self.history.iter_mut().skip(KEPT).zip(low) {
+        for (to, from) in self.history.iter_mut().skip(PHASE_TAPS).zip(low) {
             *to = *from;
         }
-        for (index, sample) in wide.iter_mut().enumerate() {
-            // The newest sample of the low band that this sample depends on, and how far behind it is.
-            let (newest, phase) = (KEPT + index / FACTOR, index % FACTOR);
-            let heard = self.history.get(..=newest).unwrap_or_default().iter().rev();
-            let sum: f32 = taps.iter().skip(phase).step_by(FACTOR).zip(heard).map(|(tap, low)| tap * low).sum();
-            *sample = sum * FACTOR as f32;
+        // The first window ends with the first sample of this hop.
+        let windows = self.history.windows(PHASE_TAPS).skip(1);
+        for (samples, window) in wide.chunks_exact_mut(FACTOR).zip(windows) {
+            for (sample, filter) in samples.iter_mut().zip(phases) {
+                *sample = dot(filter, window);
+            }
         }
     }
 }

@@ -1,10 +1,13 @@
 //! The path of the microphone's signal from the card to the calls: echo, noise, gain. It is our own
 //! (docs/workarounds.md, "echo cancellers: the near end is silenced in double talk").
 
+use wide::f32x8;
+
 use crate::bands::{Bands, WIDE_HOP};
 use crate::gain::GainControl;
 use crate::highpass::HighPass;
 use crate::kalman::EchoPath;
+use crate::noise::Noise;
 use crate::suppressor::{self, Suppressor};
 use crate::{HOP, RATE_HZ, power};
 
@@ -45,7 +48,7 @@ pub struct CapturePath {
     gain: GainControl,
     wide: Option<Box<Wide>>,
     far: [f32; HOP],
-    random: u32,
+    noise: Noise,
 }
 
 /// The state that only 48 kHz needs.
@@ -69,7 +72,7 @@ impl CapturePath {
             gain: GainControl::new(),
             wide: (options.rate_hz != RATE_HZ).then(|| Box::new(wide())),
             far: [0.0; HOP],
-            random: 1,
+            noise: Noise::new(),
         }
     }
 
@@ -112,7 +115,9 @@ impl CapturePath {
             if self.options.noise_suppression {
                 *sample = self.high_pass.filter(*sample);
             }
-            *sample += suppressor::unit(&mut self.random).re * DITHER;
+        }
+        for samples in low.as_chunks_mut().0 {
+            *samples = self.noise.uniform().mul_add(f32x8::splat(DITHER), f32x8::new(*samples)).to_array();
         }
         let prediction = self.echo.predict(&self.far, &low);
         self.suppressor.suppress(prediction, &mut low);
@@ -139,14 +144,14 @@ impl CapturePath {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::suppressor::unit;
+    use crate::noise::random as random_number;
 
     const ECHO: CaptureOptions =
         CaptureOptions { rate_hz: 16_000, echo: true, noise_suppression: false, gain_control: false };
 
     /// Noise between -1 and 1.
     fn noise(random: &mut u32) -> f32 {
-        unit(random).re
+        random_number(random)
     }
 
     fn frame_samples(rate_hz: u32) -> usize {

@@ -2,6 +2,8 @@
 
 use std::f64::consts::PI;
 
+use wide::f32x8;
+
 /// Samples on each side of the one that is computed: a quarter of a millisecond at 48 kHz.
 const REACH: usize = 12;
 const TAPS: usize = 2 * REACH;
@@ -11,12 +13,21 @@ const PHASES: usize = 128;
 /// The parameter of the Kaiser window, for 63 dB of attenuation.
 const BETA: f64 = 6.0;
 
+/// The position is on a whole sample if it is closer than this, in samples.
+const ALIGNED: f64 = 1e-6;
+/// A tone of 1 kHz moves by a quarter of a hertz while the position is aligned.
+const MAX_ALIGN_PPM: f64 = 250.0;
+
+type Filter = [f32x8; TAPS / 8];
+
 /// Follows a clock that runs a little faster or slower than ours. If both clocks have the same rate, samples pass
 /// unchanged.
 pub struct DriftResampler {
-    /// One filter for each phase, and one for the phase after the last; the oldest sample comes first.
-    filters: Vec<[f32; TAPS]>,
-    history: [f32; TAPS],
+    /// For each phase: its filter, and what the filter of the next phase differs by. The oldest sample comes first.
+    filters: Vec<[Filter; 2]>,
+    /// The last samples, twice in a row: from `oldest` on they are in order.
+    history: [f32; 2 * TAPS],
+    oldest: usize,
     /// The position of the next output sample, in input samples after the middle of the history.
     position: f64,
 }
@@ -36,7 +47,13 @@ impl DriftResampler {
             let sum: f32 = taps.iter().sum();
             taps.map(|tap| tap / sum)
         };
-        Self { filters: (0..=PHASES).map(filter).collect(), history: [0.0; TAPS], position: 0.0 }
+        let with_difference = |phase: usize| {
+            let (one, next) = (filter(phase), filter(phase + 1));
+            let mut difference = next;
+            difference.iter_mut().zip(&one).for_each(|(next, one)| *next -= one);
+            [one, difference].map(vectors)
+        };
+        Self { filters: (0..PHASES).map(with_difference).collect(), history: [0.0; 2 * TAPS], oldest: 0, position: 0.0 }
     }
 
     /// The number of input samples that `outputs` output samples need. `ppm` is how much faster the far clock runs.
@@ -63,22 +80,39 @@ impl DriftResampler {
         input.for_each(|sample| self.take(*sample));
     }
 
+    /// The rate at which the next samples bring the position to a whole sample, in ppm; 0 as soon as it is there. Then
+    /// samples pass unchanged, and cost almost nothing.
+    pub fn align(&mut self, samples: usize) -> f64 {
+        let away = self.position - self.position.round();
+        if away.abs() < ALIGNED {
+            self.position = self.position.round();
+            return 0.0;
+        }
+        let whole_ppm = -away / samples.max(1) as f64 * 1e6;
+        whole_ppm.clamp(-MAX_ALIGN_PPM, MAX_ALIGN_PPM)
+    }
+
     fn take(&mut self, sample: f32) {
         self.position = (self.position - 1.0).max(0.0);
-        self.history.copy_within(1.., 0);
-        if let Some(newest) = self.history.last_mut() {
-            *newest = sample;
+        for copy in [self.oldest, self.oldest + TAPS] {
+            if let Some(place) = self.history.get_mut(copy) {
+                *place = sample;
+            }
         }
+        self.oldest = (self.oldest + 1) % TAPS;
     }
 
     fn value(&self) -> f32 {
         let phase = self.position * PHASES as f64;
-        let (index, part) = (phase as usize, phase.fract() as f32);
-        let (Some(one), Some(next)) = (self.filters.get(index), self.filters.get(index + 1)) else { return 0.0 };
-        let filtered =
-            |filter: &[f32; TAPS]| -> f32 { filter.iter().zip(&self.history).map(|(tap, sample)| tap * sample).sum() };
-        let value = filtered(one);
-        if part == 0.0 { value } else { value + part * (filtered(next) - value) }
+        if phase == 0.0 {
+            return self.history.get(self.oldest + REACH - 1).copied().unwrap_or_default();
+        }
+        let index = phase as usize;
+        let part = f32x8::splat((phase - index as f64) as f32);
+        let heard = self.history.get(self.oldest..).unwrap_or_default().as_chunks().0;
+        let Some([one, difference]) = self.filters.get(index) else { return 0.0 };
+        let taps = one.iter().zip(difference).map(|(one, difference)| difference.mul_add(part, *one));
+        taps.zip(heard).fold(f32x8::ZERO, |sum, (taps, heard)| taps.mul_add(f32x8::new(*heard), sum)).reduce_add()
     }
 }
 
@@ -86,6 +120,12 @@ impl Default for DriftResampler {
     fn default() -> Self {
         Self::new()
     }
+}
+
+fn vectors(taps: [f32; TAPS]) -> Filter {
+    let mut filter = [f32x8::ZERO; TAPS / 8];
+    filter.iter_mut().zip(taps.as_chunks().0).for_each(|(vector, taps)| *vector = f32x8::new(*taps));
+    filter
 }
 
 fn step(ppm: f64) -> f64 {
@@ -120,6 +160,30 @@ mod tests {
             let sent = ((index - REACH - 1) as f64 * std::f64::consts::TAU * 1_000.0 / 16_000.0).sin() as f32;
             assert!((heard - sent).abs() < 1e-6, "{index}");
         }
+    }
+
+    #[test]
+    fn a_clock_that_turns_out_to_be_the_same_is_followed_without_a_step_until_samples_pass_unchanged() {
+        let mut drift = DriftResampler::new();
+        let (mut heard, mut taken) = (Vec::new(), 0_usize);
+        for frame in 0..100 {
+            let ppm = if frame < 50 { 77.0 } else { drift.align(480) };
+            let needed = drift.needed(480, ppm);
+            let wave = |index: usize| (index as f64 * std::f64::consts::TAU * 1_000.0 / 48_000.0).sin() as f32;
+            let input: Vec<f32> = (taken..taken + needed).map(wave).collect();
+            taken += needed;
+            let mut output = [0.0; 480];
+            drift.process(&input, &mut output, ppm);
+            heard.extend_from_slice(&output);
+            if frame > 60 {
+                assert_eq!(drift.align(480), 0.0, "{frame}");
+                assert_eq!(output[479 - REACH..], input[input.len() - 2 * REACH - 1..input.len() - REACH], "{frame}");
+            }
+        }
+        // The largest step of this tone is 0.131.
+        let steps = heard.windows(2).skip(480).map(|pair| (pair[1] - pair[0]).abs());
+        let largest = steps.fold(0.0, f32::max);
+        assert!(largest < 0.132, "{largest}");
     }
 
     #[test]

@@ -8,8 +8,8 @@ use crate::{HOP, RATE_HZ, power};
 /// Samples in one correlation.
 const WINDOW: usize = 4096;
 const BINS: usize = WINDOW / 2 + 1;
-/// Hops between two estimates.
-const EVERY_HOPS: usize = 4;
+/// Hops between two estimates: until a delay is known, and from then on.
+const EVERY_HOPS: (usize, usize) = (4, 8);
 /// The longest delay: 150 ms.
 const LONGEST: usize = RATE_HZ as usize * 150 / 1000;
 /// The band in which speech has its energy.
@@ -55,9 +55,9 @@ impl DelayTracker {
         }
     }
 
-    /// The delay in samples, if it is known. It is estimated at every fourth hop; in between this returns `None`.
+    /// The delay in samples, if it is known. It is estimated at some hops; in between this returns `None`.
     pub(super) fn delay(&mut self) -> Option<usize> {
-        if self.hops >= EVERY_HOPS {
+        if self.hops >= if self.known.is_none() { EVERY_HOPS.0 } else { EVERY_HOPS.1 } {
             self.hops = 0;
             self.look();
             return self.known;
@@ -95,9 +95,10 @@ impl DelayTracker {
         for (index, (cross, (far, microphone))) in self.cross.iter_mut().zip(pairs).enumerate() {
             *cross *= 0.9;
             if band.contains(&index) {
-                let size = far.norm();
+                let power = far.norm_sqr();
                 // Only partly whitened: bins in which the far end is strong count more.
-                *cross += far.conj() * microphone * (size.powf(0.3) / (size * microphone.norm() + 1e-9));
+                *cross +=
+                    far.conj() * microphone * (power.powf(0.15) / ((power * microphone.norm_sqr()).sqrt() + 1e-9));
             }
         }
         let correlation = self.fft.inverse(|bins| bins.copy_from_slice(&self.cross));

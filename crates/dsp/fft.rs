@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::spectrum::Spectrum;
 use realfft::num_complex::Complex32;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 
@@ -37,6 +38,14 @@ impl Fft {
         let scratch = self.scratch.get_mut(..self.forward.get_scratch_len()).unwrap_or_default();
         // The lengths are those of the plan, so this cannot fail.
         let _ = self.forward.process_with_scratch(&mut self.samples, bins, scratch);
+    }
+
+    /// The same, in vectors.
+    pub(super) fn spectrum<const VECTORS: usize>(&mut self, to: &mut Spectrum<VECTORS>, fill: impl FnOnce(&mut [f32])) {
+        let mut bins = std::mem::take(&mut self.bins);
+        self.forward(&mut bins, fill);
+        to.take(&bins);
+        self.bins = bins;
     }
 
     /// The samples of the bins that `fill` writes, scaled so that [`Self::forward`] and back is the identity.

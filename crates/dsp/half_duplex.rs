@@ -212,7 +212,7 @@ mod tests {
         }
 
         fn noise(&mut self, level: f32) -> [f32; FRAME] {
-            std::array::from_fn(|_| crate::suppressor::unit(&mut self.random).re * level)
+            std::array::from_fn(|_| crate::noise::random(&mut self.random) * level)
         }
 
         /// One frame with these levels. Returns the levels (RMS) that the far end and the loudspeaker get.

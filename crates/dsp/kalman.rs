@@ -1,19 +1,24 @@
 //! Predicts the echo and subtracts it: a partitioned-block frequency-domain Kalman filter (Enzner & Vary 2006; Kuech,
-//! Mabande & Enzner 2014), with overlap-save and a constrained gradient.
+//! Mabande & Enzner 2014), with overlap-save. Some partitions in turn are constrained at each hop: circular convolution
+//! fills their second half, which does not belong to the filter.
 
-use realfft::num_complex::Complex32;
+use wide::f32x8;
 
 use crate::echo_delay::DelayTracker;
 use crate::fft::Fft;
 use crate::loudspeaker::Loudspeaker;
+use crate::spectrum::{self, Reals, vectors};
 use crate::{HOP, power};
 
 /// Samples in a transform.
 const BLOCK: usize = 2 * HOP;
 /// Bins in a transform.
 pub(super) const BINS: usize = HOP + 1;
+const VECTORS: usize = vectors(BINS);
 /// Partitions of 10 ms, which together are the length of the echo path.
 const PARTITIONS: usize = 12;
+/// Partitions that are constrained at each hop: the first ones, in which the path is strongest, and so many others in turn.
+const CONSTRAINED: (usize, usize) = (2, 2);
 /// Transforms of the far end that are kept: the length of the path, and up to 150 ms of delay before it.
 const HISTORY: usize = PARTITIONS + 15;
 /// How much is forgotten in a hop, as a factor of power.
@@ -32,26 +37,27 @@ const SPEAKS: f32 = 1e-6;
 const USUAL_COUPLING: f32 = 1.0;
 /// At this level the converter of the microphone clips.
 const CLIPPED: f32 = 0.98;
-/// Bins that show a change of the path: 300 to 6000 Hz.
-const CHANGE_BINS: std::ops::Range<usize> = 6..120;
+/// Vectors of the bins that show a change of the path: 400 to 6000 Hz.
+const CHANGE_VECTORS: std::ops::Range<usize> = 0..15;
+
+type Spectrum = spectrum::Spectrum<VECTORS>;
 
 /// The transforms of the last hops; age 0 is the newest.
 struct Spectra {
-    bins: Vec<Complex32>,
+    spectra: Vec<Spectrum>,
     newest: usize,
     last: [f32; HOP],
 }
 
 impl Spectra {
     fn new() -> Self {
-        Self { bins: vec![Complex32::default(); HISTORY * BINS], newest: 0, last: [0.0; HOP] }
+        Self { spectra: vec![Spectrum::ZERO; HISTORY], newest: 0, last: [0.0; HOP] }
     }
 
     fn push(&mut self, fft: &mut Fft, hop: &[f32; HOP]) {
         self.newest = (self.newest + HISTORY - 1) % HISTORY;
-        let from = self.newest * BINS;
-        if let Some(bins) = self.bins.get_mut(from..from + BINS) {
-            fft.forward(bins, |samples| {
+        if let Some(spectrum) = self.spectra.get_mut(self.newest) {
+            fft.spectrum(spectrum, |samples| {
                 let (older, newer) = samples.split_at_mut(HOP);
                 older.copy_from_slice(&self.last);
                 newer.copy_from_slice(hop);
@@ -60,9 +66,9 @@ impl Spectra {
         self.last = *hop;
     }
 
-    fn get(&self, age: usize) -> &[Complex32] {
-        let from = (self.newest + age) % HISTORY * BINS;
-        self.bins.get(from..from + BINS).unwrap_or_default()
+    /// From this age on.
+    fn from(&self, age: usize) -> impl Iterator<Item = &Spectrum> {
+        self.spectra.iter().cycle().skip((self.newest + age) % HISTORY)
     }
 }
 
@@ -84,16 +90,18 @@ pub(super) struct EchoPath {
     /// Hops between the far end and the first partition.
     offset: usize,
     located: bool,
-    weights: Vec<Complex32>,
-    uncertainty: Vec<f32>,
-    noise: [f32; BINS],
-    cross: [Complex32; BINS],
-    error_power: [f32; BINS],
-    echo_power: [f32; BINS],
-    error_bins: Vec<Complex32>,
-    echo_bins: Vec<Complex32>,
-    step: Vec<Complex32>,
-    gain: [f32; BINS],
+    /// For each partition.
+    weights: Vec<Spectrum>,
+    uncertainty: Vec<Reals<VECTORS>>,
+    /// The partition that is constrained next.
+    constrained: usize,
+    noise: Reals<VECTORS>,
+    cross: Spectrum,
+    error_power: Reals<VECTORS>,
+    echo_power: Reals<VECTORS>,
+    error_spectrum: Spectrum,
+    echo_spectrum: Spectrum,
+    gain: Reals<VECTORS>,
     /// The power of microphone, error and echo, smoothed over 50 ms.
     powers: [f32; 3],
     /// The power that was played and heard in the first hops with speech, and the number of hops that are still
@@ -110,7 +118,6 @@ fn decay(partition: usize) -> f32 {
 
 impl EchoPath {
     pub(super) fn new() -> Self {
-        let zeros = || vec![Complex32::default(); BINS];
         Self {
             delay: DelayTracker::new(),
             loudspeaker: Loudspeaker::new(),
@@ -119,16 +126,16 @@ impl EchoPath {
             slope: Spectra::new(),
             offset: 0,
             located: false,
-            weights: vec![Complex32::default(); PARTITIONS * BINS],
-            uncertainty: vec![UNCERTAIN * 0.5; PARTITIONS * BINS],
-            noise: [0.0; BINS],
-            cross: [Complex32::default(); BINS],
-            error_power: [0.0; BINS],
-            echo_power: [0.0; BINS],
-            error_bins: zeros(),
-            echo_bins: zeros(),
-            step: zeros(),
-            gain: [0.0; BINS],
+            weights: vec![Spectrum::ZERO; PARTITIONS],
+            uncertainty: vec![[f32x8::splat(UNCERTAIN * 0.5); VECTORS]; PARTITIONS],
+            constrained: 0,
+            noise: [f32x8::ZERO; VECTORS],
+            cross: Spectrum::ZERO,
+            error_power: [f32x8::ZERO; VECTORS],
+            echo_power: [f32x8::ZERO; VECTORS],
+            error_spectrum: Spectrum::ZERO,
+            echo_spectrum: Spectrum::ZERO,
+            gain: [f32x8::ZERO; VECTORS],
             powers: [0.0; 3],
             coupling: ([0.0; 2], COUPLING_HOPS),
             lost_hops: 0,
@@ -162,9 +169,10 @@ impl EchoPath {
         self.notice_loss(microphone);
         let slope_echo = filtered(&mut self.fft, &self.slope, self.offset, &self.weights);
         self.loudspeaker.learn(&self.prediction.error, &slope_echo);
-        transform(&mut self.fft, &self.prediction.error, &mut self.error_bins);
-        transform(&mut self.fft, &self.prediction.echo, &mut self.echo_bins);
+        transform(&mut self.fft, &self.prediction.error, &mut self.error_spectrum);
+        transform(&mut self.fft, &self.prediction.echo, &mut self.echo_spectrum);
         self.adapt();
+        self.constrain();
         self.doubt();
         &self.prediction
     }
@@ -179,18 +187,15 @@ impl EchoPath {
         }
         if self.located {
             // The path has moved as a whole: its shape stays, but it is uncertain now.
-            for (partition, uncertainty) in self.uncertainty.chunks_exact_mut(BINS).enumerate() {
-                let least = UNCERTAIN * decay(partition);
-                uncertainty.iter_mut().for_each(|value| *value = value.max(least));
-            }
+            self.be_uncertain();
         } else {
-            let shift = wanted.saturating_sub(self.offset).min(PARTITIONS) * BINS;
+            let shift = wanted.saturating_sub(self.offset).min(PARTITIONS);
             self.weights.rotate_left(shift);
             self.uncertainty.rotate_left(shift);
-            let rest = PARTITIONS * BINS - shift;
-            self.weights.iter_mut().skip(rest).for_each(|weight| *weight = Complex32::default());
-            self.uncertainty.iter_mut().skip(rest).for_each(|value| *value = UNCERTAIN);
-            for (partition, uncertainty) in self.uncertainty.chunks_exact_mut(BINS).enumerate() {
+            let rest = PARTITIONS - shift;
+            self.weights.iter_mut().skip(rest).for_each(|weights| *weights = Spectrum::ZERO);
+            self.uncertainty.iter_mut().skip(rest).for_each(|values| values.fill(f32x8::splat(UNCERTAIN)));
+            for (partition, uncertainty) in self.uncertainty.iter_mut().enumerate() {
                 uncertainty.iter_mut().for_each(|value| *value *= decay(partition));
             }
         }
@@ -212,7 +217,7 @@ impl EchoPath {
         *hops -= 1;
         if *hops == 0 {
             let louder = (*heard / *far / USUAL_COUPLING).clamp(1.0, 100.0);
-            self.uncertainty.iter_mut().for_each(|value| *value *= louder);
+            self.uncertainty.iter_mut().flatten().for_each(|value| *value *= louder);
         }
     }
 
@@ -231,117 +236,128 @@ impl EchoPath {
             return;
         }
         self.lost_hops = 0;
-        self.weights.fill(Complex32::default());
-        for (partition, uncertainty) in self.uncertainty.chunks_exact_mut(BINS).enumerate() {
-            let least = UNCERTAIN * decay(partition);
+        self.weights.fill(Spectrum::ZERO);
+        self.be_uncertain();
+        self.prediction.error.copy_from_slice(microphone.get(..HOP).unwrap_or(&[0.0; HOP]));
+    }
+
+    /// As at the start: nothing is known about the path.
+    fn be_uncertain(&mut self) {
+        for (partition, uncertainty) in self.uncertainty.iter_mut().enumerate() {
+            let least = f32x8::splat(UNCERTAIN * decay(partition));
             uncertainty.iter_mut().for_each(|value| *value = value.max(least));
         }
-        self.prediction.error.copy_from_slice(microphone.get(..HOP).unwrap_or(&[0.0; HOP]));
     }
 
     /// The Kalman step of each partition.
     fn adapt(&mut self) {
-        let spread = &mut self.prediction.expected_error;
-        spread.fill(0.0);
-        for (partition, uncertainty) in self.uncertainty.chunks_exact(BINS).enumerate() {
-            let far = self.far.get(self.offset + partition);
-            for ((spread, far), uncertainty) in spread.iter_mut().zip(far).zip(uncertainty) {
-                *spread += far.norm_sqr() * uncertainty;
+        let mut spread = [f32x8::ZERO; VECTORS];
+        for (far, uncertainty) in self.far.from(self.offset).zip(&self.uncertainty) {
+            for ((spread, far), uncertainty) in spread.iter_mut().zip(far.powers()).zip(uncertainty) {
+                *spread = far.mul_add(*uncertainty, *spread);
             }
         }
-        for (index, gain) in self.gain.iter_mut().enumerate() {
-            let (Some(noise), Some(spread), Some(error)) =
-                (self.noise.get_mut(index), spread.get_mut(index), self.error_bins.get(index))
-            else {
-                continue;
-            };
-            *noise = 0.9 * *noise + 0.1 * error.norm_sqr();
+        let errors = self.error_spectrum.powers();
+        for (((gain, noise), spread), error) in self.gain.iter_mut().zip(&mut self.noise).zip(&spread).zip(errors) {
+            *noise = 0.9 * *noise + 0.1 * error;
             // Half of the error's block is zeros, so it has half the power.
             *gain = 2.0 / (*spread + *noise + 1e-6);
-            *spread *= 0.5;
         }
-        let parts = self.weights.chunks_exact_mut(BINS).zip(self.uncertainty.chunks_exact_mut(BINS));
-        for (partition, (weights, uncertainty)) in parts.enumerate() {
-            let far = self.far.get(self.offset + partition);
-            let step = self.fft.inverse(|bins| {
-                let values = bins.iter_mut().zip(far).zip(&self.error_bins).zip(uncertainty.iter()).zip(&self.gain);
-                for ((((bin, far), error), uncertainty), gain) in values {
-                    *bin = far.conj() * error * (uncertainty * gain);
-                }
-            });
-            // Only the first half belongs to the filter; the rest comes from circular convolution.
+        for (expected, spread) in self.prediction.expected_error.chunks_mut(8).zip(&spread) {
+            for (expected, spread) in expected.iter_mut().zip((0.5 * *spread).as_array()) {
+                *expected = *spread;
+            }
+        }
+        let parts = self.weights.iter_mut().zip(&mut self.uncertainty).zip(self.far.from(self.offset));
+        for ((weights, uncertainty), far) in parts {
+            let known = uncertainty.iter_mut().zip(&self.gain).zip(self.error_spectrum.parts());
+            for (((re, im), far), ((uncertainty, gain), error)) in weights.parts_mut().zip(far.parts()).zip(known) {
+                let step = *uncertainty * *gain;
+                *re += step * (far.0 * error.0 + far.1 * error.1);
+                *im += step * (far.0 * error.1 - far.1 * error.0);
+                let told = 0.5 * step * (far.0 * far.0 + far.1 * far.1);
+                let weight = *re * *re + *im * *im;
+                *uncertainty = FORGETTING * (1.0 - told) * *uncertainty + (1.0 - FORGETTING) * weight;
+            }
+        }
+    }
+
+    /// Takes what came from circular convolution out of some partitions.
+    fn constrain(&mut self) {
+        let last = self.constrained;
+        self.constrained = (last + CONSTRAINED.1) % (PARTITIONS - CONSTRAINED.0);
+        let in_turn = (last..last + CONSTRAINED.1).map(|turn| CONSTRAINED.0 + turn % (PARTITIONS - CONSTRAINED.0));
+        for partition in (0..CONSTRAINED.0).chain(in_turn) {
+            let Some(weights) = self.weights.get_mut(partition) else { continue };
+            let samples = self.fft.inverse(|bins| weights.give(bins));
             let mut first = [0.0; HOP];
-            first.copy_from_slice(step.get(..HOP).unwrap_or(&[0.0; HOP]));
-            self.fft.forward(&mut self.step, |samples| {
+            first.copy_from_slice(samples.get(..HOP).unwrap_or(&[0.0; HOP]));
+            self.fft.spectrum(weights, |samples| {
                 let (filter, circle) = samples.split_at_mut(HOP);
                 filter.copy_from_slice(&first);
                 circle.fill(0.0);
             });
-            let values = weights.iter_mut().zip(uncertainty).zip(&self.step).zip(far).zip(&self.gain);
-            for ((((weight, uncertainty), step), far), gain) in values {
-                *weight += step;
-                let told = 0.5 * *uncertainty * gain * far.norm_sqr();
-                *uncertainty = FORGETTING * (1.0 - told) * *uncertainty + (1.0 - FORGETTING) * weight.norm_sqr();
-            }
         }
     }
 
     /// If the residual is coherent with the predicted echo, the path has changed.
     fn doubt(&mut self) {
-        let smooth = |average: &mut f32, value: f32| *average = 0.9 * *average + 0.1 * value;
-        let averages = self.cross.iter_mut().zip(&mut self.error_power).zip(&mut self.echo_power);
-        for (((cross, error_power), echo_power), (error, echo)) in
-            averages.zip(self.error_bins.iter().zip(&self.echo_bins))
-        {
-            *cross = *cross * 0.9 + error * echo.conj() * 0.1;
-            smooth(error_power, error.norm_sqr());
-            smooth(echo_power, echo.norm_sqr());
+        let pairs = self.error_spectrum.parts().zip(self.echo_spectrum.parts());
+        let averages = self.cross.parts_mut().zip(&mut self.error_power).zip(&mut self.echo_power);
+        for (((cross, error_power), echo_power), (error, echo)) in averages.zip(pairs) {
+            *cross.0 = 0.9 * *cross.0 + 0.1 * (error.0 * echo.0 + error.1 * echo.1);
+            *cross.1 = 0.9 * *cross.1 + 0.1 * (error.1 * echo.0 - error.0 * echo.1);
+            *error_power = 0.9 * *error_power + 0.1 * (error.0 * error.0 + error.1 * error.1);
+            *echo_power = 0.9 * *echo_power + 0.1 * (echo.0 * echo.0 + echo.1 * echo.1);
         }
-        let together = self.cross.get(CHANGE_BINS).unwrap_or_default().iter().map(Complex32::norm_sqr);
-        let error_power = self.error_power.get(CHANGE_BINS).unwrap_or_default();
-        let echo_power = self.echo_power.get(CHANGE_BINS).unwrap_or_default();
-        let apart = error_power.iter().zip(echo_power).map(|(error, echo)| error * echo);
-        let (together, apart) = (together.sum::<f32>(), apart.sum::<f32>());
+        let apart = self.error_power.iter().zip(&self.echo_power).map(|(error, echo)| *error * *echo);
+        let (together, apart) = (changes(self.cross.powers()), changes(apart));
         let excess = together / (apart + 1e-12) - 0.4;
         if excess <= 0.0 {
             return;
         }
         // The uncertainty grows with the mean power of the path over its partitions.
-        self.gain.fill(0.0);
-        for weights in self.weights.chunks_exact(BINS) {
-            for (sum, weight) in self.gain.iter_mut().zip(weights) {
-                *sum += weight.norm_sqr() / PARTITIONS as f32;
+        self.gain.fill(f32x8::ZERO);
+        for weights in &self.weights {
+            for (sum, weight) in self.gain.iter_mut().zip(weights.powers()) {
+                *sum += weight / PARTITIONS as f32;
             }
         }
-        for (partition, uncertainty) in self.uncertainty.chunks_exact_mut(BINS).enumerate() {
+        for (partition, uncertainty) in self.uncertainty.iter_mut().enumerate() {
             let more = 0.12 * excess * decay(partition);
             for (value, strength) in uncertainty.iter_mut().zip(&self.gain) {
-                *value += more * strength;
+                *value += more * *strength;
             }
         }
     }
 }
 
 /// The newest hop of the far end, filtered by the weights.
-fn filtered(fft: &mut Fft, far: &Spectra, offset: usize, weights: &[Complex32]) -> [f32; HOP] {
-    let samples = fft.inverse(|bins| {
-        bins.fill(Complex32::default());
-        for (partition, weights) in weights.chunks_exact(BINS).enumerate() {
-            for ((bin, far), weight) in bins.iter_mut().zip(far.get(offset + partition)).zip(weights) {
-                *bin += far * weight;
-            }
+fn filtered(fft: &mut Fft, far: &Spectra, offset: usize, weights: &[Spectrum]) -> [f32; HOP] {
+    let mut sum = Spectrum::ZERO;
+    for (far, weights) in far.from(offset).zip(weights) {
+        for ((sum, far), weight) in sum.parts_mut().zip(far.parts()).zip(weights.parts()) {
+            *sum.0 += far.0 * weight.0 - far.1 * weight.1;
+            *sum.1 += far.0 * weight.1 + far.1 * weight.0;
         }
-    });
+    }
+    let samples = fft.inverse(|bins| sum.give(bins));
     let mut hop = [0.0; HOP];
     hop.copy_from_slice(samples.get(HOP..BLOCK).unwrap_or(&[0.0; HOP]));
     hop
 }
 
-/// The bins of a hop that follows a hop of zeros.
-fn transform(fft: &mut Fft, hop: &[f32; HOP], bins: &mut [Complex32]) {
-    fft.forward(bins, |samples| {
+/// The spectrum of a hop that follows a hop of zeros.
+fn transform(fft: &mut Fft, hop: &[f32; HOP], spectrum: &mut Spectrum) {
+    fft.spectrum(spectrum, |samples| {
         let (zeros, newest) = samples.split_at_mut(HOP);
         zeros.fill(0.0);
         newest.copy_from_slice(hop);
     });
+}
+
+/// The sum over the bins that show a change.
+fn changes(values: impl Iterator<Item = f32x8>) -> f32 {
+    let shown = values.skip(CHANGE_VECTORS.start).take(CHANGE_VECTORS.len());
+    shown.fold(f32x8::ZERO, |sum, value| sum + value).reduce_add()
 }

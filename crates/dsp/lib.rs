@@ -21,7 +21,9 @@ mod half_duplex;
 mod highpass;
 mod kalman;
 mod loudspeaker;
+mod noise;
 mod resample;
+mod spectrum;
 mod stretch;
 mod suppressor;
 mod tone_digits;
@@ -35,6 +37,8 @@ pub use resample::Resampler;
 pub use stretch::Stretch;
 pub use tone_digits::DigitDetector;
 
+use wide::f32x8;
+
 /// Samples per second of the processed signal.
 const RATE_HZ: u32 = 16_000;
 /// Samples in a hop of 10 ms.
@@ -42,5 +46,16 @@ const HOP: usize = 160;
 
 /// The mean of the squares; 0 for no samples.
 pub fn power(samples: &[f32]) -> f32 {
-    samples.iter().map(|sample| sample * sample).sum::<f32>() / samples.len().max(1) as f32
+    dot(samples, samples) / samples.len().max(1) as f32
+}
+
+/// The sum of the products, in whole vectors: the compiler keeps the order of floating-point additions, so it would take
+/// one sample at a time.
+#[inline]
+fn dot(one: &[f32], other: &[f32]) -> f32 {
+    let (ones, one_rest) = one.as_chunks();
+    let (others, other_rest) = other.as_chunks();
+    let vectors = ones.iter().zip(others);
+    let sums = vectors.fold(f32x8::ZERO, |sums, (one, other)| f32x8::new(*one).mul_add(f32x8::new(*other), sums));
+    sums.reduce_add() + one_rest.iter().zip(other_rest).map(|(one, other)| one * other).sum::<f32>()
 }

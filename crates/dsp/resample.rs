@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::dot;
+
 /// Zero crossings of the sinc on each side: a delay of 3 ms at 8 kHz, and of half a millisecond at 48 kHz.
 const CROSSINGS: usize = 24;
 /// The frequency with half the amplitude, as a share of the lower rate. The pass band ends at 42 % of that rate; images
@@ -14,7 +16,7 @@ const MAX_PHASES: usize = 1024;
 
 /// Converts one rate to another. If both are the same, samples are copied.
 pub struct Resampler {
-    /// One filter for each phase, `taps` long; the newest sample comes first.
+    /// One filter for each phase, `taps` long; the oldest sample comes first.
     filters: Arc<[f32]>,
     taps: usize,
     /// Both rates without their common factor: `input` samples become `output` samples.
@@ -63,6 +65,7 @@ impl Resampler {
             // Every phase passes a constant unchanged.
             let sum: f32 = filter.iter().sum();
             filter.iter_mut().for_each(|value| *value /= sum);
+            filter.reverse();
         }
         let frames = (from / 100, to / 100);
         Self { filters: filters.into(), taps, input, output, frames, history: vec![0.0; taps + frames.0] }
@@ -106,7 +109,7 @@ impl Resampler {
         let newest = begin + whole;
         let oldest = (newest + 1).saturating_sub(self.taps);
         let heard = self.history.get(oldest..=newest).unwrap_or_default();
-        filter.iter().zip(heard.iter().rev()).map(|(tap, sample)| tap * sample).sum()
+        dot(filter, heard)
     }
 
     /// Converts a whole signal, without delay.

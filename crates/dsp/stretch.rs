@@ -180,7 +180,7 @@ mod tests {
         assert_eq!(stretch.shorten(&mut [0.0; 400], 1_000), 200);
         assert_eq!(stretch.shorten(&mut [0.0; 400], 80), 320);
         let mut random = 1;
-        let mut noise: Vec<f32> = (0..400).map(|_| crate::suppressor::unit(&mut random).re * 0.3).collect();
+        let mut noise: Vec<f32> = (0..400).map(|_| crate::noise::random(&mut random) * 0.3).collect();
         assert_eq!(stretch.shorten(&mut noise, 300), 400);
         assert!(stretch.shorten(&mut noise, 1_600) < 400, "a tenth of a second too late");
     }

@@ -7,10 +7,12 @@
 use std::f32::consts::PI;
 use std::ops::Range;
 
-use realfft::num_complex::Complex32;
+use wide::f32x8;
 
 use crate::fft::Fft;
 use crate::kalman::{self, Prediction};
+use crate::noise::Noise;
+use crate::spectrum::{Spectrum, vectors};
 use crate::{HOP, RATE_HZ};
 
 /// Samples in a window.
@@ -19,6 +21,7 @@ const WINDOW: usize = 45 * RATE_HZ as usize / 1000;
 const HEARD: usize = 25 * RATE_HZ as usize / 1000;
 /// Bins of a window.
 const BINS: usize = WINDOW / 2 + 1;
+const VECTORS: usize = vectors(BINS);
 /// The delay of the output, in samples.
 pub(super) const LATENCY: usize = HEARD - HOP;
 /// Bins that show whether the near end talks.
@@ -71,23 +74,26 @@ impl Windows {
     }
 }
 
-/// The state of one bin over time.
+/// The state of eight bins over time.
 #[derive(Clone, Copy)]
-struct Bin {
-    smooth: f32,
+struct Bins {
+    /// 1 for the bins of [`SPEECH_BINS`], else 0; and the same for [`UPPER_BINS`].
+    is_speech: f32x8,
+    is_upper: f32x8,
+    smooth: f32x8,
     /// The echo estimate, with a decay.
-    tail: f32,
-    noise: f32,
+    tail: f32x8,
+    noise: f32x8,
     /// The share of the echo estimate that is left as residual, as a natural logarithm.
-    log_leak: f32,
+    log_leak: f32x8,
     /// The power of the near end that the last window let through.
-    speech: f32,
-    cross: Complex32,
-    error_power: f32,
-    echo_power: f32,
-    residual: f32,
+    speech: f32x8,
+    cross: (f32x8, f32x8),
+    error_power: f32x8,
+    echo_power: f32x8,
+    residual: f32x8,
     /// The power above the noise that the last window let through.
-    clear: f32,
+    clear: f32x8,
 }
 
 pub(super) struct Suppressor {
@@ -97,46 +103,36 @@ pub(super) struct Suppressor {
     windows: Windows,
     error: [f32; WINDOW],
     echo: [f32; WINDOW],
-    error_bins: Vec<Complex32>,
-    echo_bins: Vec<Complex32>,
+    error_spectrum: Spectrum<VECTORS>,
+    echo_spectrum: Spectrum<VECTORS>,
+    cleaned: Spectrum<VECTORS>,
     /// The error that the filter expected in this hop and in the last one.
-    expected: [[f32; BINS]; 2],
-    bins: [Bin; BINS],
+    expected: [[f32x8; VECTORS]; 2],
+    bins: [Bins; VECTORS],
     presence: f32,
     upper_gain: f32,
     hops: u32,
-    random: u32,
+    comfort: Noise,
     output: [f32; HEARD],
 }
 
 impl Suppressor {
     pub(super) fn new(against_noise: bool) -> Self {
-        let bin = Bin {
-            smooth: 0.0,
-            tail: 0.0,
-            noise: 1e-3,
-            log_leak: 0.3_f32.ln(),
-            speech: 0.0,
-            cross: Complex32::default(),
-            error_power: 0.0,
-            echo_power: 0.0,
-            residual: 0.0,
-            clear: 0.0,
-        };
         Self {
             against_noise,
             fft: Fft::new(WINDOW),
             windows: Windows::new(),
             error: [0.0; WINDOW],
             echo: [0.0; WINDOW],
-            error_bins: vec![Complex32::default(); BINS],
-            echo_bins: vec![Complex32::default(); BINS],
-            expected: [[0.0; BINS]; 2],
-            bins: [bin; BINS],
+            error_spectrum: Spectrum::ZERO,
+            echo_spectrum: Spectrum::ZERO,
+            cleaned: Spectrum::ZERO,
+            expected: [[f32x8::ZERO; VECTORS]; 2],
+            bins: std::array::from_fn(Bins::new),
             presence: 0.0,
             upper_gain: 1.0,
             hops: 0,
-            random: 1,
+            comfort: Noise::new(),
             output: [0.0; HEARD],
         }
     }
@@ -151,31 +147,28 @@ impl Suppressor {
                 *sample = value * weight;
             }
         };
-        fft.forward(&mut self.error_bins, |samples| windowed(&self.error, samples));
-        fft.forward(&mut self.echo_bins, |samples| windowed(&self.echo, samples));
+        fft.spectrum(&mut self.error_spectrum, |samples| windowed(&self.error, samples));
+        fft.spectrum(&mut self.echo_spectrum, |samples| windowed(&self.echo, samples));
         self.expect(&prediction.expected_error);
         self.estimate();
         let strongest = if self.against_noise { STRONGEST / (NOISE_FLOOR * NOISE_FLOOR) } else { STRONGEST };
         let strength = strongest.powf(1.0 - ((self.presence - 0.1) / 0.5).clamp(0.0, 1.0));
-        let Self { bins, error_bins, random, against_noise, .. } = self;
-        let (mut upper_before, mut upper_after) = (0.0, 0.0);
-        let samples = self.fft.inverse(|output| {
-            let values = output.iter_mut().zip(error_bins.iter()).zip(bins.iter_mut());
-            for (index, ((output, error), bin)) in values.enumerate() {
-                let power = error.norm_sqr();
-                let echo_gain = bin.against_echo(power, strength);
-                let noise_gain = if *against_noise { bin.against_noise(power * echo_gain * echo_gain) } else { 1.0 };
-                let gain = echo_gain * noise_gain;
-                let floor = if *against_noise { NOISE_FLOOR * NOISE_FLOOR } else { 1.0 };
-                let comfort = ((1.0 - echo_gain * echo_gain) * bin.noise * floor).sqrt();
-                *output = error * gain + unit(random) * comfort;
-                if UPPER_BINS.contains(&index) {
-                    upper_before += power;
-                    upper_after += power * gain * gain;
-                }
-            }
-        });
-        self.upper_gain = (upper_after / (upper_before + 1e-12)).sqrt();
+        let (mut upper_before, mut upper_after) = (f32x8::ZERO, f32x8::ZERO);
+        let floor = if self.against_noise { NOISE_FLOOR * NOISE_FLOOR } else { 1.0 };
+        let values = self.cleaned.parts_mut().zip(self.error_spectrum.parts()).zip(&mut self.bins);
+        for (((re, im), error), bins) in values {
+            let power = error.0 * error.0 + error.1 * error.1;
+            let echo_gain = bins.against_echo(power, strength);
+            let kept = echo_gain * echo_gain;
+            let gain = if self.against_noise { echo_gain * bins.against_noise(power * kept) } else { echo_gain };
+            let comfort = ((1.0 - kept) * bins.noise * floor).sqrt();
+            let unit = self.comfort.units();
+            (*re, *im) = (error.0 * gain + unit.0 * comfort, error.1 * gain + unit.1 * comfort);
+            upper_before += bins.is_upper * power;
+            upper_after += bins.is_upper * power * gain * gain;
+        }
+        let samples = self.fft.inverse(|bins| self.cleaned.give(bins));
+        self.upper_gain = (upper_after.reduce_add() / (upper_before.reduce_add() + 1e-12)).sqrt();
         self.output.copy_within(HOP.., 0);
         self.output.iter_mut().skip(LATENCY).for_each(|sample| *sample = 0.0);
         let heard = samples.iter().skip(WINDOW - HEARD);
@@ -204,12 +197,15 @@ impl Suppressor {
         let [newest, _] = &mut self.expected;
         let scale = self.windows.power / HOP as f32;
         let step = (kalman::BINS - 1) as f32 / (BINS - 1) as f32;
-        for (index, value) in newest.iter_mut().enumerate() {
-            let at = index as f32 * step;
-            let low = (at as usize).min(kalman::BINS - 2);
-            let part = at - low as f32;
-            let (Some(one), Some(two)) = (expected.get(low), expected.get(low + 1)) else { continue };
-            *value = (one * (1.0 - part) + two * part) * scale;
+        for (vector, values) in newest.iter_mut().enumerate() {
+            let interpolated = |lane: usize| {
+                let at = (8 * vector + lane) as f32 * step;
+                let low = (at as usize).min(kalman::BINS - 2);
+                let part = at - low as f32;
+                let (Some(one), Some(two)) = (expected.get(low), expected.get(low + 1)) else { return 0.0 };
+                (one * (1.0 - part) + two * part) * scale
+            };
+            *values = f32x8::new(std::array::from_fn(interpolated));
         }
     }
 
@@ -217,69 +213,94 @@ impl Suppressor {
     fn estimate(&mut self) {
         let hops = self.hops;
         let [newest, last] = &self.expected;
-        let values = self.error_bins.iter().zip(&self.echo_bins).zip(newest.iter().zip(last));
-        let (mut above, mut whole) = (0.0, 0.0);
-        for (index, (bin, ((error, echo), (newest, last)))) in self.bins.iter_mut().zip(values).enumerate() {
-            let (power, echo_power) = (error.norm_sqr(), echo.norm_sqr());
-            bin.smooth = 0.7 * bin.smooth + 0.3 * power;
-            bin.tail = echo_power.max(0.5 * bin.tail);
-            bin.learn_noise(hops);
-            bin.learn_leak(power);
-            bin.residual = bin.log_leak.exp() * bin.tail + UNEXPECTED * newest.max(*last);
-            bin.cross = bin.cross * 0.85 + error * echo.conj() * 0.15;
-            bin.error_power = 0.85 * bin.error_power + 0.15 * power;
-            bin.echo_power = 0.85 * bin.echo_power + 0.15 * echo_power;
-            let coherence = bin.cross.norm_sqr() / (bin.error_power * bin.echo_power + 1e-12);
-            bin.residual = bin.residual.max((coherence - 0.3).max(0.0) * bin.error_power);
-            if SPEECH_BINS.contains(&index) {
-                above += (power - 3.0 * bin.residual - 2.0 * bin.noise).max(0.0).sqrt();
-                whole += power.sqrt();
-            }
+        let spectra = self.error_spectrum.parts().zip(self.echo_spectrum.parts());
+        let (mut above, mut whole) = (f32x8::ZERO, f32x8::ZERO);
+        for ((bins, (error, echo)), (newest, last)) in self.bins.iter_mut().zip(spectra).zip(newest.iter().zip(last)) {
+            let power = error.0 * error.0 + error.1 * error.1;
+            let echo_power = echo.0 * echo.0 + echo.1 * echo.1;
+            bins.smooth = 0.7 * bins.smooth + 0.3 * power;
+            bins.tail = echo_power.fast_max(0.5 * bins.tail);
+            bins.learn_noise(hops);
+            bins.learn_leak(power);
+            bins.residual = bins.log_leak.exp() * bins.tail + UNEXPECTED * newest.fast_max(*last);
+            bins.cross.0 = 0.85 * bins.cross.0 + 0.15 * (error.0 * echo.0 + error.1 * echo.1);
+            bins.cross.1 = 0.85 * bins.cross.1 + 0.15 * (error.1 * echo.0 - error.0 * echo.1);
+            bins.error_power = 0.85 * bins.error_power + 0.15 * power;
+            bins.echo_power = 0.85 * bins.echo_power + 0.15 * echo_power;
+            let together = bins.cross.0 * bins.cross.0 + bins.cross.1 * bins.cross.1;
+            let coherence = together / (bins.error_power * bins.echo_power + 1e-12);
+            bins.residual = bins.residual.fast_max((coherence - 0.3).fast_max(f32x8::ZERO) * bins.error_power);
+            let near = (power - 3.0 * bins.residual - 2.0 * bins.noise).fast_max(f32x8::ZERO);
+            above += bins.is_speech * near.sqrt();
+            whole += bins.is_speech * power.sqrt();
         }
+        let (above, whole) = (above.reduce_add(), whole.reduce_add());
         let talk = above / (whole + 1e-9);
         let keep = if talk > self.presence { 0.4 } else { 0.9 };
         self.presence = keep * self.presence + (1.0 - keep) * talk;
     }
 }
 
-impl Bin {
+impl Bins {
+    fn new(vector: usize) -> Self {
+        let share = |range: Range<usize>| {
+            f32x8::new(std::array::from_fn(|lane| if range.contains(&(8 * vector + lane)) { 1.0 } else { 0.0 }))
+        };
+        Self {
+            is_speech: share(SPEECH_BINS),
+            is_upper: share(UPPER_BINS),
+            smooth: f32x8::ZERO,
+            tail: f32x8::ZERO,
+            noise: f32x8::splat(1e-3),
+            log_leak: f32x8::splat(0.3_f32.ln()),
+            speech: f32x8::ZERO,
+            cross: (f32x8::ZERO, f32x8::ZERO),
+            error_power: f32x8::ZERO,
+            echo_power: f32x8::ZERO,
+            residual: f32x8::ZERO,
+            clear: f32x8::ZERO,
+        }
+    }
+
     fn learn_noise(&mut self, hops: u32) {
+        let smooth = self.smooth;
         match hops {
-            0 => self.noise = self.smooth + 1e-3,
-            1 | 2 => self.noise = self.smooth.max(1e-7),
-            _ if hops < FIRST_HOPS => self.noise = self.noise.min(self.smooth.max(1e-7)),
+            0 => self.noise = smooth + 1e-3,
+            1 | 2 => self.noise = smooth.fast_max(f32x8::splat(1e-7)),
+            _ if hops < FIRST_HOPS => self.noise = self.noise.fast_min(smooth.fast_max(f32x8::splat(1e-7))),
             _ => {}
         }
-        self.noise = if self.smooth < self.noise { 0.9 * self.noise + 0.1 * self.smooth } else { self.noise * 1.004 };
+        self.noise = smooth.simd_lt(self.noise).select(0.9 * self.noise + 0.1 * smooth, self.noise * 1.004);
     }
 
     /// The gain that keeps the near end (Ephraim & Malah 1984, decision-directed).
-    fn against_echo(&mut self, power: f32, strength: f32) -> f32 {
+    fn against_echo(&mut self, power: f32x8, strength: f32) -> f32x8 {
         let masked = strength * self.residual + 1e-9;
-        let ratio = 0.92 * self.speech / masked + 0.08 * (power / masked - 1.0).max(0.0);
+        let ratio = (0.92 * self.speech + 0.08 * (power - masked).fast_max(f32x8::ZERO)) / masked;
         let gain = ratio / (1.0 + ratio);
         self.speech = gain * gain * power;
         gain
     }
 
     /// The gain that reduces steady noise, but not by more than [`NOISE_FLOOR`].
-    fn against_noise(&mut self, power: f32) -> f32 {
+    fn against_noise(&mut self, power: f32x8) -> f32x8 {
         let noise = self.noise + 1e-9;
-        let ratio = 0.96 * self.clear / noise + 0.04 * (power / noise - 1.0).max(0.0);
+        let ratio = (0.96 * self.clear + 0.04 * (power - noise).fast_max(f32x8::ZERO)) / noise;
         let gain = ratio / (1.0 + ratio);
         self.clear = gain * gain * power;
-        gain.max(NOISE_FLOOR)
+        gain.fast_max(f32x8::splat(NOISE_FLOOR))
     }
 
     /// Follows a low quantile of the ratio of residual to echo, where the echo is above the noise.
-    fn learn_leak(&mut self, power: f32) {
-        if self.tail <= 4.0 * self.noise {
-            return;
-        }
-        let distance = (power - self.noise).max(1e-9).ln() - (self.tail + 1e-9).ln() - self.log_leak;
-        let toward = if distance > 0.0 { 0.4 } else { -0.6 };
-        let step = 0.07 * toward * (distance.abs() * 2.0).min(1.0);
-        self.log_leak = (self.log_leak + step).clamp(1e-4_f32.ln(), 2.0_f32.ln());
+    fn learn_leak(&mut self, power: f32x8) {
+        let heard = self.tail.simd_gt(4.0 * self.noise);
+        let left = (power - self.noise).fast_max(f32x8::splat(1e-9));
+        let distance = (left / (self.tail + 1e-9)).ln() - self.log_leak;
+        let toward = distance.simd_gt(f32x8::ZERO).select(f32x8::splat(0.4), f32x8::splat(-0.6));
+        let step = 0.07 * toward * (distance.abs() * 2.0).fast_min(f32x8::ONE);
+        let least_and_most = (f32x8::splat(1e-4_f32.ln()), f32x8::splat(2.0_f32.ln()));
+        let leak = (self.log_leak + step).fast_max(least_and_most.0).fast_min(least_and_most.1);
+        self.log_leak = heard.select(leak, self.log_leak);
     }
 }
 
@@ -288,15 +309,6 @@ fn append(signal: &mut [f32; WINDOW], hop: &[f32; HOP]) {
     for (to, from) in signal.iter_mut().skip(WINDOW - HOP).zip(hop) {
         *to = *from;
     }
-}
-
-/// A complex number of magnitude 1 and random phase (xorshift, Marsaglia 2003).
-pub(super) fn unit(random: &mut u32) -> Complex32 {
-    *random ^= *random << 13;
-    *random ^= *random >> 17;
-    *random ^= *random << 5;
-    let (sin, cos) = (*random as f32 * (std::f32::consts::TAU / 4_294_967_296.0)).sin_cos();
-    Complex32::new(cos, sin)
 }
 
 #[cfg(test)]

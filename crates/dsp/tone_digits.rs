@@ -195,7 +195,7 @@ mod tests {
 
     fn noise(frames: &mut [[f32; 160]], level: f32) {
         let mut random = 5;
-        frames.iter_mut().flatten().for_each(|sample| *sample += crate::suppressor::unit(&mut random).re * level);
+        frames.iter_mut().flatten().for_each(|sample| *sample += crate::noise::random(&mut random) * level);
     }
 
     #[test]

@@ -19,6 +19,9 @@ const LEAD_WINDOW: u32 = 100;
 /// for a whole window. A thread that came late writes such a surplus after an underrun. Adapting the rate would take
 /// minutes to remove it; for a smaller surplus it takes seconds.
 const SURPLUS_PERIODS: Frames = 3;
+/// A smaller difference is none: capture and playback of one card have the same clock. If there is one after all, the
+/// lead changes until it is noticed.
+const SAME_CLOCK_PPM: f64 = 5.0;
 /// How many frames longer a period can become at another clock.
 pub(super) const SPARE: usize = 8;
 
@@ -146,7 +149,10 @@ impl Lead {
         }
         // A longer lead than wanted means that the clock of playback is slower than that of capture, so playback gets
         // less.
-        let ppm = self.clock.ppm();
+        let ppm = match self.clock.ppm() {
+            ppm if ppm.abs() < SAME_CLOCK_PPM => self.resampler.align(mono.len()),
+            ppm => ppm,
+        };
         let given = self.resampler.given(mono.len(), ppm).min(self.resampled.len());
         let resampled = self.resampled.get_mut(..given)?;
         self.resampler.process(mono, resampled, ppm);

@@ -33,9 +33,9 @@ const TWICE_REPORTS: u8 = 20;
 /// A smaller loss is left to the concealment of the far end (docs/workarounds.md, "opus: redundancy costs quality where
 /// nothing is lost").
 const WORTH_REDUNDANCY_PERCENT: u8 = 1;
-/// A higher complexity can hardly be heard. The 32-bit boards are the slow ones: there, anything above 5 costs more
-/// than it is worth.
-const OPUS_COMPLEXITY: i32 = if cfg!(target_arch = "arm") { 5 } else { 9 };
+/// What the complexities cost, and what they are worth, is in docs/figures.md ("The complexity of Opus"). The 32-bit
+/// boards are the slow ones.
+const OPUS_COMPLEXITY: i32 = if cfg!(target_arch = "arm") { 5 } else { 6 };
 /// Power below which there is no sound worth sending: -50 dBFS.
 const QUIET: f32 = 1e-5;
 /// Opus makes packets of at most this many octets where there is silence (RFC 6716, section 2.1.9).

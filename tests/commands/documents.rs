@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// What is not ours, or not in the repository.
-const ELSEWHERE: [&str; 4] = [".git", "node_modules", "target", "corpus"];
+const ELSEWHERE: [&str; 5] = [".git", "node_modules", "target", "corpus", "venv"];
 
 /// What the tests write.
 const MADE: [&str; 1] = ["table.md"];
