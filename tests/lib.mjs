@@ -208,8 +208,20 @@ export const cpuMs = (pid) => {
   return (Number(fields[11]) + Number(fields[12])) * 10;
 };
 
-/** Memory of a process in MB; what it shares with others counts in part. */
-export const proportionalMb = (pid) => Number(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8').match(/^Pss:\s+(\d+)/m)[1]) / 1024;
+/**
+ * Memory of a process in MB: resident, proportional (what it shares with others counts in part) and anonymous (its heap
+ * and stacks). The airs of the test card, which it maps, do not belong to it.
+ */
+export const memoryMb = (pid) => {
+  const sum = { resident: 0, proportional: 0, anonymous: 0 };
+  let own = true;
+  for (const line of readFileSync(`/proc/${pid}/smaps`, 'utf8').split('\n')) {
+    if (/^[0-9a-f]+-[0-9a-f]+ /.test(line)) own = !line.endsWith('.air');
+    const [, field, kb] = line.match(/^(Rss|Pss|Anonymous):\s+(\d+)/) ?? [];
+    if (own && field) sum[{ Rss: 'resident', Pss: 'proportional', Anonymous: 'anonymous' }[field]] += Number(kb) / 1024;
+  }
+  return sum;
+};
 
 /** What a bench starts and writes; `end` stops and removes all of it. */
 export class Bench {

@@ -49,6 +49,24 @@ pub(super) struct EchoArgs {
     /// Bring speech to one level, like audio.gain_control
     #[arg(long)]
     gain_control: bool,
+    #[command(flatten)]
+    measured: Measured,
+}
+
+/// For `make bench-arm`: two numbers of passes differ in the processing alone, and not in reading and writing files.
+#[derive(Debug, Args)]
+struct Measured {
+    /// Process the same input so many times, each time from the start
+    #[arg(long, hide = true, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    passes: u32,
+}
+
+impl Measured {
+    /// The result of the last pass.
+    fn run<Result>(&self, mut process: impl FnMut() -> Result) -> Result {
+        (1..self.passes).for_each(|_| drop(process()));
+        process()
+    }
 }
 
 #[derive(Debug, Args)]
@@ -65,6 +83,8 @@ pub(super) struct ReceiveArgs {
     /// The payload type of Opus
     #[arg(long, value_name = "TYPE", default_value_t = OPUS_TYPE, value_parser = clap::value_parser!(u8).range(0..=127))]
     opus_type: u8,
+    #[command(flatten)]
+    measured: Measured,
 }
 
 #[derive(Debug, Args)]
@@ -81,6 +101,8 @@ pub(super) struct SendArgs {
     /// The share of packets that the far end reports as lost
     #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
     loss: u8,
+    #[command(flatten)]
+    measured: Measured,
 }
 
 #[derive(Debug, Args)]
@@ -151,18 +173,24 @@ fn echo(args: &EchoArgs) -> Result<(), DspError> {
     }
     let EchoArgs { noise_suppression, gain_control, .. } = *args;
     let options = CaptureOptions { rate_hz, echo: true, noise_suppression, gain_control };
+    let cleaned = args.measured.run(|| without_echo(&far, &microphone, options));
+    write(&args.out, rate_hz, cleaned.get(options.latency()..).unwrap_or_default().iter().take(microphone.len()))
+}
+
+/// What the far end would hear, late by the latency of the options.
+fn without_echo(far: &[f32], microphone: &[f32], options: CaptureOptions) -> Vec<f32> {
     let mut path = CapturePath::new(options);
-    let (latency, frame) = (options.latency(), frame_samples(rate_hz));
+    let (latency, frame) = (options.latency(), frame_samples(options.rate_hz));
     let mut cleaned = Vec::with_capacity(microphone.len() + latency + frame);
     let (mut played, mut heard) = (vec![0.0; frame], vec![0.0; frame]);
     for begin in (0..microphone.len() + latency).step_by(frame) {
-        take(&far, begin, &mut played);
-        take(&microphone, begin, &mut heard);
+        take(far, begin, &mut played);
+        take(microphone, begin, &mut heard);
         path.played(&played);
         path.captured(&mut heard);
         cleaned.extend_from_slice(&heard);
     }
-    write(&args.out, rate_hz, cleaned.get(latency..).unwrap_or_default().iter().take(microphone.len()))
+    cleaned
 }
 
 fn receive(args: &ReceiveArgs) -> Result<(), DspError> {
@@ -170,32 +198,13 @@ fn receive(args: &ReceiveArgs) -> Result<(), DspError> {
     let bytes = std::fs::read(path).map_err(|error| DspError::Read { path: path.clone(), error })?;
     let mut packets = rtpdump::read(&bytes).map_err(|error| DspError::Trace { path: path.clone(), error })?;
     packets.sort_by_key(|packet| packet.at_ms);
-    let mut receiver = OfflineReceiver::new(args.rate).map_err(DspError::Media)?.with_opus_type(args.opus_type);
     let last_ms = packets.last().map_or(0, |packet| packet.at_ms);
     if last_ms > LONGEST_MS {
         return Err(DspError::TooLong { path: path.clone(), minutes: last_ms / 60_000 });
     }
-    let mut waiting = packets.iter().peekable();
-    let mut heard = Vec::new();
-    let (mut delays_ms, mut targets_ms, mut frames) = (0.0, 0.0, 0_u32);
-    for now_ms in (0..=last_ms.saturating_add(AFTER_MS)).step_by(FRAME_MS as usize) {
-        while let Some(packet) = waiting.next_if(|packet| packet.at_ms <= now_ms) {
-            receiver.packet(&packet.bytes, f64::from(packet.at_ms));
-        }
-        heard.extend(receiver.frame());
-        if now_ms <= last_ms {
-            let (delay_ms, target_ms) = receiver.delay_and_target_ms();
-            delays_ms += delay_ms;
-            targets_ms += target_ms;
-            frames += 1;
-        }
-    }
-    let counters = receiver.counters();
-    if counters.received == 0 {
-        return Err(DspError::NoSpeech { path: path.clone(), opus_type: args.opus_type });
-    }
-    write(&args.out, args.rate, heard.iter())?;
-    let (delay_ms, target_ms) = (delays_ms / f64::from(frames), targets_ms / f64::from(frames));
+    let heard = args.measured.run(|| Heard::of(&packets, last_ms, args))?;
+    let Heard { sound, counters, delay_ms, target_ms } = heard;
+    write(&args.out, args.rate, sound.iter())?;
     let ReceiveCounters { received, late, lost, concealed_ms, shortened_ms, lengthened_ms } = counters;
     say!("received   {received} packets, {late} of them too late or duplicate");
     say!("lost       {lost} packets, {concealed_ms:.0} ms concealed");
@@ -204,20 +213,62 @@ fn receive(args: &ReceiveArgs) -> Result<(), DspError> {
     Ok(())
 }
 
+/// What became of the packets of a recording.
+struct Heard {
+    sound: Vec<f32>,
+    counters: ReceiveCounters,
+    /// Means.
+    delay_ms: f64,
+    target_ms: f64,
+}
+
+impl Heard {
+    fn of(packets: &[RecordedPacket], last_ms: u32, args: &ReceiveArgs) -> Result<Self, DspError> {
+        let mut receiver = OfflineReceiver::new(args.rate).map_err(DspError::Media)?.with_opus_type(args.opus_type);
+        let mut waiting = packets.iter().peekable();
+        let mut heard = Vec::new();
+        let (mut delays_ms, mut targets_ms, mut frames) = (0.0, 0.0, 0_u32);
+        for now_ms in (0..=last_ms.saturating_add(AFTER_MS)).step_by(FRAME_MS as usize) {
+            while let Some(packet) = waiting.next_if(|packet| packet.at_ms <= now_ms) {
+                receiver.packet(&packet.bytes, f64::from(packet.at_ms));
+            }
+            heard.extend(receiver.frame());
+            if now_ms <= last_ms {
+                let (delay_ms, target_ms) = receiver.delay_and_target_ms();
+                delays_ms += delay_ms;
+                targets_ms += target_ms;
+                frames += 1;
+            }
+        }
+        let counters = receiver.counters();
+        if counters.received == 0 {
+            return Err(DspError::NoSpeech { path: args.trace.clone(), opus_type: args.opus_type });
+        }
+        let (delay_ms, target_ms) = (delays_ms / f64::from(frames), targets_ms / f64::from(frames));
+        Ok(Self { sound: heard, counters, delay_ms, target_ms })
+    }
+}
+
 fn send(args: &SendArgs) -> Result<(), DspError> {
     let (sound, rate_hz) = read(&args.input, CARD_RATES_HZ)?;
+    let packets = args.measured.run(|| sent(&sound, rate_hz, args))?;
+    let bytes = rtpdump::write(Duration::ZERO, &packets);
+    std::fs::write(&args.trace, bytes).map_err(|error| DspError::Write { path: args.trace.clone(), error })?;
+    say!("sent       {} packets", packets.len());
+    Ok(())
+}
+
+/// The packets that a call would send.
+fn sent(sound: &[f32], rate_hz: u32, args: &SendArgs) -> Result<Vec<RecordedPacket>, DspError> {
     let mut sender = OfflineSender::new(args.codec, rate_hz).map_err(DspError::Media)?;
     sender.report_loss(u8::try_from(u32::from(args.loss) * 255 / 100).unwrap_or(u8::MAX));
     let mut frame = vec![0.0; frame_samples(rate_hz)];
     let mut packets = Vec::new();
     for (at_ms, begin) in (0..).step_by(FRAME_MS as usize).zip((0..sound.len()).step_by(frame.len())) {
-        take(&sound, begin, &mut frame);
+        take(sound, begin, &mut frame);
         packets.extend(sender.frame(&frame).map(|bytes| RecordedPacket { at_ms, bytes }));
     }
-    let bytes = rtpdump::write(Duration::ZERO, &packets);
-    std::fs::write(&args.trace, bytes).map_err(|error| DspError::Write { path: args.trace.clone(), error })?;
-    say!("sent       {} packets", packets.len());
-    Ok(())
+    Ok(packets)
 }
 
 fn digits(args: &DigitsArgs) -> Result<(), DspError> {

@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { WebSocketServer } from 'ws';
-import { Bench, CALLBOX, RATE, ask, cpuMs, mouthToEar, sleep, until } from '../lib.mjs';
+import { Bench, CALLBOX, RATE, ask, cpuMs, memoryMb, mouthToEar, sleep, until } from '../lib.mjs';
 
 const bench = new Bench('bench');
 const figures = [];
@@ -15,7 +15,13 @@ const now = () => Number(process.hrtime.bigint()) / 1e6;
 const say = (who, what, value, aim = '') => { figures.push([who, what, value, aim]); console.log(`${who.padEnd(8)} ${what.padEnd(44)} ${value.padStart(12)}  ${aim}`); };
 const percentile = (values, share) => [...values].sort((one, other) => one - other)[Math.min(values.length - 1, Math.floor(values.length * share))];
 
-const rss = (pid) => Number(readFileSync(`/proc/${pid}/status`, 'utf8').match(/VmRSS:\s+(\d+)/)[1]) / 1024;
+/** Each of the three measures has its row. */
+const sayMemory = (who, when, pid, aim = '') => {
+  const { resident, proportional, anonymous } = memoryMb(pid);
+  say(who, `resident memory, ${when}`, `${resident.toFixed(1)} MB`, aim);
+  say(who, `of it proportional (PSS), ${when}`, `${proportional.toFixed(1)} MB`);
+  say(who, `of it anonymous, ${when}`, `${anonymous.toFixed(1)} MB`);
+};
 
 /** Context switches of all threads, voluntary and involuntary. */
 const switches = (pid) => readdirSync(`/proc/${pid}/task`).reduce((sum, task) => {
@@ -67,7 +73,7 @@ async function press() {
   await sleep(IDLE_S * 1000);
   say('callbox', `idle: context switches a second, over ${IDLE_S} s`, ((switches(child.pid) - before) / IDLE_S).toFixed(2), 'aim 1');
   say('callbox', 'idle: CPU of one core', `${((cpuMs(child.pid) - cpuBefore) / IDLE_S / 10).toFixed(2)} %`, 'aim 0.1 %');
-  say('callbox', 'resident memory, idle', `${rss(child.pid).toFixed(1)} MB`, 'aim 10 MB');
+  sayMemory('callbox', 'idle', child.pid, 'aim 10 MB');
   const times = [];
   for (let round = 0; round < 200; round++) {
     const called = new Promise((resolve) => { onCall = () => resolve(now()); });
@@ -93,15 +99,37 @@ async function firstSample(loudspeaker, from, hertz) {
   return at === null ? NaN : (at - from) / RATE * 1000;
 }
 
+/** The processing of the microphone that a station has by default, and none. */
+const PROCESSING = { defaults: '', 'echo off': 'echo = "off"\nnoise_suppression = false\ngain_control = false\n' };
+
+/** CPU of a process in a call with sound both ways, and then in silence. */
+async function sayCpu(who, how, pid, card, aim = '') {
+  card.amic.fillTone(500, 0.3);
+  card.bmic.fillTone(700, 0.3);
+  for (const what of ['sound both ways', 'silence']) {
+    await sleep(2000);
+    const before = cpuMs(pid);
+    await sleep(10000);
+    say(who, `CPU of one core, ${how}, ${what}`, `${((cpuMs(pid) - before) / 100).toFixed(1)} %`, what === 'silence' ? '' : aim);
+    card.amic.clear();
+    card.bmic.clear();
+  }
+}
+
 async function pair() {
-  const card = bench.cards('pair');
+  await calls('echo off', 'aim 1.5 %');
+  await calls('defaults', 'aim 2.5 %');
+}
+
+async function calls(how, aim) {
+  const card = bench.cards(how.replace(' ', '-'));
   const sandbox = bench.start(CALLBOX, ['sandbox', '--listen', '127.0.0.1:0', '--no-station']);
   const url = await until('the sandbox', () => sandbox.out.match(/Web phone {2}(\S+)\//)?.[1]);
   const stations = {};
   for (const [side, login] of [['a', '100'], ['b', '101']]) {
-    const control = bench.file(`${side}.sock`), config = bench.file(`${side}.toml`), password = bench.file('password');
+    const control = bench.file(`${how}-${side}.sock`), config = bench.file(`${how}-${side}.toml`), password = bench.file('password');
     writeFileSync(password, 'callbox');
-    writeFileSync(config, `[core]\nurl = "${url}"\nallow_insecure = true\nlogin = "${login}"\npassword_file = "${password}"\n[media]\nbind = ["127.0.0.1"]\n[audio]\ncapture = "${side}mic"\nplayback = "${side}spk"\necho = "off"\nnoise_suppression = false\ngain_control = false\nvolume = 100\n[control]\nsocket = "${control}"\n[[answer]]\naction = "ring"\n`);
+    writeFileSync(config, `[core]\nurl = "${url}"\nallow_insecure = true\nlogin = "${login}"\npassword_file = "${password}"\n[media]\nbind = ["127.0.0.1"]\n[audio]\ncapture = "${side}mic"\nplayback = "${side}spk"\n${PROCESSING[how]}volume = 100\n[control]\nsocket = "${control}"\n[[answer]]\naction = "ring"\n`);
     const child = bench.start(CALLBOX, ['run', '--config', config], card.env);
     stations[side] = { control, child, status: async () => (await ask(control, { request: 'status' })).status };
     await until(`registration of ${side}`, async () => (await stations[side].status()).session.state === 'registered').catch((error) => { throw new Error(`${error.message}\n${child.out}`); });
@@ -119,17 +147,15 @@ async function pair() {
     answers.push(await firstSample(card.aspk, from, 700));
     if (round < 4) { await ask(a.control, { request: 'hangup' }); await until('both to be idle', async () => !(await state(a, 'established')) && !(await state(b, 'established'))); await sleep(300); }
   }
-  say('callbox', 'answer to first audible sample, median', `${percentile(answers, 0.5).toFixed(0)} ms`, 'aim 120 ms');
+  say('callbox', `answer to first audible sample, ${how}, median`, `${percentile(answers, 0.5).toFixed(0)} ms`, 'aim 120 ms');
   card.bmic.clear();
   card.amic.clear();
   await sleep(2500);
   card.bspk.clear();
   const delays = await mouthToEar(card.amic, card.bspk);
-  say('callbox', `mouth to ear, median of ${delays.length}`, `${percentile(delays, 0.5).toFixed(0)} ms`, 'aim 100 ms');
-  const before = cpuMs(a.child.pid);
-  await sleep(10000);
-  say('callbox', 'CPU of one core in an Opus call, echo off', `${((cpuMs(a.child.pid) - before) / 100).toFixed(1)} %`, 'aim 2 %');
-  say('callbox', 'resident memory, in a call', `${rss(a.child.pid).toFixed(1)} MB`, 'aim 16 MB');
+  say('callbox', `mouth to ear, ${how}, median of ${delays.length}`, `${percentile(delays, 0.5).toFixed(0)} ms`, 'aim 100 ms');
+  await sayCpu('callbox', how, a.child.pid, card, aim);
+  sayMemory('callbox', `in a call, ${how}`, a.child.pid, 'aim 11 MB');
   for (const station of [a, b]) await bench.stop(station.child);
   await bench.stop(sandbox);
 }
@@ -187,7 +213,7 @@ async function baresip() {
   const { a, b } = sides;
   await sleep(500);
   say('baresip', 'cold start to control port', `${a.started.toFixed(0)} ms`);
-  say('baresip', 'resident memory, idle', `${rss(a.child.pid).toFixed(1)} MB`);
+  sayMemory('baresip', 'idle', a.child.pid);
   const dials = [], answers = [];
   card.bmic.fillTone(700, 0.3);
   for (let round = 0; round < 5; round++) {
@@ -211,10 +237,8 @@ async function baresip() {
   card.bspk.clear();
   const delays = await mouthToEar(card.amic, card.bspk);
   say('baresip', `mouth to ear, median of ${delays.length}`, delays.length ? `${percentile(delays, 0.5).toFixed(0)} ms` : 'none heard');
-  const before = cpuMs(a.child.pid);
-  await sleep(10000);
-  say('baresip', 'CPU of one core in an Opus call', `${((cpuMs(a.child.pid) - before) / 100).toFixed(1)} %`);
-  say('baresip', 'resident memory, in a call', `${rss(a.child.pid).toFixed(1)} MB`);
+  await sayCpu('baresip', 'its defaults', a.child.pid, card);
+  sayMemory('baresip', 'in a call', a.child.pid);
   for (const side of [a, b]) await bench.stop(side.child);
 }
 

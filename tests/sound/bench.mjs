@@ -6,7 +6,7 @@ import { cpus } from 'node:os';
 import { createInterface } from 'node:readline';
 import path from 'node:path';
 import { chromium } from 'playwright-core';
-import { ARTIFACTS, Bench, CALLBOX, RATE, ROOT, amplitude, ask, cpuMs, openPhone, processTree, proportionalMb, sleep, until, wav } from '../lib.mjs';
+import { ARTIFACTS, Bench, CALLBOX, RATE, ROOT, amplitude, ask, cpuMs, memoryMb, openPhone, processTree, sleep, until, wav } from '../lib.mjs';
 
 const PYTHON = path.join(ROOT, 'tests/echo/venv/bin/python');
 const HERE = path.join(ROOT, 'tests/sound');
@@ -79,7 +79,7 @@ async function setUp(card, order) {
 
 /** What a process and its descendants use. */
 const used = (pid) => processTree(pid).reduce((sum, one) => {
-  try { return { cpu_ms: sum.cpu_ms + cpuMs(one), memory_mb: sum.memory_mb + proportionalMb(one) }; } catch { return sum; }
+  try { return { cpu_ms: sum.cpu_ms + cpuMs(one), memory_mb: sum.memory_mb + memoryMb(one).proportional }; } catch { return sum; }
 }, { cpu_ms: 0, memory_mb: 0 });
 
 function speechSamples() {
