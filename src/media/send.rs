@@ -35,7 +35,7 @@ const TWICE_REPORTS: u8 = 20;
 const WORTH_REDUNDANCY_PERCENT: u8 = 1;
 /// What the complexities cost, and what they are worth, is in docs/figures.md ("The complexity of Opus"). The 32-bit
 /// boards are the slow ones.
-const OPUS_COMPLEXITY: i32 = if cfg!(target_arch = "arm") { 5 } else { 6 };
+const OPUS_COMPLEXITY: i32 = if cfg!(target_arch = "arm") { 5 } else { 7 };
 /// Power below which there is no sound worth sending: -50 dBFS.
 const QUIET: f32 = 1e-5;
 /// Opus makes packets of at most this many octets where there is silence (RFC 6716, section 2.1.9).
