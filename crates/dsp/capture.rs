@@ -144,15 +144,10 @@ impl CapturePath {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::noise::random as random_number;
+    use crate::noise::random as noise;
 
     const ECHO: CaptureOptions =
         CaptureOptions { rate_hz: 16_000, echo: true, noise_suppression: false, gain_control: false };
-
-    /// Noise between -1 and 1.
-    fn noise(random: &mut u32) -> f32 {
-        random_number(random)
-    }
 
     fn frame_samples(rate_hz: u32) -> usize {
         rate_hz as usize / 100

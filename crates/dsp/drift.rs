@@ -47,13 +47,14 @@ impl DriftResampler {
             let sum: f32 = taps.iter().sum();
             taps.map(|tap| tap / sum)
         };
-        let with_difference = |phase: usize| {
-            let (one, next) = (filter(phase), filter(phase + 1));
-            let mut difference = next;
-            difference.iter_mut().zip(&one).for_each(|(next, one)| *next -= one);
-            [one, difference].map(vectors)
+        let taps: Vec<_> = (0..=PHASES).map(filter).collect();
+        let with_difference = |(one, next): (&[f32; TAPS], &[f32; TAPS])| {
+            let mut difference = *next;
+            difference.iter_mut().zip(one).for_each(|(next, one)| *next -= one);
+            [*one, difference].map(vectors)
         };
-        Self { filters: (0..PHASES).map(with_difference).collect(), history: [0.0; 2 * TAPS], oldest: 0, position: 0.0 }
+        let filters = taps.iter().zip(taps.iter().skip(1)).map(with_difference).collect();
+        Self { filters, history: [0.0; 2 * TAPS], oldest: 0, position: 0.0 }
     }
 
     /// The number of input samples that `outputs` output samples need. `ppm` is how much faster the far clock runs.

@@ -63,7 +63,7 @@ struct Measured {
 
 impl Measured {
     /// The result of the last pass.
-    fn run<Result>(&self, mut process: impl FnMut() -> Result) -> Result {
+    fn run<Sound>(&self, mut process: impl FnMut() -> Sound) -> Sound {
         (1..self.passes).for_each(|_| drop(process()));
         process()
     }
